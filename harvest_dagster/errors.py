@@ -1,0 +1,169 @@
+"""Everything this project raises, as one tree.
+
+    HarvestError
+    ├── BadInput                    the caller's mistake: nothing was touched
+    │   ├── CatalogError            a YAML file of IngestConfigs
+    │   ├── UnknownIngestConfig
+    │   ├── UnknownPlugin           a harvester or transformer key that nothing registered
+    │   ├── BadParameters           run config
+    │   └── MissingSecret           a ${NAME} that the environment does not have
+    ├── DatabaseError
+    │   ├── DatabaseUnreachable
+    │   └── DatabaseNewerThanCode
+    ├── Refused                     the preflight says no
+    │   ├── ConfigDisabled
+    │   └── TooManyFailures
+    ├── LeaseHeld                   another living run harvests this IngestConfig; transient
+    ├── LeaseLost                   this run no longer holds its lease: it may write nothing more
+    ├── SourceError                 the remote source
+    │   ├── SourceUnreachable       no connection, no answer in time, broken off; transient
+    │   ├── HttpStatusError         an answer with an error status; transient for 408, 425, 429, 5xx
+    │   ├── ResponseTooLarge
+    │   ├── MalformedResponse       cut short, HTML where XML or JSON should be, not well-formed
+    │   ├── ProtocolError           well-formed, but against the protocol: tokens that repeat, a wrong verb
+    │   ├── SourceRefused           an error of the protocol itself (OAI-PMH's <error code="…">)
+    │   └── IncompleteList          the list ended before the source's own total
+    ├── DeadlineExceeded            the time that `timeout` allows is over
+    ├── SpoolError                  a page in the spool is not what its manifest says
+    └── TransformError              one datum that cannot be transformed
+
+`str(error)` is one clear message; its last sentence says what to do. No message ever carries a secret: URLs
+come redacted.
+"""
+
+
+class HarvestError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        transient: whether the same call may succeed later without anybody changing anything.
+    """
+
+    transient = False
+
+
+class BadInput(HarvestError):
+    """The caller's mistake; nothing was touched."""
+
+
+class CatalogError(BadInput):
+    """One or more problems in the YAML files of a catalogue."""
+
+
+class UnknownIngestConfig(BadInput):
+    """No IngestConfig of this label or primary key."""
+
+
+class UnknownPlugin(BadInput):
+    """No harvester or transformer is registered under this key."""
+
+
+class BadParameters(BadInput):
+    """The parameters of a run contradict each other or the partitions chosen."""
+
+
+class MissingSecret(BadInput):
+    """A `${NAME}` in a config names no variable of the environment."""
+
+
+class DatabaseError(HarvestError):
+    """The harvest database."""
+
+
+class DatabaseUnreachable(DatabaseError):
+    """No connection, or it broke."""
+
+    transient = True
+
+
+class DatabaseNewerThanCode(DatabaseError):
+    """The schema was migrated by a newer version of this package."""
+
+
+class Refused(HarvestError):
+    """The preflight refuses to run; it writes no log, so that it cannot feed itself."""
+
+
+class ConfigDisabled(Refused):
+    """The IngestConfig is disabled."""
+
+
+class TooManyFailures(Refused):
+    """The last `failure_threshold` harvests all failed."""
+
+
+class LeaseHeld(HarvestError):
+    """Another living run holds the lease of this IngestConfig."""
+
+    transient = True
+
+
+class LeaseLost(HarvestError):
+    """The fencing token of this run is no longer the newest; it may write nothing more."""
+
+
+class SourceError(HarvestError):
+    """The remote source, or the way to it."""
+
+
+class SourceUnreachable(SourceError):
+    """No connection, no answer in time, or one that broke off."""
+
+    transient = True
+
+
+class HttpStatusError(SourceError):
+    """An answer with an error status.
+
+    Attributes:
+        status: the HTTP status code.
+        url: the URL that was asked, redacted.
+    """
+
+    TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+    def __init__(self, message: str, *, status: int, url: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.url = url
+        self.transient = status in self.TRANSIENT
+
+
+class ResponseTooLarge(SourceError):
+    """A response larger than the session's limit, before or after decompression."""
+
+
+class MalformedResponse(SourceError):
+    """Not what it should be: cut short, HTML instead of XML or JSON, not well-formed."""
+
+
+class ProtocolError(SourceError):
+    """Well-formed, but against the protocol."""
+
+
+class SourceRefused(SourceError):
+    """The source answered with an error of its protocol.
+
+    Attributes:
+        code: the protocol's own code, such as `badArgument`.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class IncompleteList(SourceError):
+    """The list ended before the source's own total was reached; the message carries both numbers."""
+
+
+class DeadlineExceeded(HarvestError):
+    """The time that `timeout` allows is over."""
+
+
+class SpoolError(HarvestError):
+    """A spooled page is missing or is not what its manifest says."""
+
+
+class TransformError(HarvestError):
+    """One datum that cannot be transformed; the others go on."""

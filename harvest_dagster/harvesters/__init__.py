@@ -1,0 +1,1 @@
+"""Protocols: HTTP in, pages and records out. A module each; `interface` says what they owe."""

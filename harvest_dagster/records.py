@@ -1,0 +1,103 @@
+"""The values that travel from a harvester to the database: Page, Record, Unreadable.
+
+All of them frozen. A page is what the source sent; a record is what the database keeps. How pages are fetched
+and taken apart is the harvester's business (`harvesters.interface`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a page was asked for; `url` is redacted, so that it may stand in a log.
+
+    Attributes:
+        url: the whole URL, query string included.
+        method: the HTTP method.
+    """
+
+    url: str
+    method: str = "GET"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a harvest goes on: what a page says of the next one.
+
+    Attributes:
+        token: the source's own token (OAI-PMH section 3.5, a REST API's cursor); None asks for the first page.
+        part: which of the harvester's lists; a harvester that walks several (one for each set) counts them.
+    """
+
+    token: str | None = None
+    part: int = 0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One response of the source, as it came.
+
+    Attributes:
+        body: the bytes, content-encoding undone.
+        request: how it was asked.
+        status: the HTTP status code.
+        received: when, by our clock, in UTC.
+        cursor: where it stands.
+        next: where the harvest goes on; None after the last page of the last list.
+        total: the source's own count of this list (`completeListSize`), None where it gives none.
+        count: how many records the page holds.
+        content_type: the header's value, empty where there was none.
+        source_time: the source's clock (`responseDate`), None where it does not say.
+    """
+
+    body: bytes
+    request: Request
+    status: int
+    received: datetime
+    cursor: Cursor
+    next: Cursor | None
+    count: int
+    total: int | None = None
+    content_type: str = ""
+    source_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a page.
+
+    Attributes:
+        identifier: the record's identifier in the source.
+        datestamp: when the source changed it last, in UTC; None where the source does not say.
+        deleted: whether the source says that it is gone.
+        blob: its canonical form: the same content always gives the same text.
+    """
+
+    identifier: str
+    datestamp: datetime | None
+    deleted: bool
+    blob: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the blob in UTF-8, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.blob.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A piece of a page that is no record: it goes to the quarantine, the others go on.
+
+    Attributes:
+        datum: its bytes.
+        error: what is wrong with it, one sentence.
+        identifier: its identifier in the source, where that can be read.
+    """
+
+    datum: bytes
+    error: str
+    identifier: str | None = None

@@ -1,0 +1,235 @@
+"""The tables, as SQLAlchemy knows them. Other programs read them: a column may come, none may go.
+
+What changes here needs a migration (`make migration`); a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+HARVEST_STATUSES = ("STARTED", "SUCCEEDED", "FAILED", "SPLIT", "RESCHEDULED", "CANCELLED")
+INGEST_STATUSES = ("CREATED", "PENDING", "STARTED", "SUCCEEDED", "FAILED")
+COMPLETENESS = ("complete", "unverified")
+
+# SQLite gives rowids to INTEGER PRIMARY KEY only.
+BigId = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON().with_variant(JSONB, "postgresql")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC instant, `timestamptz` on PostgreSQL, text in UTC on SQLite. Refuses naive ones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"a naive datetime, {value}, has no place in the database"
+            raise ValueError(message)
+        return value.astimezone(timezone.utc)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default="0")
+
+
+COUNTS = ("pages", "records", "new_identifiers", "new_data", "deleted", "quarantined")
+
+# One JSON object of the count columns, for those who want them together.
+_COUNTS_AS_JSON = (
+    "('{'||"
+    + "||', '||".join(f"'\"{name}\": '||CAST({name} AS VARCHAR)" for name in COUNTS)
+    + "||', \"expected\": '||coalesce(CAST(expected AS VARCHAR), 'null')||'}')"
+)
+
+
+ingest_config = Table(
+    "ingest_config",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("label", String(255), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("home_page", Text),
+    Column("harvester", String(255), nullable=False),
+    Column("transformer", String(255)),
+    Column("disabled", Boolean, nullable=False),
+    # The whole document as it was read, ${NAME} unresolved.
+    Column("definition", Json, nullable=False),
+    Column("date_modified", Instant, nullable=False),
+)
+
+# One row for each IngestConfig that was ever locked; it stays, so that the fencing token only grows.
+lease = Table(
+    "lease",
+    metadata,
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
+    Column("token", BigInteger, nullable=False),
+    Column("owner", String(255)),  # the run id; null where it is free
+    Column("host", Text),
+    Column("process_id", Integer),
+    Column("process_started", Text),
+    Column("acquired", Instant),
+    Column("expires", Instant),
+)
+
+harvest_log = Table(
+    "harvest_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("harvester_version", Integer, nullable=False),
+    Column("start_date", Instant, nullable=False),
+    Column("end_date", Instant, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("date_started", Instant),
+    Column("date_completed", Instant),
+    Column("error", Text),
+    Column("completions", Integer, nullable=False, server_default="0"),
+    Column("completeness", String(16)),
+    Column("run_id", String(255)),
+    Column("parent_id", ForeignKey("harvest_log.id", ondelete="SET NULL")),
+    *(_count(name) for name in COUNTS),
+    Column("expected", Integer),
+    Column("counts", JSON, Computed(_COUNTS_AS_JSON, persisted=True)),
+    # When the harvest began that this row covers its window by; null where nothing does. A later failure
+    # leaves it alone, so that it never erases that a window succeeded before.
+    Column("covered_since", Instant),
+    # Pages of the present attempt that store has committed: where it goes on after a crash.
+    Column("pages_stored", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
+    _one_of("status", HARVEST_STATUSES),
+    _one_of("completeness", COMPLETENESS),
+    # preflight: the newest finished logs of a config and version
+    Index(None, "ingest_config_id", "harvester_version", "date_completed"),
+    # settling: what is STARTED
+    Index(None, "status", "run_id"),
+    Index(None, "run_id"),
+    Index(None, "parent_id"),
+)
+
+source_unique_identifier = Table(
+    "source_unique_identifier",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("identifier", Text, nullable=False),
+    UniqueConstraint("ingest_config_id", "identifier"),
+)
+
+raw_datum = Table(
+    "raw_datum",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("suid_id", BigId, ForeignKey("source_unique_identifier.id"), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("datum", Text, nullable=False),
+    Column("datestamp", Instant),
+    Column("deleted", Boolean, nullable=False),
+    Column("date_created", Instant, nullable=False),
+    # Counts how often the identifier's content changed: the row with the highest is what the source says now.
+    # Content that comes back (A, B, A) gets a new number, not a new row.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("suid_id", "hash"),
+)
+
+ingest_log = Table(
+    "ingest_log",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    # 0 where the config names no transformer.
+    Column("transformer_version", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("error", Text),
+    # The UTC day of the partition it belongs to: the record's datestamp where it lies in the window harvested,
+    # else the window's first day.
+    Column("partition_date", Date, nullable=False),
+    # raw_datum.revision that was launched last: lower than the datum's means that the content came back.
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("run_id", String(255)),
+    Column("date_created", Instant, nullable=False),
+    Column("date_modified", Instant, nullable=False),
+    UniqueConstraint("raw_id", "ingest_config_id", "transformer_version"),
+    _one_of("status", INGEST_STATUSES),
+    # transform and its sensor: what is PENDING, by partition
+    Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
+    Index(None, "status", "run_id"),
+)
+
+normalized_datum = Table(
+    "normalized_datum",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("suid_id", BigId, ForeignKey("source_unique_identifier.id"), nullable=False, unique=True),
+    Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("transformer_version", Integer, nullable=False),
+    # See harvest_dagster.transformers.document; null where the record is deleted.
+    Column("document", Json),
+    Column("deleted", Boolean, nullable=False),
+    Column("date_modified", Instant, nullable=False),
+    Index(None, "ingest_config_id"),
+    Index(None, "raw_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("harvest_log_id", ForeignKey("harvest_log.id"), nullable=False),
+    Column("identifier", Text),
+    Column("datum", LargeBinary, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("page", Integer, nullable=False),
+    Column("date_created", Instant, nullable=False),
+    Index(None, "harvest_log_id"),
+)
+
+Row = dict[str, Any]

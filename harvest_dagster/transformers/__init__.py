@@ -1,0 +1,1 @@
+"""Formats: one raw datum in, one normalized document out. A module each; `interface` says what they owe."""

@@ -1,0 +1,110 @@
+"""Half-open stretches of time, `[start, end)`, in aware UTC: what a harvest asks for and what a log covers.
+
+Here: the value, its arithmetic, its text form. Not here: which windows are still to do (`pipeline.plan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """`[start, end)`: the start belongs to it, the end to the next.
+
+    Raises:
+        ValueError: a naive instant, or an end that is not after the start.
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            message = f"a window needs aware instants, not {self.start} and {self.end}"
+            raise ValueError(message)
+        if self.end <= self.start:
+            message = f"a window must end after it starts, not {self.start} to {self.end}"
+            raise ValueError(message)
+
+    def __str__(self) -> str:
+        return f"[{format_instant(self.start)}, {format_instant(self.end)})"
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    @property
+    def days(self) -> Iterator[date]:
+        """The UTC days it touches, in order."""
+        day = self.start.date()
+        while datetime.combine(day, time(), timezone.utc) < self.end:
+            yield day
+            day += DAY
+
+    def encloses(self, other: Window) -> bool:
+        """Whether all of `other` lies within."""
+        return self.start <= other.start and other.end <= self.end
+
+    def intersection(self, other: Window) -> Window | None:
+        """What both share, if anything."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Window(start, end) if start < end else None
+
+    def split(self, longest: timedelta) -> Iterator[Window]:
+        """Pieces of at most `longest`, in order, the last one the rest: nothing of the range is dropped."""
+        start = self.start
+        while start < self.end:
+            end = min(start + longest, self.end)
+            yield Window(start, end)
+            start = end
+
+
+def whole_day(day: date) -> Window:
+    """The window of one UTC day."""
+    start = datetime.combine(day, time(), timezone.utc)
+    return Window(start, start + DAY)
+
+
+def subtract(window: Window, covered: Iterable[Window]) -> Iterator[Window]:
+    """What of `window` no member of `covered` covers, in order; those may overlap and come in any order."""
+    start = window.start
+    for other in sorted(covered):
+        if other.start >= window.end:
+            break
+        if other.start > start:
+            yield Window(start, other.start)
+        start = max(start, other.end)
+    if start < window.end:
+        yield Window(start, window.end)
+
+
+def format_instant(instant: datetime) -> str:
+    """ISO 8601 in UTC with a `Z`; whole days as a date alone."""
+    instant = instant.astimezone(timezone.utc)
+    if instant.time() == time():
+        return instant.date().isoformat()
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> datetime:
+    """An ISO 8601 date or instant; UTC where it names no zone.
+
+    Raises:
+        ValueError: anything else; the message says what is allowed.
+    """
+    try:
+        # Python 3.10's fromisoformat knows no Z.
+        instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    except ValueError:
+        message = f"{text!r} is no ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"
+        raise ValueError(message) from None
+    return instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
