@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
@@ -47,6 +48,7 @@ COMPLETENESS = ("complete", "unverified")
 
 # SQLite gives rowids to INTEGER PRIMARY KEY only.
 BigId = BigInteger().with_variant(Integer, "sqlite")
+_JsonOrText = Text().with_variant(JSON(), "postgresql")
 Json = JSON().with_variant(JSONB, "postgresql")
 
 
@@ -81,8 +83,9 @@ def _count(name: str) -> Column[int]:
 
 COUNTS = ("pages", "records", "new_identifiers", "new_data", "deleted", "quarantined")
 
-# One JSON object of the count columns, for those who want them together.
-_COUNTS_AS_JSON = (
+# One JSON object of the count columns, for those who want them together. PostgreSQL's own functions for it
+# are not immutable, so that the text is put together by hand.
+_COUNTS_AS_TEXT = (
     "('{'||"
     + "||', '||".join(f"'\"{name}\": '||CAST({name} AS VARCHAR)" for name in COUNTS)
     + "||', \"expected\": '||coalesce(CAST(expected AS VARCHAR), 'null')||'}')"
@@ -136,7 +139,7 @@ harvest_log = Table(
     Column("parent_id", ForeignKey("harvest_log.id", ondelete="SET NULL")),
     *(_count(name) for name in COUNTS),
     Column("expected", Integer),
-    Column("counts", JSON, Computed(_COUNTS_AS_JSON, persisted=True)),
+    Column("counts", JSON, Computed(literal_column(_COUNTS_AS_TEXT).cast(_JsonOrText), persisted=True)),
     # When the harvest began that this row covers its window by; null where nothing does. A later failure
     # leaves it alone, so that it never erases that a window succeeded before.
     Column("covered_since", Instant),
