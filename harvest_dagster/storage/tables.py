@@ -121,6 +121,17 @@ lease = Table(
     Column("expires", Instant),
 )
 
+# Every acquisition: a run gets the lease of a config once, so that one that lost it cannot take it back.
+lease_grant = Table(
+    "lease_grant",
+    metadata,
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
+    Column("token", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", String(255), nullable=False),
+    Column("acquired", Instant, nullable=False),
+    UniqueConstraint("ingest_config_id", "run_id"),
+)
+
 harvest_log = Table(
     "harvest_log",
     metadata,
@@ -140,9 +151,11 @@ harvest_log = Table(
     *(_count(name) for name in COUNTS),
     Column("expected", Integer),
     Column("counts", JSON, Computed(literal_column(_COUNTS_AS_TEXT).cast(_JsonOrText), persisted=True)),
-    # When the harvest began that this row covers its window by; null where nothing does. A later failure
-    # leaves it alone, so that it never erases that a window succeeded before.
+    # When a harvest began that this row still covers its window by, though its status may be a later
+    # failure's: that never erases that a window succeeded before.
     Column("covered_since", Instant),
+    # The `limit` of the last harvest: a success that was cut short covers nothing.
+    Column("record_limit", Integer),
     # Pages of the present attempt that store has committed: where it goes on after a crash.
     Column("pages_stored", Integer, nullable=False, server_default="0"),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),

@@ -1,0 +1,230 @@
+"""Leases: one writer for each IngestConfig, in the database, without any session state.
+
+A lease is a row: who holds it, until when, and a fencing token that grows with every acquisition. Every
+transaction that writes for a harvest calls `check` inside itself, so that a holder that lost its lease writes
+nothing more (Lesson 11). On PostgreSQL the check locks the row FOR KEY SHARE: renewing goes on meanwhile,
+taking over does not. On SQLite the one writer at a time does the same.
+
+Who is dead is not decided here: `acquire` is told which token it may take over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy.exc import OperationalError
+
+from harvest_dagster.errors import LeaseHeld, LeaseLost
+from harvest_dagster.storage.statements import insert_or_ignore
+from harvest_dagster.storage.tables import lease, lease_grant
+
+TTL = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease.
+
+    Attributes:
+        run_id: the run; all its ops share the lease.
+        host: the machine (and its process namespace) where the op at work runs.
+        process_id: of the process at work.
+        process_started: when that process started, so that a process id used again is told apart.
+    """
+
+    run_id: str
+    host: str
+    process_id: int
+    process_started: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to write for an IngestConfig, as long as `token` is the newest."""
+
+    ingest_config_id: int
+    run_id: str
+    token: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease as it stands in the database."""
+
+    token: int
+    holder: Holder
+    acquired: datetime
+    expires: datetime
+
+
+def find(connection: Connection, ingest_config_id: int) -> Held | None:
+    """Who holds the lease, dead or alive; None where it is free."""
+    row = connection.execute(
+        select(lease).where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner.is_not(None))
+    ).first()
+    return None if row is None else _held(row)
+
+
+def acquire(
+    connection: Connection, ingest_config_id: int, holder: Holder, now: datetime, dead_token: int | None = None
+) -> Lease:
+    """Take a lease that is free, has expired, or is held under `dead_token`. Never waits.
+
+    A run gets the lease of a config once: what it lost, it does not take back.
+
+    Raises:
+        LeaseHeld: a living run holds it.
+        LeaseLost: this run held it before.
+    """
+    _lock_row(connection, ingest_config_id)
+    taken = connection.execute(
+        update(lease)
+        .where(
+            lease.c.ingest_config_id == ingest_config_id,
+            or_(lease.c.owner.is_(None), lease.c.expires <= now, lease.c.token == dead_token),
+        )
+        .values(token=lease.c.token + 1, owner=holder.run_id, acquired=now, **_presence(holder, now))
+        .returning(lease.c.token)
+    ).scalar()
+    if taken is None:
+        raise LeaseHeld(_who_holds(find(connection, ingest_config_id)))
+    granted = Lease(ingest_config_id, holder.run_id, taken)
+    _grant(connection, granted, now)
+    return granted
+
+
+def adopt(connection: Connection, ingest_config_id: int, holder: Holder, now: datetime) -> Lease | None:
+    """Go on with the lease that this run holds already, in another process; None where it holds none."""
+    token = connection.execute(
+        update(lease)
+        .where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner == holder.run_id)
+        .values(**_presence(holder, now))
+        .returning(lease.c.token)
+    ).scalar()
+    return None if token is None else Lease(ingest_config_id, holder.run_id, token)
+
+
+def renew(connection: Connection, held: Lease, now: datetime) -> None:
+    """Put the expiry off.
+
+    Raises:
+        LeaseLost: another run took over.
+    """
+    renewed = connection.execute(
+        update(lease)
+        .where(
+            lease.c.ingest_config_id == held.ingest_config_id,
+            lease.c.token == held.token,
+            lease.c.owner == held.run_id,
+        )
+        .values(expires=now + TTL)
+    )
+    if renewed.rowcount == 0:
+        raise LeaseLost(_who_took(connection, held))
+
+
+def check(connection: Connection, held: Lease) -> None:
+    """See to it that this transaction commits only under the newest token.
+
+    Raises:
+        LeaseLost: another run took over, or the lease was released.
+    """
+    valid = connection.scalar(
+        select(lease.c.token)
+        .where(
+            lease.c.ingest_config_id == held.ingest_config_id,
+            lease.c.token == held.token,
+            lease.c.owner == held.run_id,
+        )
+        .with_for_update(read=True, key_share=True)
+    )
+    if valid is None:
+        raise LeaseLost(_who_took(connection, held))
+
+
+def release(connection: Connection, held: Lease) -> bool:
+    """Give it back; False where it was lost before."""
+    released = connection.execute(
+        update(lease)
+        .where(
+            lease.c.ingest_config_id == held.ingest_config_id,
+            lease.c.token == held.token,
+            lease.c.owner == held.run_id,
+        )
+        .values(owner=None, expires=None)
+    )
+    return bool(released.rowcount)
+
+
+def held_before(connection: Connection, ingest_config_id: int, run_id: str) -> bool:
+    """Whether this run ever held the lease."""
+    return connection.scalar(
+        select(lease_grant.c.token).where(
+            lease_grant.c.ingest_config_id == ingest_config_id, lease_grant.c.run_id == run_id
+        )
+    ) is not None
+
+
+def _lock_row(connection: Connection, ingest_config_id: int) -> None:
+    """Lock the config's row, made where it is missing, or raise LeaseHeld: a holder is writing just now."""
+    statement = select(lease.c.token).where(lease.c.ingest_config_id == ingest_config_id)
+    try:
+        row = connection.execute(statement.with_for_update(nowait=True)).first()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        message = "another run is writing for this source at this moment; this one will try again"
+        raise LeaseHeld(message) from None
+    if row is None:
+        insert_or_ignore(connection, lease, {"ingest_config_id": ingest_config_id, "token": 0})
+
+
+_LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A: lock_not_available
+
+
+def _grant(connection: Connection, granted: Lease, now: datetime) -> None:
+    if held_before(connection, granted.ingest_config_id, granted.run_id):
+        message = (
+            f"run {granted.run_id} lost its lease to another run and writes nothing more. "
+            "Start a new run: it goes on where the harvest stands."
+        )
+        raise LeaseLost(message)
+    connection.execute(
+        insert(lease_grant).values(
+            ingest_config_id=granted.ingest_config_id, token=granted.token, run_id=granted.run_id, acquired=now
+        )
+    )
+
+
+def _presence(holder: Holder, now: datetime) -> dict[str, object]:
+    return {
+        "host": holder.host,
+        "process_id": holder.process_id,
+        "process_started": holder.process_started,
+        "expires": now + TTL,
+    }
+
+
+def _held(row: Row[tuple[object, ...]]) -> Held:
+    holder = Holder(row.owner, row.host, row.process_id, row.process_started)
+    return Held(row.token, holder, row.acquired, row.expires)
+
+
+def _who_holds(held: Held | None) -> str:
+    if held is None:
+        return "another run took the lease at this moment; this one will try again"
+    return (
+        f"run {held.holder.run_id} is harvesting this source since {held.acquired:%Y-%m-%d %H:%M:%S} UTC "
+        f"(host {held.holder.host}, process {held.holder.process_id}); this run will try again"
+    )
+
+
+def _who_took(connection: Connection, lost: Lease) -> str:
+    present = find(connection, lost.ingest_config_id)
+    by = f"run {present.holder.run_id}" if present else "a run that is over"
+    return (
+        f"run {lost.run_id} lost its lease (token {lost.token}) to {by}; it was silent for more than "
+        f"{TTL.total_seconds():.0f} s. It writes nothing more. Start a new run: it goes on where the harvest stands."
+    )
