@@ -10,11 +10,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
 
 from harvest_dagster.errors import LeaseLost
 from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import COUNTS, harvest_log
+from harvest_dagster.storage.tables import COUNTS, harvest_log, quarantine
 from harvest_dagster.windows import Window
 
 
@@ -53,7 +53,11 @@ class HarvestLog:
     expected: int | None
     covered_since: datetime | None
     record_limit: int | None
+    attempt: int
     pages_stored: int
+    requests: int
+    bytes: int
+    seconds_waited: float
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,19 @@ def start(
     return get(connection, log.id)
 
 
-def restart(connection: Connection, log_id: int) -> None:
-    """Begin counting anew: the list is fetched from its first page."""
+def restart(connection: Connection, log_id: int) -> HarvestLog:
+    """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero."""
+    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log_id))
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
-        .values(pages_stored=0, expected=None, **dict.fromkeys(COUNTS, 0))
+        .values(
+            attempt=harvest_log.c.attempt + 1,
+            expected=None,
+            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
+        )
     )
+    return get(connection, log_id)
 
 
 def split(connection: Connection, series: Series, window: Window, *, run_id: str, now: datetime) -> HarvestLog:
@@ -152,14 +162,39 @@ def advance(connection: Connection, log_id: int, page: int, counts: Counts) -> N
         raise LeaseLost(message)
 
 
+def spend(connection: Connection, log_id: int, *, requests: int, size: int, seconds_waited: float) -> None:
+    """Add what was spent at the source: requests, bytes received, seconds waited for the rate limit."""
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(
+            requests=harvest_log.c.requests + requests,
+            bytes=harvest_log.c.bytes + size,
+            seconds_waited=harvest_log.c.seconds_waited + seconds_waited,
+        )
+    )
+
+
 def expect(connection: Connection, log_id: int, expected: int | None) -> None:
     """Note the source's own total."""
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
 
 
-def succeed(connection: Connection, log_id: int, *, now: datetime, completeness: str) -> None:
-    """End a window well. It covers its window if the harvest began after the window had ended and was not limited."""
-    settled = and_(harvest_log.c.date_started >= harvest_log.c.end_date, harvest_log.c.record_limit.is_(None))
+def succeed(
+    connection: Connection, log_id: int, *, now: datetime, completeness: str, since: datetime | None
+) -> HarvestLog:
+    """End a window well.
+
+    Args:
+        connection: a transaction under the lease.
+        log_id: the window's log.
+        now: when it ended.
+        completeness: `complete` or `unverified`.
+        since: when the list was begun that this harvest gives; it covers its window if that was after the
+            window's end and no limit cut it.
+    """
+    log = get(connection, log_id)
+    covers_now = since is not None and since >= log.window.end and log.record_limit is None
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
@@ -167,11 +202,12 @@ def succeed(connection: Connection, log_id: int, *, now: datetime, completeness:
             status="SUCCEEDED",
             date_completed=now,
             error=None,
-            completions=harvest_log.c.completions + 1,
+            completions=log.completions + 1,
             completeness=completeness,
-            covered_since=case((settled, harvest_log.c.date_started), else_=harvest_log.c.covered_since),
+            covered_since=since if covers_now else log.covered_since,
         )
     )
+    return get(connection, log_id)
 
 
 def end(connection: Connection, log_id: int, status: str, *, now: datetime, error: str) -> None:

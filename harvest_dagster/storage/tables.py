@@ -17,6 +17,7 @@ from sqlalchemy import (
     Computed,
     Date,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -156,8 +157,14 @@ harvest_log = Table(
     Column("covered_since", Instant),
     # The `limit` of the last harvest: a success that was cut short covers nothing.
     Column("record_limit", Integer),
-    # Pages of the present attempt that store has committed: where it goes on after a crash.
+    # Counts the lists begun for this window: the spool's pages and `pages_stored` belong to one of them.
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    # Pages of this attempt that store has committed: where it goes on after a crash.
     Column("pages_stored", Integer, nullable=False, server_default="0"),
+    # What the attempt cost, over all the runs that worked on it.
+    Column("requests", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("seconds_waited", Float, nullable=False, server_default="0"),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
     _one_of("status", HARVEST_STATUSES),
     _one_of("completeness", COMPLETENESS),
