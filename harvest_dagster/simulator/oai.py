@@ -1,0 +1,216 @@
+"""OAI-PMH 2.0: the answer to a request, as a document.
+
+The rules are those of the specification, section 4 for the verbs and 3.6 for the errors:
+http://www.openarchives.org/OAI/openarchivesprotocol.html. Here: verbs, arguments, errors. Not here: HTTP
+(`wire`), how a record is written (`render`), what a resumption token looks like (`tokens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from harvest_dagster.simulator import render
+from harvest_dagster.simulator.edits import Edit, Selection, select
+from harvest_dagster.simulator.errors import OaiError
+from harvest_dagster.simulator.repository import DAY, Repository, Subset
+from harvest_dagster.simulator.tokens import Listing, decode, encode
+
+Arguments = tuple[tuple[str, str], ...]
+# Later and earlier than anything, in seconds.
+_EVER = 10**12
+_ALL = Subset("", "")
+# strptime takes 2024-3-1 as well; the lengths tell.
+_DAYS_LENGTH = len("YYYY-MM-DD")
+_SECONDS_LENGTH = len("YYYY-MM-DDThh:mm:ssZ")
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What the repository has at the moment of one request.
+
+    Attributes:
+        repository: its settings.
+        edits: by record number.
+        url: the base URL.
+        now: the moment.
+    """
+
+    repository: Repository
+    edits: Mapping[int, Edit]
+    url: str
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Verb:
+    """The arguments a verb takes beside `resumptionToken`, which is always exclusive, and what answers it."""
+
+    answer: Callable[[Holdings, dict[str, str]], str]
+    required: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    resumable: bool = False
+
+
+def answer(holdings: Holdings, arguments: Arguments) -> bytes:
+    """The document that answers a request; OAI-PMH's errors are documents, too."""
+    given = dict(arguments)
+    try:
+        verb = _checked(arguments)
+        content = VERBS[verb].answer(holdings, given)
+        content = f"<{verb}>{content}</{verb}>"
+    except OaiError as error:
+        content = render.error(error)
+        if error.code in {"badVerb", "badArgument"}:
+            given = {}
+    return render.document(content, given, holdings.url, holdings.now)
+
+
+def _checked(arguments: Arguments) -> str:
+    names = [name for name, _ in arguments]
+    given = dict(arguments)
+    if names.count("verb") != 1 or given["verb"] not in VERBS:
+        raise OaiError("badVerb", "The verb is missing, repeated or not one of " + ", ".join(VERBS))
+    if len(names) != len(given):
+        raise OaiError("badArgument", "An argument is repeated")
+    verb = VERBS[given.pop("verb")]
+    if verb.resumable and "resumptionToken" in given:
+        verb = Verb(verb.answer, required=frozenset({"resumptionToken"}))
+    if missing := verb.required - given.keys():
+        raise OaiError("badArgument", "Missing: " + ", ".join(sorted(missing)))
+    if unknown := given.keys() - verb.required - verb.optional:
+        raise OaiError("badArgument", "Not allowed here: " + ", ".join(sorted(unknown)))
+    return dict(arguments)["verb"]
+
+
+def _identify(holdings: Holdings, given: dict[str, str]) -> str:  # noqa: ARG001
+    stamps = [edit.stamp for edit in holdings.edits.values() if edit.stamp is not None]
+    return render.identify(holdings.repository, holdings.url, min([0, *stamps]))
+
+
+def _list_sets(holdings: Holdings, given: dict[str, str]) -> str:
+    if not holdings.repository.sets:
+        raise OaiError("noSetHierarchy", "This repository has no sets")
+    if "resumptionToken" in given:
+        raise OaiError("badResumptionToken", "The list of sets comes whole")
+    return render.sets(holdings.repository.sets)
+
+
+def _list_metadata_formats(holdings: Holdings, given: dict[str, str]) -> str:
+    if "identifier" in given and _is_deleted(holdings, _find(holdings, given["identifier"])):
+        raise OaiError("noMetadataFormats", f"{given['identifier']} is deleted")
+    return render.METADATA_FORMATS
+
+
+def _get_record(holdings: Holdings, given: dict[str, str]) -> str:
+    index = _find(holdings, given["identifier"])
+    _check_prefix(given["metadataPrefix"])
+    return render.record(holdings.repository, holdings.edits, index)
+
+
+def _list_records(holdings: Holdings, given: dict[str, str]) -> str:
+    return _list(holdings, given, render.record)
+
+
+def _list_identifiers(holdings: Holdings, given: dict[str, str]) -> str:
+    return _list(holdings, given, render.header)
+
+
+def _list(
+    holdings: Holdings, given: dict[str, str], write: Callable[[Repository, Mapping[int, Edit], int], str]
+) -> str:
+    """One page of a list, and the token of the next (section 3.5)."""
+    repository = holdings.repository
+    listing = _listing(holdings, given)
+    records = _selection(holdings, listing)
+    if listing.offset >= max(len(records), 1):
+        raise OaiError("badResumptionToken", "The list has become shorter than that")
+    page = records.page(listing.offset, repository.page_size)
+    if not page:
+        raise OaiError("noRecordsMatch", "No record matches")
+    written = "".join([write(repository, holdings.edits, index) for index in page])
+    return written + _token(holdings, listing, len(page), len(records))
+
+
+def _listing(holdings: Holdings, given: dict[str, str]) -> Listing:
+    if token := given.get("resumptionToken"):
+        return decode(token, given["verb"], holdings.now)
+    if "resumptionToken" in given:
+        raise OaiError("badResumptionToken", "An empty token ends a list, it does not begin one")
+    _check_prefix(given["metadataPrefix"])
+    if "set" in given and not holdings.repository.sets:
+        raise OaiError("noSetHierarchy", "This repository has no sets")
+    return Listing(given["verb"], given.get("from"), given.get("until"), given.get("set"))
+
+
+def _selection(holdings: Holdings, listing: Listing) -> Selection:
+    start, end = _bounds(holdings.repository, listing)
+    subsets = {subset.spec: subset for subset in holdings.repository.sets}
+    subset = _ALL if listing.set is None else subsets.get(listing.set)
+    if subset is None:
+        raise OaiError("noRecordsMatch", f"No set {listing.set}")
+    return select(holdings.repository, holdings.edits, start, end, subset)
+
+
+def _token(holdings: Holdings, listing: Listing, count: int, total: int) -> str:
+    """None at all where the list is whole, an empty one on the last page of several."""
+    end = listing.offset + count
+    if end >= total and not listing.offset:
+        return ""
+    expires = holdings.now + holdings.repository.token_lifetime
+    text = encode(listing.at(end), expires) if end < total else ""
+    size = total if holdings.repository.totals else None
+    return render.token(text, listing.offset, size, expires if text else None)
+
+
+def _bounds(repository: Repository, listing: Listing) -> tuple[int, int]:
+    """`from` and `until`, both inclusive, as a half-open stretch of the repository's instants."""
+    start = -_EVER if listing.from_ is None else _instant(repository, listing.from_)
+    if listing.until is None:
+        return start, _EVER
+    if listing.from_ is not None and len(listing.from_) != len(listing.until):
+        raise OaiError("badArgument", "from and until have different granularities")
+    step = DAY if len(listing.until) == _DAYS_LENGTH else 1
+    end = _instant(repository, listing.until) + step
+    if end <= start:
+        raise OaiError("badArgument", "from is later than until")
+    return start, end
+
+
+def _instant(repository: Repository, text: str) -> int:
+    form = {_DAYS_LENGTH: "%Y-%m-%d", _SECONDS_LENGTH: "%Y-%m-%dT%H:%M:%SZ"}.get(len(text), "")
+    if len(text) == _SECONDS_LENGTH and repository.granularity == "day":
+        raise OaiError("badArgument", f"{text} is finer than this repository's granularity, YYYY-MM-DD")
+    try:
+        moment = datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise OaiError("badArgument", f"{text} is no UTCdatetime of this repository") from None
+    return (moment - repository.midnight) // timedelta(seconds=1)
+
+
+def _find(holdings: Holdings, identifier: str) -> int:
+    index = holdings.repository.index(identifier)
+    if index is None or holdings.edits.get(index, Edit()).withheld:
+        raise OaiError("idDoesNotExist", f"No item {identifier}")
+    return index
+
+
+def _is_deleted(holdings: Holdings, index: int) -> bool:
+    return render.is_deleted(holdings.repository, holdings.edits, index)
+
+
+def _check_prefix(prefix: str) -> None:
+    if prefix != "oai_dc":
+        raise OaiError("cannotDisseminateFormat", f"No format {prefix}; there is oai_dc")
+
+
+_OF_LISTS = frozenset({"from", "until", "set"})
+VERBS = {
+    "Identify": Verb(_identify),
+    "ListMetadataFormats": Verb(_list_metadata_formats, optional=frozenset({"identifier"})),
+    "ListSets": Verb(_list_sets, resumable=True),
+    "GetRecord": Verb(_get_record, required=frozenset({"identifier", "metadataPrefix"})),
+    "ListIdentifiers": Verb(_list_identifiers, frozenset({"metadataPrefix"}), _OF_LISTS, resumable=True),
+    "ListRecords": Verb(_list_records, frozenset({"metadataPrefix"}), _OF_LISTS, resumable=True),
+}

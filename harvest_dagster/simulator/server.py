@@ -1,0 +1,111 @@
+"""The server: a repository, its edits, its request log and the chain of behaviours, at a URL.
+
+A path is served by an entry of the table in `Server`; another API is another entry. What the answers say is
+the business of `oai`, what spoils them that of `behaviours`, how they travel that of `wire`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from types import TracebackType
+
+from harvest_dagster.simulator import oai
+from harvest_dagster.simulator.behaviours import Answer, Behaviour
+from harvest_dagster.simulator.edits import Edits
+from harvest_dagster.simulator.exchange import Request, Response
+from harvest_dagster.simulator.repository import Repository
+from harvest_dagster.simulator.wire import LOOPBACK, HttpServer, RequestLog
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Server:
+    """Serves a repository for as long as its `with` block lasts, once.
+
+    Args:
+        repository: what to serve.
+        behaviours: what to do to the answers, the outermost first.
+        edits: those of an earlier server of the same repository; by default none.
+        port: 0 takes a free one.
+        clock: gives the moment of a response (`responseDate`, the expiry of tokens), aware.
+
+    Attributes:
+        repository: what it serves.
+        edits: what to change while it runs.
+    """
+
+    def __init__(
+        self,
+        repository: Repository | None = None,
+        *,
+        behaviours: Sequence[Behaviour] = (),
+        edits: Edits | None = None,
+        port: int = 0,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.repository = repository or Repository()
+        self.edits = edits or Edits(self.repository)
+        self._behaviours = tuple(behaviours)
+        self._port = port
+        self._clock = clock
+        self._log = RequestLog()
+        self._routes: dict[str, Answer] = {"/oai": self._oai}
+        self._http: HttpServer | None = None
+        self._thread = threading.Thread(target=self._serve, name="simulator")
+
+    def __enter__(self) -> Server:
+        self._http = HttpServer(self._port, self._log, self._answer)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for behaviour in self._behaviours:
+            behaviour.close()
+        self._running.shutdown()
+        self._thread.join()
+        self._running.hang_up()
+        self._running.server_close()
+
+    @property
+    def url(self) -> str:
+        """The base URL of the OAI-PMH repository."""
+        return f"http://{LOOPBACK}:{self._running.server_port}/oai"
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All requests so far, in the order of their arrival."""
+        return self._log.snapshot()
+
+    @property
+    def _running(self) -> HttpServer:
+        if self._http is None:
+            raise RuntimeError("the server is not running; use it in a `with` block")
+        return self._http
+
+    def _serve(self) -> None:
+        # A server stops within one interval.
+        self._running.serve_forever(poll_interval=0.02)
+
+    def _answer(self, request: Request) -> Response:
+        answer: Answer = self._route
+        for behaviour in reversed(self._behaviours):
+            if behaviour.when(request):
+                answer = partial(behaviour.apply, answer=answer)
+        return answer(request)
+
+    def _route(self, request: Request) -> Response:
+        route = self._routes.get(request.path)
+        if route is None:
+            return Response(b"Not found\n", 404, {"Content-Type": "text/plain"})
+        return route(request)
+
+    def _oai(self, request: Request) -> Response:
+        holdings = oai.Holdings(self.repository, self.edits.current, self.url, self._clock())
+        return Response(oai.answer(holdings, request.arguments))
