@@ -127,7 +127,7 @@ class Database:
 
 
 def default_database_url(environ: Mapping[str, str], cwd: Path) -> str:
-    """The URL in the environment, else of a SQLite file in `$DAGSTER_HOME`, else in `.dagster` below `cwd`."""
+    """The URL in `environ`, else of a SQLite file in `$DAGSTER_HOME`, else in `.dagster` below `cwd`."""
     if url := environ.get(VARIABLE):
         return url
     home = environ.get("DAGSTER_HOME")
