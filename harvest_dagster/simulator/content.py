@@ -55,8 +55,8 @@ def metadata(index: int, dice: bytes, made: date, first_title: str, size: int) -
     first = (
         f"{_OPEN}<dc:title>{first_title}</dc:title>{_people(dice)}"
         f"<dc:subject>{field.subjects[dice[12] % 5]}</dc:subject>"
-        f"<dc:subject>{field.subjects[dice[13] % 5]}</dc:subject>"
-        f"<dc:description>{CLAIMS[dice[14] % 8]} {CLAIMS[dice[15] % 8]} {CLAIMS[dice[16] % 8]}"
+        f"<dc:subject>{field.subjects[(dice[12] + dice[13] % 4 + 1) % 5]}</dc:subject>"
+        f"<dc:description>{CLAIMS[dice[14] % 8]} {CLAIMS[dice[14] % 8 - 3]} {CLAIMS[dice[14] % 8 - 6]}"
     )
     last = f"</dc:description>{_facts(index, dice, issued)}{_extras(index, dice, field, issued)}{_CLOSE}"
     missing = size - len(f"{first}{last}".encode()) if size else 0
