@@ -10,6 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from harvest_dagster.windows import Window
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,6 +54,10 @@ class Page:
         count: how many records the page holds.
         content_type: the header's value, empty where there was none.
         source_time: the source's clock (`responseDate`), None where it does not say.
+        position: how many records of the list come before this page, as the source counts (`cursor`).
+        expires: until when the source accepts the next token (`expirationDate`), where it says.
+        asked: what the source was asked for, where its granularity made that more than the window. What only
+            this brought in belongs to other windows.
     """
 
     body: bytes
@@ -64,6 +70,9 @@ class Page:
     total: int | None = None
     content_type: str = ""
     source_time: datetime | None = None
+    position: int | None = None
+    expires: datetime | None = None
+    asked: Window | None = None
 
 
 @dataclass(frozen=True)

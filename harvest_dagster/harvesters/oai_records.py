@@ -1,0 +1,85 @@
+"""From the elements of a list to Records and Headers, one by one.
+
+The blob is the whole `record` element: header, metadata, `about`. Its header goes without the datestamp,
+because sources stamp records anew without a change (Lesson 28), and its setSpecs in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from harvest_dagster.harvesters.canonical_xml import canonical
+from harvest_dagster.harvesters.oai_response import OAI
+from harvest_dagster.harvesters.oai_time import lenient_instant
+from harvest_dagster.records import Record, Unreadable
+
+_RECORD = f"{OAI}record"
+_HEADER = f"{OAI}header"
+_IDENTIFIER = f"{OAI}identifier"
+_SET_SPEC = f"{OAI}setSpec"
+_DATESTAMPS = (f"{OAI}datestamp", f"{OAI}dateStamp")  # the second one is pycsw's
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a record, section 2.5.
+
+    Attributes:
+        identifier: stripped of white space; None where it is missing or empty.
+        datestamp: in UTC; None where it is missing or no date.
+        deleted: whether its status says so.
+        sets: the setSpecs, sorted.
+    """
+
+    identifier: str | None
+    datestamp: datetime | None
+    deleted: bool
+    sets: tuple[str, ...]
+
+
+def read_header(element: etree._Element) -> Header:
+    """The header that an element is."""
+    identifier = (element.findtext(_IDENTIFIER) or "").strip()
+    sets = ((found.text or "").strip() for found in element.iterfind(_SET_SPEC))
+    return Header(
+        identifier=identifier or None,
+        datestamp=next((lenient_instant(found.text) for found in element.iter(*_DATESTAMPS)), None),
+        deleted=element.get("status", "").strip() == "deleted",
+        sets=tuple(sorted(name for name in sets if name)),
+    )
+
+
+def read_record(element: etree._Element) -> Record | Unreadable:
+    """The record that an element of a list is, or why it is none.
+
+    The element is changed on the way: what does not belong to the blob is taken out of its header.
+    """
+    header = element.find(_HEADER) if element.tag == _RECORD else None
+    if header is None:
+        return _unreadable(
+            element, f"a {etree.QName(element).localname} that is no OAI-PMH record with a header"
+        )
+    read = read_header(header)
+    if read.identifier is None:
+        return _unreadable(element, "a record without identifier")
+    whole = list(header)
+    try:
+        return Record(read.identifier, read.datestamp, read.deleted, _blob(element, header))
+    except (ValueError, RecursionError) as error:
+        header[:] = whole
+        return _unreadable(element, f"a record that has no canonical form: {error}", read.identifier)
+
+
+def _blob(record: etree._Element, header: etree._Element) -> str:
+    for tag in _DATESTAMPS:
+        for found in header.findall(tag):
+            header.remove(found)
+    header.extend(sorted(header.findall(_SET_SPEC), key=lambda found: found.text or ""))
+    return canonical(record)
+
+
+def _unreadable(element: etree._Element, error: str, identifier: str | None = None) -> Unreadable:
+    return Unreadable(etree.tostring(element, encoding="utf-8", with_tail=False), error, identifier)

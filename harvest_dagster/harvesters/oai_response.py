@@ -1,0 +1,148 @@
+"""One answer of an OAI-PMH repository, read strictly: what was asked for, or an error of its own.
+
+Here: the envelope, the errors, the resumptionToken. Not here: single records (`oai_records`), walking a list
+from page to page (`oai_endpoint`).
+
+Section numbers are those of http://www.openarchives.org/OAI/openarchivesprotocol.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lxml import etree
+
+from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError
+from harvest_dagster.harvesters.oai_errors import oai_error
+from harvest_dagster.harvesters.oai_time import lenient_instant
+from harvest_dagster.harvesters.strict_xml import parse, seen
+
+NAMESPACE = "http://www.openarchives.org/OAI/2.0/"
+OAI = f"{{{NAMESPACE}}}"
+LISTS = frozenset({"ListRecords", "ListIdentifiers"})
+
+_ERROR_STATUS = 400
+
+
+@dataclass(frozen=True)
+class Token:
+    """A resumptionToken, section 3.5.
+
+    Attributes:
+        text: what to send for the next page; None at the end of the list, where it is empty or missing.
+        total: completeListSize, where it is a number.
+        position: cursor, where it is a number.
+        expires: expirationDate, where it is a date.
+    """
+
+    text: str | None = None
+    total: int | None = None
+    position: int | None = None
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a repository answered to a verb.
+
+    Attributes:
+        content: the element named like the verb; of an empty list the error that says so.
+        items: its child elements without the resumptionToken, in order.
+        token: what it says of the rest of the list.
+        source_time: responseDate, where it is a date.
+    """
+
+    content: etree._Element
+    items: Sequence[etree._Element]
+    token: Token
+    source_time: datetime | None
+
+
+def read(body: bytes, *, verb: str, url: str, content_type: str = "", status: int = 200) -> Answer:
+    """Read the answer to a verb.
+
+    Args:
+        body: the whole response.
+        verb: what was asked for.
+        url: how, redacted; for messages.
+        content_type: the header's value.
+        status: of HTTP. Zenodo sends errors of the protocol with 422, others with 400 or 404.
+
+    Raises:
+        OaiError: the repository says no; a class for each code. `noRecordsMatch` to a list is an empty list.
+        HttpStatusError: an error status, and no error of the protocol that explains it.
+        MalformedResponse: no OAI-PMH 2.0 at all.
+        ProtocolError: OAI-PMH, but not the answer to this verb.
+    """
+    root = _root(body, url=url, content_type=content_type, status=status)
+    source_time = lenient_instant(root.findtext(f"{OAI}responseDate"))
+    if errors := root.findall(f"{OAI}error"):
+        _raise_unless_empty(errors, verb=verb, url=url)
+        return Answer(errors[0], (), Token(), source_time)
+    if status >= _ERROR_STATUS:
+        raise _status_error(body, url=url, status=status)
+    content = root.find(OAI + verb)
+    if content is None:
+        found = ", ".join(etree.QName(child).localname for child in root) or "nothing"
+        message = f"{url} asked for {verb} and was answered with {found}. Tell the operator of the source."
+        raise ProtocolError(message)
+    tag = f"{OAI}resumptionToken"
+    return Answer(
+        content, [child for child in content if child.tag != tag], _token(content.find(tag)), source_time
+    )
+
+
+def _root(body: bytes, *, url: str, content_type: str, status: int) -> etree._Element:
+    try:
+        return _envelope(body, url=url, content_type=content_type)
+    except MalformedResponse as error:
+        if status >= _ERROR_STATUS:
+            raise _status_error(body, url=url, status=status) from error
+        raise
+
+
+def _envelope(body: bytes, *, url: str, content_type: str) -> etree._Element:
+    root = parse(body, url=url, content_type=content_type)
+    if root.tag != f"{OAI}OAI-PMH":
+        message = (
+            f"{url} answered with XML that is not OAI-PMH 2.0: its root is {root.tag}, {seen(body)}. "
+            "Check that base_url is that of an OAI-PMH 2.0 repository."
+        )
+        raise MalformedResponse(message)
+    return root
+
+
+def _status_error(body: bytes, *, url: str, status: int) -> HttpStatusError:
+    message = (
+        f"{url} answered with HTTP status {status} and no OAI-PMH error, {seen(body)}. "
+        "Check base_url and whether the source lets harvesters in."
+    )
+    return HttpStatusError(message, status=status, url=url)
+
+
+def _raise_unless_empty(errors: list[etree._Element], *, verb: str, url: str) -> None:
+    """Raise the first error that is more than an empty list."""
+    for error in errors:
+        code = error.get("code", "").strip()
+        if code != "noRecordsMatch" or verb not in LISTS:
+            text = " ".join(str(error.xpath("string()")).split())
+            raise oai_error(code=code or "no code", text=text, request=url)
+
+
+def _token(element: etree._Element | None) -> Token:
+    if element is None:
+        return Token()
+    return Token(
+        text=(element.text or "").strip() or None,
+        total=_count(element.get("completeListSize")),
+        position=_count(element.get("cursor")),
+        expires=lenient_instant(element.get("expirationDate")),
+    )
+
+
+def _count(text: str | None) -> int | None:
+    """A non-negative number; None for anything else, such as the -1 that stands for "unknown"."""
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdigit() else None
