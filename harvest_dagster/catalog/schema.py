@@ -95,8 +95,17 @@ TagKey = Annotated[
 ]
 TagValue = Annotated[
     str,
-    WithJsonSchema({"type": "string", "pattern": _TAG_VALUE}),
     _matching(_TAG_VALUE, "at most 63 letters, digits, _, - and ."),
+]
+Tags = Annotated[
+    dict[TagKey, TagValue],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": _TAG_KEY},
+            "additionalProperties": {"type": "string", "pattern": _TAG_VALUE},
+        }
+    ),
 ]
 Cron = Annotated[
     str,
@@ -209,6 +218,4 @@ class IngestConfig(_Strict):
     owners: Annotated[tuple[Owner, ...], Field(strict=False)] = Field(
         default=(), description="team:NAME or e-mail addresses", examples=[["team:metadata"]]
     )
-    tags: dict[TagKey, TagValue] = Field(
-        default={}, description="tags of the assets, for searching in the UI"
-    )
+    tags: Tags = Field(default={}, description="tags of the assets, for searching in the UI")
