@@ -1,0 +1,73 @@
+"""Secrets out of whatever a person may read: URLs, excerpts of bodies.
+
+The values of `${NAME}` are known to a function that is handed in; what looks like a secret by its name, or by
+where it stands in a URL, goes in any case.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
+
+MASK = "***"
+EXCERPT = 200
+
+_SECRET_NAME = re.compile(
+    r"(key|token|secret|passw(or)?d|passphrase|pwd|pass|sig|signature|auth|authorization|credentials?|jwt|ticket"
+    r"|session(id)?)$"
+)
+# A cursor is no secret, and without it nobody could tell which page failed.
+_CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+def _as_is(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True)
+class Redactor:
+    """Attributes:
+    replace: puts something harmless in the place of every secret value it knows.
+    """
+
+    replace: Callable[[str], str] = _as_is
+
+    def url(self, url: str) -> str:
+        """The URL without user, password, fragment, and without the values of secret parameters."""
+        try:
+            parts = urlsplit(url)
+            query = "&".join(
+                self._parameter(*pair) for pair in parse_qsl(parts.query, keep_blank_values=True)
+            )
+        except ValueError:
+            return "(a URL that cannot be read)"
+        netloc = self._masked(parts.netloc.rpartition("@")[2])
+        path = quote(self._masked(unquote(parts.path)), safe="/%:@!$&'()*+,;=~")
+        return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+    def excerpt(self, body: bytes) -> str:
+        """The beginning of a body as one line of text without markup, a whole word or nothing of a secret."""
+        text = html.unescape(_MARKUP.sub(" ", body.decode("utf-8", errors="replace")))
+        text = "".join(letter if letter.isprintable() else " " for letter in self._masked(text))
+        line = " ".join(text.split())
+        return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
+
+    def _parameter(self, name: str, value: str) -> str:
+        shown = MASK if is_secret_name(name) else self._masked(value)
+        return f"{quote_plus(self._masked(name))}={quote(shown, safe='*/:!,.~')}"
+
+    def _masked(self, text: str) -> str:
+        """Without the secrets, whether they stand there as they are or encoded as in a URL."""
+        decoded = unquote_plus(text)
+        cleaned = self.replace(decoded)
+        return self.replace(text) if cleaned == decoded else cleaned
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a parameter's name says that its value is a secret: `api_key` does, `resumptionToken` does not."""
+    letters = re.sub(r"[^a-z]", "", name.lower())
+    return bool(_SECRET_NAME.search(letters)) and not _CURSOR_NAME.search(letters)

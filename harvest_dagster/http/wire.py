@@ -1,0 +1,171 @@
+"""What `requests` does not bound: every byte that arrives passes here, status line and headers included.
+
+A read timeout is the silence between two pieces; a server that drips one byte a minute never breaks it, and one
+that sends headers or a chunk's size without an end fills the memory. So the socket is read in slices, each with
+a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves only once its
+connection stands and the budget has granted it: at that instant, not before a slow handshake.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from harvest_dagster.errors import ResponseTooLarge, SourceUnreachable
+from harvest_dagster.http.waiting import SLICE, Watch
+
+
+@dataclass
+class Exchange:
+    """One request and its response.
+
+    Attributes:
+        place: the URL, redacted, for messages.
+        watch: the harvest's clock and deadline.
+        grant: returns when the request may leave, and not before.
+        silence: seconds, the longest between two pieces.
+        longest: seconds for the whole response, from the request's departure.
+        largest: bytes that may arrive.
+        slice: seconds, the longest between two looks.
+        departed: when the request left; None while it cannot have reached the server.
+        received: bytes so far.
+    """
+
+    place: str
+    watch: Watch
+    grant: Callable[[], None]
+    silence: float
+    longest: float
+    largest: int
+    slice: float = SLICE
+    departed: float | None = None
+    received: int = 0
+
+    def depart(self) -> None:
+        """Wait for the budget; the request leaves right after."""
+        self.grant()
+        self.departed = self.watch.clock()
+
+    def receive(self, sock: socket.socket, buffer: Any) -> int:
+        """Read what there is into the buffer: how many bytes, 0 at the end.
+
+        Raises:
+            SourceUnreachable: too long a silence, or too long altogether.
+            ResponseTooLarge: more than `largest`.
+            DeadlineExceeded: the harvest's time is over.
+        """
+        since = self.watch.clock()
+        while True:
+            self.watch.look()
+            sock.settimeout(min(self.slice, self._patience(since)))
+            try:
+                count = sock.recv_into(buffer)
+            except TimeoutError:
+                continue
+            self._count(count)
+            return count
+
+    def _patience(self, since: float) -> float:
+        now = self.watch.clock()
+        if now - since >= self.silence:
+            message = f"{self.place}: nothing came for {self.silence:g} s. Try later, or raise `timeout: {{read: …}}`."
+            raise SourceUnreachable(message)
+        left = inf if self.departed is None else self.departed + self.longest - now
+        if left <= 0:
+            message = f"{self.place}: the answer was not whole after {self.longest:g} s. Try later; it may be overloaded."
+            raise SourceUnreachable(message)
+        return min(left, self.silence - (now - since))
+
+    def _count(self, count: int) -> None:
+        self.received += count
+        if self.received > self.largest:
+            message = f"{self.place}: the answer is larger than {self.largest} bytes. Ask for smaller pages."
+            raise ResponseTooLarge(message)
+
+
+class _Incoming(io.RawIOBase):
+    """A socket's incoming side, read through the exchange of the moment."""
+
+    def __init__(self, sock: socket.socket, held: io.RawIOBase, current: Callable[[], Exchange]) -> None:
+        self._sock = sock
+        self._held = held  # what http.client opened; closing it gives the socket back
+        self._current = current
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._current().receive(self._sock, buffer)
+
+    def close(self) -> None:
+        self._held.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(
+        self, sock: socket.socket, *args: Any, current: Callable[[], Exchange], **options: Any
+    ) -> None:
+        super().__init__(sock, *args, **options)
+        held = self.fp.detach()
+        self.fp = io.BufferedReader(_Incoming(sock, held, current))
+
+
+def _watched(base: type[HTTPConnection], current: Callable[[], Exchange]) -> type[HTTPConnection]:
+    """A connection class whose requests leave, and whose responses arrive, through the exchange of the moment."""
+
+    class Watched(base):  # type: ignore[valid-type,misc]  # http or https, the pool knows which
+        response_class = staticmethod(partial(_Response, current=current))
+
+        def request(self, *args: Any, **options: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            current().depart()
+            super().request(*args, **options)
+
+    return Watched
+
+
+class WatchedAdapter(HTTPAdapter):
+    """The transport of one session; `exchange` is set before each request.
+
+    Attributes:
+        exchange: the request that is under way. A session serves one thread.
+    """
+
+    exchange: Exchange
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("urllib3.connectionpool", "urllib3.connection"):
+            logging.getLogger(name).addFilter(_without_queries)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+        """The pool of a host, its connections watched."""
+        pool = super().get_connection_with_tls_context(*args, **options)
+        if "ConnectionCls" not in vars(pool):
+            pool.ConnectionCls = _watched(type(pool).ConnectionCls, lambda: self.exchange)  # type: ignore[arg-type]
+        return pool
+
+
+def _without_queries(record: logging.LogRecord) -> bool:
+    """urllib3 logs whole URLs, and a query string may hold an API key."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(_shortened(value) for value in record.args)
+    return True
+
+
+def _shortened(value: object) -> object:
+    return re.sub(r"\?\S*", "?…", value) if isinstance(value, str) else value
