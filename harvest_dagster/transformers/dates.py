@@ -1,8 +1,8 @@
 """Dates as people write them, in the form of EDTF level 0.
 
-Only what can be read in one way is recognised. A numeric date that does not begin with its year (`02-03-1992`)
-is the second of March or the third of February, and a source that writes `25-03-2008` writes those too; so none
-of them is. Neither is what says that it is unsure: `1999?`, `circa 1899`.
+Only what can be read in one way is recognised. `02-03-1992` is the second of March or the third of February,
+and a source that writes `03-25-2008` writes that too; so no numeric date is recognised that does not begin
+with its year. `2004/05` is a month or two years. What says itself that it is unsure is none: `circa 1899`.
 
 EDTF is ISO 8601-2:2019, annex A; level 0 is what plain ISO 8601 knows: https://www.loc.gov/standards/datetime/.
 The W3C's profile, which Dublin Core names, is within it: https://www.w3.org/TR/NOTE-datetime.
@@ -13,28 +13,21 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta, timezone
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = "january february march april may june july august september october november december"
 _MONTH_NUMBERS = {
-    **{name: number for number, name in enumerate(_MONTHS, 1)},
-    **{
-        name: number
-        for number, name in enumerate(
-            "january february march april may june july august september october november december".split(), 1
-        )
-    },
-    "sept": 9,
-}
+    name: number for number, month in enumerate(_MONTHS.split(), 1) for name in (month, month[:3])
+} | {"sept": 9}
 
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_NUMBERS, key=len, reverse=True))})\.?"
 _YEAR = r"(?P<year>[12][0-9]{3})"
 _DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
 
 _CALENDAR = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
-_SLASHED = re.compile(r"([12][0-9]{3})[/.]([0-9]{1,2})(?:[/.]([0-9]{1,2}))?", re.ASCII)
+_SLASHED = re.compile(r"([12][0-9]{3})/([0-9]{1,2})/([0-9]{1,2})", re.ASCII)
 _COMPACT = re.compile(r"([12][0-9]{3})([0-9]{2})([0-9]{2})", re.ASCII)
 _INSTANT = re.compile(
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<clock>[0-9]{2}:[0-9]{2})(?P<second>:[0-9]{2})?"
-    r"(?P<fraction>\.[0-9]{1,9})?[ ]?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?",
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ](?P<clock>[0-9]{2}:[0-9]{2})"
+    r"(?:(?P<second>:[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?[ ]?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?",
     re.ASCII | re.IGNORECASE,
 )
 _NAMED = tuple(
@@ -48,7 +41,7 @@ _NAMED = tuple(
 )
 # What cataloguers put around a year: [1999] is not on the title page, c1999 and ©1999 is the copyright's.
 _ADORNED = re.compile(r"[\[(]?[c©℗]?[ ]?([12][0-9]{3})[\])]?\.?", re.IGNORECASE)
-_YEARS = re.compile(r"[\[(]?([12][0-9]{3}) ?(?:-{1,2}|–|—) ?([12][0-9]{3})[\])]?\.?")
+_YEARS = re.compile(r"[\[(]?([12][0-9]{3}) ?(?:-{1,2}|[\N{EN DASH}\N{EM DASH}]) ?([12][0-9]{3})[\])]?\.?")
 
 
 def recognise(text: str) -> str | None:

@@ -1,11 +1,12 @@
 """Identifiers as people write them, in the one form that their scheme asks for.
 
-A whole text is recognised or none of it: a citation that ends in a DOI may name the volume it appeared in. What
-is bare is recognised only where its form leaves no doubt (a DOI, an ISBN or ISSN with its hyphens and a right
-check digit, a PMC number); plain numbers and bare handles need their label. What is not recognised is `other`.
+A text is recognised as a whole or not at all: a citation that ends in a DOI may name the volume it appeared
+in. What is bare is recognised only where its form leaves no doubt (a DOI, a PMC number, an ISBN or ISSN with
+hyphens and a right check digit); plain numbers and bare handles need their label. What is not recognised is
+`other`.
 
-Where each form comes from stands at its rule. The order in which rules are tried matters: the special ones come
-before those that a plain URL or a plain text would satisfy.
+Where a form comes from stands at its rule. The rules are tried in their order: the special ones stand before
+those that any URL would satisfy.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from urllib.parse import unquote
 
 from harvest_dagster.transformers.document import Identifier, Scheme
 
-# DOI Handbook, 3.4 and 3.5: "10.", a registrant's code, a slash, any suffix; compared without regard to ASCII case.
+# DOI Handbook, 3.4 and 3.5: "10.", a registrant's code, a slash, a suffix; ASCII case does not count.
 _DOI = r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S*[^\s.,;]"
 # https://info.arxiv.org/help/arxiv_identifier.html: since April 2007, and before.
 _ARXIV = r"(?:[0-9]{2}(?:0[1-9]|1[0-2])\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]+)?"
 # RFC 3651, section 3: a naming authority, in use a number with dots, a slash, any local name.
-_HANDLE = r"[0-9]+(?:\.[0-9A-Za-z-]+)*/\S+"
+# 123456789 is what DSpace has before anybody registers a prefix: it names nothing outside its repository.
+_HANDLE = r"(?!123456789/)[0-9]+(?:\.[0-9A-Za-z-]+)*/\S+"
 _ISSN = r"[0-9]{4}-?[0-9]{3}[0-9Xx]"
 _ISBN = r"(?:[0-9][ -]?){9,12}[0-9Xx]"
 
@@ -50,20 +52,22 @@ def web_address(text: str) -> str | None:
 
 
 def issn_is_right(digits: str) -> bool:
-    """Whether the check digit of an ISSN without hyphen is right (ISO 3297, annex A: modulo 11, weights 8 to 2)."""
+    """Whether an ISSN without hyphen has the right check digit (ISO 3297, annex A: modulo 11)."""
     total = sum(int(digit) * weight for digit, weight in zip(digits[:7], range(8, 1, -1), strict=True))
     return digits[7] == "0123456789X"[-total % 11]
 
 
 def isbn_13(digits: str) -> str | None:
-    """The ISBN in 13 digits (ISO 2108, annexes A and C), from 10 or 13; None where its check digit is wrong."""
+    """The ISBN in 13 digits (ISO 2108, annexes A and C) from 10 or 13; None for a wrong check digit."""
     if len(digits) == 10:  # noqa: PLR2004  an ISBN of before 2007
         weighted = sum(
             (10 if digit == "X" else int(digit)) * weight
             for digit, weight in zip(digits, range(10, 0, -1), strict=True)
         )
         return None if weighted % 11 else _with_check_digit("978" + digits[:9])
-    return digits if digits[:3] in ("978", "979") and digits == _with_check_digit(digits[:12]) else None
+    # 979-0 is printed music: an ISMN.
+    bookland = digits.startswith(("978", "979")) and not digits.startswith("9790")
+    return digits if bookland and digits == _with_check_digit(digits[:12]) else None
 
 
 def _with_check_digit(twelve: str) -> str:
@@ -80,12 +84,18 @@ def _doi(match: re.Match[str]) -> str:
 
 
 def _doi_of_url(match: re.Match[str]) -> str | None:
-    inner = re.fullmatch(f"({_DOI}){_END}", unquote(match[1]))
+    inner = re.fullmatch(f"({_DOI}){_END}", _unquoted(match[1]))
     return _doi(inner) if inner else None
 
 
 def _handle_of_url(match: re.Match[str]) -> str:
-    return unquote(match[1])
+    return _unquoted(match[1])
+
+
+def _unquoted(text: str) -> str:
+    """With its percent-encoding undone; as it is where that would make no text (`%00`, `%E9`)."""
+    decoded = unquote(text)
+    return decoded if decoded.isprintable() and "\N{REPLACEMENT CHARACTER}" not in decoded else text
 
 
 def _issn(match: re.Match[str]) -> str | None:
@@ -106,7 +116,7 @@ def _isbn(match: re.Match[str]) -> str | None:
 
 
 def _bare_isbn(match: re.Match[str]) -> str | None:
-    """Ten digits in a row may be any number; with three hyphens, or with 978 before them, they are an ISBN."""
+    """Ten digits in a row may be any number; with three hyphens or after 978 they are an ISBN."""
     digits = re.sub("[ -]", "", match[1])
     return _isbn(match) if len(digits) == 13 or match[1].count("-") == 3 else None  # noqa: PLR2004
 
@@ -152,10 +162,10 @@ _PLAIN = _rules(
     # RFC 3044 for urn:issn, RFC 3187 for urn:isbn.
     ("issn", rf"(?:urn:issn:|[ep]?-?issn(?:-l)?[: ] ?)({_ISSN})", _issn),
     ("issn", r"([0-9]{4}-[0-9]{3}[0-9X])", _bare_issn),
-    ("isbn", rf"(?:urn:isbn:|isbn(?:-1[03])?[: ] ?)({_ISBN})", _isbn),
+    ("isbn", rf"(?:urn:isbn:|isbn(?:-?1[03])?[: ] ?)({_ISBN})", _isbn),
     ("isbn", rf"({_ISBN})", _bare_isbn),
-    # RFC 8141, section 2
-    ("urn", r"(urn:[a-z0-9][a-z0-9-]{1,31}:\S+)", _as_it_is),
+    # RFC 8141, section 2; German Medical Science puts a second urn: before it.
+    ("urn", r"(?:urn:)?(urn:(?!urn:)[a-z0-9][a-z0-9-]{1,31}:\S+)", _as_it_is),
     # http://www.openarchives.org/OAI/2.0/guidelines-oai-identifier.htm
     ("oai", r"(oai:[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+:\S+)", _as_it_is),
 )

@@ -1,8 +1,8 @@
 """Languages by their ISO 639 code.
 
-Two letters (ISO 639-1) where a language has such a code, else three (ISO 639-2): what BCP 47 asks for, too (RFC
-5646, section 2.2.1, rule 1). Recognised are both kinds of code, those three-letter ones that come from the
-English name (`ger`, `fre`), English names, and tags with a region (`en_US`, `pt-BR`), whose region is dropped.
+Two letters (ISO 639-1) where a language has such a code, else three (ISO 639-2), as BCP 47 has it (RFC 5646,
+section 2.2.1). Recognised are both kinds of code, also those of three letters that come from the English name
+(`ger`, `fre`), English names, and tags with a region (`en_US`, `pt-BR`), whose region is dropped.
 
 The 7,900 codes of ISO 639-3 are not here: few catalogues use them, and the text stays.
 """

@@ -1,0 +1,73 @@
+"""The document's schema for readers: JSON Schema for programs, tables for people.
+
+Made of the model and its descriptions (`transformers.document`). In a checkout, `python -m
+harvest_dagster.transformers.schema` writes both to `docs/`; a test compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harvest_dagster.transformers.document import Document
+
+_DOCS = Path(__file__).resolve().parents[2] / "docs"
+JSON_SCHEMA = _DOCS / "document.schema.json"
+PAGE = _DOCS / "document.md"
+
+_START = "<!-- The rest is made of harvest_dagster/transformers/document.py. -->\n"
+
+
+def generate() -> dict[str, Any]:
+    """The schema, draft 2020-12. It allows no other fields, and every one of the document is required."""
+    (_, components) = msgspec.json.schema_components([Document], ref_template="#/$defs/{name}")
+    for component in components.values():
+        component["additionalProperties"] = False
+    document = components.pop("Document")
+    document["required"] = list(document["properties"])
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:harvest-dagster:document"}
+    return {**head, **document, "$defs": components}
+
+
+def render_json() -> str:
+    """The schema as its file has it."""
+    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+
+
+def render_page(page: str) -> str:
+    """The page with its tables made anew; what stands before them stays."""
+    prose, _, _ = page.partition(_START)
+    schema = generate()
+    tables = [_table("Document", schema), *(_table(name, part) for name, part in schema["$defs"].items())]
+    return prose + _START + "".join(tables)
+
+
+def _table(name: str, component: dict[str, Any]) -> str:
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in _rows(component))
+    return f"\n## {name}\n\n{component['description']}\n\n| field | type | |\n| --- | --- | --- |\n{rows}"
+
+
+def _rows(component: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for name, field in component["properties"].items():
+        required = name in component["required"]
+        yield f"`{name}`", _type(field) + ("" if required else ", optional"), field["description"]
+
+
+def _type(field: dict[str, Any]) -> str:
+    if reference := field.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in field:
+        return " or ".join(_type(part) for part in field["anyOf"])
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    return f"list of {_type(field['items'])}" if field["type"] == "array" else str(field["type"])
+
+
+if __name__ == "__main__":
+    JSON_SCHEMA.write_text(render_json(), encoding="utf-8")
+    PAGE.write_text(render_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
