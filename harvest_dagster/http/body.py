@@ -61,16 +61,16 @@ def bounded(pieces: Iterable[bytes], largest: int, place: str) -> bytes:
 
 def _inflated(pieces: Iterable[bytes], name: str, place: str) -> Iterator[bytes]:
     inflater = _Inflater()
-    for piece in pieces:
-        try:
+    try:
+        for piece in pieces:
             yield from inflater.feed(piece)
-        except zlib.error:
-            seen = f"it begins with {piece[:16]!r}" if inflater.empty else "it is damaged inside"
-            message = (
-                f"{place}: the answer is not {name}, as its header says: {seen}. Tell the source's operator."
-            )
-            raise MalformedResponse(message) from None
-    yield inflater.last()
+        yield inflater.last()
+    except zlib.error:
+        seen = f"it begins with {inflater.head!r}" if inflater.empty else "it is damaged inside"
+        message = (
+            f"{place}: the answer is not {name}, as its header says: {seen}. Tell the source's operator."
+        )
+        raise MalformedResponse(message) from None
     if not inflater.complete:
         message = f"{place}: the answer was cut short, its {name} stream has no end. Try later."
         raise SourceUnreachable(message)
@@ -80,8 +80,8 @@ class _Inflater:
     """Undoes gzip, zlib or bare deflate into pieces of bounded size, however small the compressed ones are.
 
     All three are told apart by their first byte: servers have never agreed on what `deflate` means
-    (RFC 9110, section 8.4.1.2). Several gzip members one after the other are one content (RFC 1952, section 2.2);
-    what follows the last one is padding.
+    (RFC 9110, section 8.4.1.2). Several gzip members one after the other are one content (RFC 1952, section
+    2.2); what follows the last one is padding.
     """
 
     def __init__(self) -> None:
@@ -89,12 +89,14 @@ class _Inflater:
         self._unread = b""
         self._padding = False
         self.empty = True
+        self.head = b""
 
     @property
     def complete(self) -> bool:
         return self._member is None or self._member.eof
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
+        self.head = self.head or piece[:16]
         data = self._unread + piece
         self._unread = b""
         while data and not self._padding:

@@ -42,14 +42,15 @@ class Limit:
     def spacing(self) -> float:
         """Seconds from one request to the one `calls` later, a little more than the period.
 
-        The source counts arrivals, we departures. Without the slack a request that the network or a busy machine
-        delays, and a punctual one after it, are one too many on the source's clock. 98 % of the budget remain.
+        The source counts arrivals, we departures. Without the slack a request that the network or a busy
+        machine delays, and a punctual one after it, are one too many on the source's clock. 98 % of the
+        budget remain.
         """
         return self.period + min(self.period * SLACK, LONGEST_SLACK)
 
 
 class Budget(Protocol):
-    """The requests of all sessions that share it. Every method is one atomic step, and none of them sleeps."""
+    """The requests of all sessions that share it. Every method is one atomic step, and none sleeps."""
 
     def wait(self, host: str, limit: Limit) -> float:
         """Seconds until a request may leave, 0 for now. Takes nothing."""
@@ -85,8 +86,8 @@ class _Host:
 class ProcessBudget:
     """A budget for all sessions and threads of one process: the log of the last departures of each host.
 
-    A sliding window, so that the limit holds for every stretch of time. The `ratelimit` package's own window is
-    fixed, and twice the allowance fits across its edge. Sessions of one host with different limits: all of
+    A sliding window, so that the limit holds for every stretch of time. The `ratelimit` package's own window
+    is fixed, and twice the allowance fits across its edge. Sessions of one host with different limits: all of
     them hold for all, so the strictest does.
     """
 

@@ -1,7 +1,7 @@
 """What broke, in words of our own.
 
-The messages of requests, urllib3 and http.client carry whole URLs, and with them API keys. None of them is let
-through: only the kind of failure and the operating system's own text are.
+The messages of requests, urllib3 and http.client carry whole URLs, and with them API keys. None of them is
+let through: only the kind of failure and the operating system's own text are.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def status_error(message: str, status: int, place: str) -> HttpStatusError:
 
 def _remedy(status: int) -> str:
     if status in (401, 403):
-        return "It wants credentials, or does not let harvesters in: see `harvester_kwargs`, or ask its operator."
+        return "It wants credentials, or lets no harvesters in: see `harvester_kwargs`, or ask its operator."
     if status == _TOO_MANY_REQUESTS:
         return "Lower `rate_limit`."
     if status in HttpStatusError.TRANSIENT or status >= _SERVER_ERROR:

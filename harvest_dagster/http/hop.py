@@ -18,10 +18,12 @@ _KEPT_ON_ANOTHER_HOST = ("accept", "accept-language")
 
 @dataclass(frozen=True)
 class Hop:
-    """Attributes:
-    url: http or https, without user and password.
-    headers: the harvester's own.
-    auth: user and password, where the URL named them.
+    """One request.
+
+    Attributes:
+        url: http or https, without user and password.
+        headers: the harvester's own.
+        auth: user and password, where the URL named them.
     """
 
     url: str
@@ -40,8 +42,8 @@ class Hop:
     def follow(self, location: str) -> Hop:
         """Where a redirect leads to.
 
-        Another host gets nothing of what the harvester sends to this one: no user, no password, no header but what
-        content it takes. An Authorization is not the only one that holds a secret.
+        Another host gets nothing of what the harvester sends to this one: no user, no password, no header but
+        what content it takes. An Authorization is not the only one that holds a secret.
 
         Raises:
             ValueError: it leads out of http and https, from https to http, or nowhere.

@@ -24,17 +24,15 @@ _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|syn
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
-def _as_is(text: str) -> str:
-    return text
-
-
 @dataclass(frozen=True)
 class Redactor:
-    """Attributes:
-    replace: puts something harmless in the place of every secret value it knows.
+    """What takes the secrets out.
+
+    Attributes:
+        replace: puts something harmless in the place of every secret value it knows.
     """
 
-    replace: Callable[[str], str] = _as_is
+    replace: Callable[[str], str]
 
     def url(self, url: str) -> str:
         """The URL without user, password, fragment, and without the values of secret parameters."""
@@ -68,6 +66,6 @@ class Redactor:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a parameter's name says that its value is a secret: `api_key` does, `resumptionToken` does not."""
+    """Whether a parameter's name says that its value is a secret: `api_key` does, `resumptionToken` not."""
     letters = re.sub(r"[^a-z]", "", name.lower())
     return bool(_SECRET_NAME.search(letters)) and not _CURSOR_NAME.search(letters)

@@ -34,7 +34,7 @@ class RetryPolicy:
 
     def backoff(self, attempt: int, draw: float) -> float:
         """Seconds to wait after the attempt of this number (the first is 1); `draw` is from [0, 1)."""
-        return max(self.shortest, draw * min(self.ceiling, self.base * 2 ** (attempt - 1)))
+        return max(self.shortest, draw * min(self.ceiling, self.base * 2.0 ** (attempt - 1)))
 
     def allows(self, attempt: int, elapsed: float, pause: float) -> bool:
         """Whether another attempt may follow this one, after a pause."""

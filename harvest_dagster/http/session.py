@@ -1,15 +1,15 @@
 """The one way out: every request of every harvester, within its host's budget, its timeouts and its limits.
 
 Here: one GET from the harvester's call to a whole body or one clear error; the attempts, the redirects, the
-verdicts. Not here: waiting (`http.waiting`), the socket (`http.wire`), the body (`http.body`), words for failures
-(`http.failures`), and what a protocol makes of the answer (the harvesters).
+verdicts. Not here: waiting (`http.waiting`), the socket (`http.wire`), the body (`http.body`), words for
+failures (`http.failures`), and what a protocol makes of the answer (the harvesters).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from itertools import count
@@ -33,6 +33,8 @@ from harvest_dagster.http.transport import Answer, Transport
 from harvest_dagster.http.values import Response, Sizes, Statistics, Timeouts
 from harvest_dagster.http.waiting import Watch
 from harvest_dagster.http.wire import Exchange
+
+__all__ = ["MOST_REDIRECTS", "HttpSession", "Response", "Sizes", "Statistics", "Timeouts"]
 
 MOST_REDIRECTS = 5
 
@@ -59,9 +61,9 @@ def _utc_now() -> datetime:
 class HttpSession:
     """A session for one harvest, in one thread. Cookies live as long as it does.
 
-    Proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificate authorities (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE) are
-    taken from the environment, as people behind a company's network need them. ~/.netrc is not: a harvest sends
-    no credentials but those of its config.
+    Proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificate authorities (REQUESTS_CA_BUNDLE,
+    CURL_CA_BUNDLE) are taken from the environment, as people behind a company's network need them. ~/.netrc
+    is not: a harvest sends no credentials but those of its config.
 
     Args:
         limit: of the config; it holds for each host that the session meets.
@@ -69,7 +71,7 @@ class HttpSession:
         sizes: see Sizes.
         retry: see RetryPolicy.
         budget: shared by all sessions that ask the same hosts.
-        redactor: knows the secrets of the config.
+        redact: puts something harmless in the place of every secret of the config in a text.
         contact: an address or a page, for the operators of the sources; part of the User-Agent.
         watch: the harvest's clock, its deadline, and who is told of waits.
         now: the wall clock, in UTC.
@@ -84,7 +86,7 @@ class HttpSession:
         sizes: Sizes | None = None,
         retry: RetryPolicy | None = None,
         budget: Budget = PROCESS_BUDGET,
-        redactor: Redactor | None = None,
+        redact: Callable[[str], str] = str,
         contact: str = "",
         watch: Watch | None = None,
         now: Callable[[], datetime] = _utc_now,
@@ -95,7 +97,7 @@ class HttpSession:
         self._sizes = sizes or Sizes()
         self._retry = retry or RetryPolicy()
         self._budget = budget
-        self._redactor = redactor or Redactor()
+        self._redactor = Redactor(redact)
         self._watch = watch or Watch()
         self._now = now
         self._draw = draw
@@ -134,9 +136,10 @@ class HttpSession:
             url: http or https.
             params: the query string, encoded here.
             headers: additional ones.
-            allow_status: error statuses whose body the protocol can read (Zenodo answers OAI errors with 422).
-            repeatable: False for a request that must not be sent twice (single-use tokens): it is tried again only
-                while it cannot have reached the server.
+            allow_status: error statuses whose body the protocol can read (Zenodo answers OAI errors with
+                422).
+            repeatable: False for a request that must not be sent twice (single-use tokens): it is tried again
+                only while it cannot have reached the server.
 
         Raises:
             SourceUnreachable: no connection, or no whole answer in time.
@@ -169,8 +172,8 @@ class HttpSession:
             place = self._redactor.url(hop.url)
             target = self._redactor.url(answer.location or "")
             message = (
-                f"{place}: HTTP {answer.status} redirects to {target!r}; only http and https are followed, and never"
-                " from https to http. Put the address that is right into the config."
+                f"{place}: HTTP {answer.status} redirects to {target!r}; only http and https are followed,"
+                " and never from https to http. Put the right address into the config."
             )
         raise status_error(message, answer.status, place)
 
@@ -193,7 +196,7 @@ class HttpSession:
         asked = "" if failure.asked is None else f" (Retry-After: {failure.asked:g} s)"
         reason = f"{hop.host}: attempt {attempt + 1} of {self._retry.attempts}{asked}, after: {failure.error}"
         waited = self._watch.pause(pause, reason)
-        self._add(retries=1, seconds_waited=waited if failure.asked else 0.0)
+        self._statistics += Statistics(retries=1, seconds_waited=waited if failure.asked else 0.0)
 
     def _attempt(self, hop: Hop, allowed: frozenset[int]) -> Answer | _Failure:
         """One request; it counts against the budget whatever comes of it."""
@@ -221,12 +224,13 @@ class HttpSession:
 
     def _wait_for(self, ask: Callable[[str, Limit], float], hop: Hop) -> None:
         reason = f"the request budget of {hop.host} ({self._limit})"
-        self._add(seconds_waited=self._watch.until_granted(partial(ask, hop.host, self._limit), reason))
+        waited = self._watch.until_granted(partial(ask, hop.host, self._limit), reason)
+        self._statistics += Statistics(seconds_waited=waited)
 
     def _settle(self, hop: Hop, exchange: Exchange) -> None:
         if exchange.departed is None:  # no connection: a source that is down must not be hammered either
             self._budget.reserve(hop.host, self._limit)
-        self._add(requests=1, bytes=exchange.received)
+        self._statistics += Statistics(requests=1, bytes=exchange.received)
 
     def _judge(self, hop: Hop, answer: Answer, place: str) -> Answer | _Failure:
         asked = retry_after(answer.status, answer.retry_after, self._now())
@@ -236,18 +240,6 @@ class HttpSession:
             return answer
         error = refused_status(answer.status, self._redactor.excerpt(answer.body), place)
         return _Failure(error, departed=True, asked=asked)
-
-    def _add(
-        self, *, requests: int = 0, bytes: int = 0, seconds_waited: float = 0.0, retries: int = 0
-    ) -> None:  # noqa: A002
-        done = self._statistics
-        self._statistics = replace(
-            done,
-            requests=done.requests + requests,
-            bytes=done.bytes + bytes,
-            seconds_waited=done.seconds_waited + seconds_waited,
-            retries=done.retries + retries,
-        )
 
 
 def _after(error: SourceError, attempts: int, elapsed: float) -> SourceError:

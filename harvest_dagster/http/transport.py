@@ -1,6 +1,7 @@
 """One request and its answer over `requests`: no second attempt, no redirect, no verdict.
 
-Here: what is sent (User-Agent, encodings, proxies, certificate authorities) and how much of the answer is read.
+Here: what is sent (User-Agent, encodings, proxies, certificate authorities), and how much of the answer is
+read.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Answer:
 
 class _Client(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # requests' signature
-        """None: redirects are followed by the session. requests would read their bodies whole, of any size."""
+        """None: the session follows redirects itself. requests would read their bodies whole, of any size."""
         return None
 
 

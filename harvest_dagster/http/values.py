@@ -52,6 +52,14 @@ class Statistics:
     seconds_waited: float = 0.0
     retries: int = 0
 
+    def __add__(self, other: Statistics) -> Statistics:
+        return Statistics(
+            self.requests + other.requests,
+            self.bytes + other.bytes,
+            self.seconds_waited + other.seconds_waited,
+            self.retries + other.retries,
+        )
+
 
 @dataclass(frozen=True)
 class Response:

@@ -87,7 +87,7 @@ class Watch:
             raise RateLimitException(reason, max(_SHORTEST, min(seconds, SLICE)))
 
         attempt()
-        return self.clock() - began
+        return self.clock() - began if told else 0.0
 
     def pause(self, seconds: float, reason: str) -> float:
         """Wait so long; otherwise as `until_granted`."""

@@ -1,9 +1,9 @@
 """What `requests` does not bound: every byte that arrives passes here, status line and headers included.
 
-A read timeout is the silence between two pieces; a server that drips one byte a minute never breaks it, and one
-that sends headers or a chunk's size without an end fills the memory. So the socket is read in slices, each with
-a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves only once its
-connection stands and the budget has granted it: at that instant, not before a slow handshake.
+A read timeout is the silence between two pieces; a server that drips one byte a minute never breaks it, and
+one that sends headers or a chunk's size without an end fills the memory. So the socket is read in slices,
+each with a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves only
+once its connection stands and the budget has granted it: at that instant, not before a slow handshake.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
 
 from harvest_dagster.errors import ResponseTooLarge, SourceUnreachable
 from harvest_dagster.http.waiting import SLICE, Watch
@@ -80,12 +79,14 @@ class Exchange:
     def _patience(self, since: float) -> float:
         now = self.watch.clock()
         if now - since >= self.silence:
-            message = f"{self.place}: nothing came for {self.silence:g} s. Try later, or raise `timeout: {{read: …}}`."
-            raise SourceUnreachable(message)
+            remedy = "Try later, or raise `timeout: {read: …}`."
+            raise SourceUnreachable(f"{self.place}: nothing came for {self.silence:g} s. {remedy}")
         left = inf if self.departed is None else self.departed + self.longest - now
         if left <= 0:
-            message = f"{self.place}: the answer was not whole after {self.longest:g} s. Try later; it may be overloaded."
-            raise SourceUnreachable(message)
+            remedy = "Try later, or ask for smaller pages."
+            raise SourceUnreachable(
+                f"{self.place}: the answer was not whole after {self.longest:g} s. {remedy}"
+            )
         return min(left, self.silence - (now - since))
 
     def _count(self, count: int) -> None:
@@ -124,7 +125,7 @@ class _Response(http.client.HTTPResponse):
 
 
 def _watched(base: type[HTTPConnection], current: Callable[[], Exchange]) -> type[HTTPConnection]:
-    """A connection class whose requests leave, and whose responses arrive, through the exchange of the moment."""
+    """A connection class whose requests and responses pass through the exchange of the moment."""
 
     class Watched(base):  # type: ignore[valid-type,misc]  # http or https, the pool knows which
         response_class = staticmethod(partial(_Response, current=current))
@@ -152,11 +153,11 @@ class WatchedAdapter(HTTPAdapter):
         for name in ("urllib3.connectionpool", "urllib3.connection"):
             logging.getLogger(name).addFilter(_without_queries)
 
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> HTTPConnectionPool:
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """The pool of a host, its connections watched."""
-        pool = super().get_connection_with_tls_context(*args, **options)
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
         if "ConnectionCls" not in vars(pool):
-            pool.ConnectionCls = _watched(type(pool).ConnectionCls, lambda: self.exchange)  # type: ignore[arg-type]
+            pool.ConnectionCls = _watched(pool.ConnectionCls, lambda: self.exchange)
         return pool
 
 
