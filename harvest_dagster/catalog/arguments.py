@@ -66,14 +66,12 @@ def make_arguments(
     try:
         return model.model_validate(resolved), hidden
     except ValidationError as error:
-        redact = secrets.redactor(hidden)
-        found = [
-            f"{dotted((kwargs_name, *path))} {redact(message)}"
-            for path, message in explain(error.errors(), model, resolved, show=False)
-        ]
-        message = (
-            f"{config.label}: {'; '.join(found)}. Mend the config or the environment variables it names."
-        )
+        found = explain(error.errors(), model, resolved, show=False)
+        faults = [f"{dotted((kwargs_name, *path))} {message}" for path, message in found]
+    except Exception as error:  # a validator of others that fails in its own way
+        faults = [f"{kwargs_name}: the {name} {key!r} failed to check them: {type(error).__name__}"]
+    listed = secrets.redactor(hidden)("; ".join(faults))
+    message = f"{config.label}: {listed}. Mend the config or the environment variables it names."
     raise CatalogError(message)  # outside, since the chained error would show the values
 
 
@@ -87,7 +85,7 @@ def arguments_model(group: str, key: str) -> type[BaseModel]:
         model = plugins.load(group, key).Arguments
     except UnknownPlugin:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Lesson 15: importing runs the code of others, and one driver that is missing stopped all sources.
         fault = f"{type(error).__name__}: {error}"
         message = f"{key!r} cannot be used: {fault}. Mend or remove the package that brings it."
@@ -123,8 +121,9 @@ def _check_plugin(
         for path, message in explain(details, model, kwargs, show=False):
             yield (*kwargs_at, *path), message
     except Exception as error:
-        # A validator of others that fails in its own way, for the same reason.
-        yield kwargs_at, f"the {at[0]} {key!r} failed to check them: {type(error).__name__}"
+        # A validator of others that fails in its own way; a ${NAME} may be all it fails at.
+        if not secrets.names(kwargs):
+            yield kwargs_at, f"the {at[0]} {key!r} failed to check them: {type(error).__name__}"
 
 
 def _waits_for_secret(detail: ErrorDetails) -> bool:

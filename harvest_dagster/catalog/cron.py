@@ -57,10 +57,9 @@ def _values(part: str, name: str, low: int, high: int, names: dict[str, int]) ->
     first, last, step = match.groups()
     start = low if first is None else _number(first, name, low, high, names)
     end = high if first is None else start if last is None else _number(last, name, low, high, names)
-    if start > end or (step and (not 1 <= int(step) <= high or start == end)):
-        message = (
-            f"{part!r} is no {name}: a range goes upwards, and a step (1 to {high}) stands after * or a range"
-        )
+    # Dagster warns of a step longer than its range, and of 0-0 in the same words.
+    if (last and start >= end) or (step and not 1 <= int(step) <= end - start):
+        message = f"{part!r} is no {name}: a range goes upwards, a step is from 1 to the length of the range"
         raise ValueError(message)
     yield from range(start, end + 1, int(step or 1))
 
