@@ -2,8 +2,8 @@
 
 A read timeout is the silence between two pieces; a server that drips one byte a minute never breaks it, and
 one that sends headers or a chunk's size without an end fills the memory. So the socket is read in slices,
-each with a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves only
-once its connection stands and the budget has granted it: at that instant, not before a slow handshake.
+each with a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves
+only when its connection stands and the budget has granted it: at that instant, not before a slow handshake.
 """
 
 from __future__ import annotations
