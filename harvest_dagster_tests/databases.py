@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,10 +105,10 @@ def packaged_binaries() -> Path | None:
 
 
 @contextmanager
-def started_server(binaries: Path) -> Iterator[Server]:
+def started_server(binaries: Path, settings: Sequence[str] = SETTINGS) -> Iterator[Server]:
     """A new server from these programs; its superuser is postgres, its data are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="pg_"))
-    process = _start(folder, binaries)
+    process = _start(folder, binaries, settings)
     try:
         url = URL.create("postgresql", "postgres", database="postgres", query={"host": str(folder)})
         _wait_for(url, folder)
@@ -117,7 +117,7 @@ def started_server(binaries: Path) -> Iterator[Server]:
         process.communicate()
 
 
-def _start(folder: Path, binaries: Path) -> subprocess.Popen[bytes]:
+def _start(folder: Path, binaries: Path, settings: Sequence[str]) -> subprocess.Popen[bytes]:
     """PostgreSQL refuses to run as root, so that root gives the folder and the process to somebody else."""
     process: dict[str, Any] = {"cwd": folder}
     if os.geteuid() == 0:
@@ -128,8 +128,8 @@ def _start(folder: Path, binaries: Path) -> subprocess.Popen[bytes]:
     data = folder / "data"
     initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
     subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, **process)
-    settings = [part for setting in SETTINGS for part in ("-c", setting)]
-    server = [binaries / "postgres", "-D", data, "-k", folder, *settings]
+    options = [part for setting in settings for part in ("-c", setting)]
+    server = [binaries / "postgres", "-D", data, "-k", folder, *options]
     command = ["/bin/sh", "-c", WATCHED, "sh", folder, *server]
     # A session of its own: Ctrl-C is for the tests, which then end the server.
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **process)

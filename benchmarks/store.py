@@ -1,0 +1,112 @@
+"""How fast the bulk store is: records ready in memory, only the database works.
+
+    python benchmarks/store.py [URL …] [--records 200000] [--batch 1000]
+
+Without a URL: a SQLite file in a temporary folder, and a PostgreSQL server of our own with its default
+durability. Each database gets a process of its own, and each record is stored once, then again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from random import Random
+
+from sqlalchemy import insert
+
+from harvest_dagster.records import Record
+from harvest_dagster.storage import raw_data
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.tables import ingest_config
+
+BLOB_CHARACTERS = 2000
+NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("urls", nargs="*", help="databases that may be filled; none: a new one of each kind")
+    parser.add_argument("--records", type=int, default=200_000)
+    parser.add_argument("--batch", type=int, default=1_000)
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        for url in arguments.urls or _new_databases(stack):
+            # A fresh process each: the peak of memory is a process's.
+            process = multiprocessing.get_context("spawn").Process(
+                target=measure, args=(url, arguments.records, arguments.batch)
+            )
+            process.start()
+            process.join()
+
+
+def measure(url: str, records: int, batch: int) -> None:
+    """Store so many records twice, and print how it went."""
+    with Database.open(url) as database:
+        config_id = _ingest_config(database)
+        for name in ("new", "known"):
+            seconds = sum(_store(database, config_id, page) for page in pages(records, batch))
+            rate, peak = records / seconds, _peak_megabytes()
+            print(f"{database.dialect:10} {name:5} {rate:8,.0f} records/s, peak {peak:.0f} MB")
+
+
+def pages(records: int, batch: int) -> Iterator[list[Record]]:
+    """Pages of records whose blobs are as compressible as XML: words, not noise."""
+    random = Random(1)  # noqa: S311 - not for secrets
+    words = [
+        "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 12))) for _ in range(5000)
+    ]
+    for first in range(0, records, batch):
+        yield [_record(number, random, words) for number in range(first, min(first + batch, records))]
+
+
+def _record(number: int, random: Random, words: list[str]) -> Record:
+    identifier = f"oai:benchmark.example.org:{number}"
+    text = f"<record><identifier>{identifier}</identifier>" + " ".join(random.choices(words, k=260))
+    return Record(identifier, NOW + timedelta(seconds=number), False, text[:BLOB_CHARACTERS])
+
+
+def _store(database: Database, config_id: int, page: list[Record]) -> float:
+    began = time.perf_counter()
+    with database.begin() as connection:
+        raw_data.store(connection, config_id, page, NOW)
+    return time.perf_counter() - began
+
+
+def _ingest_config(database: Database) -> int:
+    label = f"benchmark_{time.time_ns()}"
+    values = {"label": label, "name": label, "harvester": "oai", "disabled": False, "definition": {}}
+    with database.begin() as connection:
+        result = connection.execute(insert(ingest_config).values(**values, date_modified=NOW))
+        return int(result.inserted_primary_key[0])
+
+
+def _new_databases(stack: ExitStack) -> Iterator[str]:
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    yield f"sqlite:///{Path(folder) / 'benchmark.db'}"
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
+
+    binaries = installed_binaries() or packaged_binaries()
+    if binaries is not None:
+        server = stack.enter_context(started_server(binaries, settings=("listen_addresses=",)))
+        yield stack.enter_context(server.database())
+
+
+def _peak_megabytes() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+if __name__ == "__main__":
+    main()
