@@ -89,7 +89,7 @@ class Identifier(Entry, frozen=True):
         str,
         _is(
             "In the scheme's own form, without label or resolver: `10.1000/abc` (doi, in lower case), "
-            "`0378-5955` (issn), `9783161484100` (isbn, always 13 digits), `1234.56789v2` (arxiv), "
+            "`0378-5955` (issn), `9783161484100` (isbn, always 13 digits), `2101.00001v2` (arxiv), "
             "`25881311` (pmid), `PMC2999999` (pmcid), `10161/10834` (handle). For urn, oai, url and other "
             "the text itself."
         ),

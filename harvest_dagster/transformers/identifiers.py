@@ -20,7 +20,7 @@ from harvest_dagster.transformers.document import Identifier, Scheme
 # DOI Handbook, 3.4 and 3.5: "10.", a registrant's code, a slash, a suffix; ASCII case does not count.
 _DOI = r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S*[^\s.,;]"
 # https://info.arxiv.org/help/arxiv_identifier.html: since April 2007, and before.
-_ARXIV = r"(?:[0-9]{2}(?:0[1-9]|1[0-2])\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]+)?"
+_ARXIV = r"(?:[0-9]{4}\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})(?:v[0-9]+)?"
 # RFC 3651, section 3: a naming authority, in use a number with dots, a slash, any local name.
 # 123456789 is what DSpace has before anybody registers a prefix: it names nothing outside its repository.
 _HANDLE = r"(?!123456789/)[0-9]+(?:\.[0-9A-Za-z-]+)*/\S+"
