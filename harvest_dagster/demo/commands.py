@@ -1,0 +1,49 @@
+"""Dagster's command line, as a user would type it, in the environment of the demo."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+from harvest_dagster.demo.place import LABEL, LAST_DAY, REPOSITORY, Place
+
+_MODULE = ("-m", "harvest_dagster.definitions")
+MATERIALIZE = (
+    *("asset", "materialize", *_MODULE, "--select", f"raw/{LABEL},transformed/{LABEL}"),
+    *("--partition-range", f"{REPOSITORY.first_day}...{LAST_DAY}"),
+)
+
+
+def materialize(place: Place) -> int:
+    """Harvest and transform every day of the repository; the output goes into the log, the exit code back."""
+    with place.log.open("wb") as log:
+        return subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-m", "dagster", *MATERIALIZE],
+            env=place.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
+        ).returncode
+
+
+def serve(place: Place, port: int) -> int:
+    """Run webserver and daemon until SIGINT or SIGTERM, and end them in good order."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def stop(*_: object) -> None:
+        for process in started:
+            process.send_signal(signal.SIGINT)
+
+    # Before the start: a shell that runs us in the background ignores SIGINT, and children inherit that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "dagster", "dev", *_MODULE, "--host", "127.0.0.1", "--port", str(port)],
+        env=place.environment,
+        # A group of their own, so that Ctrl-C reaches them once, through us, and not twice.
+        start_new_session=True,
+    ) as process:
+        started.append(process)
+        return process.wait()

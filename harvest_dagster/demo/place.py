@@ -1,0 +1,81 @@
+"""The folder of the demo: the source as YAML, Dagster's home, and the environment that names both."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from harvest_dagster.simulator import Repository
+from harvest_dagster.storage.engine import default_database_url
+
+LABEL = "demo"
+REPOSITORY = Repository(first_day=date(2024, 3, 1), days=5, records_per_day=200, page_size=50)
+LAST_DAY = REPOSITORY.first_day + timedelta(days=REPOSITORY.days - 1)
+
+_CONFIG = """\
+# Written by `make demo`. A source of your own is a file like this one.
+label: {label}
+name: {name}, simulated
+home_page: {url}?verb=Identify
+harvester: oai
+harvester_kwargs:
+  base_url: {url}
+  metadata_prefix: oai_dc
+transformer: oai_dc
+rate_limit: {{calls: 20, period: 1}}
+earliest_date: {first_day}
+"""
+_INSTANCE = """\
+# Dagster's settings for the demo.
+telemetry: {enabled: false}
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder, absolute, and what lies where in it."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The IngestConfig."""
+        return self.root / "sources" / f"{LABEL}.yaml"
+
+    @property
+    def home(self) -> Path:
+        """DAGSTER_HOME, where the harvest database lies by default, too."""
+        return self.root / "dagster"
+
+    @property
+    def log(self) -> Path:
+        """What Dagster printed last."""
+        return self.root / "demo.log"
+
+    @property
+    def database_url(self) -> str:
+        """The harvest database of the commands below."""
+        return default_database_url(self.environment, self.root)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the commands run in: the caller's own, but no other database, spool or catalogue."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HARVEST_")}
+        return kept | {
+            "HARVEST_SOURCES": str(self.config.parent),
+            "DAGSTER_HOME": str(self.home),
+            # `dagster` says at length that `dg` supersedes it, each time.
+            "PYTHONWARNINGS": "ignore::FutureWarning",
+            # A company's proxy does not know our loopback.
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
+        }
+
+    def prepare(self, url: str) -> None:
+        """Write the files; what earlier runs harvested stays."""
+        for folder in (self.config.parent, self.home):
+            folder.mkdir(parents=True, exist_ok=True)
+        config = _CONFIG.format(label=LABEL, name=REPOSITORY.name, url=url, first_day=REPOSITORY.first_day)
+        self.config.write_text(config, encoding="utf-8")
+        (self.home / "dagster.yaml").write_text(_INSTANCE, encoding="utf-8")
