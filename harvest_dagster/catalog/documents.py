@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,22 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?$"),
     _NUMBER,
 )
+
+
+def _float(text: str) -> float | str:
+    """1e999 is no JSON either: it stays text, and the field says what it wants."""
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    f"{_TAG}str": str,
+    f"{_TAG}null": lambda _: None,
+    f"{_TAG}bool": lambda text: {"true": True, "false": False}[text.lower()],
+    f"{_TAG}int": int,
+    f"{_TAG}float": _float,
+}
+_UNDER_WAY = object()
 
 
 @dataclass(frozen=True)
@@ -102,6 +118,7 @@ def _stretches(lines: list[str]) -> Iterator[tuple[int, int]]:
         elif _is_marker("...", line):
             yield first, number
             first, content = number + 1, False
+            continue
         content = content or not (line.isspace() or line.startswith(("#", "%")))
     yield first, len(lines)
 
@@ -155,17 +172,21 @@ class _Converter:
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         """The value of a node; an alias gives the same object as its anchor."""
-        if id(node) in self._done:
-            return self._done[id(node)]
-        self._done[id(node)] = None  # what an anchor that holds itself would find
+        if id(node) not in self._done:
+            self._done[id(node)] = _UNDER_WAY
+            self._done[id(node)] = self._convert(node, path)
+        elif self._done[id(node)] is _UNDER_WAY:
+            return self._report(node, path, "holds itself through its anchor; write it out")
+        return self._done[id(node)]
+
+    def _convert(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
-            value: Any = self._mapping(node, path)
-        elif isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
-            value = [self.value(member, (*path, index)) for index, member in enumerate(node.value)]
-        else:
-            value = self._scalar(node, path)
-        self._done[id(node)] = value
-        return value
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+            return [self.value(member, (*path, index)) for index, member in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
+            return self._scalar(node, path)
+        return self._report(node, path, f"the tag {node.tag} is not allowed here; write a plain value")
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -179,28 +200,13 @@ class _Converter:
             mapping[key] = self.value(value_node, (*path, key))
         return mapping
 
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
-        text = node.value
-        match node.tag.removeprefix(_TAG):
-            case "str":
-                if _UNSTORABLE.search(text):
-                    self._report(
-                        node,
-                        path,
-                        "holds a NUL or half a surrogate pair, which no database stores; remove it",
-                    )
-                return text
-            case "null":
-                return None
-            case "bool":
-                return text.lower() == "true"
-            case "int":
-                return int(text)
-            case "float":
-                # 1e999 is no JSON either: it stays text, and the field says what it wants.
-                return float(text) if math.isfinite(float(text)) else text
-        self._report(node, path, f"the tag {node.tag} is not allowed here; write a plain value")
-        return None
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        if _UNSTORABLE.search(node.value):
+            return self._report(node, path, "holds a NUL or half a surrogate pair; no database stores it")
+        try:
+            return _SCALARS[node.tag](node.value)
+        except (ValueError, KeyError):  # the tag was written out, and is wrong
+            return self._report(node, path, f"{node.value!r} is no {node.tag.removeprefix(_TAG)}")
 
     def _report(self, node: yaml.Node, path: KeyPath, message: str) -> None:
         line = self.first_line + node.start_mark.line + 1

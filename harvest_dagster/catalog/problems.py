@@ -114,7 +114,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel], path: KeyPath, *, sho
     if kind == "extra_forbidden":
         known = _keys(holder)
         return f"is no key here; allowed: {', '.join(known) or 'none'}{did_you_mean(str(path[-1]), known)}"
-    said = f"must be {_EXPECTED[kind]}" if kind in _EXPECTED else detail["msg"].replace("Input should", "must")
+    said = (
+        f"must be {_EXPECTED[kind]}" if kind in _EXPECTED else detail["msg"].replace("Input should", "must")
+    )
     return f"{said}{_but_not(detail['input']) if show else ''}"
 
 

@@ -38,7 +38,9 @@ def test_what_passes_here_dagster_takes(expression: str) -> None:
     dg.ScheduleDefinition(name="s", cron_schedule=expression, target="*")
 
 
-@pytest.mark.parametrize("expression", ["0 3 * * *", "*/15 0-6,22 1 jan-mar mon-fri", "0 0 29 2 *", "0 0 * * 7"])
+@pytest.mark.parametrize(
+    "expression", ["0 3 * * *", "*/15 0-6,22 1 jan-mar mon-fri", "0 0 29 2 *", "0 0 * * 7"]
+)
 def test_the_usual_ones_pass(expression: str) -> None:
     """What crontab(5) shows must be usable."""
     assert check_cron(expression) == expression

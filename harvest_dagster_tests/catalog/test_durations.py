@@ -64,7 +64,8 @@ def test_the_largest_unit_that_divides_it_is_shown(duration: timedelta, text: st
 
 
 @pytest.mark.parametrize(
-    "written", ["", "d", "30", "30 d", "30D", "1h30m", "-3s", "+3s", "3 days", "1e3s", "٣s", "3s\n", None, [], True]
+    "written",
+    ["", "d", "30", "30 d", "30D", "1h30m", "-3s", "+3s", "3 days", "1e3s", "٣s", "3s\n", None, [], True],
 )
 def test_anything_else_is_refused_and_the_units_are_named(written: object) -> None:
     """Guessing what `3M` means would harvest in minutes what was meant in months."""
@@ -79,7 +80,9 @@ def test_nothing_and_less_are_refused(written: object) -> None:
         parse_duration(written)
 
 
-@pytest.mark.parametrize("written", ["36526d", "99999999999999999999w", 1e300, float("inf"), float("nan"), 10**400])
+@pytest.mark.parametrize(
+    "written", ["36526d", "99999999999999999999w", 1e300, float("inf"), float("nan"), 10**400]
+)
 def test_more_than_a_century_is_refused(written: object) -> None:
     """It would overflow sockets and datetimes, while a harvest runs."""
     with pytest.raises(ValueError, match="36525d"):

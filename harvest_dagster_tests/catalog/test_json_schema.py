@@ -1,0 +1,101 @@
+"""The JSON Schema that ships: up to date, and of one mind with what loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from harvest_dagster.catalog import json_schema
+from harvest_dagster.catalog.documents import Document, read_documents
+from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY
+from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
+
+SHIPPED = json.loads(json_schema.FILE.read_text(encoding="utf-8"))
+MINIMAL = {"label": "a", "harvester": "oai", "harvester_kwargs": {"base_url": "https://example.org"}}
+
+
+def is_valid(**changes: Any) -> bool:
+    return Draft202012Validator(SHIPPED).is_valid({**MINIMAL, **changes})
+
+
+def test_the_shipped_file_is_what_the_models_generate() -> None:
+    """Run `make schema` where this fails: editors would go on refusing a new key."""
+    assert json_schema.FILE.read_text(encoding="utf-8") == json_schema.render()
+
+
+def test_it_is_generated_in_a_process_of_its_own(tmp_path: Any) -> None:
+    """`make schema` starts one; that must give the same text."""
+    program = "from harvest_dagster.catalog import json_schema; print(json_schema.render(), end='')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == json_schema.FILE.read_text(encoding="utf-8")
+
+
+def test_it_is_a_schema_of_the_draft_it_names() -> None:
+    """An editor ignores a broken one silently."""
+    Draft202012Validator.check_schema(SHIPPED)
+    assert SHIPPED["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("model", [IngestConfig, RateLimit, Timeout])
+def test_every_key_is_described(model: Any) -> None:
+    """The description is what the editor shows under the cursor."""
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_defaults_are_written_as_people_write_them() -> None:
+    """PT10S is nothing that loads."""
+    assert SHIPPED["properties"]["max_window"]["default"] == "30d"
+    assert SHIPPED["$defs"]["Timeout"]["properties"]["read"]["default"] == "1m"
+
+
+def test_the_bundled_sources_are_valid() -> None:
+    """They are what people copy."""
+    for file in sorted(BUNDLED_DIRECTORY.glob("*.yaml")):
+        (document,) = read_documents(file.read_text(), str(file))
+        assert isinstance(document, Document)
+        Draft202012Validator(SHIPPED).validate(document.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_window": "2w", "timeout": {"read": 3, "connect": "500ms"}},
+        {"owners": ["team:a", "a@b.org"], "tags": {"x/y": "z"}},
+        {"schedule": "0 3 * * *", "earliest_date": "2005-09-16", "home_page": None},
+        {"harvester_kwargs": {"base_url": "${URL}", "trust_total": "${TRUST}"}},
+        {"harvester": "of_another_package", "harvester_kwargs": {"anything": 1}},
+    ],
+)
+def test_what_loads_is_valid(changes: dict[str, Any]) -> None:
+    """A red line under a good value teaches people to ignore red lines."""
+    assert is_valid(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label": "A"},
+        {"rate_limt": {}},
+        {"rate_limit": {"calls": 0}},
+        {"max_window": "30 days"},
+        {"timeout": {"read": 0}},
+        {"schedule": "daily"},
+        {"earliest_date": "16.9.2005"},
+        {"owners": ["bob"]},
+        {"tags": {"a b": "c"}},
+        {"tags": {"dagster/kind/a": ""}},
+        {"tags": {"a": "b c"}},
+        {"harvester_kwargs": {}},
+        {"harvester_kwargs": {"base_url": "https://example.org", "prefix": "oai_dc"}},
+        {"harvester_kwargs": {"base_url": "https://example.org", "trust_total": "maybe"}},
+        {"transformer": "oai_dc", "transformer_kwargs": {"lang": "en"}},
+    ],
+)
+def test_what_does_not_load_is_not_valid(changes: dict[str, Any]) -> None:
+    """The editor is the first to say so, before anything is deployed."""
+    assert not is_valid(**changes)

@@ -1,0 +1,215 @@
+"""An IngestConfig: its defaults, its bounds, and that Dagster takes whatever passed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harvest_dagster.catalog import schema
+from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
+
+
+def config(**changes: Any) -> IngestConfig:
+    return IngestConfig.model_validate({"label": "source", "harvester": "oai", **changes})
+
+
+def refused(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        config(**changes)
+    return str(caught.value)
+
+
+def test_label_and_harvester_are_enough() -> None:
+    """The defaults are part of the contract: a source is one short file."""
+    assert config().model_dump() == {
+        "label": "source",
+        "name": "source",
+        "home_page": None,
+        "description": "",
+        "harvester": "oai",
+        "harvester_kwargs": {},
+        "transformer": None,
+        "transformer_kwargs": {},
+        "rate_limit": {"calls": 1, "period": 1.0},
+        "earliest_date": date(2000, 1, 1),
+        "disabled": False,
+        "schedule": None,
+        "max_window": "30d",
+        "timeout": {"connect": "10s", "read": "1m", "harvest": "3h"},
+        "failure_threshold": 5,
+        "owners": (),
+        "tags": {},
+    }
+    assert config().timeout == Timeout(
+        connect=timedelta(seconds=10), read=timedelta(seconds=60), harvest=timedelta(hours=3)
+    )
+    assert config().rate_limit == RateLimit(calls=1, period=1)
+
+
+def test_it_comes_back_from_its_mirror_in_the_database() -> None:
+    """A run on another machine reads the same config from JSON as the code location from YAML."""
+    original = config(
+        name="A source",
+        home_page="https://example.org",
+        harvester_kwargs={"a": [1, {"b": "${KEY}"}]},
+        transformer="oai_dc",
+        rate_limit={"calls": 3, "period": 0.5},
+        earliest_date="2005-09-16",
+        schedule="0 3 * * *",
+        max_window="12h",
+        timeout={"read": "500ms"},
+        owners=["team:metadata", "someone@example.org"],
+        tags={"country": "no"},
+    )
+    assert IngestConfig.model_validate(original.model_dump(mode="json")) == original
+
+
+@pytest.mark.parametrize("missing", ["label", "harvester"])
+def test_each_mandatory_key_is_missed(missing: str) -> None:
+    """A config without a label has no asset."""
+    with pytest.raises(ValidationError, match=missing):
+        IngestConfig.model_validate({key: "x" for key in ("label", "harvester") if key != missing})
+
+
+@pytest.mark.parametrize(
+    "label", ["", "1a", "_a", "A", "a-b", "a b", "ä", "a\n", "a.b", "x" * 201, 12, True, None]
+)
+def test_a_label_that_is_no_asset_key_is_refused(label: object) -> None:
+    """A number or `no` turned into text silently would name an asset nobody expects."""
+    assert "label" in refused(label=label)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ""},
+        {"name": 7},
+        {"home_page": "example.org"},
+        {"home_page": "javascript:alert(1)"},
+        {"description": None},
+        {"harvester": ""},
+        {"harvester_kwargs": None},
+        {"harvester_kwargs": []},
+        {"transformer": ""},
+        {"rate_limit": {"calls": 0}},
+        {"rate_limit": {"calls": 1.5}},
+        {"rate_limit": {"calls": True}},
+        {"rate_limit": {"calls": "1"}},
+        {"rate_limit": {"calls": 10**9}},
+        {"rate_limit": {"period": 0}},
+        {"rate_limit": {"period": -1}},
+        {"rate_limit": {"period": float("inf")}},
+        {"rate_limit": {"period": "3s"}},
+        {"rate_limit": {"perod": 1}},
+        {"rate_limit": None},
+        {"disabled": "yes"},
+        {"disabled": 1},
+        {"failure_threshold": 0},
+        {"failure_threshold": 1001},
+        {"max_window": "0d"},
+        {"max_window": "999ms"},
+        {"max_window": None},
+        {"timeout": {"read": 0}},
+        {"timeout": {"red": "1s"}},
+        {"timeout": "1h"},
+        {"schedule": "hourly"},
+        {"owners": "team:a"},
+        {"owners": ["metadata"]},
+        {"tags": {"a": 1}},
+        {"tags": ["a"]},
+        {"settle": "1d"},
+    ],
+)
+def test_what_is_not_allowed_is_refused(changes: dict[str, Any]) -> None:
+    """Each of these loaded elsewhere, and failed or was ignored while a harvest ran."""
+    assert next(iter(changes)) in refused(**changes)
+
+
+@pytest.mark.parametrize("written", ["2005-09-16", date(2005, 9, 16)])
+def test_a_day_is_read_as_text_and_as_the_date_that_some_yaml_parsers_make_of_it(written: object) -> None:
+    """Unquoted, it is a date in YAML 1.1."""
+    assert config(earliest_date=written).earliest_date == date(2005, 9, 16)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2005-9-16",
+        "2005-02-30",
+        "16.9.2005",
+        "2005",
+        2005,
+        "20050916",
+        "2005-09-16T00:00:00Z",
+        "",
+        None,
+        True,
+        "1969-12-31",
+        "2200-01-01",
+        "0001-01-01",
+        "9999-12-31",
+        datetime(2005, 9, 16, tzinfo=timezone.utc),
+    ],
+)
+def test_other_dates_are_refused(written: object) -> None:
+    """Partitions before 1970 and after 2199 overflow what counts in epochs or adds a window."""
+    assert "earliest_date" in refused(earliest_date=written)
+
+
+def test_a_config_cannot_be_changed() -> None:
+    """It is handed from op to op; a change in one would be another config in the next."""
+    with pytest.raises(ValidationError, match="frozen"):
+        config().label = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        config().rate_limit.calls = 7
+
+
+@given(owner=st.from_regex(schema._OWNER, fullmatch=True))
+def test_dagster_takes_every_owner_that_passes(owner: str) -> None:
+    """One that it refuses would keep all sources from loading (Lesson 15)."""
+    dg.AssetSpec("a", owners=list(config(owners=[owner]).owners))
+
+
+@given(
+    key=st.from_regex(schema._TAG_KEY, fullmatch=True), value=st.from_regex(schema._TAG_VALUE, fullmatch=True)
+)
+def test_dagster_takes_every_tag_that_passes(key: str, value: str) -> None:
+    """As with owners."""
+    dg.AssetSpec("a", tags=dict(config(tags={key: value}).tags))
+
+
+@pytest.mark.parametrize(
+    "owner", ["bob", "team:", "team: ", "bob@", "bob@host", ".a@b.org", "a@b.org\n", "a b@c.org"]
+)
+def test_owners_that_dagster_refuses_are_refused(owner: str) -> None:
+    """Here one config fails, there all of them."""
+    assert "team:NAME or an e-mail address" in refused(owners=[owner])
+
+
+@pytest.mark.parametrize(
+    "key", ["", "a b", "ä", "x" * 64, "a/b/c", "a\n", "dagster/kind/x", ".dagster/a", "dagster/a"]
+)
+def test_tag_keys_that_dagster_refuses_or_keeps_for_itself_are_refused(key: str) -> None:
+    """A fourth `dagster/kind/…` is an error of the whole code location."""
+    assert "63 letters" in refused(tags={key: "x"})
+
+
+@pytest.mark.parametrize("value", ["a b", "ä", "x" * 64, "a\n", "a/b"])
+def test_tag_values_that_dagster_refuses_are_refused(value: str) -> None:
+    """As with keys."""
+    assert "63 letters" in refused(tags={"x": value})
+
+
+@pytest.mark.parametrize("day", [schema._FIRST_DAY, schema._LAST_DAY])
+def test_dagster_makes_partitions_from_the_first_and_the_last_day(day: date) -> None:
+    """The bounds are ours: they must be within what Dagster can count."""
+    earliest = config(earliest_date=day).earliest_date
+    partitions = dg.DailyPartitionsDefinition(start_date=earliest.isoformat())
+    after = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) + timedelta(days=2)
+    assert partitions.get_partition_keys(current_time=after)[0] == day.isoformat()
