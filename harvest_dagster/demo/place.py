@@ -68,8 +68,8 @@ class Place:
             "DAGSTER_HOME": str(self.home),
             # `dagster` says at length that `dg` supersedes it, each time.
             "PYTHONWARNINGS": "ignore::FutureWarning",
-            # A company's proxy does not know our loopback.
-            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
+            # A company's proxy does not know our loopback; the lower-case name is the one that wins.
+            "no_proxy": ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1"])),
         }
 
     def prepare(self, url: str) -> None:

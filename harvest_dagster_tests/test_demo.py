@@ -1,0 +1,95 @@
+"""The demo, as `make demo` runs it, and what it shows when things go wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harvest_dagster.catalog.loader import load_catalog
+from harvest_dagster.demo import commands, report
+from harvest_dagster.demo.__main__ import main
+from harvest_dagster.demo.place import REPOSITORY, Place
+from harvest_dagster.simulator import Server
+from harvest_dagster_tests.simulator.client import LIST, pages
+
+COMMAND = [sys.executable, "-m", "harvest_dagster.demo"]
+
+
+def run_demo(folder: Path) -> str:
+    done = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def numbers(line: str) -> list[int]:
+    """The counts of a line of the table: records, new, deleted, transformed."""
+    return [int(number.replace(",", "")) for number in re.findall(r" +([\d,]+)", line)[:4]]
+
+
+def lines_of(shown: str, word: str) -> list[str]:
+    return [line for line in shown.splitlines() if line.startswith(word)]
+
+
+def test_the_demo_shows_all_of_the_repository_and_a_second_one_that_nothing_is_left(tmp_path) -> None:
+    """The first thing that people run: it must be true to the record, and true again."""
+    with Server(REPOSITORY) as server:
+        gone = sum(len(page.find("//o:header[@status='deleted']")) for page in pages(server, LIST))
+    size, live = REPOSITORY.size, REPOSITORY.size - gone
+    first = run_demo(tmp_path)
+    assert len(lines_of(first, "2024-03-0")) == REPOSITORY.days
+    (total,) = lines_of(first, "total")
+    assert numbers(total) == [size, size, gone, live]
+    assert f"the source announced {size:,} records, and {size:,} came" in first
+    assert "\x1b" not in first
+    second = run_demo(tmp_path)
+    (total,) = lines_of(second, "total")
+    assert numbers(total) == [size, 0, gone, live]
+    assert "Nothing was left to do" in second
+
+
+def test_the_config_of_the_demo_loads(tmp_path, monkeypatch) -> None:
+    """It is the example that people copy."""
+    place = Place(tmp_path / ".demo")
+    place.prepare("http://127.0.0.1:1/oai")
+    catalog = load_catalog(str(place.config.parent))
+    (config,) = catalog.configs
+    assert (config.label, config.harvester_kwargs["base_url"]) == ("demo", "http://127.0.0.1:1/oai")
+    assert config.earliest_date == REPOSITORY.first_day
+
+
+def test_the_demo_touches_no_database_but_its_own(tmp_path, monkeypatch) -> None:
+    """Somebody's HARVEST_DATABASE_URL may be the one they work with."""
+    monkeypatch.setenv("HARVEST_DATABASE_URL", "postgresql://somewhere/real")
+    monkeypatch.setenv("HARVEST_SPOOL", "s3://bucket/real")
+    monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
+    place = Place(tmp_path)
+    assert "HARVEST_DATABASE_URL" not in place.environment
+    assert "HARVEST_SPOOL" not in place.environment
+    assert place.environment["DAGSTER_HOME"] == str(place.home)
+    assert place.database_url.endswith(str(place.home / "harvest.db"))
+
+
+def test_a_run_that_fails_shows_what_dagster_said(tmp_path, monkeypatch, capsys) -> None:
+    """A demo that fails silently is the worst first impression."""
+
+    def fail(place: Place) -> int:
+        place.log.write_text("no such thing\n")
+        return 1
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "materialize", fail)
+    assert main([]) == 1
+    assert "no such thing" in (errors := capsys.readouterr().err)
+    assert str(tmp_path / ".demo" / "demo.log") in errors
+
+
+def test_the_table_fits_the_terminal(monkeypatch) -> None:
+    """Titles are cut, counts are not."""
+    monkeypatch.setenv("COLUMNS", "80")
+    day = report.Day("2024-03-01", 1200, 1200, 3, 1197, "A long title " * 20)
+    heading, line, total = report.table([day])
+    assert heading.split()[0] == "day"
+    assert len(line) == 80
+    assert numbers(line) == numbers(total) == [1200, 1200, 3, 1197]
