@@ -16,6 +16,8 @@ _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 _BARE_DEFLATE = -zlib.MAX_WBITS
 _GZIP = b"\x1f\x8b"
 ACCEPTED = "gzip, deflate"
+# Enough to tell XML, HTML and JSON apart, too little to repeat a secret.
+_SEEN = 8
 
 
 def decoded(pieces: Iterable[bytes], encoding: str, place: str) -> Iterator[bytes]:
@@ -96,30 +98,27 @@ class _Inflater:
         return self._member is None or self._member.eof
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        self.head = self.head or piece[:16]
+        self.head = self.head or piece[:_SEEN]
         data = self._unread + piece
         self._unread = b""
-        while data and not self._padding:
-            if self.complete:
-                self._begin(data)
+        while data and (not self.complete or self._begins(data)):
             content = self._member.decompress(data, PIECE)
             self.empty = self.empty and not content
             yield content
-            data = self._following() if self._member.eof else self._member.unconsumed_tail
+            data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
     def last(self) -> bytes:
         return b"" if self._member is None else self._member.flush()
 
-    def _begin(self, data: bytes) -> None:
-        zlib_header = data[0] & 0x0F == zlib.DEFLATED
-        framed = zlib_header or data[0] == _GZIP[0]
-        self._member = zlib.decompressobj(_GZIP_OR_ZLIB if framed else _BARE_DEFLATE)
-
-    def _following(self) -> bytes:
-        """The next member's bytes; those that may yet become one are kept until more have come."""
-        rest: bytes = self._member.unused_data
-        if rest.startswith(_GZIP):
-            return rest
-        self._unread = rest if _GZIP.startswith(rest) else b""
-        self._padding = bool(rest) and not self._unread
-        return b""
+    def _begins(self, data: bytes) -> bool:
+        """Whether a member begins here; too few bytes to tell are kept until more have come."""
+        if self._member is None:
+            framed = data[0] & 0x0F == zlib.DEFLATED or data[0] == _GZIP[0]
+            self._member = zlib.decompressobj(_GZIP_OR_ZLIB if framed else _BARE_DEFLATE)
+            return True
+        if data.startswith(_GZIP) and not self._padding:
+            self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
+            return True
+        self._padding = self._padding or not _GZIP.startswith(data)
+        self._unread = b"" if self._padding else data
+        return False

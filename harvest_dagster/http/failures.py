@@ -37,7 +37,6 @@ _REQUEST_ERRORS = (
 )
 _CUT = (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength, http.client.IncompleteRead)
 _TIMED_OUT = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-_BAD_HTTP = (http.client.BadStatusLine, http.client.LineTooLong, urllib3.exceptions.HeaderParsingError)
 _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (socket.gaierror, "its name cannot be resolved"),
     (ConnectionRefusedError, "it refuses connections"),
@@ -64,7 +63,8 @@ def translate(error: BaseException, place: str) -> SourceError:
         return _permanent(
             f"{place}: not a request that can be sent ({type(error).__name__}). Mend it in the config."
         )
-    if _first(chain, http.client.RemoteDisconnected) is None and _first(chain, *_BAD_HTTP) is not None:
+    broken = _first(chain, http.client.HTTPException)
+    if broken is not None and not isinstance(broken, (http.client.RemoteDisconnected, *_CUT)):
         return MalformedResponse(
             f"{place}: the answer is not HTTP. See whether the URL and its port are right."
         )

@@ -188,7 +188,7 @@ class HttpSession:
             elapsed = self._watch.clock() - began
             safe = outcome.error.transient and (repeatable or not outcome.departed)
             if not safe or not self._retry.allows(attempt, elapsed, pause):
-                raise _after(outcome.error, attempt, elapsed)
+                raise self._final(outcome.error, attempt, elapsed)
             self._wait_between(hop, attempt, pause, outcome)
         raise AssertionError  # count() has no end
 
@@ -241,9 +241,8 @@ class HttpSession:
         error = refused_status(answer.status, self._redactor.excerpt(answer.body), place)
         return _Failure(error, departed=True, asked=asked)
 
-
-def _after(error: SourceError, attempts: int, elapsed: float) -> SourceError:
-    """The last attempt's error; its message says how many there were."""
-    if attempts > 1:
-        error.args = (f"after {attempts} attempts in {elapsed:.0f} s: {error}",)
-    return error
+    def _final(self, error: SourceError, attempts: int, elapsed: float) -> SourceError:
+        """The last attempt's error; its message says how many there were, and is redacted as a whole."""
+        tried = f"after {attempts} attempts in {elapsed:.0f} s: " if attempts > 1 else ""
+        error.args = (f"{tried}{self._redactor.replace(str(error))}",)
+        return error

@@ -116,6 +116,7 @@ def _pieces(response: requests.Response, place: str) -> Iterator[bytes]:
     Raises:
         SourceUnreachable: fewer bytes came.
     """
+    response.raw.enforce_content_length = False  # urllib3 would say that it is short, and not by how much
     count = 0
     for piece in response.raw.stream(PIECE, decode_content=False):
         count += len(piece)

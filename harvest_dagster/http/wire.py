@@ -97,18 +97,28 @@ class Exchange:
 
 
 class _Incoming(io.RawIOBase):
-    """A socket's incoming side, read through the exchange of the moment."""
+    """A socket's incoming side, read through the exchange of the moment.
+
+    http.client takes the end of the connection for the end of the headers, and then a length that was cut off
+    for one that was never given: the body of such an answer would count as whole.
+    """
 
     def __init__(self, sock: socket.socket, held: io.RawIOBase, current: Callable[[], Exchange]) -> None:
         self._sock = sock
         self._held = held  # what http.client opened; closing it gives the socket back
         self._current = current
+        self._begun = False
+        self.in_head = True
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return self._current().receive(self._sock, buffer)
+        count = self._current().receive(self._sock, buffer)
+        if count == 0 and self._begun and self.in_head:
+            raise ConnectionAbortedError
+        self._begun = True
+        return count
 
     def close(self) -> None:
         self._held.close()
@@ -120,8 +130,12 @@ class _Response(http.client.HTTPResponse):
         self, sock: socket.socket, *args: Any, current: Callable[[], Exchange], **options: Any
     ) -> None:
         super().__init__(sock, *args, **options)
-        held = self.fp.detach()
-        self.fp = io.BufferedReader(_Incoming(sock, held, current))
+        self._incoming = _Incoming(sock, self.fp.detach(), current)
+        self.fp = io.BufferedReader(self._incoming)
+
+    def begin(self) -> None:
+        super().begin()
+        self._incoming.in_head = False
 
 
 def _watched(base: type[HTTPConnection], current: Callable[[], Exchange]) -> type[HTTPConnection]:
@@ -151,7 +165,7 @@ class WatchedAdapter(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__()
         for name in ("urllib3.connectionpool", "urllib3.connection"):
-            logging.getLogger(name).addFilter(_without_queries)
+            logging.getLogger(name).addFilter(_without_paths)
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """The pool of a host, its connections watched."""
@@ -161,12 +175,12 @@ class WatchedAdapter(HTTPAdapter):
         return pool
 
 
-def _without_queries(record: logging.LogRecord) -> bool:
-    """urllib3 logs whole URLs, and a query string may hold an API key."""
+def _without_paths(record: logging.LogRecord) -> bool:
+    """urllib3 logs whole URLs, and a path or a query string may hold an API key."""
     if isinstance(record.args, tuple):
         record.args = tuple(_shortened(value) for value in record.args)
     return True
 
 
 def _shortened(value: object) -> object:
-    return re.sub(r"\?\S*", "?…", value) if isinstance(value, str) else value
+    return re.sub(r"((?:^|://[^/\s]*)/)\S*", r"\1…", value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""A server that says exactly the bytes it is told to: http.server is too well-behaved to fail as real ones do."""
+"""A server that says exactly the bytes it is told to; http.server is too well-behaved to fail."""
 
 from __future__ import annotations
 
