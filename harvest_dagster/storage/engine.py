@@ -46,7 +46,7 @@ class Database:
             DatabaseUnreachable: no connection, or no leave to write there.
             DatabaseNewerThanCode: migrated by a newer version of this package.
         """
-        parsed = _parse(url)
+        parsed = parse(url)
         database = cls(connections.create(parsed), _place(parsed))
         try:
             database._make_folder()
@@ -105,11 +105,8 @@ class Database:
         except DBAPIError as error:
             if not connections.is_unreachable(error):
                 raise
-            reason = str(error.orig)
-        else:
-            return
-        # Outside of `except`: the driver's own exception, which may quote the URL, is not chained to ours.
-        raise self._unreachable(reason)
+            # Not chained: no traceback shows what a driver may quote of the URL.
+            raise self._unreachable(str(error.orig)) from None
 
     def _make_folder(self) -> None:
         if self.dialect != "sqlite":
@@ -123,7 +120,8 @@ class Database:
         password = self.engine.url.password
         if password:
             reason = reason.replace(str(password), "***")
-        return DatabaseUnreachable(f"{self.place} cannot be used: {' '.join(reason.split())}. {_REMEDY}")
+        reason = " ".join(reason.split()).rstrip(".?")
+        return DatabaseUnreachable(f"{self.place} cannot be used: {reason}. {_REMEDY}")
 
 
 def default_database_url(environ: Mapping[str, str], cwd: Path) -> str:
@@ -135,7 +133,12 @@ def default_database_url(environ: Mapping[str, str], cwd: Path) -> str:
     return URL.create("sqlite", database=str(folder / "harvest.db")).render_as_string()
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """The URL with the driver this project uses, and an absolute path.
+
+    Raises:
+        BadInput: not a URL, or one of a database that is not supported.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

@@ -41,7 +41,7 @@ _REVISE = text(
     WHERE raw_datum.id = revised.raw_id AND raw_datum.id = ANY(CAST(:raw_ids AS bigint[]))
     """
 )
-_NEW_IDS = text("SELECT nextval(pg_get_serial_sequence(:table, 'id')) FROM generate_series(1, :count)")
+_NEW_IDS = text("SELECT array_agg(nextval(CAST(:sequence AS regclass))) FROM generate_series(1, :count)")
 
 _IDENTIFIER_COLUMNS = {"id": "int8", "ingest_config_id": "int4", "identifier": "text"}
 _DATUM_COLUMNS = {
@@ -72,9 +72,10 @@ def insert_identifiers(
     connection: Connection, ingest_config_id: int, identifiers: Sequence[str]
 ) -> dict[str, int]:
     """See `raw_data.Statements`."""
-    created = dict(
-        zip(identifiers, _new_ids(connection, "source_unique_identifier", len(identifiers)), strict=True)
-    )
+    if not identifiers:
+        return {}
+    suid_ids = _new_ids(connection, "source_unique_identifier", len(identifiers))
+    created = dict(zip(identifiers, suid_ids, strict=True))
     rows = ((suid_id, ingest_config_id, identifier) for identifier, suid_id in created.items())
     _copy(connection, "source_unique_identifier", _IDENTIFIER_COLUMNS, rows)
     return created
@@ -82,6 +83,8 @@ def insert_identifiers(
 
 def insert_data(connection: Connection, data: Sequence[tuple[int, NewDatum]], now: datetime) -> None:
     """See `raw_data.Statements`."""
+    if not data:
+        return
     raw_ids = _new_ids(connection, "raw_datum", len(data))
     rows = (
         (raw_id, suid_id, content_hash, record.blob, record.datestamp, record.deleted, now, revision)
@@ -98,7 +101,9 @@ def revise(connection: Connection, revisions: dict[int, int]) -> None:
 
 
 def _new_ids(connection: Connection, table: str, count: int) -> list[int]:
-    return list(connection.scalars(_NEW_IDS, {"table": table, "count": count})) if count else []
+    # The name that PostgreSQL gives to the sequence of a serial column.
+    ids: list[int] = connection.scalars(_NEW_IDS, {"sequence": f"{table}_id_seq", "count": count}).one()
+    return ids
 
 
 def _copy(connection: Connection, table: str, columns: dict[str, str], rows: Iterable[Sequence[Any]]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # The newest revision in versions/; a test holds the two together.
 HEAD = "0001"
 
+FOLDER = Path(__file__).parent
+
 # Any number that no other program on the same server takes an advisory lock by.
 _LOCK = 7_220_412_618_530_915
 
@@ -35,12 +37,14 @@ def ensure(engine: Engine, place: str) -> None:
         _migrate(engine, place)
 
 
-def configuration() -> Config:
+def configuration(folder: Path = FOLDER) -> Config:
     """Alembic's configuration; there is no alembic.ini."""
     from alembic.config import Config  # noqa: PLC0415 - a tenth of a second, for nothing on most starts
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.set_main_option("path_separator", "os")
     return config
 
 
