@@ -120,7 +120,7 @@ class Database:
         password = self.engine.url.password
         if password:
             reason = reason.replace(str(password), "***")
-        reason = " ".join(reason.split()).rstrip(".?")
+        reason = reason.partition("\n")[0].rstrip(".")
         return DatabaseUnreachable(f"{self.place} cannot be used: {reason}. {_REMEDY}")
 
 
