@@ -34,14 +34,15 @@ def decoded(pieces: Iterable[bytes], encoding: str, place: str) -> Iterator[byte
     """
     name = encoding.strip().lower()
     if name in ("", "identity"):
-        return iter(pieces)
-    if name in ("gzip", "x-gzip", "deflate"):
-        return _inflated(pieces, name, place)
-    message = (
-        f"{place}: the answer is encoded as {name[:40]!r}, but only {ACCEPTED} were asked for."
-        " Tell the source's operator."
-    )
-    raise MalformedResponse(message)
+        yield from pieces
+    elif name in ("gzip", "x-gzip", "deflate"):
+        yield from _inflated(pieces, name, place)
+    else:
+        message = (
+            f"{place}: the answer is encoded as {name[:40]!r}, but only {ACCEPTED} were asked for."
+            " Tell the source's operator."
+        )
+        raise MalformedResponse(message)
 
 
 def bounded(pieces: Iterable[bytes], largest: int, place: str) -> bytes:

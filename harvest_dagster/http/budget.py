@@ -15,7 +15,7 @@ from math import inf
 from typing import Protocol
 from urllib.parse import urlsplit
 
-SLACK = 0.02
+SLACK = 0.03
 LONGEST_SLACK = 0.25
 
 
@@ -36,14 +36,14 @@ class Limit:
             raise ValueError(message)
 
     def __str__(self) -> str:
-        return f"{self.calls} requests in {self.period:g} s"
+        return f"{self.calls} request{'s' * (self.calls > 1)} in {self.period:g} s"
 
     @property
     def spacing(self) -> float:
         """Seconds from one request to the one `calls` later, a little more than the period.
 
         The source counts arrivals, we departures. Without the slack a request that the network or a busy
-        machine delays, and a punctual one after it, are one too many on the source's clock. 98 % of the
+        machine delays, and a punctual one after it, are one too many on the source's clock. 97 % of the
         budget remain.
         """
         return self.period + min(self.period * SLACK, LONGEST_SLACK)

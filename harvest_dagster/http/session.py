@@ -223,7 +223,7 @@ class HttpSession:
         return _Failure(failure, departed=exchange.departed is not None)
 
     def _wait_for(self, ask: Callable[[str, Limit], float], hop: Hop) -> None:
-        reason = f"the request budget of {hop.host} ({self._limit})"
+        reason = f"{hop.host} takes no request now: {self._limit}, or its own Retry-After"
         waited = self._watch.until_granted(partial(ask, hop.host, self._limit), reason)
         self._statistics += Statistics(seconds_waited=waited)
 

@@ -15,12 +15,17 @@ class Timeouts:
     Attributes:
         connect: for the connection, TLS included.
         read: the longest silence within an answer.
-        response: for a whole answer, from the request's departure; a slow drip never breaks `read`.
+        response: for a whole answer, from the request's departure; a slow drip never breaks `read`. Unless it
+            is given, five minutes or five times `read`, whichever is longer.
     """
 
     connect: float = 10.0
     read: float = 60.0
-    response: float = 300.0
+    response: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.response:
+            object.__setattr__(self, "response", max(300.0, 5 * self.read))
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,14 @@ def test_a_body_that_is_damaged_inside_is_no_body():
 def test_an_encoding_nobody_asked_for_is_refused(encoding):
     """Its bytes would be stored as if they were XML."""
     with pytest.raises(MalformedResponse, match="only gzip, deflate were asked for"):
-        decoded([b"x"], encoding, PLACE)
+        list(decoded([b"x"], encoding, PLACE))
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip"])
+def test_an_error_page_that_cannot_be_unpacked_is_still_an_error_page(serve, open_session, encoding):
+    """What is wrong is the status; the excerpt is a courtesy."""
+    server = serve(response(b"<html>", 503, Content_Encoding=encoding), response(b"<ok/>"))
+    assert open_session().get(server.url).body == b"<ok/>"
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "gzip"])

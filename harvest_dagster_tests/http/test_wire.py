@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from harvest_dagster.errors import DeadlineExceeded, LeaseLost, MalformedResponse, SourceUnreachable
 from harvest_dagster.http.budget import Limit, ProcessBudget
 from harvest_dagster.http.retry import RetryPolicy
+from harvest_dagster.http.session import Timeouts
 from harvest_dagster_tests.http.clock import Clock
 from harvest_dagster_tests.http.server import Reply, response, then_close, then_silence
 
@@ -78,7 +79,7 @@ def test_a_silence_ends_with_the_read_timeout(serve, open_session, clock):
     """Lesson 21: requests without a timeout hang for ever, and with them the run."""
 
     def look() -> None:
-        clock.now += 29.999  # so that the socket itself waits for a millisecond
+        clock.now += 59.999  # so that the socket itself waits for a millisecond
 
     server = serve(then_silence(response(Content_Length="1000000")))
     with pytest.raises(SourceUnreachable, match="nothing came for 60 s"):
@@ -139,7 +140,7 @@ def test_behind_a_proxy_the_budget_is_the_sources(serve, open_session, clock, mo
     session.get("http://two.invalid/")
     assert clock.now == 1000
     session.get("http://one.invalid/")
-    assert clock.now == pytest.approx(1010.2)
+    assert clock.now == pytest.approx(1010.25)
 
 
 def test_a_proxy_that_is_down_is_named_as_such(open_session, monkeypatch):
@@ -216,6 +217,21 @@ def test_a_drip_over_tls_ends_as_well(serve_tls, open_session, clock, certificat
     server = serve_tls(drip.reply)
     with pytest.raises(SourceUnreachable, match="not whole after 300 s"):
         open_session(watch={"check": drip.look}, retry=ONCE).get(server.url)
+
+
+def test_a_handshake_that_never_ends_is_no_connection(serve, open_session):
+    """A firewall that accepts and says nothing: what bounds it is the time for connecting."""
+    server = serve(then_silence(b""))
+    session = open_session(timeouts=Timeouts(connect=0.05), retry=ONCE)
+    with pytest.raises(SourceUnreachable, match="no connection in time"):
+        session.get(server.url.replace("http:", "https:"))
+    assert session.statistics.requests == 1
+
+
+def test_a_response_may_always_be_silent_for_as_long_as_it_is_allowed_to():
+    """With `read: 10m` and five minutes for the whole answer, the first could never be used."""
+    assert [Timeouts(read=read).response for read in (10, 60, 600)] == [300, 300, 3000]
+    assert Timeouts(read=600, response=20).response == 20
 
 
 def test_redirects_from_https_to_http_are_not_followed(
