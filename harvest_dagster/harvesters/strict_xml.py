@@ -1,8 +1,9 @@
 """Bytes of a source into a tree, or an error: nothing is recovered, nothing is fetched, nothing is expanded.
 
 Half a page that parses in recovery mode is half a page lost (Lesson 1), so everything that is not well-formed
-is refused. Entities are refused where they are declared, DTDs are never loaded; libxml2's limits on depth
-(256), text (10 MB) and expansion stay on.
+is refused. So is every document type declaration: no protocol of ours has one; what it declares may read
+files, ask other hosts and grow without bound; what it leaves unresolved would be missing from the text.
+libxml2's limits on depth (256), text (10 MB) and expansion stay on.
 
 The encoding is, in this order: that of the byte order mark, that of the XML declaration, the charset of the
 Content-Type, UTF-8. RFC 7303 would put the Content-Type second; but it is a web server's default, often
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 from email.message import Message
-from typing import Any
+from typing import NoReturn
 
 from lxml import etree
 
@@ -23,7 +24,21 @@ _WHITE = b" \t\r\n"
 _SEEN = 80  # characters of a body that go into a message
 # A byte order mark, a declaration that names an encoding, or the zero bytes of UTF-16 and UTF-32.
 _SELF_DECLARED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|<\?xml[^>]*\sencoding\s*=|<?\0")
-_HTML = re.compile(rb"\s*(<!doctype\s+html|<html|<head|<body)", re.IGNORECASE)
+_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<(!doctype\s+)?(html|head|body)\b", re.IGNORECASE)
+
+
+class _NothingElse(etree.Resolver):
+    """Raises a refusal when anything but the document itself is asked for.
+
+    `load_dtd=False` alone does not hold: libxml2 2.14 still opens the local file that an external DTD names,
+    and puts its entities into attribute values.
+    """
+
+    def __init__(self, refusal: MalformedResponse) -> None:
+        self._refusal = refusal
+
+    def resolve(self, *_: object) -> NoReturn:
+        raise self._refusal
 
 
 def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
@@ -35,7 +50,7 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
         content_type: the header's value.
 
     Raises:
-        MalformedResponse: empty, HTML, cut short, not well-formed, or with entities of its own.
+        MalformedResponse: empty, HTML, cut short, not well-formed, or with a DOCTYPE.
     """
     if not body.strip():
         raise MalformedResponse(f"{url} answered with an empty body where XML should be. Try again later.")
@@ -45,13 +60,14 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
             "It may be a maintenance page, a bot wall or no endpoint at all: open the URL in a browser."
         )
         raise MalformedResponse(message)
-    root = _well_formed(body, url=url, content_type=content_type)
-    if _has_entities(root):
-        message = (
-            f"{url} answered with XML that brings entities of its own, {seen(body)}. "
-            "They are never expanded; tell the operator of the source."
-        )
-        raise MalformedResponse(message)
+    message = (
+        f"{url} answered with XML that brings a document type declaration, {seen(body)}. "
+        "Nothing that it names is loaded or expanded; tell the operator of the source."
+    )
+    refusal = MalformedResponse(message)
+    root = _well_formed(body, content_type, url=url, refusal=refusal)
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise refusal
     return root
 
 
@@ -62,14 +78,17 @@ def seen(body: bytes) -> str:
     return f"beginning {start[:_SEEN]!r}"
 
 
-def _well_formed(body: bytes, *, url: str, content_type: str) -> etree._Element:
+def _well_formed(body: bytes, content_type: str, *, url: str, refusal: MalformedResponse) -> etree._Element:
     try:
+        parser = _parser(body, content_type)
+        parser.resolvers.add(_NothingElse(refusal))
         # White space before the declaration is an error that many PHP servers make and that loses nothing.
-        return etree.fromstring(body.lstrip(_WHITE), _parser(body, content_type))
+        return etree.fromstring(body.lstrip(_WHITE), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        reason = " ".join(str(error.args[0]).split())
         message = (
             f"{url} answered with XML that is cut short or not well-formed ({len(body)} bytes), "
-            f"{seen(body)}: {error.args[0]}. Try again; where it stays so, tell the operator of the source."
+            f"{seen(body)}: {reason}. Try again; where it stays so, tell the operator of the source."
         )
         raise MalformedResponse(message) from error
 
@@ -84,6 +103,7 @@ def _parser(body: bytes, content_type: str) -> etree.XMLParser:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        collect_ids=False,  # two records of a page may use the same xml:id
     )
 
 
@@ -91,10 +111,3 @@ def _charset(content_type: str) -> str | None:
     header = Message()
     header["Content-Type"] = content_type
     return header.get_content_charset()
-
-
-def _has_entities(root: etree._Element) -> bool:
-    dtd: Any = root.getroottree().docinfo.internalDTD
-    if dtd is None:
-        return False  # without a DOCTYPE a reference to an entity is not well-formed
-    return any(True for _ in dtd.iterentities()) or any(True for _ in root.iter(etree.Entity))
