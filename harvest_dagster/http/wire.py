@@ -176,7 +176,7 @@ class WatchedAdapter(HTTPAdapter):
 
 
 def _without_paths(record: logging.LogRecord) -> bool:
-    """urllib3 logs whole URLs, and a path or a query may hold an API key. This holds for all of the process."""
+    """urllib3 logs whole URLs, and a path or a query may hold an API key. It is for all of the process."""
     if isinstance(record.args, tuple):
         record.args = tuple(_shortened(value) for value in record.args)
     return True
