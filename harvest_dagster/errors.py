@@ -22,7 +22,6 @@
     │   ├── MalformedResponse       cut short, HTML where XML or JSON should be, not well-formed
     │   ├── ProtocolError           well-formed, but against the protocol: tokens that repeat, a wrong verb
     │   ├── SourceRefused           an error of the protocol itself (OAI-PMH's <error code="…">)
-    │   │   └── CursorRejected      the source does not take its own token any more
     │   │   └── CursorRefused       the source no longer accepts a cursor: expired, or never known
     │   └── IncompleteList          the list ended before the source's own total
     ├── DeadlineExceeded            the time that `timeout` allows is over
@@ -157,10 +156,6 @@ class SourceRefused(SourceError):
 
 class CursorRefused(SourceRefused):
     """The source no longer accepts the cursor; the list must be begun again, or from its last safe datestamp."""
-
-
-class CursorRejected(SourceRefused):
-    """The source does not take a token that it gave: it expired, or was used before."""
 
 
 class IncompleteList(SourceError):

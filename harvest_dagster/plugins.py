@@ -40,14 +40,15 @@ def load(group: str, key: str) -> Any:
     kind = group.rpartition(".")[2].rstrip("s")
     if key not in places:
         known = ", ".join(sorted(places))
-        message = f"no {kind} is registered as {key!r}. Use one of: {known}; or install the package that brings it."
+        message = (
+            f"no {kind} is registered as {key!r}. Use one of: {known}; or install the package that brings it."
+        )
         raise UnknownPlugin(message)
     try:
         return EntryPoint(name=key, value=places[key], group=group).load()
     except (ImportError, AttributeError) as error:
-        message = (
-            f"the {kind} {key!r} ({places[key]}) cannot be imported: {error}. Install what it needs, or remove it."
-        )
+        remedy = "Install what it needs, or remove it."
+        message = f"the {kind} {key!r} ({places[key]}) cannot be imported: {error}. {remedy}"
         raise UnknownPlugin(message) from error
 
 

@@ -107,4 +107,6 @@ def parse_instant(text: str) -> datetime:
     except ValueError:
         message = f"{text!r} is no ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"
         raise ValueError(message) from None
-    return instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
+    return (
+        instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
+    )

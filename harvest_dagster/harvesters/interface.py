@@ -19,7 +19,7 @@ from harvest_dagster.windows import Window
 
 
 class Response(Protocol):
-    """What the session answers: a whole body whose length was checked, with a status below 400 or one that was allowed."""
+    """What the session answers: a whole body, with a status below 400 or one that was allowed."""
 
     status: int
     body: bytes

@@ -134,7 +134,9 @@ def restart(connection: Connection, log_id: int) -> HarvestLog:
     return get(connection, log_id)
 
 
-def split(connection: Connection, series: Series, window: Window, *, run_id: str, now: datetime) -> HarvestLog:
+def split(
+    connection: Connection, series: Series, window: Window, *, run_id: str, now: datetime
+) -> HarvestLog:
     """Get or create the log of a range that is cut into several windows: status SPLIT, its windows follow."""
     log = _get_or_create(connection, series, window, "SPLIT")
     connection.execute(
@@ -158,7 +160,9 @@ def advance(connection: Connection, log_id: int, page: int, counts: Counts) -> N
         .values(pages_stored=page + 1, **added)
     )
     if advanced.rowcount == 0:
-        message = f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
+        message = (
+            f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
+        )
         raise LeaseLost(message)
 
 
@@ -203,6 +207,7 @@ def succeed(
             date_completed=now,
             error=None,
             completions=log.completions + 1,
+            failures=0,
             completeness=completeness,
             covered_since=since if covers_now else log.covered_since,
         )
@@ -213,9 +218,28 @@ def succeed(
 def end(connection: Connection, log_id: int, status: str, *, now: datetime, error: str) -> None:
     """End a window as FAILED or CANCELLED; what it covered before, it covers still."""
     connection.execute(
+        update(harvest_log).where(harvest_log.c.id == log_id).values(_ended(status, now, error))
+    )
+
+
+def covered_again(connection: Connection, log_id: int, *, now: datetime) -> int:
+    """Give a log that waited its SUCCEEDED back: what it covered before, it covers still."""
+    connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
-        .values(status=status, date_completed=now, error=error)
+        .values(status="SUCCEEDED", date_completed=now, error=None)
+    )
+    return log_id
+
+
+def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetime, error: str) -> None:
+    """End a log whose run is dead, unless another run has taken it up since."""
+    connection.execute(
+        update(harvest_log)
+        .where(
+            harvest_log.c.id == log.id, harvest_log.c.status == "STARTED", harvest_log.c.run_id == log.run_id
+        )
+        .values(_ended(status, now, error))
     )
 
 
@@ -233,7 +257,12 @@ def covering(connection: Connection, series: Series, window: Window) -> list[Har
     """The logs that cover some of `window`, by their start."""
     rows = connection.execute(
         select(harvest_log)
-        .where(series.clause, covers(), harvest_log.c.start_date < window.end, harvest_log.c.end_date > window.start)
+        .where(
+            series.clause,
+            covers(),
+            harvest_log.c.start_date < window.end,
+            harvest_log.c.end_date > window.start,
+        )
         .order_by(harvest_log.c.start_date, harvest_log.c.end_date)
     )
     return [_log(row) for row in rows]
@@ -262,6 +291,25 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
     return [_log(row) for row in rows]
 
 
+def failures_in_a_row(connection: Connection, series: Series) -> int:
+    """How many harvests FAILED since the last that SUCCEEDED, the same window counted each time."""
+    last_success = (
+        select(func.max(harvest_log.c.date_completed))
+        .where(series.clause, harvest_log.c.status == "SUCCEEDED")
+        .scalar_subquery()
+    )
+    return (
+        connection.scalar(
+            select(func.sum(harvest_log.c.failures)).where(
+                series.clause,
+                harvest_log.c.status == "FAILED",
+                or_(last_success.is_(None), harvest_log.c.date_completed > last_success),
+            )
+        )
+        or 0
+    )
+
+
 def started(connection: Connection, ingest_config_id: int | None = None) -> list[HarvestLog]:
     """The logs that say STARTED, of one config or of all."""
     statement = select(harvest_log).where(harvest_log.c.status == "STARTED")
@@ -287,6 +335,16 @@ def total(connection: Connection, log_ids: list[int]) -> Counts:
     return Counts(*(int(value) for value in row))
 
 
+def _ended(status: str, now: datetime, error: str) -> dict[str, Any]:
+    failed = 1 if status == "FAILED" else 0
+    return {
+        "status": status,
+        "date_completed": now,
+        "error": error,
+        "failures": harvest_log.c.failures + failed,
+    }
+
+
 def _get_or_create(connection: Connection, series: Series, window: Window, status: str) -> HarvestLog:
     insert_or_ignore(
         connection,
@@ -307,7 +365,7 @@ def _is(window: Window) -> ColumnElement[bool]:
 
 
 def _log(row: Row[Any]) -> HarvestLog:
-    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for it
+    values = row._mapping  # SQLAlchemy's public name for it
     plain = {f.name: values[f.name] for f in fields(HarvestLog) if f.name not in ("window", "counts")}
     return HarvestLog(
         **plain,

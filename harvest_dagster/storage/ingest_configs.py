@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.storage.statements import insert_or_ignore
 from harvest_dagster.storage.tables import ingest_config
 
 
-def mirror(connection: Connection, config: IngestConfig, now: datetime) -> int:
-    """Write a config as it was read, `${NAME}` unresolved, where it is new or has changed.
+def mirror(connection: Connection, definition: Mapping[str, Any], now: datetime) -> int:
+    """Write a config where it is new or has changed.
+
+    Args:
+        connection: a write transaction.
+        definition: the whole config as JSON has it, `${NAME}` unresolved.
+        now: the time.
 
     Returns:
         its primary key.
     """
-    values = _values(config)
+    values = _values(definition)
     insert_or_ignore(connection, ingest_config, {**values, "date_modified": now})
     row = connection.execute(
-        select(ingest_config.c.id, ingest_config.c.definition).where(ingest_config.c.label == config.label)
+        select(ingest_config.c.id, ingest_config.c.definition).where(
+            ingest_config.c.label == definition["label"]
+        )
     ).one()
     if row.definition != values["definition"]:
         connection.execute(
@@ -40,13 +47,6 @@ def find_label(connection: Connection, ingest_config_id: int) -> str | None:
     return connection.scalar(select(ingest_config.c.label).where(ingest_config.c.id == ingest_config_id))
 
 
-def _values(config: IngestConfig) -> dict[str, Any]:
-    return {
-        "label": config.label,
-        "name": config.name,
-        "home_page": config.home_page,
-        "harvester": config.harvester,
-        "transformer": config.transformer,
-        "disabled": config.disabled,
-        "definition": config.model_dump(mode="json"),
-    }
+def _values(definition: Mapping[str, Any]) -> dict[str, Any]:
+    copied = ("label", "name", "home_page", "harvester", "transformer", "disabled")
+    return {name: definition[name] for name in copied} | {"definition": dict(definition)}

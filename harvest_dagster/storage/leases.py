@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 from sqlalchemy.exc import OperationalError
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
+from harvest_dagster.processes import Process
 from harvest_dagster.storage.statements import insert_or_ignore
 from harvest_dagster.storage.tables import lease, lease_grant
 
@@ -29,15 +31,11 @@ class Holder:
 
     Attributes:
         run_id: the run; all its ops share the lease.
-        host: the machine (and its process namespace) where the op at work runs.
-        process_id: of the process at work.
-        process_started: when that process started, so that a process id used again is told apart.
+        process: where it is at work; None between the ops of a run that has a process for each.
     """
 
     run_id: str
-    host: str
-    process_id: int
-    process_started: str
+    process: Process | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,11 @@ def find(connection: Connection, ingest_config_id: int) -> Held | None:
 
 
 def acquire(
-    connection: Connection, ingest_config_id: int, holder: Holder, now: datetime, dead_token: int | None = None
+    connection: Connection,
+    ingest_config_id: int,
+    holder: Holder,
+    now: datetime,
+    dead_token: int | None = None,
 ) -> Lease:
     """Take a lease that is free, has expired, or is held under `dead_token`. Never waits.
 
@@ -85,7 +87,13 @@ def acquire(
             lease.c.ingest_config_id == ingest_config_id,
             or_(lease.c.owner.is_(None), lease.c.expires <= now, lease.c.token == dead_token),
         )
-        .values(token=lease.c.token + 1, owner=holder.run_id, acquired=now, **_presence(holder, now))
+        .values(
+            token=lease.c.token + 1,
+            owner=holder.run_id,
+            acquired=now,
+            expires=now + TTL,
+            **_presence(holder.process),
+        )
         .returning(lease.c.token)
     ).scalar()
     if taken is None:
@@ -96,11 +104,11 @@ def acquire(
 
 
 def adopt(connection: Connection, ingest_config_id: int, holder: Holder, now: datetime) -> Lease | None:
-    """Go on with the lease that this run holds already, in another process; None where it holds none."""
+    """Go on with the lease that this run holds already, perhaps in another process; None where it holds none."""
     token = connection.execute(
         update(lease)
         .where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner == holder.run_id)
-        .values(**_presence(holder, now))
+        .values(expires=now + TTL, **_presence(holder.process))
         .returning(lease.c.token)
     ).scalar()
     return None if token is None else Lease(ingest_config_id, holder.run_id, token)
@@ -112,15 +120,7 @@ def renew(connection: Connection, held: Lease, now: datetime) -> None:
     Raises:
         LeaseLost: another run took over.
     """
-    renewed = connection.execute(
-        update(lease)
-        .where(
-            lease.c.ingest_config_id == held.ingest_config_id,
-            lease.c.token == held.token,
-            lease.c.owner == held.run_id,
-        )
-        .values(expires=now + TTL)
-    )
+    renewed = connection.execute(update(lease).where(_is(held)).values(expires=now + TTL))
     if renewed.rowcount == 0:
         raise LeaseLost(_who_took(connection, held))
 
@@ -132,13 +132,7 @@ def check(connection: Connection, held: Lease) -> None:
         LeaseLost: another run took over, or the lease was released.
     """
     valid = connection.scalar(
-        select(lease.c.token)
-        .where(
-            lease.c.ingest_config_id == held.ingest_config_id,
-            lease.c.token == held.token,
-            lease.c.owner == held.run_id,
-        )
-        .with_for_update(read=True, key_share=True)
+        select(lease.c.token).where(_is(held)).with_for_update(read=True, key_share=True)
     )
     if valid is None:
         raise LeaseLost(_who_took(connection, held))
@@ -147,24 +141,21 @@ def check(connection: Connection, held: Lease) -> None:
 def release(connection: Connection, held: Lease) -> bool:
     """Give it back; False where it was lost before."""
     released = connection.execute(
-        update(lease)
-        .where(
-            lease.c.ingest_config_id == held.ingest_config_id,
-            lease.c.token == held.token,
-            lease.c.owner == held.run_id,
-        )
-        .values(owner=None, expires=None)
+        update(lease).where(_is(held)).values(owner=None, expires=None, **_presence(None))
     )
     return bool(released.rowcount)
 
 
 def held_before(connection: Connection, ingest_config_id: int, run_id: str) -> bool:
     """Whether this run ever held the lease."""
-    return connection.scalar(
-        select(lease_grant.c.token).where(
-            lease_grant.c.ingest_config_id == ingest_config_id, lease_grant.c.run_id == run_id
+    return (
+        connection.scalar(
+            select(lease_grant.c.token).where(
+                lease_grant.c.ingest_config_id == ingest_config_id, lease_grant.c.run_id == run_id
+            )
         )
-    ) is not None
+        is not None
+    )
 
 
 def _lock_row(connection: Connection, ingest_config_id: int) -> None:
@@ -193,31 +184,41 @@ def _grant(connection: Connection, granted: Lease, now: datetime) -> None:
         raise LeaseLost(message)
     connection.execute(
         insert(lease_grant).values(
-            ingest_config_id=granted.ingest_config_id, token=granted.token, run_id=granted.run_id, acquired=now
+            ingest_config_id=granted.ingest_config_id,
+            token=granted.token,
+            run_id=granted.run_id,
+            acquired=now,
         )
     )
 
 
-def _presence(holder: Holder, now: datetime) -> dict[str, object]:
-    return {
-        "host": holder.host,
-        "process_id": holder.process_id,
-        "process_started": holder.process_started,
-        "expires": now + TTL,
-    }
+def _is(held: Lease) -> ColumnElement[bool]:
+    return and_(
+        lease.c.ingest_config_id == held.ingest_config_id,
+        lease.c.token == held.token,
+        lease.c.owner == held.run_id,
+    )
 
 
-def _held(row: Row[tuple[object, ...]]) -> Held:
-    holder = Holder(row.owner, row.host, row.process_id, row.process_started)
-    return Held(row.token, holder, row.acquired, row.expires)
+def _presence(process: Process | None) -> dict[str, object]:
+    if process is None:
+        return {"host": None, "process_id": None, "process_started": None}
+    return {"host": process.host, "process_id": process.id, "process_started": process.started}
+
+
+def _held(row: Row[Any]) -> Held:
+    process = Process(row.host, row.process_id, row.process_started) if row.process_id else None
+    return Held(row.token, Holder(row.owner, process), row.acquired, row.expires)
 
 
 def _who_holds(held: Held | None) -> str:
     if held is None:
         return "another run took the lease at this moment; this one will try again"
+    process = held.holder.process
+    at = f" (host {process.host.split()[0]}, process {process.id})" if process else ""
     return (
-        f"run {held.holder.run_id} is harvesting this source since {held.acquired:%Y-%m-%d %H:%M:%S} UTC "
-        f"(host {held.holder.host}, process {held.holder.process_id}); this run will try again"
+        f"run {held.holder.run_id}{at} is harvesting this source since {held.acquired:%Y-%m-%d %H:%M:%S} UTC; "
+        "this run will try again"
     )
 
 

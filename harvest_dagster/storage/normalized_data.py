@@ -19,6 +19,7 @@ class Normalized:
 
     suid_id: int
     raw_id: int
+    revision: int
     document: dict[str, Any] | None
 
 
@@ -29,14 +30,16 @@ def put(
     documents: Sequence[Normalized],
     now: datetime,
 ) -> None:
-    """Insert or replace the documents, in bulk; an identifier stands in `documents` once."""
+    """Insert or replace the documents, in bulk. One that was made from newer content stays."""
     if not documents:
         return
     added = dialect_insert(connection, normalized_datum)
-    replaced = ("raw_id", "transformer_version", "document", "deleted", "date_modified")
+    replaced = ("raw_id", "transformer_version", "revision", "document", "deleted", "date_modified")
     connection.execute(
         added.on_conflict_do_update(
-            index_elements=["suid_id"], set_={name: added.excluded[name] for name in replaced}
+            index_elements=["suid_id"],
+            set_={name: added.excluded[name] for name in replaced},
+            where=normalized_datum.c.revision <= added.excluded.revision,
         ),
         [
             {
@@ -44,6 +47,7 @@ def put(
                 "raw_id": one.raw_id,
                 "ingest_config_id": ingest_config_id,
                 "transformer_version": transformer_version,
+                "revision": one.revision,
                 "document": one.document,
                 "deleted": one.document is None,
                 "date_modified": now,

@@ -62,6 +62,7 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To the database: UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -70,6 +71,7 @@ class Instant(TypeDecorator[datetime]):
         return value.astimezone(timezone.utc)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database: aware, in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
@@ -157,6 +159,8 @@ harvest_log = Table(
     # When a harvest began that this row still covers its window by, though its status may be a later
     # failure's: that never erases that a window succeeded before.
     Column("covered_since", Instant),
+    # How often in a row this window failed: by it the pause before the next probe grows.
+    Column("failures", Integer, nullable=False, server_default="0"),
     # The `limit` of the last harvest: a success that was cut short covers nothing.
     Column("record_limit", Integer),
     # Counts the lists begun for this window: the spool's pages and `pages_stored` belong to one of them.
@@ -172,7 +176,7 @@ harvest_log = Table(
     _one_of("completeness", COMPLETENESS),
     # preflight: the newest finished logs of a config and version
     Index(None, "ingest_config_id", "harvester_version", "date_completed"),
-    # settling: what is STARTED
+    # settling asks for what is STARTED
     Index(None, "status", "run_id"),
     Index(None, "run_id"),
     Index(None, "parent_id"),
@@ -236,6 +240,8 @@ normalized_datum = Table(
     Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("transformer_version", Integer, nullable=False),
+    # raw_datum.revision it was made from: an older one never replaces a newer.
+    Column("revision", Integer, nullable=False),
     # See harvest_dagster.transformers.document; null where the record is deleted.
     Column("document", Json),
     Column("deleted", Boolean, nullable=False),

@@ -1,0 +1,193 @@
+"""The ops: each reads its context, calls one function of the pipeline, and attaches metadata.
+
+Between ops travel only a planned window (its two instants) and, from fetch on, the number of its log: all else
+is in the database and the spool, so that an op may run in a process or on a machine of its own.
+"""
+
+from typing import Any, Optional
+
+import dagster as dg
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.orchestration import reporting
+from harvest_dagster.orchestration.config import StepConfig
+from harvest_dagster.orchestration.partitions import wanted_window
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.step import at_work, make_harvest, waiting_for_lease, without_secrets
+from harvest_dagster.pipeline import fetch as fetching
+from harvest_dagster.pipeline import finish as finishing
+from harvest_dagster.pipeline import launch as launching
+from harvest_dagster.pipeline import lock as locking
+from harvest_dagster.pipeline import plan as planning
+from harvest_dagster.pipeline import preflight as checking
+from harvest_dagster.pipeline import split as splitting
+from harvest_dagster.pipeline import store as storing
+from harvest_dagster.pipeline.source import note_cost, open_source
+from harvest_dagster.windows import Window, parse_instant
+
+Catalogue = dg.ResourceParam[Catalog]
+
+
+def _rank(rank: int) -> dict[str, str]:
+    """The further down the chain, the sooner: a window is finished before the next is fetched."""
+    return {"dagster/priority": str(rank)}
+
+
+@dg.op(description="Refuse what is disabled or keeps failing, before anything is touched.", tags=_rank(0))
+def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue) -> int:
+    """Gives the process id it ran in."""
+    harvest = make_harvest(context, config, stores, catalog)
+    wanted_window(context, config)
+    with without_secrets(harvest):
+        checking.check(harvest)
+    return harvest.runner.process.id
+
+
+@dg.op(description="Take the lease of the source: one harvest at a time.", tags=_rank(0))
+def lock(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    preflight_process: int,
+) -> int:
+    """Gives the fencing token."""
+    harvest = make_harvest(context, config, stores, catalog)
+    single_process = preflight_process == harvest.runner.process.id
+    with without_secrets(harvest), waiting_for_lease(context):
+        lease = locking.acquire(harvest, wanted_window(context, config), single_process=single_process)
+    context.log.info(f"holds the lease of {harvest.config.label}, fencing token {lease.token}")
+    return lease.token
+
+
+@dg.op(
+    description="Leave out what is covered, cut the rest into windows.",
+    out=dg.DynamicOut(dict),
+    tags=_rank(0),
+)
+def plan(
+    context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue, token: int
+) -> Any:
+    """Gives each window that is to be harvested."""
+    del token  # what it stands for is in the database; the input makes this op come after lock
+    with at_work(context, config, stores, catalog) as work:
+        planned = planning.plan(work.harvest, wanted_window(context, config), work.grip)
+    reporting.tell_plan(context, planned)
+    return [
+        dg.DynamicOutput(
+            {
+                "start": window.start.isoformat(),
+                "end": window.end.isoformat(),
+                "parent_id": planned.parent_id,
+            },
+            mapping_key=f"{window.start:%Y%m%dT%H%M%S%f}_{window.end:%Y%m%dT%H%M%S%f}",
+        )
+        for window in planned.windows
+    ]
+
+
+@dg.op(description="The pages of a window, as they come, into the spool.", tags=_rank(1))
+def fetch(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    planned: dict[str, Any],
+) -> Optional[int]:  # noqa: UP045  # Dagster's output types know no `int | None`
+    """Gives the number of the window's log; None where `limit` was reached before."""
+    window = Window(parse_instant(planned["start"]), parse_instant(planned["end"]))
+    with at_work(context, config, stores, catalog) as work:
+        limit = fetching.limit_left(work.harvest)
+        if limit == 0:
+            return None
+        log = fetching.begin(work.harvest, window, work.grip, parent_id=planned["parent_id"], limit=limit)
+        with work.window(log.id):
+            source = open_source(work.harvest, work.grip)
+            try:
+                tally = fetching.fetch(work.harvest, source.harvester, log, work.grip, source.check)
+            finally:
+                note_cost(source, work.grip, log.id)
+    context.add_output_metadata(reporting.fetched(window, tally, source.session.statistics))
+    return log.id
+
+
+@dg.op(description="Each page into records; what cannot be read is set aside.", tags=_rank(2))
+def split(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    log_id: Optional[int],  # noqa: UP045
+) -> Optional[int]:  # noqa: UP045
+    """Gives the number of the window's log."""
+    if log_id is None:
+        return None
+    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        source = open_source(work.harvest, work.grip)
+        pages = splitting.split(work.harvest, source.harvester, log, source.check)
+    context.add_output_metadata({"pages": pages})
+    return log_id
+
+
+@dg.op(description="Identifiers and data into the database, a page in a transaction.", tags=_rank(3))
+def store(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    log_id: Optional[int],  # noqa: UP045
+) -> Optional[int]:  # noqa: UP045
+    """Gives the number of the window's log."""
+    if log_id is None:
+        return None
+    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        counts = storing.store(work.harvest, log, work.grip, work.grip.check)
+    context.add_output_metadata(reporting.counts_of(counts))
+    return log_id
+
+
+@dg.op(description="An ingest log for every datum of the window; the window is done.", tags=_rank(4))
+def launch(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    log_id: Optional[int],  # noqa: UP045
+) -> dict[str, Any]:
+    """Gives what finish reports of the window."""
+    if log_id is None:
+        return {}
+    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        sample = reporting.sample(work.harvest, log)
+        days = launching.launch(work.harvest, log, work.grip, work.grip.check)
+        finishing.finish_window(work.harvest, log, work.grip)
+    reporting.materialize_window(context, log, days)
+    return {
+        "log_id": log.id,
+        "days": {day.isoformat(): count for day, count in days.items()},
+        "sample": sample,
+    }
+
+
+@dg.op(description="Sum up, and give the lease back.", tags=_rank(0))
+def finish(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    stores: Stores,
+    catalog: Catalogue,
+    windows: list[dict[str, Any]],
+) -> None:
+    """Attaches the metadata of the whole run to its materialization."""
+    done = [window for window in windows if window]
+    with at_work(context, config, stores, catalog) as work:
+        summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
+    reporting.report(context, work.harvest, summary, done)
+
+
+EVERY_OP = [op.name for op in (preflight, lock, plan, fetch, split, store, launch, finish)]
+
+
+def harvest_graph() -> Any:
+    """The ops, wired: to be called in the body of a graph."""
+    windows = plan(lock(preflight()))
+    return finish(windows.map(lambda window: launch(store(split(fetch(window))))).collect())

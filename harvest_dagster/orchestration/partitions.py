@@ -1,0 +1,46 @@
+"""Partitions: the UTC days of a source, and the window a run has chosen among them."""
+
+from datetime import date, datetime, timezone
+
+import dagster as dg
+
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.errors import BadParameters
+from harvest_dagster.orchestration.config import StepConfig
+from harvest_dagster.pipeline.harvest import narrow
+from harvest_dagster.windows import Window
+
+
+def daily(config: IngestConfig) -> dg.DailyPartitionsDefinition:
+    """The days of a source, from its `earliest_date` to yesterday: today has not ended yet."""
+    return dg.DailyPartitionsDefinition(start_date=config.earliest_date.isoformat(), timezone="UTC")
+
+
+def wanted_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
+    """What this run is to harvest: its partitions, narrowed, or the two instants of an ad hoc job.
+
+    Raises:
+        BadParameters: `start_date` or `end_date` reach beyond the partitions.
+    """
+    if context.has_partition_key_range:
+        return narrow(chosen_window(context), config.start, config.end)
+    if config.start is None or config.end is None:
+        message = "give start_date and end_date, or choose partitions"
+        raise BadParameters(message)
+    return Window(config.start, config.end)
+
+
+def chosen_window(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Window:
+    """The partitions of this run, from the start of the first to the end of the last."""
+    chosen = context.partition_time_window
+    return Window(_utc(chosen.start), _utc(chosen.end))
+
+
+def chosen_days(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[date, date]:
+    """First and last partition of this run."""
+    keys = context.partition_key_range
+    return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.astimezone(timezone.utc)

@@ -1,0 +1,165 @@
+"""What people see of a harvest in Dagster: metadata of ops, materializations and observations.
+
+Numbers are numbers, so that the UI plots them over the partitions.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import islice
+from typing import Any
+
+import dagster as dg
+
+from harvest_dagster.http.session import Statistics
+from harvest_dagster.pipeline.fetch import Tally
+from harvest_dagster.pipeline.finish import Summary
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.plan import Plan
+from harvest_dagster.pipeline.transform import Outcome
+from harvest_dagster.records import Record
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
+from harvest_dagster.windows import Window, whole_day
+
+SAMPLE = 5
+_EXCERPT = 120
+_MOST_DAYS = 400  # rows of a table that a person still scrolls through
+
+
+def asset_key(kind: str, label: str) -> dg.AssetKey:
+    """The key of a source's asset; `kind` is raw or transformed."""
+    return dg.AssetKey([kind, label])
+
+
+def tell_plan(context: dg.OpExecutionContext, plan: Plan) -> None:
+    """Say in the run's log what is to be done, and what is left out."""
+    for log in plan.covered_by:
+        context.log.info(f"{log.window} is covered by log {log.id}, which succeeded")
+    if not plan.windows:
+        context.log.info("nothing is left to do: all of the range is covered")
+    for window in plan.windows:
+        context.log.info(f"to harvest: {window}")
+
+
+def counts_of(counts: Counts) -> dict[str, int]:
+    """The counts under the names of their columns."""
+    return {
+        "pages": counts.pages,
+        "records": counts.records,
+        "new_identifiers": counts.new_identifiers,
+        "new_data": counts.new_data,
+        "deleted": counts.deleted,
+        "quarantined": counts.quarantined,
+    }
+
+
+def fetched(window: Window, tally: Tally, statistics: Statistics) -> dict[str, Any]:
+    """Metadata of fetch."""
+    return {
+        "window": str(window),
+        "pages": tally.pages,
+        "records": tally.records,
+        **({} if tally.expected is None else {"expected": tally.expected}),
+        "requests": statistics.requests,
+        "bytes": statistics.bytes,
+        "seconds_waited": round(statistics.seconds_waited, 3),
+    }
+
+
+def sample(harvest: Harvest, log: HarvestLog) -> list[dict[str, str]]:
+    """A few of a window's records, for the table on the asset's page."""
+    spool = harvest.attempt(log)
+    records = (
+        record for number in range(spool.split_count()) for record in spool.read_records(number).records
+    )
+    return [_shown(record) for record in islice(records, SAMPLE)]
+
+
+def materialize_window(context: dg.OpExecutionContext, log: HarvestLog, days: Mapping[date, int]) -> None:
+    """Mark the partitions of a window that is a part of the run's range, as soon as it is done.
+
+    Where the window is all of it, the materialization of the asset does that.
+    """
+    if not context.has_partition_key_range or log.parent_id is None:
+        return
+    key = context.asset_key
+    for day in log.window.days:
+        if log.window.encloses(whole_day(day)):
+            metadata: dict[str, Any] = {
+                "records": days.get(day, 0),
+                "window": str(log.window),
+                "harvest_log": log.id,
+            }
+            context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata))
+
+
+def report(
+    context: dg.OpExecutionContext, harvest: Harvest, summary: Summary, windows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Attach a run's metadata: to the asset's materialization, or as an observation where the job is ad hoc."""
+    metadata = _metadata(summary, windows)
+    if context.has_partition_key_range:
+        context.add_output_metadata(metadata)
+    else:
+        context.log_event(dg.AssetObservation(asset_key("raw", harvest.config.label), metadata=metadata))
+
+
+def transformed(outcome: Outcome) -> dict[str, Any]:
+    """Metadata of a transform asset."""
+    errors = "\n".join(f"- {_cell(error)}" for error in outcome.errors)
+    return {
+        "transformed": outcome.transformed,
+        "deleted": outcome.deleted,
+        "failed": outcome.failed,
+        **({"errors": dg.MetadataValue.md(errors)} if errors else {}),
+    }
+
+
+def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    days: Counter[str] = Counter()
+    for window in windows:
+        days.update(window["days"])
+    return {
+        **counts_of(summary.counts),
+        **({} if summary.expected is None else {"expected": summary.expected}),
+        "bytes": summary.bytes,
+        "requests": summary.requests,
+        "seconds": round(summary.seconds, 3),
+        "seconds_waited": round(summary.seconds_waited, 3),
+        "completeness": summary.completeness or "nothing was left to do",
+        "windows": len(windows),
+        "records_by_day": dg.MetadataValue.md(_table(("day", "records"), sorted(days.items())[:_MOST_DAYS])),
+        "sample": dg.MetadataValue.md(_sample_table([row for window in windows for row in window["sample"]])),
+    }
+
+
+def _sample_table(rows: Sequence[Mapping[str, str]]) -> str:
+    names = ("identifier", "datestamp", "deleted", "begins with")
+    return _table(names, [tuple(row[name] for name in names) for row in rows[:SAMPLE]])
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(_cell(str(value)) for value in row) + " |" for row in rows]
+    return "\n".join(["| " + " | ".join(names) + " |", "|" + " --- |" * len(names), *lines])
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown neither formats nor breaks a table at."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|~" else letter for letter in flat)
+
+
+def _shown(record: Record) -> dict[str, str]:
+    return {
+        "identifier": record.identifier,
+        "datestamp": record.datestamp.isoformat() if record.datestamp else "",
+        "deleted": "yes" if record.deleted else "",
+        "begins with": _words(record.blob)[:_EXCERPT],
+    }
+
+
+def _words(blob: str) -> str:
+    """What a person would read of a blob: of XML the text between the tags."""
+    if not blob.startswith("<"):
+        return blob
+    return " · ".join(text for piece in blob.split("<")[1:] if (text := piece.partition(">")[2].strip()))

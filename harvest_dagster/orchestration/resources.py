@@ -1,0 +1,55 @@
+"""The resources of the code location: thin, they return the domain's own objects.
+
+The environment is read when a run opens them, never while the definitions are built. Their configuration
+stays empty by default, so that no password stands in the UI.
+"""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from harvest_dagster import spool
+from harvest_dagster.spool import Spool
+from harvest_dagster.storage.engine import Database, default_database_url
+
+
+class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where a harvest keeps things: its database and its spool, each opened at most once per process."""
+
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL; empty: HARVEST_DATABASE_URL, else SQLite"
+    )
+    spool_url: str = Field(
+        default="", description="directory or fsspec URL; empty: HARVEST_SPOOL, else beside SQLite"
+    )
+    _database: Database | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Stores", None, None]:
+        """For the length of a step, or of a run in one process."""
+        del context
+        try:
+            yield self
+        finally:
+            if self._database is not None:
+                self._database.dispose()
+                self._database = None
+
+    def database(self) -> Database:
+        """The harvest database, its schema made or migrated where that is due.
+
+        Raises:
+            BadInput: an unusable URL.
+            DatabaseError: it cannot be reached, or is newer than the code.
+        """
+        if self._database is None:
+            self._database = Database.open(self.database_url or default_database_url(os.environ, Path.cwd()))
+        return self._database
+
+    def spool(self) -> Spool:
+        """Where fetched pages wait."""
+        return Spool(self.spool_url or spool.default_url(os.environ, Path.cwd()))

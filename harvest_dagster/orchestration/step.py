@@ -1,0 +1,179 @@
+"""What every op needs before it can call its pipeline function, and what becomes of its exceptions.
+
+An op that raises ends its window's log: FAILED with the traceback, or CANCELLED. A lease that is not free
+becomes a retry. Nothing that leaves here holds a secret.
+"""
+
+import os
+import random
+import sys
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+import dagster as dg
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.errors import HarvestError, LeaseHeld, LeaseLost, UnknownIngestConfig
+from harvest_dagster.orchestration.config import StepConfig
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.runs import runner
+from harvest_dagster.pipeline import lock
+from harvest_dagster.pipeline.finish import end_window
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.pipeline.transform import Transformation
+from harvest_dagster.storage import harvest_logs, ingest_configs
+from harvest_dagster.storage.harvest_logs import HarvestLog
+
+# A harvest may take hours: whoever waits for its lease asks again every four minutes or so, for days.
+RETRIES = 2000
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 480.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """An op at work: the harvest, and the lease it holds."""
+
+    harvest: Harvest
+    grip: Grip
+
+    def log(self, log_id: int) -> HarvestLog:
+        """A window's log, as it stands now."""
+        with self.harvest.database.read() as connection:
+            return harvest_logs.get(connection, log_id)
+
+    @contextmanager
+    def window(self, log_id: int) -> Generator[HarvestLog, None, None]:
+        """Work on one window: an exception ends its log."""
+        try:
+            yield self.log(log_id)
+        except LeaseLost:
+            raise  # the log is another run's now
+        except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+            end_window(self.harvest, log_id, self.grip, "CANCELLED", "the run was cancelled")
+            raise
+        except Exception:
+            end_window(self.harvest, log_id, self.grip, "FAILED", _as_text(self.harvest))
+            raise
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(timezone.utc)
+
+
+def find_config(config: StepConfig, stores: Stores, catalog: Catalog) -> IngestConfig:
+    """The IngestConfig a run names by its label or its primary key.
+
+    Raises:
+        UnknownIngestConfig: there is none.
+    """
+    if config.ingest_config is not None:
+        return catalog.get(config.ingest_config)
+    with stores.database().read() as connection:
+        label = ingest_configs.find_label(connection, config.ingest_config_id or 0)
+    if label is None:
+        message = (
+            f"no row of the table ingest_config has the primary key {config.ingest_config_id}. "
+            "A config gets its row with its first harvest; name it by its label: ingest_config."
+        )
+        raise UnknownIngestConfig(message)
+    return catalog.get(label)
+
+
+def make_harvest(
+    context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalog
+) -> Harvest:
+    """The harvest this run is for; its config is mirrored into the database."""
+    ingest_config = find_config(config, stores, catalog)
+    database = stores.database()
+    with database.begin() as connection:
+        config_id = ingest_configs.mirror(connection, ingest_config.model_dump(mode="json"), utc_now())
+    return Harvest(
+        config=ingest_config,
+        config_id=config_id,
+        parameters=config.parameters,
+        database=database,
+        spool=stores.spool(),
+        runner=runner(context),
+        environ=os.environ,
+        clock=utc_now,
+        say=context.log.info,
+    )
+
+
+def make_transformation(
+    context: dg.AssetExecutionContext,
+    ingest_config: IngestConfig,
+    stores: Stores,
+    days: tuple[date, date],
+    *,
+    superfluous: bool,
+) -> Transformation:
+    """The transformation of some days of a source by this run."""
+    database = stores.database()
+    with database.begin() as connection:
+        config_id = ingest_configs.mirror(connection, ingest_config.model_dump(mode="json"), utc_now())
+    return Transformation(
+        config=ingest_config,
+        config_id=config_id,
+        days=days,
+        superfluous=superfluous,
+        database=database,
+        runner=runner(context),
+        environ=os.environ,
+        clock=utc_now,
+    )
+
+
+@contextmanager
+def at_work(
+    context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalog
+) -> Generator[Work, None, None]:
+    """Hold the run's lease for the length of an op, whichever process it runs in.
+
+    Raises:
+        dagster.RetryRequested: another run holds it.
+    """
+    harvest = make_harvest(context, config, stores, catalog)
+    with without_secrets(harvest), waiting_for_lease(context), lock.holding(harvest) as grip:
+        yield Work(harvest, grip)
+
+
+@contextmanager
+def waiting_for_lease(context: dg.OpExecutionContext) -> Generator[None, None, None]:
+    """Turn LeaseHeld into a retry of the op, later and later, at random times so that not all come at once."""
+    try:
+        yield
+    except LeaseHeld as error:
+        longest = min(_FIRST_WAIT * 2 ** min(context.retry_number, 16), _LONGEST_WAIT)
+        seconds = random.uniform(_FIRST_WAIT / 2, longest)  # noqa: S311  # jitter is no secret
+        context.log.info(f"{error}, in {seconds:.0f} s")
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=seconds) from error
+
+
+@contextmanager
+def without_secrets(harvest: Harvest) -> Generator[None, None, None]:
+    """Let no exception through that holds a secret in its text or in that of its causes (Lesson 32)."""
+    try:
+        yield
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        if harvest.redact(text) == text:
+            raise
+        kind, message = type(error).__name__, harvest.redact(str(error))
+    else:
+        return
+    # Outside of `except`, so that the original is not chained to it.
+    raise HarvestError(f"{kind}: {message}")
+
+
+def _as_text(harvest: Harvest) -> str:
+    """The exception at hand: its message first, then its traceback."""
+    error = sys.exc_info()[1]
+    assert error is not None  # noqa: S101  # called from an except clause only
+    return harvest.redact(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}")

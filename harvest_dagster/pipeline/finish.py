@@ -1,0 +1,97 @@
+"""finish: how a window and a run end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from harvest_dagster.pipeline.fetch import begun
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.lock import Grip, release
+from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
+
+_KEPT = timedelta(days=14)  # pages of a failed window, for whoever looks into it
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run brought, over all its windows.
+
+    Attributes:
+        counts: the logs' counts together.
+        expected: the source's own totals together; None where one is missing.
+        completeness: `complete` if every window was proven to be, `unverified` if one was not, None without any.
+        requests: sent to the source.
+        bytes: received.
+        seconds: from the first window's start to the last one's end.
+        seconds_waited: for the rate limit.
+    """
+
+    counts: Counts
+    expected: int | None
+    completeness: str | None
+    requests: int
+    bytes: int
+    seconds: float
+    seconds_waited: float
+
+
+def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
+    """Mark the window SUCCEEDED, and clear its spool."""
+    spool = harvest.attempt(log)
+    with grip.begin() as connection:
+        log = harvest_logs.succeed(
+            connection, log.id, now=harvest.clock(), completeness=_completeness(log), since=begun(spool, log)
+        )
+    harvest.spool.clear(*harvest.spool_of(log.window))
+    return log
+
+
+def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: str) -> None:
+    """Mark a window FAILED or CANCELLED; what it brought stays, and the next run goes on from there.
+
+    Raises:
+        LeaseLost: the window is another run's now; nothing was written.
+    """
+    with grip.begin() as connection:
+        log = harvest_logs.get(connection, log_id)
+        harvest_logs.settle(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
+
+
+def finish_run(harvest: Harvest, log_ids: Sequence[int], grip: Grip) -> Summary:
+    """Sum up, throw away what is old in the spool, give the lease back."""
+    with harvest.database.read() as connection:
+        summary = summarize([harvest_logs.get(connection, log_id) for log_id in log_ids])
+    harvest.spool.prune(harvest.config.label, now=harvest.clock(), older_than=_KEPT)
+    release(harvest, grip)
+    return summary
+
+
+def summarize(logs: Sequence[HarvestLog]) -> Summary:
+    """Add the logs of several windows up."""
+    counts = Counts()
+    for log in logs:
+        counts += log.counts
+    verdicts = {log.completeness for log in logs}
+    totals = [log.expected for log in logs if log.expected is not None]
+    return Summary(
+        counts=counts,
+        expected=sum(totals) if totals and len(totals) == len(logs) else None,
+        completeness=None if not verdicts else "complete" if verdicts == {"complete"} else "unverified",
+        requests=sum(log.requests for log in logs),
+        bytes=sum(log.bytes for log in logs),
+        seconds=_seconds(logs),
+        seconds_waited=sum(log.seconds_waited for log in logs),
+    )
+
+
+def _seconds(logs: Sequence[HarvestLog]) -> float:
+    started = [log.date_started for log in logs if log.date_started]
+    completed = [log.date_completed for log in logs if log.date_completed]
+    return (max(completed) - min(started)).total_seconds() if started and completed else 0.0
+
+
+def _completeness(log: HarvestLog) -> str:
+    return "unverified" if log.expected is None or log.record_limit is not None else "complete"

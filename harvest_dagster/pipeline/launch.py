@@ -1,0 +1,69 @@
+"""launch: an ingest log for every datum of the window, not only the new ones.
+
+So a crash between store and launch loses nothing: the next run finds the data stored, and launches it (Lesson 9).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.records import Record
+from harvest_dagster.storage import ingest_logs, raw_data
+from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.storage.ingest_logs import Launch, Queue
+from harvest_dagster.windows import Window
+
+
+def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], None]) -> Counter[date]:
+    """Get or create the ingest logs, PENDING where there is something to launch, page by page.
+
+    Args:
+        harvest: what is harvested.
+        log: the window's log.
+        grip: the lease.
+        check: called after each page; it raises what ends the harvest.
+
+    Returns:
+        how many records belong to each day of the window.
+    """
+    spool = harvest.attempt(log)
+    queue = Queue(harvest.config_id, harvest.transformer_version)
+    days: Counter[date] = Counter()
+    for number in range(spool.split_count()):
+        records = spool.read_records(number).records
+        days.update(partition_day(record, log.window) for record in records)
+        with grip.begin() as connection:
+            ingest_logs.launch(
+                connection,
+                queue,
+                _launches(records, raw_data.find(connection, harvest.config_id, records), log.window),
+                status=_status(harvest),
+                superfluous=harvest.parameters.superfluous,
+                now=harvest.clock(),
+            )
+        check()
+    return days
+
+
+def partition_day(record: Record, window: Window) -> date:
+    """The day of the partition a record belongs to: its datestamp's within the window, else the window's first."""
+    if record.datestamp is not None and record.datestamp in window:
+        return record.datestamp.date()
+    return window.start.date()
+
+
+def _launches(records: Sequence[Record], found: Sequence[tuple[int, int]], window: Window) -> list[Launch]:
+    """One for each datum; the same may come several times on a page, the last one counts."""
+    launches = {
+        raw_id: Launch(raw_id, revision, partition_day(record, window))
+        for record, (raw_id, revision) in zip(records, found, strict=True)
+    }
+    return list(launches.values())
+
+
+def _status(harvest: Harvest) -> str:
+    return "PENDING" if harvest.parameters.transform and harvest.config.transformer else "CREATED"

@@ -1,0 +1,59 @@
+"""plan: which windows of a range are still to be harvested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.windows import Window, subtract
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        windows: in order, none longer than `max_window` unless `no_split`.
+        parent_id: the log of the whole range, where it is cut; else None.
+        covered_by: the logs of what is left out.
+    """
+
+    windows: list[Window]
+    parent_id: int | None
+    covered_by: list[HarvestLog]
+
+
+def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
+    """Leave out what is covered, cut the rest into windows, and log the range as SPLIT where that cuts it."""
+    covered_by = _covering(harvest, wanted)
+    windows = [
+        window
+        for gap in subtract(wanted, (log.window for log in covered_by))
+        for window in ([gap] if harvest.parameters.no_split else gap.split(harvest.config.max_window))
+    ]
+    parent_id = None if windows == [wanted] else _split(harvest, wanted, grip, any_left=bool(windows))
+    return Plan(windows, parent_id, covered_by)
+
+
+def _covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
+    if harvest.parameters.superfluous or not harvest.parameters.optimize:
+        return []
+    with harvest.database.read() as connection:
+        return harvest_logs.covering(connection, harvest.series, wanted)
+
+
+def _split(harvest: Harvest, wanted: Window, grip: Grip, *, any_left: bool) -> int | None:
+    """Log the range as SPLIT; where nothing is left of it, only if a log of the range waits to be told so."""
+    with grip.begin() as connection:
+        found = harvest_logs.find(connection, harvest.series, wanted)
+        if not any_left and (found is None or found.status != "RESCHEDULED"):
+            return None
+        if not any_left and found is not None and found.covered_since is not None:
+            return harvest_logs.covered_again(connection, found.id, now=harvest.clock())
+        log = harvest_logs.split(
+            connection, harvest.series, wanted, run_id=harvest.runner.run_id, now=harvest.clock()
+        )
+    return log.id

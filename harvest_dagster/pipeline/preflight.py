@@ -1,0 +1,105 @@
+"""preflight: everything that can refuse a harvest, before anything is touched.
+
+It mirrors the config, settles logs that dead runs left STARTED, and refuses what is disabled or keeps failing.
+A refusal writes no log, so that it cannot feed itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from harvest_dagster.errors import ConfigDisabled, TooManyFailures
+from harvest_dagster.pipeline.harvest import Fate, Harvest
+from harvest_dagster.pipeline.lock import is_dead
+from harvest_dagster.storage import harvest_logs, leases
+from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.windows import format_instant
+
+_FIRST_PAUSE = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(hours=24)
+_NO_WORD = Fate("FAILED", "its process ended without a word: killed, or out of memory")
+
+
+def check(harvest: Harvest) -> None:
+    """Settle what dead runs left, then refuse or let through.
+
+    Raises:
+        ConfigDisabled: and neither `force` nor `ignore_disabled` was given.
+        TooManyFailures: and `force` was not given.
+        MissingSecret: the environment lacks a `${NAME}` of the config.
+        UnknownPlugin: the harvester or transformer cannot be loaded.
+        CatalogError: the harvester refuses its arguments.
+    """
+    parameters = harvest.parameters
+    if harvest.config.disabled and not (parameters.force or parameters.ignore_disabled):
+        remedy = "Run with ignore_disabled: true, or remove `disabled` from its YAML."
+        message = f"{harvest.config.label} is disabled. {remedy}"
+        raise ConfigDisabled(message)
+    # A missing secret and a plug-in that cannot be loaded are found here, before anything is touched.
+    _ = harvest.harvester_arguments, harvest.transformer_version
+    settle(harvest)
+    if not parameters.force:
+        _refuse_repeated_failure(harvest)
+
+
+def settle(harvest: Harvest) -> None:
+    """End the logs that say STARTED though their run is over or gone, with what is known of the run."""
+    for log in _started(harvest):
+        fate = _fate(harvest, log)
+        if fate is None:
+            continue
+        with harvest.database.begin() as connection:
+            harvest_logs.settle(
+                connection, log, fate.status, now=harvest.clock(), error=f"run {log.run_id}: {fate.reason}"
+            )
+        harvest.say(f"the log of {log.window} was left STARTED by run {log.run_id}: {fate.reason}")
+
+
+def _started(harvest: Harvest) -> list[HarvestLog]:
+    with harvest.database.read() as connection:
+        logs = harvest_logs.started(connection, harvest.config_id)
+    return [log for log in logs if log.run_id != harvest.runner.run_id]
+
+
+def _fate(harvest: Harvest, log: HarvestLog) -> Fate | None:
+    """How the run of a STARTED log ended; None while it lives: it holds the lease, and is not dead."""
+    with harvest.database.read() as connection:
+        held = leases.find(connection, harvest.config_id)
+    alive = (
+        held is not None
+        and held.holder.run_id == log.run_id
+        and not is_dead(held, harvest.runner, harvest.clock())
+    )
+    return None if alive else harvest.runner.fate(log.run_id or "") or _NO_WORD
+
+
+def _refuse_repeated_failure(harvest: Harvest) -> None:
+    threshold = harvest.config.failure_threshold
+    with harvest.database.read() as connection:
+        logs = harvest_logs.last_finished(connection, harvest.series, threshold)
+        streak = harvest_logs.failures_in_a_row(connection, harvest.series)
+    if len(logs) < threshold or any(log.status != "FAILED" for log in logs):
+        return
+    again = (logs[0].date_completed or harvest.clock()) + pause(streak - threshold)
+    if harvest.clock() >= again:
+        harvest.say(f"{streak} failures in a row: this run is the probe after the pause")
+        return
+    raise TooManyFailures(_refusal(harvest.config.label, logs, again))
+
+
+def pause(failed_probes: int) -> timedelta:
+    """How long to wait for the next probe: an hour, doubled by each probe that failed, a day at most."""
+    return min(_FIRST_PAUSE * int(2 ** min(failed_probes, 10)), _LONGEST_PAUSE)
+
+
+def _refusal(label: str, logs: list[HarvestLog], again: datetime) -> str:
+    lines = "\n".join(f"  log {log.id}, {log.window}: {_first_line(log.error)}" for log in logs)
+    return (
+        f"the last {len(logs)} harvests of {label} failed:\n{lines}\n"
+        f"One probe is let through at {format_instant(again.replace(microsecond=0))}. "
+        "Mend the cause, then run with force: true."
+    )
+
+
+def _first_line(error: str | None) -> str:
+    return (error or "no error noted").strip().splitlines()[0]

@@ -1,0 +1,81 @@
+"""split: each spooled page into records, in canonical form. A record that cannot be read is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harvest_dagster.harvesters.interface import Harvester
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.records import Record, Unreadable
+from harvest_dagster.spool import AttemptSpool, Taken
+from harvest_dagster.storage.harvest_logs import HarvestLog
+
+# PostgreSQL's index takes no key of more than 2,704 bytes; no identifier of a working source is near that.
+LONGEST_IDENTIFIER = 2000
+
+
+def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> int:
+    """Take the pages apart that are not split yet; `limit` cuts the last one.
+
+    Args:
+        harvest: what is harvested.
+        harvester: whose pages they are.
+        log: the window's log.
+        check: called after each page; it raises what ends the harvest.
+
+    Returns:
+        how many pages are split.
+
+    Raises:
+        SpoolError: a page is not what its manifest says.
+    """
+    spool = harvest.attempt(log)
+    left = log.record_limit
+    done, pages = spool.split_count(), spool.page_count()
+    for number in range(pages):
+        if number < done:
+            taken = spool.read_records(number) if left is not None else None
+        else:
+            taken = _take(harvester, spool, number, log, left)
+            spool.write_records(number, taken)
+            check()
+        if left is not None and taken is not None:
+            left -= len(taken.records)
+    return pages
+
+
+def _take(harvester: Harvester, spool: AttemptSpool, number: int, log: HarvestLog, left: int | None) -> Taken:
+    records: list[Record] = []
+    unreadable: list[Unreadable] = []
+    for piece in harvester.records(spool.read_page(number), log.window):
+        if isinstance(piece, Unreadable):
+            unreadable.append(piece)
+        elif fault := _fault(piece):
+            unreadable.append(
+                Unreadable(piece.blob.encode("utf-8", "surrogatepass"), fault, piece.identifier[:200])
+            )
+        elif left is None or len(records) < left:
+            records.append(piece)
+    return Taken(records, unreadable)
+
+
+def _fault(record: Record) -> str | None:
+    """What a database cannot keep, whichever harvester made it."""
+    if not record.identifier:
+        return "its identifier is empty"
+    if len(record.identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER:
+        return f"its identifier is longer than {LONGEST_IDENTIFIER} bytes"
+    text = record.identifier + record.blob
+    if "\0" in text:
+        return "it holds a NUL character"
+    if not _is_utf8(text):
+        return "it holds half of a surrogate pair"
+    return None
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
