@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
 from harvest_dagster.harvesters.oai import OaiArguments, OaiHarvester
-from harvest_dagster.records import Record
-from harvest_dagster.windows import Window
+from harvest_dagster.records import Record, Unreadable
+from harvest_dagster.windows import Window, parse_instant
 
 BASE_URL = "http://repository.test/oai"
 RECEIVED = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
@@ -18,6 +18,14 @@ DAYS = "YYYY-MM-DD"
 SECONDS = "YYYY-MM-DDThh:mm:ssZ"
 
 Parameters = dict[str, str]
+
+DAY = Window(parse_instant("2024-01-01"), parse_instant("2024-01-02"))
+FIRST = {
+    "verb": "ListRecords",
+    "metadataPrefix": "oai_dc",
+    "from": "2024-01-01T00:00:00Z",
+    "until": "2024-01-01T23:59:59Z",
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,18 @@ def requests(harvester: OaiHarvester) -> list[Parameters]:
     return [asked for asked in harvester.session.asked if asked["verb"] != "Identify"]
 
 
-def harvest(harvester: OaiHarvester, window: Window) -> Iterator[Record]:
+def found(source: OaiHarvester) -> list[str]:
+    """The identifiers that a harvest of `DAY` brings."""
+    return [record.identifier for record in harvest(source, DAY)]
+
+
+def one_record(source: OaiHarvester) -> Record | Unreadable:
+    """The only record of `DAY`."""
+    (only,) = harvest(source, DAY)
+    return only
+
+
+def harvest(harvester: OaiHarvester, window: Window) -> Iterator[Record | Unreadable]:
     for page in harvester.pages(window):
         yield from harvester.records(page, window)
 

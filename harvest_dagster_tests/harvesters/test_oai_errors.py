@@ -1,0 +1,128 @@
+"""Errors of the protocol, and answers that are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, SourceRefused
+from harvest_dagster.harvesters.oai_errors import (
+    BadArgument,
+    BadResumptionToken,
+    BadVerb,
+    CannotDisseminateFormat,
+    IdDoesNotExist,
+    NoMetadataFormats,
+    NoSetHierarchy,
+    OaiError,
+)
+from harvest_dagster_tests.harvesters.sources import (
+    BASE_URL,
+    DAY,
+    Answered,
+    ScriptedSession,
+    envelope,
+    error,
+    harvester,
+    listed,
+    record,
+    scripted,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("badArgument", BadArgument),
+        ("badResumptionToken", BadResumptionToken),
+        ("badVerb", BadVerb),
+        ("cannotDisseminateFormat", CannotDisseminateFormat),
+        ("idDoesNotExist", IdDoesNotExist),
+        ("noMetadataFormats", NoMetadataFormats),
+        ("noSetHierarchy", NoSetHierarchy),
+        ("typeMismatch", OaiError),
+    ],
+)
+def test_every_error_is_its_own_exception(code, kind) -> None:
+    """With the code, what the server says and the request: nobody has to guess (Lesson 31)."""
+    with pytest.raises(SourceRefused) as caught:
+        list(scripted(error(code, "It  is\nsaid so.")).pages(DAY))
+    assert type(caught.value) is kind
+    assert caught.value.code == code
+    assert caught.value.text == "It is said so."
+    assert caught.value.request.startswith(f"{BASE_URL}?verb=ListRecords")
+    assert f"refused with {code}: It is said so. " in str(caught.value)
+
+
+def test_of_several_errors_the_first_that_is_more_than_an_empty_list_counts() -> None:
+    """One bad argument beside noRecordsMatch would be an empty list for ever."""
+    errors = '<error code="noRecordsMatch"/><error code="badArgument">until</error>'
+    with pytest.raises(BadArgument, match="until"):
+        list(scripted(envelope(errors)).pages(DAY))
+
+
+def test_an_error_without_a_code_is_an_error() -> None:
+    with pytest.raises(OaiError, match="no code: broken"):
+        list(scripted(envelope("<error>broken</error>")).pages(DAY))
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+def test_an_error_of_the_protocol_counts_more_than_the_status_of_http(status) -> None:
+    """Zenodo sends them with 422 and a valid body."""
+    with pytest.raises(BadArgument):
+        list(scripted(Answered(error("badArgument").encode(), BASE_URL, status)).pages(DAY))
+    source = scripted(Answered(error("noRecordsMatch").encode(), BASE_URL, status))
+    (page,) = source.pages(DAY)
+    assert (page.status, page.count) == (status, 0)
+    assert list(source.records(page, DAY)) == []
+
+
+@pytest.mark.parametrize("body", ["", "<html>Not found</html>", "<a/>", listed(record("a"))])
+def test_a_status_of_http_without_an_error_of_the_protocol_stays_what_it_is(body) -> None:
+    """A 404 page is no list, and "not well-formed" would hide what happened."""
+    with pytest.raises(HttpStatusError) as caught:
+        list(scripted(Answered(body.encode(), BASE_URL, 404)).pages(DAY))
+    assert (caught.value.status, caught.value.transient) == (404, False)
+
+
+@pytest.mark.parametrize("verb", ["ListIdentifiers", "GetRecord", "Identify"])
+def test_the_answer_to_another_verb_is_an_error(verb) -> None:
+    """A proxy that mixes up answers would give an empty list, success."""
+    with pytest.raises(ProtocolError, match=f"asked for ListRecords and was answered with .*{verb}"):
+        list(scripted(envelope(f"<{verb}/>")).pages(DAY))
+
+
+def test_an_answer_without_content_is_an_error() -> None:
+    with pytest.raises(ProtocolError, match="ListRecords"):
+        list(scripted(envelope("")).pages(DAY))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html><body>Down for maintenance</body></html>",
+        listed(record("a"), token="1")[:-40],
+        '<rss version="2.0"/>',
+        '<OAI-PMH xmlns="http://www.openarchives.org/OAI/1.1/"/>',
+        "<OAI-PMH><ListRecords/></OAI-PMH>",
+    ],
+)
+def test_what_is_no_oai_pmh_is_never_an_empty_list(body) -> None:
+    """Lesson 1: 0 records, success. IQSS/dataverse.harvard.edu#92: "SUCCESS; 0 harvested, 117 failed"."""
+    with pytest.raises(MalformedResponse):
+        list(scripted(body).pages(DAY))
+
+
+@pytest.mark.parametrize("body", ["<html/>", "<rss/>", "", error("badVerb")])
+def test_a_base_url_that_is_no_repository_fails_before_the_first_list(body) -> None:
+    """One clear error, and one request."""
+    source = harvester(ScriptedSession(lambda _: body))
+    with pytest.raises((MalformedResponse, BadVerb), match=r"base_url|browser|Try again"):
+        list(source.pages(DAY))
+    assert source.session.asked == [{"verb": "Identify"}]
+
+
+def test_no_records_match_answers_no_other_verb() -> None:
+    """It is an empty list only where a list was asked for."""
+    with pytest.raises(OaiError, match="noRecordsMatch"):
+        harvester(ScriptedSession(lambda _: error("noRecordsMatch"))).identify()
