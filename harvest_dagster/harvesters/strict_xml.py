@@ -22,6 +22,7 @@ from harvest_dagster.errors import MalformedResponse
 
 _WHITE = b" \t\r\n"
 _SEEN = 80  # characters of a body that go into a message
+_WHOLE_WORDS = re.compile(r"[^\s<>\"',;{}()]*$")  # what is to go, so that whole words are left
 # A byte order mark, a declaration that names an encoding, or the zero bytes of UTF-16 and UTF-32.
 _SELF_DECLARED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|<\?xml[^>]*\sencoding\s*=|<?\0")
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<(!doctype\s+)?(html|head|body)\b", re.IGNORECASE)
@@ -72,10 +73,14 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
 
 
 def seen(body: bytes) -> str:
-    """How a body begins, on one line, for a message."""
+    """How a body begins, on one line, for a message.
+
+    It is cut between words: half of a secret that a server repeats would not be recognised and masked.
+    """
     start = body[: 4 * _SEEN].decode("utf-8", "replace").replace("\0", "")
     start = " ".join("".join(c if c.isprintable() else " " for c in start).split())
-    return f"beginning {start[:_SEEN]!r}"
+    whole = start if len(start) <= _SEEN else _WHOLE_WORDS.sub("", start[:_SEEN])
+    return f"beginning {whole!r}"
 
 
 def _well_formed(body: bytes, content_type: str, *, url: str, refusal: MalformedResponse) -> etree._Element:

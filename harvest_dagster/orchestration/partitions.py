@@ -22,12 +22,17 @@ def wanted_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
     Raises:
         BadParameters: `start_date` or `end_date` reach beyond the partitions.
     """
-    if context.has_partition_key_range:
+    if of_partitions(context):
         return narrow(chosen_window(context), config.start, config.end)
     if config.start is None or config.end is None:
         message = "give start_date and end_date, or choose partitions"
         raise BadParameters(message)
     return Window(config.start, config.end)
+
+
+def of_partitions(context: dg.OpExecutionContext) -> bool:
+    """Whether partitions were chosen, and not two instants; Dagster tells one partition from a range of them."""
+    return context.has_partition_key or context.has_partition_key_range
 
 
 def chosen_window(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Window:

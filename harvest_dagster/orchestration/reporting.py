@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.http.session import Statistics
+from harvest_dagster.orchestration.partitions import of_partitions
 from harvest_dagster.pipeline.fetch import Tally
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
@@ -80,7 +81,7 @@ def materialize_window(context: dg.OpExecutionContext, log: HarvestLog, days: Ma
 
     Where the window is all of it, the materialization of the asset does that.
     """
-    if not context.has_partition_key_range or log.parent_id is None:
+    if not of_partitions(context) or log.parent_id is None:
         return
     key = context.asset_key
     for day in log.window.days:
@@ -98,7 +99,7 @@ def report(
 ) -> None:
     """Attach a run's metadata: to the asset's materialization, or as an observation where the job is ad hoc."""
     metadata = _metadata(summary, windows)
-    if context.has_partition_key_range:
+    if of_partitions(context):
         context.add_output_metadata(metadata)
     else:
         context.log_event(dg.AssetObservation(asset_key("raw", harvest.config.label), metadata=metadata))

@@ -15,7 +15,7 @@ from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.spool import AttemptSpool, End
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
 
@@ -55,7 +55,7 @@ def begin(
         before = harvest_logs.find(connection, harvest.series, window)
         if before is not None and before.status == "STARTED" and before.run_id != harvest.runner.run_id:
             harvest.say(f"log {before.id} of {window} says STARTED by run {before.run_id}: it is taken up")
-        log = harvest_logs.start(
+        log = harvest_states.start(
             connection,
             harvest.series,
             window,
@@ -65,7 +65,7 @@ def begin(
             record_limit=limit,
         )
         if before is None or not _may_go_on(harvest, before, limit, now):
-            log = harvest_logs.restart(connection, log.id)
+            log = harvest_states.restart(connection, log.id)
     return log
 
 
@@ -96,11 +96,11 @@ def fetch(
             f"the window is begun anew, since the source takes an earlier run's token no longer: {error}"
         )
         with grip.begin() as connection:
-            log = harvest_logs.restart(connection, log.id)
+            log = harvest_states.restart(connection, log.id)
         _fetch_rest(harvest, harvester, log, check)
     tally = count(harvest.attempt(log))
     with grip.begin() as connection:
-        harvest_logs.expect(connection, log.id, tally.expected)
+        harvest_states.expect(connection, log.id, tally.expected)
     _refuse_shortfall(log, tally)
     return tally
 

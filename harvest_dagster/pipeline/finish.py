@@ -9,7 +9,7 @@ from datetime import timedelta
 from harvest_dagster.pipeline.fetch import begun
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
 
 _KEPT = timedelta(days=14)  # pages of a failed window, for whoever looks into it
@@ -42,7 +42,7 @@ def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     """Mark the window SUCCEEDED, and clear its spool."""
     spool = harvest.attempt(log)
     with grip.begin() as connection:
-        log = harvest_logs.succeed(
+        log = harvest_states.succeed(
             connection, log.id, now=harvest.clock(), completeness=_completeness(log), since=begun(spool, log)
         )
     harvest.spool.clear(*harvest.spool_of(log.window))
@@ -57,7 +57,7 @@ def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: st
     """
     with grip.begin() as connection:
         log = harvest_logs.get(connection, log_id)
-        harvest_logs.settle(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
+        harvest_states.settle(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
 
 
 def finish_run(harvest: Harvest, log_ids: Sequence[int], grip: Grip) -> Summary:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.harvest import Harvest, Runner
 from harvest_dagster.processes import Process, is_gone
-from harvest_dagster.storage import harvest_logs, leases
+from harvest_dagster.storage import harvest_states, leases
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.leases import Held, Holder, Lease
 from harvest_dagster.windows import Window
@@ -77,7 +77,7 @@ def acquire(harvest: Harvest, window: Window, *, single_process: bool) -> Lease:
         return _adopt(harvest, holder) or _take(harvest, holder)
     except LeaseHeld as held:
         with harvest.database.begin() as connection:
-            harvest_logs.reschedule(
+            harvest_states.reschedule(
                 connection, harvest.series, window, run_id=harvest.runner.run_id, error=str(held)
             )
         raise

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window, subtract
 
@@ -52,8 +52,8 @@ def _split(harvest: Harvest, wanted: Window, grip: Grip, *, any_left: bool) -> i
         if not any_left and (found is None or found.status != "RESCHEDULED"):
             return None
         if not any_left and found is not None and found.covered_since is not None:
-            return harvest_logs.covered_again(connection, found.id, now=harvest.clock())
-        log = harvest_logs.split(
+            return harvest_states.covered_again(connection, found.id, now=harvest.clock())
+        log = harvest_states.split(
             connection, harvest.series, wanted, run_id=harvest.runner.run_id, now=harvest.clock()
         )
     return log.id

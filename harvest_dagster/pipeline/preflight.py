@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
 from harvest_dagster.pipeline.harvest import Fate, Harvest
 from harvest_dagster.pipeline.lock import is_dead
-from harvest_dagster.storage import harvest_logs, leases
+from harvest_dagster.storage import harvest_logs, harvest_states, leases
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import format_instant
 
@@ -49,7 +49,7 @@ def settle(harvest: Harvest) -> None:
         if fate is None:
             continue
         with harvest.database.begin() as connection:
-            harvest_logs.settle(
+            harvest_states.settle(
                 connection, log, fate.status, now=harvest.clock(), error=f"run {log.run_id}: {fate.reason}"
             )
         harvest.say(f"the log of {log.window} was left STARTED by run {log.run_id}: {fate.reason}")

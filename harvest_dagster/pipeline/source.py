@@ -12,7 +12,7 @@ from harvest_dagster.http.session import HttpSession, Timeouts
 from harvest_dagster.http.waiting import Watch
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_states
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def note_cost(source: Source, grip: Grip, log_id: int) -> None:
     """Add what this op has spent at the source to the window's log."""
     spent = source.session.statistics
     with grip.begin() as connection:
-        harvest_logs.spend(
+        harvest_states.spend(
             connection,
             log_id,
             requests=spent.requests,

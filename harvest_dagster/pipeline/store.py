@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.storage import harvest_logs, quarantine, raw_data
+from harvest_dagster.storage import harvest_states, quarantine, raw_data
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
 
 
@@ -41,7 +41,7 @@ def store(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], Non
                 deleted=sum(record.deleted for record in taken.records),
                 quarantined=len(taken.unreadable),
             )
-            harvest_logs.advance(connection, log.id, number, counts)
+            harvest_states.advance(connection, log.id, number, counts)
         stored += counts
         check()
     return stored

@@ -1,7 +1,7 @@
 """The HarvestLog: one row for each window of an IngestConfig under one harvester version.
 
-A row is got or created, and brought up to date by each harvest of its window. Only the holder of the lease
-writes a row that is STARTED. `covers` tells what is done: a later failure leaves that alone.
+Here: the values, and what is asked of them. How a row changes is `harvest_states`. `covers` tells what is done:
+a later failure leaves that alone.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
-from harvest_dagster.errors import LeaseLost
-from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import COUNTS, harvest_log, quarantine
+from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
 from harvest_dagster.windows import Window
 
 
@@ -61,6 +59,22 @@ class HarvestLog:
 
 
 @dataclass(frozen=True)
+class Try:
+    """What one run did at one log.
+
+    Attributes:
+        status: as the log's own: STARTED, SUCCEEDED, FAILED or CANCELLED.
+    """
+
+    harvest_log_id: int
+    run_id: str
+    status: str
+    date_started: datetime
+    date_completed: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
 class Series:
     """The logs of one IngestConfig under one harvester version."""
 
@@ -86,171 +100,8 @@ def get(connection: Connection, log_id: int) -> HarvestLog:
 
 def find(connection: Connection, series: Series, window: Window) -> HarvestLog | None:
     """The log of exactly this window."""
-    row = connection.execute(select(harvest_log).where(series.clause, _is(window))).first()
+    row = connection.execute(select(harvest_log).where(series.clause, is_window(window))).first()
     return None if row is None else _log(row)
-
-
-def start(
-    connection: Connection,
-    series: Series,
-    window: Window,
-    *,
-    run_id: str,
-    now: datetime,
-    parent_id: int | None = None,
-    record_limit: int | None = None,
-) -> HarvestLog:
-    """Get or create the log of a window and mark it STARTED by this run. The caller holds the lease.
-
-    What an unfinished harvest of the window had stored keeps its counts: the next one goes on from there.
-    """
-    log = _get_or_create(connection, series, window, "STARTED")
-    values: dict[str, Any] = {
-        "status": "STARTED",
-        "run_id": run_id,
-        "date_started": now,
-        "date_completed": None,
-        "error": None,
-        "completeness": None,
-        "record_limit": record_limit,
-        "parent_id": parent_id if parent_id is not None else log.parent_id,
-    }
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
-    return get(connection, log.id)
-
-
-def restart(connection: Connection, log_id: int) -> HarvestLog:
-    """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero."""
-    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log_id))
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            attempt=harvest_log.c.attempt + 1,
-            expected=None,
-            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
-        )
-    )
-    return get(connection, log_id)
-
-
-def split(
-    connection: Connection, series: Series, window: Window, *, run_id: str, now: datetime
-) -> HarvestLog:
-    """Get or create the log of a range that is cut into several windows: status SPLIT, its windows follow."""
-    log = _get_or_create(connection, series, window, "SPLIT")
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log.id)
-        .values(status="SPLIT", run_id=run_id, date_started=now, date_completed=now, error=None)
-    )
-    return get(connection, log.id)
-
-
-def advance(connection: Connection, log_id: int, page: int, counts: Counts) -> None:
-    """Count a page that this transaction stores: `page` is its number, from 0.
-
-    Raises:
-        LeaseLost: another process of this run stored it before.
-    """
-    added = {name: harvest_log.c[name] + getattr(counts, name) for name in COUNTS}
-    advanced = connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id, harvest_log.c.pages_stored == page)
-        .values(pages_stored=page + 1, **added)
-    )
-    if advanced.rowcount == 0:
-        message = (
-            f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
-        )
-        raise LeaseLost(message)
-
-
-def spend(connection: Connection, log_id: int, *, requests: int, size: int, seconds_waited: float) -> None:
-    """Add what was spent at the source: requests, bytes received, seconds waited for the rate limit."""
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            requests=harvest_log.c.requests + requests,
-            bytes=harvest_log.c.bytes + size,
-            seconds_waited=harvest_log.c.seconds_waited + seconds_waited,
-        )
-    )
-
-
-def expect(connection: Connection, log_id: int, expected: int | None) -> None:
-    """Note the source's own total."""
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
-
-
-def succeed(
-    connection: Connection, log_id: int, *, now: datetime, completeness: str, since: datetime | None
-) -> HarvestLog:
-    """End a window well.
-
-    Args:
-        connection: a transaction under the lease.
-        log_id: the window's log.
-        now: when it ended.
-        completeness: `complete` or `unverified`.
-        since: when the list was begun that this harvest gives; it covers its window if that was after the
-            window's end and no limit cut it.
-    """
-    log = get(connection, log_id)
-    covers_now = since is not None and since >= log.window.end and log.record_limit is None
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            status="SUCCEEDED",
-            date_completed=now,
-            error=None,
-            completions=log.completions + 1,
-            failures=0,
-            completeness=completeness,
-            covered_since=since if covers_now else log.covered_since,
-        )
-    )
-    return get(connection, log_id)
-
-
-def end(connection: Connection, log_id: int, status: str, *, now: datetime, error: str) -> None:
-    """End a window as FAILED or CANCELLED; what it covered before, it covers still."""
-    connection.execute(
-        update(harvest_log).where(harvest_log.c.id == log_id).values(_ended(status, now, error))
-    )
-
-
-def covered_again(connection: Connection, log_id: int, *, now: datetime) -> int:
-    """Give a log that waited its SUCCEEDED back: what it covered before, it covers still."""
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(status="SUCCEEDED", date_completed=now, error=None)
-    )
-    return log_id
-
-
-def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetime, error: str) -> None:
-    """End a log whose run is dead, unless another run has taken it up since."""
-    connection.execute(
-        update(harvest_log)
-        .where(
-            harvest_log.c.id == log.id, harvest_log.c.status == "STARTED", harvest_log.c.run_id == log.run_id
-        )
-        .values(_ended(status, now, error))
-    )
-
-
-def reschedule(connection: Connection, series: Series, window: Window, *, run_id: str, error: str) -> None:
-    """Note that a run waits for its turn, unless the row is the running one's (Lesson 12)."""
-    log = _get_or_create(connection, series, window, "RESCHEDULED")
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log.id, harvest_log.c.status != "STARTED")
-        .values(status="RESCHEDULED", run_id=run_id, error=error)
-    )
 
 
 def covering(connection: Connection, series: Series, window: Window) -> list[HarvestLog]:
@@ -292,22 +143,24 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
 
 
 def failures_in_a_row(connection: Connection, series: Series) -> int:
-    """How many harvests FAILED since the last that SUCCEEDED, the same window counted each time."""
+    """How many runs FAILED at windows since the last that SUCCEEDED at one, the same window counted each time."""
+    of_series = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
     last_success = (
-        select(func.max(harvest_log.c.date_completed))
-        .where(series.clause, harvest_log.c.status == "SUCCEEDED")
+        select(func.max(harvest_log_run.c.date_completed))
+        .select_from(of_series)
+        .where(series.clause, harvest_log_run.c.status == "SUCCEEDED")
         .scalar_subquery()
     )
-    return (
-        connection.scalar(
-            select(func.sum(harvest_log.c.failures)).where(
-                series.clause,
-                harvest_log.c.status == "FAILED",
-                or_(last_success.is_(None), harvest_log.c.date_completed > last_success),
-            )
+    statement = (
+        select(func.count())
+        .select_from(of_series)
+        .where(
+            series.clause,
+            harvest_log_run.c.status == "FAILED",
+            or_(last_success.is_(None), harvest_log_run.c.date_completed > last_success),
         )
-        or 0
     )
+    return connection.scalar(statement) or 0
 
 
 def started(connection: Connection, ingest_config_id: int | None = None) -> list[HarvestLog]:
@@ -328,39 +181,28 @@ def of_run(connection: Connection, run_id: str) -> list[HarvestLog]:
     return [_log(row) for row in rows]
 
 
-def total(connection: Connection, log_ids: list[int]) -> Counts:
-    """The counts of several logs together."""
-    sums = [func.coalesce(func.sum(harvest_log.c[name]), 0) for name in COUNTS]
-    row = connection.execute(select(*sums).where(harvest_log.c.id.in_(log_ids))).one()
-    return Counts(*(int(value) for value in row))
+def tries_of_log(connection: Connection, log_id: int) -> list[Try]:
+    """The runs that worked at a log, in order."""
+    return _tries(connection, harvest_log_run.c.harvest_log_id == log_id)
 
 
-def _ended(status: str, now: datetime, error: str) -> dict[str, Any]:
-    failed = 1 if status == "FAILED" else 0
-    return {
-        "status": status,
-        "date_completed": now,
-        "error": error,
-        "failures": harvest_log.c.failures + failed,
-    }
+def tries_of_run(connection: Connection, run_id: str) -> list[Try]:
+    """The logs that a run worked at, in order, also those that another run has taken up since."""
+    return _tries(connection, harvest_log_run.c.run_id == run_id)
 
 
-def _get_or_create(connection: Connection, series: Series, window: Window, status: str) -> HarvestLog:
-    insert_or_ignore(
-        connection,
-        harvest_log,
-        {
-            "ingest_config_id": series.ingest_config_id,
-            "harvester_version": series.harvester_version,
-            "start_date": window.start,
-            "end_date": window.end,
-            "status": status,
-        },
+def _tries(connection: Connection, which: ColumnElement[bool]) -> list[Try]:
+    columns = [harvest_log_run.c[field.name] for field in fields(Try)]
+    rows = connection.execute(
+        select(*columns)
+        .where(which)
+        .order_by(harvest_log_run.c.date_started, harvest_log_run.c.harvest_log_id)
     )
-    return _log(connection.execute(select(harvest_log).where(series.clause, _is(window))).one())
+    return [Try(*row) for row in rows]
 
 
-def _is(window: Window) -> ColumnElement[bool]:
+def is_window(window: Window) -> ColumnElement[bool]:
+    """A row's window is exactly this, as a condition."""
     return and_(harvest_log.c.start_date == window.start, harvest_log.c.end_date == window.end)
 
 

@@ -159,8 +159,6 @@ harvest_log = Table(
     # When a harvest began that this row still covers its window by, though its status may be a later
     # failure's: that never erases that a window succeeded before.
     Column("covered_since", Instant),
-    # How often in a row this window failed: by it the pause before the next probe grows.
-    Column("failures", Integer, nullable=False, server_default="0"),
     # The `limit` of the last harvest: a success that was cut short covers nothing.
     Column("record_limit", Integer),
     # Counts the lists begun for this window: the spool's pages and `pages_stored` belong to one of them.
@@ -180,6 +178,20 @@ harvest_log = Table(
     Index(None, "status", "run_id"),
     Index(None, "run_id"),
     Index(None, "parent_id"),
+)
+
+# Every run that worked at a log, and how that ended; the log itself has the last one.
+harvest_log_run = Table(
+    "harvest_log_run",
+    metadata,
+    Column("harvest_log_id", ForeignKey("harvest_log.id"), primary_key=True, autoincrement=False),
+    Column("run_id", String(255), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("date_started", Instant, nullable=False),
+    Column("date_completed", Instant),
+    Column("error", Text),
+    _one_of("status", HARVEST_STATUSES),
+    Index(None, "run_id"),
 )
 
 source_unique_identifier = Table(

@@ -28,6 +28,7 @@ def upgrade() -> None:
     _ingest_config()
     _leases()
     _harvest_log()
+    _harvest_log_run()
     _raw_data()
     _ingest_log()
     _normalized_datum()
@@ -103,7 +104,6 @@ def _harvest_log() -> None:
             sa.Computed(sa.literal_column(COUNTS_AS_TEXT).cast(json_or_text), persisted=True),
         ),
         sa.Column("covered_since", instant),
-        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("record_limit", sa.Integer()),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pages_stored", sa.Integer(), server_default="0", nullable=False),
@@ -137,6 +137,29 @@ def _harvest_log() -> None:
     _index("harvest_log", "status", "run_id")
     _index("harvest_log", "run_id")
     _index("harvest_log", "parent_id")
+
+
+def _harvest_log_run() -> None:
+    op.create_table(
+        "harvest_log_run",
+        sa.Column("harvest_log_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("run_id", sa.String(255), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("date_started", instant, nullable=False),
+        sa.Column("date_completed", instant),
+        sa.Column("error", sa.Text()),
+        sa.PrimaryKeyConstraint("harvest_log_id", "run_id", name=op.f("pk_harvest_log_run")),
+        sa.ForeignKeyConstraint(
+            ["harvest_log_id"],
+            ["harvest_log.id"],
+            name=op.f("fk_harvest_log_run_harvest_log_id_harvest_log"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('STARTED', 'SUCCEEDED', 'FAILED', 'SPLIT', 'RESCHEDULED', 'CANCELLED')",
+            name=op.f("ck_harvest_log_run_status"),
+        ),
+    )
+    _index("harvest_log_run", "run_id")
 
 
 def _raw_data() -> None:

@@ -1,0 +1,231 @@
+"""How a harvest log changes: got or created, STARTED, counted, and ended.
+
+Only the holder of the lease writes a row that is STARTED: every caller but `settle` and `reschedule` checks the
+fencing token in the same transaction. Not here: what is read of the logs (`harvest_logs`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, update
+
+from harvest_dagster.errors import LeaseLost
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, find, get
+from harvest_dagster.storage.statements import insert_or_ignore
+from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run, quarantine
+from harvest_dagster.windows import Window
+
+
+def start(
+    connection: Connection,
+    series: Series,
+    window: Window,
+    *,
+    run_id: str,
+    now: datetime,
+    parent_id: int | None = None,
+    record_limit: int | None = None,
+) -> HarvestLog:
+    """Get or create the log of a window and mark it STARTED by this run. The caller holds the lease.
+
+    What an unfinished harvest of the window had stored keeps its counts: the next one goes on from there.
+    """
+    log = _get_or_create(connection, series, window, "STARTED")
+    values: dict[str, Any] = {
+        "status": "STARTED",
+        "run_id": run_id,
+        "date_started": now,
+        "date_completed": None,
+        "error": None,
+        "completeness": None,
+        "record_limit": record_limit,
+        "parent_id": parent_id if parent_id is not None else log.parent_id,
+    }
+    connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
+    _note_try(connection, log.id, run_id, now)
+    return get(connection, log.id)
+
+
+def go_on(connection: Connection, log_id: int, *, run_id: str, now: datetime) -> HarvestLog:
+    """Mark a log STARTED that a run goes on with in the middle: re-executed from the op that failed."""
+    values = {"status": "STARTED", "run_id": run_id, "date_completed": None, "error": None}
+    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
+    _note_try(connection, log_id, run_id, now)
+    return get(connection, log_id)
+
+
+def restart(connection: Connection, log_id: int) -> HarvestLog:
+    """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero."""
+    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log_id))
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(
+            attempt=harvest_log.c.attempt + 1,
+            expected=None,
+            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
+        )
+    )
+    return get(connection, log_id)
+
+
+def split(
+    connection: Connection, series: Series, window: Window, *, run_id: str, now: datetime
+) -> HarvestLog:
+    """Get or create the log of a range that is cut into several windows: status SPLIT, its windows follow."""
+    log = _get_or_create(connection, series, window, "SPLIT")
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log.id)
+        .values(status="SPLIT", run_id=run_id, date_started=now, date_completed=now, error=None)
+    )
+    return get(connection, log.id)
+
+
+def advance(connection: Connection, log_id: int, page: int, counts: Counts) -> None:
+    """Count a page that this transaction stores: `page` is its number, from 0.
+
+    Raises:
+        LeaseLost: another process of this run stored it before.
+    """
+    added = {name: harvest_log.c[name] + getattr(counts, name) for name in COUNTS}
+    advanced = connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id, harvest_log.c.pages_stored == page)
+        .values(pages_stored=page + 1, **added)
+    )
+    if advanced.rowcount == 0:
+        message = (
+            f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
+        )
+        raise LeaseLost(message)
+
+
+def spend(connection: Connection, log_id: int, *, requests: int, size: int, seconds_waited: float) -> None:
+    """Add what was spent at the source: requests, bytes received, seconds waited for the rate limit."""
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(
+            requests=harvest_log.c.requests + requests,
+            bytes=harvest_log.c.bytes + size,
+            seconds_waited=harvest_log.c.seconds_waited + seconds_waited,
+        )
+    )
+
+
+def expect(connection: Connection, log_id: int, expected: int | None) -> None:
+    """Note the source's own total."""
+    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
+
+
+def succeed(
+    connection: Connection, log_id: int, *, now: datetime, completeness: str, since: datetime | None
+) -> HarvestLog:
+    """End a window well.
+
+    Args:
+        connection: a transaction under the lease.
+        log_id: the window's log.
+        now: when it ended.
+        completeness: `complete` or `unverified`.
+        since: when the list was begun that this harvest gives; it covers its window if that was after the
+            window's end and no limit cut it.
+    """
+    log = get(connection, log_id)
+    covers_now = since is not None and since >= log.window.end and log.record_limit is None
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(
+            status="SUCCEEDED",
+            date_completed=now,
+            error=None,
+            completions=log.completions + 1,
+            completeness=completeness,
+            covered_since=since if covers_now else log.covered_since,
+        )
+    )
+    _end_try(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)
+    return get(connection, log_id)
+
+
+def covered_again(connection: Connection, log_id: int, *, now: datetime) -> int:
+    """Give a log that waited its SUCCEEDED back: what it covered before, it covers still."""
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(status="SUCCEEDED", date_completed=now, error=None)
+    )
+    return log_id
+
+
+def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetime, error: str) -> None:
+    """End a log as FAILED or CANCELLED that says STARTED by its run, unless another run has taken it up since.
+
+    What it covered before, it covers still.
+    """
+    connection.execute(
+        update(harvest_log)
+        .where(
+            harvest_log.c.id == log.id, harvest_log.c.status == "STARTED", harvest_log.c.run_id == log.run_id
+        )
+        .values(status=status, date_completed=now, error=error)
+    )
+    _end_try(connection, log.id, log.run_id, status, now=now, error=error)
+
+
+def reschedule(connection: Connection, series: Series, window: Window, *, run_id: str, error: str) -> None:
+    """Note that a run waits for its turn, unless the row is the running one's (Lesson 12)."""
+    log = _get_or_create(connection, series, window, "RESCHEDULED")
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log.id, harvest_log.c.status != "STARTED")
+        .values(status="RESCHEDULED", run_id=run_id, error=error)
+    )
+
+
+def _note_try(connection: Connection, log_id: int, run_id: str, now: datetime) -> None:
+    insert_or_ignore(
+        connection,
+        harvest_log_run,
+        {"harvest_log_id": log_id, "run_id": run_id, "status": "STARTED", "date_started": now},
+    )
+    connection.execute(
+        update(harvest_log_run)
+        .where(harvest_log_run.c.harvest_log_id == log_id, harvest_log_run.c.run_id == run_id)
+        .values(status="STARTED", date_completed=None, error=None)
+    )
+
+
+def _end_try(
+    connection: Connection, log_id: int, run_id: str | None, status: str, *, now: datetime, error: str | None
+) -> None:
+    connection.execute(
+        update(harvest_log_run)
+        .where(
+            harvest_log_run.c.harvest_log_id == log_id,
+            harvest_log_run.c.run_id == run_id,
+            harvest_log_run.c.status == "STARTED",
+        )
+        .values(status=status, date_completed=now, error=error)
+    )
+
+
+def _get_or_create(connection: Connection, series: Series, window: Window, status: str) -> HarvestLog:
+    insert_or_ignore(
+        connection,
+        harvest_log,
+        {
+            "ingest_config_id": series.ingest_config_id,
+            "harvester_version": series.harvester_version,
+            "start_date": window.start,
+            "end_date": window.end,
+            "status": status,
+        },
+    )
+    log = find(connection, series, window)
+    assert log is not None  # noqa: S101  # it was just got or created
+    return log
