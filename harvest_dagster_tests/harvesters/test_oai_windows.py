@@ -157,6 +157,14 @@ def test_a_source_of_seconds_that_answers_beside_the_window_loses_nothing() -> N
     assert kept(scripted(page, granularity=SECONDS), SIX_HOURS) == ["a", "b"]
 
 
+def test_a_source_of_seconds_may_date_more_finely_than_it_is_asked() -> None:
+    """Its 12:00:00.7 counts as 12:00:00, which only the window that ends at 12:00:00.5 asks for."""
+    piece = window("2024-01-01T06:00:00.500Z", "2024-01-01T12:00:00.500Z")
+    assert kept(scripted(listed(record("a", "2024-01-01T12:00:00.700Z")), granularity=SECONDS), piece) == [
+        "a"
+    ]
+
+
 def test_records_of_a_later_page_know_what_was_asked() -> None:
     """They are read in another process, and a request with a token names no dates."""
     pages = [listed(record("a", "2024-01-01"), token="t"), listed(record("b", "2024-01-01T07:00:00Z"))]
