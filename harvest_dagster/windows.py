@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """`[start, end)`: the start belongs to it, the end to the next.
+    """`[start, end)`: the start belongs to it, the end to the next. Both are turned into UTC.
 
     Raises:
         ValueError: a naive instant, or an end that is not after the start.
@@ -30,6 +30,9 @@ class Window:
         if self.end <= self.start:
             message = f"a window must end after it starts, not {self.start} to {self.end}"
             raise ValueError(message)
+        # Its days and its text are those of UTC.
+        object.__setattr__(self, "start", self.start.astimezone(timezone.utc))
+        object.__setattr__(self, "end", self.end.astimezone(timezone.utc))
 
     def __str__(self) -> str:
         return f"[{format_instant(self.start)}, {format_instant(self.end)})"
@@ -104,9 +107,7 @@ def parse_instant(text: str) -> datetime:
     try:
         # Python 3.10's fromisoformat knows no Z.
         instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
-    except ValueError:
+        return instant.replace(tzinfo=instant.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError):  # the year 1 in a zone east of Greenwich is before it in UTC
         message = f"{text!r} is no ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"
         raise ValueError(message) from None
-    return (
-        instant.replace(tzinfo=timezone.utc) if instant.tzinfo is None else instant.astimezone(timezone.utc)
-    )
