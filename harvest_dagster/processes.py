@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 
 _NAMESPACE = Path("/proc/self/ns/pid")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_START_TIME = 19  # of the fields after the name, which is in brackets: proc(5), /proc/pid/stat
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Process:
     """A process on some machine.
 
     Attributes:
-        host: the machine, and on Linux the name space in which `id` counts: two containers may share a host name.
+        host: the machine, and on Linux which of its boots, and the name space in which `id` counts: two
+            containers may share a host name, and so may two machines.
         id: the process id.
         started: when it started, as the operating system counts it.
     """
@@ -48,12 +51,20 @@ def is_gone(process: Process) -> bool:
 
 @cache
 def _host() -> str:
+    boot = _BOOT.read_text().strip() if _BOOT.exists() else ""
     namespace = str(_NAMESPACE.readlink()) if _NAMESPACE.is_symlink() else ""
-    return f"{socket.gethostname()} {namespace}".strip()
+    return " ".join(part for part in (socket.gethostname(), boot, namespace) if part)
 
 
 def _started(process_id: int) -> str:
-    return f"{psutil.Process(process_id).create_time():.2f}"
+    """On Linux in ticks since the boot: as a time of day it would change whenever somebody sets the clock."""
+    if not _BOOT.exists():
+        return f"{psutil.Process(process_id).create_time():.2f}"
+    try:
+        stat = Path(f"/proc/{process_id}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(process_id) from None
+    return stat.rpartition(")")[2].split()[_START_TIME]
 
 
 def _is_zombie(process_id: int) -> bool:
