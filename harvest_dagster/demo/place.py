@@ -27,10 +27,8 @@ transformer: oai_dc
 rate_limit: {{calls: 20, period: 1}}
 earliest_date: {first_day}
 """
-_INSTANCE = """\
-# Dagster's settings for the demo.
-telemetry: {enabled: false}
-"""
+# A link to the settings that stand at the top of the repository; a wheel has the file itself.
+_INSTANCE = Path(__file__).with_name("dagster.yaml")
 
 
 @dataclass(frozen=True)
@@ -78,4 +76,4 @@ class Place:
             folder.mkdir(parents=True, exist_ok=True)
         config = _CONFIG.format(label=LABEL, name=REPOSITORY.name, url=url, first_day=REPOSITORY.first_day)
         self.config.write_text(config, encoding="utf-8")
-        (self.home / "dagster.yaml").write_text(_INSTANCE, encoding="utf-8")
+        (self.home / "dagster.yaml").write_bytes(_INSTANCE.read_bytes())

@@ -39,7 +39,7 @@ def harvest_asset(config: IngestConfig) -> dg.AssetsDefinition:
         **_described(config, f"As the source sent it, by {config.harvester}.", config.harvester),
     )
     def raw() -> Any:
-        return ops.harvest_graph()
+        return ops.harvest_graph(pool=f"harvest_{config.label}")
 
     made: dg.AssetsDefinition = raw
     return made

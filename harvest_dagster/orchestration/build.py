@@ -8,6 +8,7 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.assets import assets_of
+from harvest_dagster.orchestration.automation import SENSORS
 from harvest_dagster.orchestration.jobs import harvest
 from harvest_dagster.orchestration.resources import Stores
 
@@ -40,6 +41,7 @@ def build_defs(
     return dg.Definitions(
         assets=assets,
         jobs=[harvest],
+        sensors=SENSORS,
         resources={"stores": Stores(), "catalog": catalog, **(resources or {})},
         executor=executor or EXECUTOR,
         metadata={"catalogue problems": dg.MetadataValue.md(problems)} if problems else None,

@@ -9,11 +9,13 @@ from typing import Any, Optional
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.partitions import wanted_window
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.step import at_work, make_harvest, waiting_for_lease, without_secrets
+from harvest_dagster.orchestration.runs import tag_run
+from harvest_dagster.orchestration.step import at_work, is_done, make_harvest, waiting, without_secrets
 from harvest_dagster.pipeline import fetch as fetching
 from harvest_dagster.pipeline import finish as finishing
 from harvest_dagster.pipeline import launch as launching
@@ -37,14 +39,13 @@ def _rank(rank: int) -> dict[str, str]:
 def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue) -> int:
     """Gives the process id it ran in."""
     harvest = make_harvest(context, config, stores, catalog)
-    wanted_window(context, config)
+    tag_run(context, label=harvest.config.label, window=wanted_window(context, config))
     with without_secrets(harvest):
         checking.check(harvest)
     return harvest.runner.process.id
 
 
-@dg.op(description="Take the lease of the source: one harvest at a time.", tags=_rank(0))
-def lock(
+def _lock(
     context: dg.OpExecutionContext,
     config: StepConfig,
     stores: Stores,
@@ -54,10 +55,20 @@ def lock(
     """Gives the fencing token."""
     harvest = make_harvest(context, config, stores, catalog)
     single_process = preflight_process == harvest.runner.process.id
-    with without_secrets(harvest), waiting_for_lease(context):
+    with without_secrets(harvest), waiting(context, stores.waiting, LeaseHeld):
         lease = locking.acquire(harvest, wanted_window(context, config), single_process=single_process)
     context.log.info(f"holds the lease of {harvest.config.label}, fencing token {lease.token}")
     return lease.token
+
+
+def lock_op(pool: str | None) -> dg.OpDefinition:
+    """The op `lock`; it carries the pool by which the queue starts no second run of a source.
+
+    A pool sits on an op, so that each source has an op of its own: hence the name, which the graph hides.
+    """
+    name = f"lock_{pool}" if pool else "lock"
+    description = "Take the lease of the source: one harvest at a time."
+    return dg.op(name=name, description=description, tags=_rank(0), pool=pool)(_lock)
 
 
 @dg.op(
@@ -73,6 +84,7 @@ def plan(
     with at_work(context, config, stores, catalog) as work:
         planned = planning.plan(work.harvest, wanted_window(context, config), work.grip)
     reporting.tell_plan(context, planned)
+    tag_run(context, log_id=planned.parent_id)
     return [
         dg.DynamicOutput(
             {
@@ -101,6 +113,7 @@ def fetch(
         if limit == 0:
             return None
         log = fetching.begin(work.harvest, window, work.grip, parent_id=planned["parent_id"], limit=limit)
+        tag_run(context, log_id=log.parent_id or log.id)
         with work.window(log.id):
             source = open_source(work.harvest, work.grip)
             try:
@@ -123,6 +136,8 @@ def split(
     if log_id is None:
         return None
     with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        if is_done(log):
+            return log_id
         source = open_source(work.harvest, work.grip)
         pages = splitting.split(work.harvest, source.harvester, log, source.check)
     context.add_output_metadata({"pages": pages})
@@ -141,6 +156,8 @@ def store(
     if log_id is None:
         return None
     with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        if is_done(log):
+            return log_id
         counts = storing.store(work.harvest, log, work.grip, work.grip.check)
     context.add_output_metadata(reporting.counts_of(counts))
     return log_id
@@ -158,6 +175,8 @@ def launch(
     if log_id is None:
         return {}
     with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
+        if is_done(log):
+            return {"log_id": log.id, "days": {}, "sample": []}
         sample = reporting.sample(work.harvest, log)
         days = launching.launch(work.harvest, log, work.grip, work.grip.check)
         finishing.finish_window(work.harvest, log, work.grip)
@@ -184,10 +203,10 @@ def finish(
     reporting.report(context, work.harvest, summary, done)
 
 
-EVERY_OP = [op.name for op in (preflight, lock, plan, fetch, split, store, launch, finish)]
+EVERY_OP = ["preflight", "lock", "plan", "fetch", "split", "store", "launch", "finish"]
 
 
-def harvest_graph() -> Any:
+def harvest_graph(pool: str | None = None) -> Any:
     """The ops, wired: to be called in the body of a graph."""
-    windows = plan(lock(preflight()))
+    windows = plan(lock_op(pool).alias("lock")(preflight()))
     return finish(windows.map(lambda window: launch(store(split(fetch(window))))).collect())

@@ -10,11 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from harvest_dagster import spool
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage.engine import Database, default_database_url
+
+
+class Waiting(dg.Config):
+    """How an op waits for what another run holds: exponentially longer, with full jitter, up to a cap.
+
+    By default for days, since a harvest may take hours.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    retries: int = Field(default=2000, ge=0, description="so many times it asks again, then it fails")
+    first: float = Field(
+        default=2.0, gt=0, description="seconds; the first wait is shorter, each next may be twice"
+    )
+    longest: float = Field(default=300.0, gt=0, description="seconds; no wait is longer")
+
+    def seconds(self, retry: int, draw: float) -> float:
+        """How long to wait before the retry of this number, from 0; `draw` is from [0, 1)."""
+        return max(self.first / 2, draw * min(self.first * float(2 ** min(retry, 32)), self.longest))
 
 
 class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -26,6 +45,7 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
     spool_url: str = Field(
         default="", description="directory or fsspec URL; empty: HARVEST_SPOOL, else beside SQLite"
     )
+    waiting: Waiting = Field(default=Waiting(), description="for a lease that another run holds")
     _database: Database | None = PrivateAttr(default=None)
 
     @contextmanager

@@ -17,21 +17,23 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.errors import HarvestError, LeaseHeld, LeaseLost, UnknownIngestConfig
+from harvest_dagster.errors import (
+    DatabaseUnreachable,
+    HarvestError,
+    LeaseHeld,
+    LeaseLost,
+    UnknownIngestConfig,
+)
 from harvest_dagster.orchestration.config import StepConfig
-from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.resources import Stores, Waiting
 from harvest_dagster.orchestration.runs import runner
 from harvest_dagster.pipeline import lock
-from harvest_dagster.pipeline.finish import end_window
+from harvest_dagster.pipeline.finish import end_window, take_up
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.transform import Transformation
-from harvest_dagster.storage import harvest_logs, ingest_configs
+from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.harvest_logs import HarvestLog
-
-# A harvest may take hours: whoever waits for its lease asks again every four minutes or so, for days.
-RETRIES = 2000
-_FIRST_WAIT, _LONGEST_WAIT = 2.0, 480.0
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,28 @@ class Work:
     harvest: Harvest
     grip: Grip
 
-    def log(self, log_id: int) -> HarvestLog:
-        """A window's log, as it stands now."""
-        with self.harvest.database.read() as connection:
-            return harvest_logs.get(connection, log_id)
-
     @contextmanager
     def window(self, log_id: int) -> Generator[HarvestLog, None, None]:
-        """Work on one window: an exception ends its log."""
+        """Work on one window: an exception ends its log.
+
+        A lease that was lost or a database that is gone leaves it: there is nothing to write, or nowhere. The
+        next preflight settles it.
+        """
         try:
-            yield self.log(log_id)
-        except LeaseLost:
-            raise  # the log is another run's now
+            yield take_up(self.harvest, log_id, self.grip)
+        except (LeaseLost, DatabaseUnreachable):
+            raise
         except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
             end_window(self.harvest, log_id, self.grip, "CANCELLED", "the run was cancelled")
             raise
         except Exception:
             end_window(self.harvest, log_id, self.grip, "FAILED", _as_text(self.harvest))
             raise
+
+
+def is_done(log: HarvestLog) -> bool:
+    """Whether another run has done the window since: this one is re-executed from its middle."""
+    return log.status == "SUCCEEDED"
 
 
 def utc_now() -> datetime:
@@ -139,21 +145,28 @@ def at_work(
     Raises:
         dagster.RetryRequested: another run holds it.
     """
-    harvest = make_harvest(context, config, stores, catalog)
-    with without_secrets(harvest), waiting_for_lease(context), lock.holding(harvest) as grip:
-        yield Work(harvest, grip)
+    with waiting(context, stores.waiting, LeaseHeld, DatabaseUnreachable):
+        harvest = make_harvest(context, config, stores, catalog)
+        with without_secrets(harvest), lock.holding(harvest) as grip:
+            yield Work(harvest, grip)
 
 
 @contextmanager
-def waiting_for_lease(context: dg.OpExecutionContext) -> Generator[None, None, None]:
-    """Turn LeaseHeld into a retry of the op, later and later, at random times so that not all come at once."""
+def waiting(
+    context: dg.OpExecutionContext, policy: Waiting, *kinds: type[HarvestError]
+) -> Generator[None, None, None]:
+    """Turn errors that pass by themselves into a retry of the op, which frees the worker meanwhile.
+
+    Later and later, at random times so that not all who wait come at once. The last try raises the error itself.
+    """
     try:
         yield
-    except LeaseHeld as error:
-        longest = min(_FIRST_WAIT * 2 ** min(context.retry_number, 16), _LONGEST_WAIT)
-        seconds = random.uniform(_FIRST_WAIT / 2, longest)  # noqa: S311  # jitter is no secret
-        context.log.info(f"{error}, in {seconds:.0f} s")
-        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=seconds) from error
+    except kinds as error:
+        if context.retry_number >= policy.retries:
+            raise
+        seconds = policy.seconds(context.retry_number, random.random())  # noqa: S311  # jitter is no secret
+        context.log.warning(f"{error} Trying again in {seconds:.0f} s.")
+        raise dg.RetryRequested(max_retries=policy.retries, seconds_to_wait=seconds) from error
 
 
 @contextmanager

@@ -49,6 +49,15 @@ def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     return log
 
 
+def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
+    """A window's log for the next op; this run's own, also where it goes on with what another run left."""
+    with grip.begin() as connection:
+        log = harvest_logs.get(connection, log_id)
+        if log.status == "SUCCEEDED" or (log.status == "STARTED" and log.run_id == harvest.runner.run_id):
+            return log
+        return harvest_states.go_on(connection, log_id, run_id=harvest.runner.run_id, now=harvest.clock())
+
+
 def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: str) -> None:
     """Mark a window FAILED or CANCELLED; what it brought stays, and the next run goes on from there.
 

@@ -51,20 +51,33 @@ class Fate:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """What is on record of other runs.
+
+    Attributes:
+        fate: how a run ended; None while it goes on, or where it is not on record.
+        knows: whether it is on record at all.
+        last_word: what is known of a run that is gone without having ended, in one sentence.
+    """
+
+    fate: Callable[[str], Fate | None]
+    knows: Callable[[str], bool]
+    last_word: Callable[[str], str]
+
+
+@dataclass(frozen=True)
 class Runner:
     """Who runs the harvest.
 
     Attributes:
         run_id: the run.
         process: the process of the step at work.
-        fate: tells how another run ended; None while it goes on.
-        knows: whether the run is on record at all.
+        runs: what is known of others.
     """
 
     run_id: str
     process: Process
-    fate: Callable[[str], Fate | None]
-    knows: Callable[[str], bool]
+    runs: Runs
 
 
 @dataclass(frozen=True)

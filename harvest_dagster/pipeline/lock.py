@@ -16,7 +16,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost
-from harvest_dagster.pipeline.harvest import Harvest, Runner
+from harvest_dagster.pipeline.harvest import Harvest, Runs
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import harvest_states, leases
 from harvest_dagster.storage.engine import Database
@@ -113,12 +113,12 @@ def release(harvest: Harvest, grip: Grip) -> None:
         leases.release(connection, grip.lease)
 
 
-def is_dead(held: Held, runner: Runner, now: datetime) -> bool:
+def is_dead(held: Held, runs: Runs, now: datetime) -> bool:
     """Whether a holder will never write again: its lease ran out, its run is over, or its process is gone."""
     process: Process | None = held.holder.process
     return (
         held.expires <= now
-        or runner.fate(held.holder.run_id) is not None
+        or runs.fate(held.holder.run_id) is not None
         or (process is not None and is_gone(process))
     )
 
@@ -135,7 +135,7 @@ def _adopt(harvest: Harvest, holder: Holder) -> Lease | None:
 
 def _take(harvest: Harvest, holder: Holder) -> Lease:
     held = _held_by(harvest)
-    dead = held is not None and is_dead(held, harvest.runner, harvest.clock())
+    dead = held is not None and is_dead(held, harvest.runner.runs, harvest.clock())
     with harvest.database.begin() as connection:
         lease = leases.acquire(
             connection, harvest.config_id, holder, harvest.clock(), held.token if held and dead else None

@@ -9,15 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
-from harvest_dagster.pipeline.harvest import Fate, Harvest
-from harvest_dagster.pipeline.lock import is_dead
-from harvest_dagster.storage import harvest_logs, harvest_states, leases
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.settle import settle
+from harvest_dagster.storage import harvest_logs
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import format_instant
 
 _FIRST_PAUSE = timedelta(hours=1)
 _LONGEST_PAUSE = timedelta(hours=24)
-_NO_WORD = Fate("FAILED", "its process ended without a word: killed, or out of memory")
 
 
 def check(harvest: Harvest) -> None:
@@ -37,40 +36,21 @@ def check(harvest: Harvest) -> None:
         raise ConfigDisabled(message)
     # A missing secret and a plug-in that cannot be loaded are found here, before anything is touched.
     _ = harvest.harvester_arguments, harvest.transformer_version
-    settle(harvest)
+    _settle(harvest)
     if not parameters.force:
         _refuse_repeated_failure(harvest)
 
 
-def settle(harvest: Harvest) -> None:
-    """End the logs that say STARTED though their run is over or gone, with what is known of the run."""
-    for log in _started(harvest):
-        fate = _fate(harvest, log)
-        if fate is None:
-            continue
-        with harvest.database.begin() as connection:
-            harvest_states.settle(
-                connection, log, fate.status, now=harvest.clock(), error=f"run {log.run_id}: {fate.reason}"
-            )
-        harvest.say(f"the log of {log.window} was left STARTED by run {log.run_id}: {fate.reason}")
-
-
-def _started(harvest: Harvest) -> list[HarvestLog]:
-    with harvest.database.read() as connection:
-        logs = harvest_logs.started(connection, harvest.config_id)
-    return [log for log in logs if log.run_id != harvest.runner.run_id]
-
-
-def _fate(harvest: Harvest, log: HarvestLog) -> Fate | None:
-    """How the run of a STARTED log ended; None while it lives: it holds the lease, and is not dead."""
-    with harvest.database.read() as connection:
-        held = leases.find(connection, harvest.config_id)
-    alive = (
-        held is not None
-        and held.holder.run_id == log.run_id
-        and not is_dead(held, harvest.runner, harvest.clock())
+def _settle(harvest: Harvest) -> None:
+    settled = settle(
+        harvest.database,
+        harvest.runner.runs,
+        harvest.clock,
+        config_id=harvest.config_id,
+        own_run=harvest.runner.run_id,
     )
-    return None if alive else harvest.runner.fate(log.run_id or "") or _NO_WORD
+    for one in settled:
+        harvest.say(str(one))
 
 
 def _refuse_repeated_failure(harvest: Harvest) -> None:

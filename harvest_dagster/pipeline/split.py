@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.records import Record, Unreadable
@@ -30,6 +31,11 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
         SpoolError: a page is not what its manifest says.
     """
     spool = harvest.attempt(log)
+    if spool.end() is None:
+        message = (
+            f"the pages of {log.window} are not in the spool any more. Start a new run: it fetches them anew."
+        )
+        raise SpoolError(message)
     left = log.record_limit
     done, pages = spool.split_count(), spool.page_count()
     for number in range(pages):

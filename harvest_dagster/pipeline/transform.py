@@ -108,7 +108,7 @@ def _make_ready(transformation: Transformation) -> None:
 
 def _is_over(transformation: Transformation, run_id: str) -> bool:
     runner = transformation.runner
-    return run_id == runner.run_id or runner.fate(run_id) is not None or not runner.knows(run_id)
+    return run_id == runner.run_id or runner.runs.fate(run_id) is not None or not runner.runs.knows(run_id)
 
 
 def _batches(transformation: Transformation) -> Iterator[list[Claimed]]:

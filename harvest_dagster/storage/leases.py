@@ -10,6 +10,7 @@ Who is dead is not decided here: `acquire` is told which token it may take over.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,6 +64,14 @@ def find(connection: Connection, ingest_config_id: int) -> Held | None:
         select(lease).where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner.is_not(None))
     ).first()
     return None if row is None else _held(row)
+
+
+def find_all(connection: Connection, ingest_config_ids: Iterable[int]) -> dict[int, Held]:
+    """Who holds the leases of these configs; those that are free are left out."""
+    rows = connection.execute(
+        select(lease).where(lease.c.ingest_config_id.in_(list(ingest_config_ids)), lease.c.owner.is_not(None))
+    )
+    return {row.ingest_config_id: _held(row) for row in rows}
 
 
 def acquire(
@@ -166,7 +175,7 @@ def _lock_row(connection: Connection, ingest_config_id: int) -> None:
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
-        message = "another run is writing for this source at this moment; this one will try again"
+        message = "another run is writing for this source at this moment."
         raise LeaseHeld(message) from None
     if row is None:
         insert_or_ignore(connection, lease, {"ingest_config_id": ingest_config_id, "token": 0})
@@ -213,12 +222,11 @@ def _held(row: Row[Any]) -> Held:
 
 def _who_holds(held: Held | None) -> str:
     if held is None:
-        return "another run took the lease at this moment; this one will try again"
+        return "another run took the lease of this source at this moment."
     process = held.holder.process
     at = f" (host {process.host.split()[0]}, process {process.id})" if process else ""
     return (
-        f"run {held.holder.run_id}{at} is harvesting this source since {held.acquired:%Y-%m-%d %H:%M:%S} UTC; "
-        "this run will try again"
+        f"run {held.holder.run_id}{at} is harvesting this source since {held.acquired:%Y-%m-%d %H:%M:%S} UTC."
     )
 
 
