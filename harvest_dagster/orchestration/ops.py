@@ -12,6 +12,7 @@ from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
 from harvest_dagster.orchestration.config import StepConfig
+from harvest_dagster.orchestration.failures import told
 from harvest_dagster.orchestration.partitions import wanted_window
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs import tag_run
@@ -36,15 +37,18 @@ def _rank(rank: int) -> dict[str, str]:
 
 
 @dg.op(description="Refuse what is disabled or keeps failing, before anything is touched.", tags=_rank(0))
+@told
 def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue) -> int:
     """Gives the process id it ran in."""
+    window = wanted_window(context, config)  # first: parameters that make no sense leave no row
     harvest = make_harvest(context, config, stores, catalog)
-    tag_run(context, label=harvest.config.label, window=wanted_window(context, config))
+    tag_run(context, label=harvest.config.label, window=window)
     with without_secrets(harvest):
         checking.check(harvest)
     return harvest.runner.process.id
 
 
+@told
 def _lock(
     context: dg.OpExecutionContext,
     config: StepConfig,
@@ -76,6 +80,7 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
     out=dg.DynamicOut(dict),
     tags=_rank(0),
 )
+@told
 def plan(
     context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue, token: int
 ) -> Any:
@@ -99,6 +104,7 @@ def plan(
 
 
 @dg.op(description="The pages of a window, as they come, into the spool.", tags=_rank(1))
+@told
 def fetch(
     context: dg.OpExecutionContext,
     config: StepConfig,
@@ -125,6 +131,7 @@ def fetch(
 
 
 @dg.op(description="Each page into records; what cannot be read is set aside.", tags=_rank(2))
+@told
 def split(
     context: dg.OpExecutionContext,
     config: StepConfig,
@@ -145,6 +152,7 @@ def split(
 
 
 @dg.op(description="Identifiers and data into the database, a page in a transaction.", tags=_rank(3))
+@told
 def store(
     context: dg.OpExecutionContext,
     config: StepConfig,
@@ -164,6 +172,7 @@ def store(
 
 
 @dg.op(description="An ingest log for every datum of the window; the window is done.", tags=_rank(4))
+@told
 def launch(
     context: dg.OpExecutionContext,
     config: StepConfig,
@@ -183,12 +192,13 @@ def launch(
     reporting.materialize_window(context, log, days)
     return {
         "log_id": log.id,
-        "days": {day.isoformat(): count for day, count in days.items()},
+        "days": reporting.by_day(days),
         "sample": sample,
     }
 
 
 @dg.op(description="Sum up, and give the lease back.", tags=_rank(0))
+@told
 def finish(
     context: dg.OpExecutionContext,
     config: StepConfig,

@@ -12,10 +12,10 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.http.session import Statistics
-from harvest_dagster.orchestration.partitions import of_partitions
 from harvest_dagster.pipeline.fetch import Tally
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.launch import DayCounts
 from harvest_dagster.pipeline.plan import Plan
 from harvest_dagster.pipeline.transform import Outcome
 from harvest_dagster.records import Record
@@ -76,33 +76,52 @@ def sample(harvest: Harvest, log: HarvestLog) -> list[dict[str, str]]:
     return [_shown(record) for record in islice(records, SAMPLE)]
 
 
-def materialize_window(context: dg.OpExecutionContext, log: HarvestLog, days: Mapping[date, int]) -> None:
+def by_day(days: Mapping[date, DayCounts]) -> dict[str, dict[str, int]]:
+    """A window's days as they travel between ops."""
+    return {day.isoformat(): {"records": of.records, "deleted": of.deleted} for day, of in days.items()}
+
+
+def materialize_window(
+    context: dg.OpExecutionContext, log: HarvestLog, days: Mapping[date, DayCounts]
+) -> None:
     """Mark the partitions of a window that is a part of the run's range, as soon as it is done.
 
     Where the window is all of it, the materialization of the asset does that.
     """
-    if not of_partitions(context) or log.parent_id is None:
+    if not context.has_partition_key_range or log.parent_id is None:
         return
-    key = context.asset_key
     for day in log.window.days:
         if log.window.encloses(whole_day(day)):
-            metadata: dict[str, Any] = {
-                "records": days.get(day, 0),
-                "window": str(log.window),
-                "harvest_log": log.id,
-            }
-            context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata))
+            metadata = {**_day_metadata(by_day(days), day.isoformat()), "harvest_log": log.id}
+            context.log_event(
+                dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+            )
 
 
 def report(
     context: dg.OpExecutionContext, harvest: Harvest, summary: Summary, windows: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Attach a run's metadata: to the asset's materialization, or as an observation where the job is ad hoc."""
+    """Attach a run's metadata: to the asset's materializations, or as an observation where the job is ad hoc.
+
+    Where a run has several partitions, `records` and `deleted` are each partition's own, so that plots are true;
+    the numbers of the whole run stand beside them as `run_records` and so on.
+    """
     metadata = _metadata(summary, windows)
-    if of_partitions(context):
-        context.add_output_metadata(metadata)
-    else:
-        context.log_event(dg.AssetObservation(asset_key("raw", harvest.config.label), metadata=metadata))
+    if not context.has_partition_key_range:
+        key = asset_key("raw", harvest.config.label)
+        context.log_event(dg.AssetObservation(key, metadata={**_numbers(summary), **metadata}))
+        return
+    keys = context.partition_keys
+    if len(keys) == 1:
+        context.add_output_metadata({**_numbers(summary), **metadata})
+        return
+    context.add_output_metadata(
+        {**{f"run_{name}": number for name, number in _numbers(summary).items()}, **metadata}
+    )
+    days = {day: counts for window in windows for day, counts in window["days"].items()}
+    asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
+    for key in keys:
+        asset_context.add_asset_metadata(_day_metadata(days, key), partition_key=key)
 
 
 def transformed(outcome: Outcome) -> dict[str, Any]:
@@ -116,10 +135,13 @@ def transformed(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    days: Counter[str] = Counter()
-    for window in windows:
-        days.update(window["days"])
+def _day_metadata(days: Mapping[str, Mapping[str, int]], day: str) -> dict[str, int]:
+    counts = days.get(day, {})
+    return {"records": counts.get("records", 0), "deleted": counts.get("deleted", 0)}
+
+
+def _numbers(summary: Summary) -> dict[str, Any]:
+    """What the UI plots."""
     return {
         **counts_of(summary.counts),
         **({} if summary.expected is None else {"expected": summary.expected}),
@@ -127,6 +149,15 @@ def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[st
         "requests": summary.requests,
         "seconds": round(summary.seconds, 3),
         "seconds_waited": round(summary.seconds_waited, 3),
+    }
+
+
+def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What people read."""
+    days: Counter[str] = Counter()
+    for window in windows:
+        days.update({day: counts["records"] for day, counts in window["days"].items()})
+    return {
         "completeness": summary.completeness or "nothing was left to do",
         "windows": len(windows),
         "records_by_day": dg.MetadataValue.md(_table(("day", "records"), sorted(days.items())[:_MOST_DAYS])),

@@ -5,8 +5,8 @@ So a crash between store and launch loses nothing: the next run finds the data s
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from harvest_dagster.pipeline.harvest import Harvest
@@ -18,7 +18,15 @@ from harvest_dagster.storage.ingest_logs import Launch, Queue
 from harvest_dagster.windows import Window
 
 
-def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], None]) -> Counter[date]:
+@dataclass(frozen=True)
+class DayCounts:
+    """How many records belong to a day, and how many of them say that they were deleted."""
+
+    records: int = 0
+    deleted: int = 0
+
+
+def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], None]) -> dict[date, DayCounts]:
     """Get or create the ingest logs, PENDING where there is something to launch, page by page.
 
     Args:
@@ -28,14 +36,14 @@ def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], No
         check: called after each page; it raises what ends the harvest.
 
     Returns:
-        how many records belong to each day of the window.
+        what belongs to each day of the window that has any.
     """
     spool = harvest.attempt(log)
     queue = Queue(harvest.config_id, harvest.transformer_version)
-    days: Counter[date] = Counter()
+    days: dict[date, DayCounts] = {}
     for number in range(spool.split_count()):
         records = spool.read_records(number).records
-        days.update(partition_day(record, log.window) for record in records)
+        _count(days, records, log.window)
         with grip.begin() as connection:
             ingest_logs.launch(
                 connection,
@@ -54,6 +62,13 @@ def partition_day(record: Record, window: Window) -> date:
     if record.datestamp is not None and record.datestamp in window:
         return record.datestamp.date()
     return window.start.date()
+
+
+def _count(days: dict[date, DayCounts], records: Iterable[Record], window: Window) -> None:
+    for record in records:
+        day = partition_day(record, window)
+        before = days.get(day, DayCounts())
+        days[day] = DayCounts(before.records + 1, before.deleted + record.deleted)
 
 
 def _launches(records: Sequence[Record], found: Sequence[tuple[int, int]], window: Window) -> list[Launch]:
