@@ -108,8 +108,8 @@ def report(
     """
     metadata = _metadata(summary, windows)
     if not context.has_partition_key_range:
-        key = asset_key("raw", harvest.config.label)
-        context.log_event(dg.AssetObservation(key, metadata={**_numbers(summary), **metadata}))
+        observed = asset_key("raw", harvest.config.label)
+        context.log_event(dg.AssetObservation(observed, metadata={**_numbers(summary), **metadata}))
         return
     keys = context.partition_keys
     if len(keys) == 1:
@@ -118,7 +118,7 @@ def report(
     context.add_output_metadata(
         {**{f"run_{name}": number for name, number in _numbers(summary).items()}, **metadata}
     )
-    days = {day: counts for window in windows for day, counts in window["days"].items()}
+    days = _all_days(windows)
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
     for key in keys:
         asset_context.add_asset_metadata(_day_metadata(days, key), partition_key=key)
@@ -140,6 +140,15 @@ def _day_metadata(days: Mapping[str, Mapping[str, int]], day: str) -> dict[str, 
     return {"records": counts.get("records", 0), "deleted": counts.get("deleted", 0)}
 
 
+def _all_days(windows: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:
+    """The windows' days together: two windows may share one."""
+    days: dict[str, Counter[str]] = {}
+    for window in windows:
+        for day, counts in window["days"].items():
+            days.setdefault(day, Counter()).update(counts)
+    return days
+
+
 def _numbers(summary: Summary) -> dict[str, Any]:
     """What the UI plots."""
     return {
@@ -154,13 +163,11 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 
 def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What people read."""
-    days: Counter[str] = Counter()
-    for window in windows:
-        days.update({day: counts["records"] for day, counts in window["days"].items()})
+    days = [(day, counts["records"]) for day, counts in sorted(_all_days(windows).items())]
     return {
         "completeness": summary.completeness or "nothing was left to do",
         "windows": len(windows),
-        "records_by_day": dg.MetadataValue.md(_table(("day", "records"), sorted(days.items())[:_MOST_DAYS])),
+        "records_by_day": dg.MetadataValue.md(_table(("day", "records"), days[:_MOST_DAYS])),
         "sample": dg.MetadataValue.md(_sample_table([row for window in windows for row in window["sample"]])),
     }
 
