@@ -10,6 +10,7 @@ from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration import ops, reporting
 from harvest_dagster.orchestration.config import HarvestParameters, TransformParameters, for_every_op
+from harvest_dagster.orchestration.failures import told
 from harvest_dagster.orchestration.partitions import chosen_days, daily
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import make_transformation
@@ -56,6 +57,7 @@ def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         **_described(config, f"One document for each record, made by {config.transformer}.", "json"),
     )
+    @told
     def transformed(
         context: dg.AssetExecutionContext,
         config: TransformParameters,

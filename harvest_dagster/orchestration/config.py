@@ -7,16 +7,31 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from harvest_dagster.pipeline.harvest import Parameters
 from harvest_dagster.windows import parse_instant
 
 
-class HarvestParameters(dg.Config):
-    """The parameters of a harvest; all of them may be left out."""
+class _Checked(dg.Config):
+    """A config whose problems are told in the way of Dagster's own: one line each, with the name."""
 
     model_config = ConfigDict(extra="forbid")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            lines = "".join(f"\n    {_problem(detail)}" for detail in error.errors())
+        else:
+            return
+        # A config mapping that raises anything else is reported as a bug, the reason 40 lines above.
+        raise dg.DagsterInvalidConfigError(f"Error in config:{lines}", [], given)  # type: ignore[no-untyped-call]
+
+
+class HarvestParameters(_Checked):
+    """The parameters of a harvest; all of them may be left out."""
 
     limit: int | None = Field(
         default=None, ge=1, description="Collect at most so many records; such a harvest covers nothing."
@@ -96,10 +111,8 @@ class AdHocParameters(HarvestParameters):
         return self
 
 
-class TransformParameters(dg.Config):
+class TransformParameters(_Checked):
     """The parameters of a transform asset."""
-
-    model_config = ConfigDict(extra="forbid")
 
     superfluous: bool = Field(
         default=False, description="Transform again what has succeeded or failed, not only what is pending."
@@ -111,6 +124,16 @@ class StepConfig(HarvestParameters):
 
     ingest_config: str | None = None
     ingest_config_id: int | None = None
+
+
+def _problem(detail: ErrorDetails) -> str:
+    """`limit: must be greater than or equal to 1, not 0`."""
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "value_error":
+        said = str(detail["ctx"]["error"])
+    else:
+        said = f"{detail['msg'].replace('Input should', 'must')}, not {detail['input']!r}"
+    return f"{place}: {said}" if place else said
 
 
 def for_every_op(names: list[str], parameters: HarvestParameters, **more: Any) -> dict[str, Any]:
