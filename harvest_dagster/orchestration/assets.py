@@ -63,12 +63,12 @@ def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
         config: TransformParameters,
         stores: Stores,
         catalog: dg.ResourceParam[Catalog],
-    ) -> dg.MaterializeResult[None]:
+    ) -> None:
         label = context.asset_key.path[-1]
         transformation = make_transformation(
             context, catalog.get(label), stores, chosen_days(context), superfluous=config.superfluous
         )
-        return dg.MaterializeResult(metadata=reporting.transformed(transform(transformation)))
+        reporting.report_transformed(context, transform(transformation))
 
     made: dg.AssetsDefinition = transformed
     return made

@@ -97,7 +97,7 @@ def plan(
                 "end": window.end.isoformat(),
                 "parent_id": planned.parent_id,
             },
-            mapping_key=f"{window.start:%Y%m%dT%H%M%S%f}_{window.end:%Y%m%dT%H%M%S%f}",
+            mapping_key=reporting.short_name(window),
         )
         for window in planned.windows
     ]

@@ -5,7 +5,7 @@ Numbers are numbers, so that the UI plots them over the partitions.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
 
@@ -30,6 +30,15 @@ _MOST_DAYS = 400  # rows of a table that a person still scrolls through
 def asset_key(kind: str, label: str) -> dg.AssetKey:
     """The key of a source's asset; `kind` is raw or transformed."""
     return dg.AssetKey([kind, label])
+
+
+def short_name(window: Window) -> str:
+    """A window within the names of its ops, `20240301_20240331`: letters, digits and _ only."""
+    return "_".join(_digits(instant) for instant in (window.start, window.end))
+
+
+def _digits(instant: datetime) -> str:
+    return f"{instant:%Y%m%d}" if instant.time() == time() else f"{instant:%Y%m%dT%H%M%S%f}"
 
 
 def tell_plan(context: dg.OpExecutionContext, plan: Plan) -> None:
@@ -124,8 +133,14 @@ def report(
         asset_context.add_asset_metadata(_day_metadata(days, key), partition_key=key)
 
 
-def transformed(outcome: Outcome) -> dict[str, Any]:
-    """Metadata of a transform asset."""
+def report_transformed(context: dg.AssetExecutionContext, outcomes: Mapping[date, Outcome]) -> None:
+    """Attach to each partition of a transform asset what was made of its data."""
+    for key in context.partition_keys:
+        outcome = outcomes.get(date.fromisoformat(key), Outcome())
+        context.add_asset_metadata(_outcome_metadata(outcome), partition_key=key)
+
+
+def _outcome_metadata(outcome: Outcome) -> dict[str, Any]:
     errors = "\n".join(f"- {_cell(error)}" for error in outcome.errors)
     return {
         "transformed": outcome.transformed,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from harvest_dagster import plugins
+from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.arguments import make_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import TransformError
@@ -22,6 +23,7 @@ from harvest_dagster.storage.normalized_data import Normalized
 from harvest_dagster.transformers.interface import Transformer
 
 BATCH = 1000
+_ERRORS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class Transformation:
         return self._class(arguments)
 
     @property
+    def redact(self) -> Callable[[str], str]:
+        """Masks the transformer's secrets in a text."""
+        names = secrets.names(self.config.transformer_kwargs)
+        return secrets.redactor(self.environ.get(name, "") for name in names)
+
+    @property
     def queue(self) -> Queue:
         """The ingest logs that are this transformer's."""
         return Queue(self.config_id, self._class.VERSION)
@@ -78,18 +86,21 @@ class Outcome:
             self.transformed + other.transformed,
             self.deleted + other.deleted,
             self.failed + other.failed,
-            (self.errors + other.errors)[:10],
+            (self.errors + other.errors)[:_ERRORS_SHOWN],
         )
 
 
-def transform(transformation: Transformation) -> Outcome:
-    """Transform everything that waits."""
+def transform(transformation: Transformation) -> dict[date, Outcome]:
+    """Transform everything that waits; gives the outcome for each day that had any."""
     transformer = transformation.transformer()
     _make_ready(transformation)
-    outcome = Outcome()
+    outcomes: dict[date, Outcome] = {}
     for batch in _batches(transformation):
-        outcome += _transform_batch(transformation, transformer, batch)
-    return outcome
+        errors = _transform_batch(transformation, transformer, batch)
+        for claimed in batch:
+            before = outcomes.get(claimed.day, Outcome())
+            outcomes[claimed.day] = before + _outcome(claimed, errors[claimed.log_id])
+    return outcomes
 
 
 def _make_ready(transformation: Transformation) -> None:
@@ -129,7 +140,9 @@ def _batches(transformation: Transformation) -> Iterator[list[Claimed]]:
 
 def _transform_batch(
     transformation: Transformation, transformer: Transformer, batch: Sequence[Claimed]
-) -> Outcome:
+) -> dict[int, str | None]:
+    """Transform and mark a batch; gives each log's error, None where there is none."""
+    redact = transformation.redact
     documents: list[Normalized] = []
     errors: dict[int, str | None] = {}
     for claimed in batch:
@@ -140,9 +153,9 @@ def _transform_batch(
                 else transformer.transform(claimed.identifier, claimed.datum).as_dict()
             )
         except TransformError as error:  # noqa: PERF203  # each on its own is the point
-            errors[claimed.log_id] = str(error)
+            errors[claimed.log_id] = redact(str(error))
         except Exception as error:  # a plug-in's bug with one datum holds up no other
-            errors[claimed.log_id] = f"{type(error).__name__}: {error}"
+            errors[claimed.log_id] = redact(f"{type(error).__name__}: {error}")
         else:
             errors[claimed.log_id] = None
             documents.append(Normalized(claimed.suid_id, claimed.raw_id, claimed.revision, document))
@@ -150,14 +163,10 @@ def _transform_batch(
     with transformation.database.begin() as connection:
         normalized_data.put(connection, queue.ingest_config_id, queue.transformer_version, documents, now)
         ingest_logs.mark(connection, transformation.runner.run_id, list(errors.items()), now)
-    return _outcome(batch, errors)
+    return errors
 
 
-def _outcome(batch: Sequence[Claimed], errors: Mapping[int, str | None]) -> Outcome:
-    texts = [
-        f"{claimed.identifier}: {errors[claimed.log_id]}"
-        for claimed in batch
-        if errors[claimed.log_id] is not None
-    ]
-    deleted = sum(claimed.deleted for claimed in batch)
-    return Outcome(len(batch) - deleted - len(texts), deleted, len(texts), tuple(texts[:10]))
+def _outcome(claimed: Claimed, error: str | None) -> Outcome:
+    if error is not None:
+        return Outcome(failed=1, errors=(f"{claimed.identifier}: {error}",))
+    return Outcome(deleted=1) if claimed.deleted else Outcome(transformed=1)

@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
@@ -66,6 +65,7 @@ class Claimed:
     identifier: str
     datum: str
     deleted: bool
+    day: date
 
 
 def launch(
@@ -169,7 +169,7 @@ def _on(days: tuple[date, date]) -> ColumnElement[bool]:
     return ingest_log.c.partition_date.between(first, last)
 
 
-def renew_for_version(connection: Connection, queue: Queue, days: tuple[date, date], now: datetime) -> int:
+def renew_for_version(connection: Connection, queue: Queue, days: tuple[date, date], now: datetime) -> None:
     """Make PENDING logs for what only older transformer versions have transformed.
 
     Args:
@@ -177,9 +177,6 @@ def renew_for_version(connection: Connection, queue: Queue, days: tuple[date, da
         queue: the config and its present transformer version.
         days: first and last partition, both included.
         now: the time.
-
-    Returns:
-        how many.
     """
     newer = ingest_log.alias("newer")
     has_newer = exists().where(
@@ -217,7 +214,9 @@ def renew_for_version(connection: Connection, queue: Queue, days: tuple[date, da
         "date_created",
         "date_modified",
     )
-    return connection.execute(insert(ingest_log).from_select(columns, outdated)).rowcount
+    # Another run may do the same at this moment.
+    added = dialect_insert(connection, ingest_log).from_select(columns, outdated)
+    connection.execute(added.on_conflict_do_nothing())
 
 
 def return_orphans(connection: Connection, queue: Queue, run_ids: Sequence[str], now: datetime) -> None:
@@ -281,6 +280,7 @@ def _data(connection: Connection, log_ids: Sequence[int]) -> list[Claimed]:
             suid.c.identifier,
             raw_datum.c.datum,
             raw_datum.c.deleted,
+            ingest_log.c.partition_date,
         )
         .join(raw_datum, raw_datum.c.id == ingest_log.c.raw_id)
         .join(suid, suid.c.id == raw_datum.c.suid_id)
