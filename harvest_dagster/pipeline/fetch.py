@@ -129,9 +129,11 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     pages = spool.page_count()
     if before.status == "SUCCEEDED" or before.record_limit != limit or pages < before.pages_stored:
         return False
+    if spool.end() is not None and (pages == 0 or _falls_short(count(spool))):
+        # That a list was empty or short once is no news of today.
+        return False
     if pages == 0:
-        # That a list was empty once is no news of today.
-        return spool.end() is None
+        return True
     first = spool.entry(0).page.received
     # Pages from before the window's end lack what the source has published since.
     return now - first < _TOO_OLD and (first >= before.window.end or now < before.window.end)
@@ -156,8 +158,12 @@ def _fetch_rest(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: 
     spool.write_end(End(number))
 
 
+def _falls_short(tally: Tally) -> bool:
+    return tally.expected is not None and tally.records < tally.expected
+
+
 def _refuse_shortfall(log: HarvestLog, tally: Tally) -> None:
-    if log.record_limit is not None or tally.expected is None or tally.records >= tally.expected:
+    if log.record_limit is not None or not _falls_short(tally):
         return
     message = (
         f"the source says that {log.window} holds {tally.expected} records, and gave {tally.records}. Run again; "
