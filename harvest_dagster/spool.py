@@ -10,12 +10,12 @@ Everything in here can be thrown away: it is then fetched again.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 import msgspec
@@ -58,6 +58,9 @@ class End:
     """The source said that the list ends, or the limit was reached."""
 
     pages: int
+
+
+_Noted = TypeVar("_Noted", Entry, End)
 
 
 class Spool:
@@ -121,10 +124,7 @@ class AttemptSpool:
         Raises:
             SpoolError: it cannot be read.
         """
-        try:
-            return msgspec.json.decode(self._get(f"pages/{number:06}.json"), type=Entry)
-        except msgspec.DecodeError as error:
-            raise SpoolError(self._damaged(f"pages/{number:06}.json", error)) from error
+        return self._decode(f"pages/{number:06}.json", Entry)
 
     def entries(self) -> Iterator[Entry]:
         """The manifest, in order."""
@@ -168,10 +168,14 @@ class AttemptSpool:
         self._put("end.json", msgspec.json.encode(end))
 
     def end(self) -> End | None:
-        """Whether and where the list ended; None while it is not whole."""
+        """Whether and where the list ended; None while it is not whole.
+
+        Raises:
+            SpoolError: it cannot be read.
+        """
         if not self._fs.exists(f"{self.path}/end.json"):
             return None
-        return msgspec.json.decode(self._get("end.json"), type=End)
+        return self._decode("end.json", End)
 
     def _put(self, name: str, data: bytes) -> None:
         path = f"{self.path}/{name}"
@@ -191,6 +195,12 @@ class AttemptSpool:
         try:
             return bytes(self._fs.cat_file(f"{self.path}/{name}"))
         except OSError as error:
+            raise SpoolError(self._damaged(name, error)) from error
+
+    def _decode(self, name: str, kind: type[_Noted]) -> _Noted:
+        try:
+            return msgspec.json.decode(self._get(name), type=kind)
+        except msgspec.DecodeError as error:
             raise SpoolError(self._damaged(name, error)) from error
 
     def _decompress(self, name: str) -> bytes:
@@ -234,22 +244,13 @@ def _folders(fs: Any, path: str) -> list[str]:
 
 
 def _newest(fs: Any, directory: str) -> datetime | None:
-    times = [_aware(fs.modified(name)) for name in fs.find(directory)]
-    return max(times, default=None)
-
-
-def _aware(instant: datetime) -> datetime:
-    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+    times = [fs.modified(name) for name in fs.find(directory)]
+    return max((time.replace(tzinfo=time.tzinfo or timezone.utc) for time in times), default=None)
 
 
 def _remove(fs: Any, path: str) -> None:
     if fs.exists(path):
         fs.rm(path, recursive=True)
     if isinstance(fs, LocalFileSystem):
-        _remove_empty_parent(path)
-
-
-def _remove_empty_parent(path: str) -> None:
-    parent = Path(path).parent
-    if parent.is_dir() and not any(os.scandir(parent)):
-        parent.rmdir()
+        with suppress(OSError):  # it holds other attempts, or is not there
+            Path(path).parent.rmdir()
