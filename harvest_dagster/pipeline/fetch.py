@@ -65,7 +65,7 @@ def begin(
             record_limit=limit,
         )
         if before is None or not _may_go_on(harvest, before, limit, now):
-            log = harvest_states.restart(connection, log.id)
+            log = harvest_states.restart(connection, log.id, now)
     return log
 
 
@@ -96,7 +96,7 @@ def fetch(
             f"the window is begun anew, since the source takes an earlier run's token no longer: {error}"
         )
         with grip.begin() as connection:
-            log = harvest_states.restart(connection, log.id)
+            log = harvest_states.restart(connection, log.id, harvest.clock())
         _fetch_rest(harvest, harvester, log, check)
     tally = count(harvest.attempt(log))
     with grip.begin() as connection:
@@ -118,25 +118,23 @@ def count(spool: AttemptSpool) -> Tally:
     return Tally(pages, records, sum(known) if known and len(known) == len(totals) else None)
 
 
-def begun(spool: AttemptSpool, log: HarvestLog) -> datetime | None:
-    """When the list was begun that this attempt holds."""
-    return spool.entry(0).page.received if spool.page_count() else log.date_started
-
-
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
     """Whether this attempt's pages are those that a harvest begun now would get."""
     spool = harvest.attempt(before)
     pages = spool.page_count()
-    if before.status == "SUCCEEDED" or before.record_limit != limit or pages < before.pages_stored:
+    began = before.attempt_began
+    if (
+        began is None
+        or before.status == "SUCCEEDED"
+        or before.record_limit != limit
+        or pages < before.pages_stored
+    ):
         return False
     if spool.end() is not None and (pages == 0 or _falls_short(count(spool))):
         # That a list was empty or short once is no news of today.
         return False
-    if pages == 0:
-        return True
-    first = spool.entry(0).page.received
     # Pages from before the window's end lack what the source has published since.
-    return now - first < _TOO_OLD and (first >= before.window.end or now < before.window.end)
+    return now - began < _TOO_OLD and (began >= before.window.end or now < before.window.end)
 
 
 def _fetch_rest(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> None:

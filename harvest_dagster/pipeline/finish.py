@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from harvest_dagster.pipeline.fetch import begun
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
 from harvest_dagster.storage import harvest_logs, harvest_states
@@ -40,11 +39,8 @@ class Summary:
 
 def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     """Mark the window SUCCEEDED, and clear its spool."""
-    spool = harvest.attempt(log)
     with grip.begin() as connection:
-        log = harvest_states.succeed(
-            connection, log.id, now=harvest.clock(), completeness=_completeness(log), since=begun(spool, log)
-        )
+        log = harvest_states.succeed(connection, log.id, now=harvest.clock(), completeness=_completeness(log))
     harvest.spool.clear(*harvest.spool_of(log.window))
     return log
 

@@ -52,6 +52,7 @@ class HarvestLog:
     covered_since: datetime | None
     record_limit: int | None
     attempt: int
+    attempt_began: datetime | None
     pages_stored: int
     requests: int
     bytes: int

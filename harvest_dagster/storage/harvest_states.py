@@ -56,7 +56,7 @@ def go_on(connection: Connection, log_id: int, *, run_id: str, now: datetime) ->
     return get(connection, log_id)
 
 
-def restart(connection: Connection, log_id: int) -> HarvestLog:
+def restart(connection: Connection, log_id: int, now: datetime) -> HarvestLog:
     """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero."""
     connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log_id))
     connection.execute(
@@ -64,6 +64,7 @@ def restart(connection: Connection, log_id: int) -> HarvestLog:
         .where(harvest_log.c.id == log_id)
         .values(
             attempt=harvest_log.c.attempt + 1,
+            attempt_began=now,
             expected=None,
             **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
         )
@@ -121,21 +122,18 @@ def expect(connection: Connection, log_id: int, expected: int | None) -> None:
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
 
 
-def succeed(
-    connection: Connection, log_id: int, *, now: datetime, completeness: str, since: datetime | None
-) -> HarvestLog:
-    """End a window well.
+def succeed(connection: Connection, log_id: int, *, now: datetime, completeness: str) -> HarvestLog:
+    """End a window well. It covers its window if its list was begun after the window's end, and no limit cut it.
 
     Args:
         connection: a transaction under the lease.
         log_id: the window's log.
         now: when it ended.
         completeness: `complete` or `unverified`.
-        since: when the list was begun that this harvest gives; it covers its window if that was after the
-            window's end and no limit cut it.
     """
     log = get(connection, log_id)
-    covers_now = since is not None and since >= log.window.end and log.record_limit is None
+    began = log.attempt_began
+    covers_now = began is not None and began >= log.window.end and log.record_limit is None
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
@@ -145,7 +143,7 @@ def succeed(
             error=None,
             completions=log.completions + 1,
             completeness=completeness,
-            covered_since=since if covers_now else log.covered_since,
+            covered_since=began if covers_now else log.covered_since,
         )
     )
     _end_try(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)

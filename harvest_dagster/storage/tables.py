@@ -163,6 +163,7 @@ harvest_log = Table(
     Column("record_limit", Integer),
     # Counts the lists begun for this window: the spool's pages and `pages_stored` belong to one of them.
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("attempt_began", Instant),
     # Pages of this attempt that store has committed: where it goes on after a crash.
     Column("pages_stored", Integer, nullable=False, server_default="0"),
     # What the attempt cost, over all the runs that worked on it.

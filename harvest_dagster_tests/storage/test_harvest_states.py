@@ -123,7 +123,7 @@ def test_a_window_begun_anew_counts_from_zero(logs: Logs) -> None:
         harvest_states.expect(connection, log.id, 50)
         quarantine.set_aside(connection, log.id, 0, [Unreadable(b"<", "no end")], NOW)
     with logs.database.begin() as connection:
-        anew = harvest_states.restart(connection, log.id)
+        anew = harvest_states.restart(connection, log.id, NOW)
         left = connection.scalar(select(func.count()).select_from(quarantined))
     assert (anew.counts, anew.pages_stored, anew.expected, left) == (Counts(), 0, None, 0)
     assert (anew.requests, anew.bytes, anew.seconds_waited) == (0, 0, 0.0)

@@ -106,6 +106,7 @@ def _harvest_log() -> None:
         sa.Column("covered_since", instant),
         sa.Column("record_limit", sa.Integer()),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("attempt_began", instant),
         sa.Column("pages_stored", sa.Integer(), server_default="0", nullable=False),
         sa.Column("requests", sa.Integer(), server_default="0", nullable=False),
         sa.Column("bytes", sa.BigInteger(), server_default="0", nullable=False),
