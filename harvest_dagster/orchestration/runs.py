@@ -86,7 +86,7 @@ def tag_run(
 
 def runner(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Runner:
     """The run and the process at work, and what this instance knows of others."""
-    return Runner(context.run_id, this_process(), runs_of(context.instance))
+    return Runner(context.run.run_id, this_process(), runs_of(context.instance))
 
 
 def runs_of(instance: dg.DagsterInstance) -> Runs:
