@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.http.session import Statistics
+from harvest_dagster.orchestration.partitions import of_partitions
 from harvest_dagster.pipeline.fetch import Tally
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
@@ -97,7 +98,7 @@ def materialize_window(
 
     Where the window is all of it, the materialization of the asset does that.
     """
-    if not context.has_partition_key_range or log.parent_id is None:
+    if not of_partitions(context) or log.parent_id is None:
         return
     for day in log.window.days:
         if log.window.encloses(whole_day(day)):
@@ -116,7 +117,7 @@ def report(
     the numbers of the whole run stand beside them as `run_records` and so on.
     """
     metadata = _metadata(summary, windows)
-    if not context.has_partition_key_range:
+    if not of_partitions(context):
         observed = asset_key("raw", harvest.config.label)
         context.log_event(dg.AssetObservation(observed, metadata={**_numbers(summary), **metadata}))
         return
