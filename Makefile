@@ -3,30 +3,33 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TESTS  ?= harvest_dagster_tests
+# Twice: else setuptools says in a frame of stars that an editable installation is one.
+QUIET  := --quiet --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test test-slow lint migration schema clean
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([^:]*):[^#]*## /make \1\t/' | expand -t 18
+	@echo 'PYTHON=python3.12 names another Python, TESTS=harvest_dagster_tests/http a part of the tests.'
 
 # pip 25.1 brings --group.
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	  || { echo 'Python 3.10 to 3.13 is needed; name one with PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet 'pip>=25.1'
+	$(BIN)/pip install $(QUIET) 'pip>=25.1'
 
 $(VENV)/.run: pyproject.toml $(BIN)/pip
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install $(QUIET) --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/pip install --quiet --group test
+	$(BIN)/pip install $(QUIET) --group test
 	@touch $@
 
 $(VENV)/.lint: $(VENV)/.run
-	$(BIN)/pip install --quiet --group lint
+	$(BIN)/pip install $(QUIET) --group lint
 	@touch $@
 
 demo: $(VENV)/.run  ## harvest a small repository on this machine and show what came
