@@ -1,0 +1,64 @@
+"""Fixtures: a simulated source, and a function that deploys a code location over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.http import session
+from harvest_dagster.http.retry import RetryPolicy
+from harvest_dagster.simulator import Server
+from harvest_dagster_tests.orchestration.deployment import REPOSITORY, Deployment, config
+
+Deploy = Callable[..., Deployment]
+
+
+@pytest.fixture
+def source() -> Iterator[Server]:
+    """Four days of six records, two pages a day."""
+    with Server(REPOSITORY) as server:
+        yield server
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's own record, in memory."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def deploy(database_url: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deploy:
+    """A code location with one IngestConfig: `deploy(url, max_window="2d")`; on both databases."""
+
+    def deployed(base_url: str, **changes: Any) -> Deployment:
+        catalog = Catalog((config(base_url, **changes),))
+        return Deployment(catalog, database_url, tmp_path / "spool", instance)
+
+    return deployed
+
+
+@pytest.fixture
+def on_sqlite(tmp_path: Path, migrated_sqlite: Path, instance: dg.DagsterInstance) -> Deploy:
+    """The same where the database makes no difference."""
+
+    def deployed(base_url: str, **changes: Any) -> Deployment:
+        path = tmp_path / "harvest.db"
+        if not path.exists():
+            path.write_bytes(migrated_sqlite.read_bytes())
+        catalog = Catalog((config(base_url, **changes),))
+        return Deployment(catalog, f"sqlite:///{path}", tmp_path / "spool", instance)
+
+    return deployed
+
+
+@pytest.fixture
+def without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of requests: what passes by itself is not waited for."""
+    monkeypatch.setattr(session, "RetryPolicy", partial(RetryPolicy, attempts=1))
