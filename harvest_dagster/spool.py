@@ -83,6 +83,11 @@ class Spool:
         """Throw away a directory and all below it."""
         _remove(self._fs, "/".join((self._root.rstrip("/"), *names)))
 
+    def folders(self, *names: str) -> list[str]:
+        """The names of the directories in a directory; none where there is none."""
+        found = _folders(self._fs, "/".join((self._root.rstrip("/"), *names)))
+        return [path.rstrip("/").rpartition("/")[2] for path in found]
+
     def prune(self, label: str, *, now: datetime, older_than: timedelta) -> list[str]:
         """Throw away the attempts of a source to which nothing was added for so long; returns them."""
         old = [

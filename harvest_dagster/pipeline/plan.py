@@ -29,6 +29,7 @@ class Plan:
 def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
     """Leave out what is covered, cut the rest into windows, and log the range as SPLIT where that cuts it."""
     covered_by = _covering(harvest, wanted)
+    _tidy(harvest, covered_by)
     windows = [
         window
         for gap in subtract(wanted, (log.window for log in covered_by))
@@ -43,6 +44,15 @@ def _covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
         return []
     with harvest.database.read() as connection:
         return harvest_logs.covering(connection, harvest.series, wanted)
+
+
+def _tidy(harvest: Harvest, covered_by: list[HarvestLog]) -> None:
+    """Clear the spool of windows whose run was killed after they had succeeded."""
+    left = set(harvest.spool.folders(harvest.config.label))
+    for log in covered_by:
+        label, folder = harvest.spool_of(log.window)
+        if log.status == "SUCCEEDED" and folder in left:
+            harvest.spool.clear(label, folder)
 
 
 def _split(harvest: Harvest, wanted: Window, grip: Grip, *, any_left: bool) -> int | None:
