@@ -1,0 +1,107 @@
+"""What the database must hold after a harvest: what the source serves, once, each with its ingest log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+from sqlalchemy import Connection, Table, select
+
+from harvest_dagster.simulator import Request, Server
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.tables import (
+    harvest_log,
+    ingest_log,
+    metadata,
+    quarantine,
+    raw_datum,
+    source_unique_identifier,
+)
+from harvest_dagster_tests.simulator.client import LIST, pages
+
+_RECORD = "{http://www.openarchives.org/OAI/2.0/}"
+_DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
+
+
+@dataclass(frozen=True, order=True)
+class Content:
+    """What a record says, of whatever form."""
+
+    identifier: str
+    deleted: bool
+    texts: tuple[tuple[str, str], ...]
+
+
+def served(source: Server) -> list[Content]:
+    """All that the source has, as anybody would get it."""
+    return sorted(_content(record) for page in pages(source, LIST) for record in page.find("//o:record"))
+
+
+def stored(connection: Connection) -> list[Content]:
+    """All that the database has."""
+    query = select(raw_datum.c.datum, source_unique_identifier.c.identifier, raw_datum.c.deleted).join(
+        source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id
+    )
+    found = []
+    for datum, identifier, deleted in connection.execute(query):
+        content = _content(etree.fromstring(datum))
+        assert (content.identifier, content.deleted) == (identifier, deleted)
+        found.append(content)
+    return sorted(found)
+
+
+def assert_whole(database: Database, source: Server, *, completions: int = 1) -> None:
+    """No datum lost, none twice, each with its ingest log, and the counts tell so."""
+    requests = len(source.requests)
+    there = served(source)
+    with database.read() as connection:
+        assert stored(connection) == there
+        data = set(connection.scalars(select(raw_datum.c.id)))
+        logs = connection.execute(select(ingest_log.c.raw_id, ingest_log.c.status)).all()
+        assert sorted(logs) == sorted((datum, "PENDING") for datum in data)
+        assert connection.execute(select(quarantine)).all() == []
+        windows = harvests(connection)
+    assert {log["status"] for log in windows} == {"SUCCEEDED"}, windows
+    assert {log["completions"] for log in windows} == {completions}
+    assert {log["completeness"] for log in windows} == {"complete"}
+    for count in ("records", "new_identifiers", "new_data", "expected"):
+        assert sum(log[count] for log in windows) == len(there), count
+    assert sum(log["deleted"] for log in windows) == sum(content.deleted for content in there)
+    assert len(source.requests) > requests > 0
+
+
+def harvests(connection: Connection) -> list[dict[str, Any]]:
+    """The logs of windows, without those of ranges that were split."""
+    query = select(harvest_log).where(harvest_log.c.status != "SPLIT").order_by(harvest_log.c.start_date)
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def snapshot(database: Database, *tables: Table) -> dict[str, list[Any]]:
+    """Every row of every table, or of some."""
+    with database.read() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table))))
+            for table in tables or metadata.sorted_tables
+        }
+
+
+def lists(requests: Sequence[Request]) -> list[Request]:
+    """The requests for pages of records."""
+    return [request for request in requests if request.verb == "ListRecords"]
+
+
+def _content(record: etree._Element) -> Content:
+    header = record.find(f"{_RECORD}header")
+    assert header is not None
+    elements = [
+        (etree.QName(element).localname, element.text or "")
+        for element in record.iter()
+        if isinstance(element.tag, str) and element.tag.startswith(_DUBLIN_CORE)
+    ]
+    return Content(
+        header.findtext(f"{_RECORD}identifier") or "",
+        header.get("status") == "deleted",
+        tuple(sorted(elements)),
+    )
