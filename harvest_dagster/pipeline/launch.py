@@ -12,9 +12,10 @@ from datetime import date
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.records import Record
-from harvest_dagster.storage import ingest_logs, raw_data
+from harvest_dagster.storage import launches, raw_data
 from harvest_dagster.storage.harvest_logs import HarvestLog
-from harvest_dagster.storage.ingest_logs import Launch, Queue
+from harvest_dagster.storage.ingest_logs import Queue
+from harvest_dagster.storage.launches import Launch, Launching
 from harvest_dagster.windows import Window
 
 
@@ -39,20 +40,13 @@ def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], No
         what belongs to each day of the window that has any.
     """
     spool = harvest.attempt(log)
-    queue = Queue(harvest.config_id, harvest.transformer_version)
     days: dict[date, DayCounts] = {}
     for number in range(spool.split_count()):
         records = spool.read_records(number).records
         _count(days, records, log.window)
         with grip.begin() as connection:
-            ingest_logs.launch(
-                connection,
-                queue,
-                _launches(records, raw_data.find(connection, harvest.config_id, records), log.window),
-                status=_status(harvest),
-                superfluous=harvest.parameters.superfluous,
-                now=harvest.clock(),
-            )
+            found = raw_data.find(connection, harvest.config_id, records)
+            launches.launch(connection, _launching(harvest), _each_once(records, found, log.window))
         check()
     return days
 
@@ -71,14 +65,20 @@ def _count(days: dict[date, DayCounts], records: Iterable[Record], window: Windo
         days[day] = DayCounts(before.records + 1, before.deleted + record.deleted)
 
 
-def _launches(records: Sequence[Record], found: Sequence[tuple[int, int]], window: Window) -> list[Launch]:
-    """One for each datum; the same may come several times on a page, the last one counts."""
-    launches = {
+def _each_once(records: Sequence[Record], found: Sequence[tuple[int, int]], window: Window) -> list[Launch]:
+    """A launch for each datum; the same may come several times on a page, the last one counts."""
+    by_datum = {
         raw_id: Launch(raw_id, revision, partition_day(record, window))
         for record, (raw_id, revision) in zip(records, found, strict=True)
     }
-    return list(launches.values())
+    return list(by_datum.values())
 
 
-def _status(harvest: Harvest) -> str:
-    return "PENDING" if harvest.parameters.transform and harvest.config.transformer else "CREATED"
+def _launching(harvest: Harvest) -> Launching:
+    to_transform = harvest.parameters.transform and harvest.config.transformer is not None
+    return Launching(
+        Queue(harvest.config_id, harvest.transformer_version),
+        "PENDING" if to_transform else "CREATED",
+        harvest.parameters.superfluous,
+        harvest.clock(),
+    )

@@ -19,23 +19,12 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    or_,
     select,
-    text,
     update,
 )
 
 from harvest_dagster.storage.statements import dialect_insert
 from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
-
-
-@dataclass(frozen=True)
-class Launch:
-    """A datum to be transformed, with the day of its partition."""
-
-    raw_id: int
-    revision: int
-    day: date
 
 
 @dataclass(frozen=True)
@@ -66,102 +55,6 @@ class Claimed:
     datum: str
     deleted: bool
     day: date
-
-
-def launch(
-    connection: Connection,
-    queue: Queue,
-    launches: Sequence[Launch],
-    *,
-    status: str,
-    superfluous: bool,
-    now: datetime,
-) -> None:
-    """Get or create a log for each datum, in one statement.
-
-    One that exists is left alone, unless `superfluous`, or unless its record has come back to this older
-    content since (Lesson 3): then it is launched again.
-    """
-    if not launches:
-        return
-    if connection.dialect.name == "postgresql":
-        _launch_postgresql(connection, queue, launches, status=status, superfluous=superfluous, now=now)
-    else:
-        _launch_sqlite(connection, queue, launches, status=status, superfluous=superfluous, now=now)
-
-
-# One statement with three arrays, in place of a row of parameters for each log.
-_LAUNCH = text("""
-INSERT INTO ingest_log (raw_id, ingest_config_id, transformer_version, status, partition_date, revision,
-                        date_created, date_modified)
-SELECT raw_id, :config, :version, :status, day, revision, :now, :now
-FROM unnest(CAST(:raw_ids AS bigint[]), CAST(:days AS date[]), CAST(:revisions AS integer[]))
-     AS launched (raw_id, day, revision)
-ON CONFLICT (raw_id, ingest_config_id, transformer_version) DO UPDATE
-SET status = excluded.status, revision = excluded.revision, partition_date = excluded.partition_date,
-    error = NULL, run_id = NULL, date_modified = excluded.date_modified
-WHERE :superfluous OR ingest_log.revision < excluded.revision
-""")
-
-
-def _launch_postgresql(
-    connection: Connection,
-    queue: Queue,
-    launches: Sequence[Launch],
-    *,
-    status: str,
-    superfluous: bool,
-    now: datetime,
-) -> None:
-    connection.execute(
-        _LAUNCH,
-        {
-            "config": queue.ingest_config_id,
-            "version": queue.transformer_version,
-            "status": status,
-            "now": now,
-            "superfluous": superfluous,
-            "raw_ids": [launched.raw_id for launched in launches],
-            "days": [launched.day for launched in launches],
-            "revisions": [launched.revision for launched in launches],
-        },
-    )
-
-
-def _launch_sqlite(
-    connection: Connection,
-    queue: Queue,
-    launches: Sequence[Launch],
-    *,
-    status: str,
-    superfluous: bool,
-    now: datetime,
-) -> None:
-    added = dialect_insert(connection, ingest_log)
-    again = added.on_conflict_do_update(
-        index_elements=["raw_id", "ingest_config_id", "transformer_version"],
-        set_={
-            name: added.excluded[name] for name in ("status", "revision", "partition_date", "date_modified")
-        }
-        | {"error": None, "run_id": None},
-        where=or_(literal(superfluous), ingest_log.c.revision < added.excluded.revision),
-    )
-    connection.execute(
-        again,
-        [
-            {
-                "raw_id": launched.raw_id,
-                "ingest_config_id": queue.ingest_config_id,
-                "transformer_version": queue.transformer_version,
-                "status": status,
-                "partition_date": launched.day,
-                "revision": launched.revision,
-                "date_created": now,
-                "date_modified": now,
-            }
-            for launched in launches
-        ],
-    )
 
 
 def _on(days: tuple[date, date]) -> ColumnElement[bool]:

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from harvest_dagster.records import Record
 from harvest_dagster.storage import ingest_logs, raw_data
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.ingest_logs import Claimed, Launch, Queue
+from harvest_dagster.storage.ingest_logs import Claimed, Queue
+from harvest_dagster.storage.launches import Launch, Launching, launch
 from harvest_dagster.storage.tables import ingest_log, raw_datum
 from harvest_dagster_tests.storage.configs import NOW, new_config
 
@@ -40,9 +41,7 @@ class Logs:
     def launch(self, launches: list[Launch], status: str = "PENDING", *, superfluous: bool = False) -> None:
         self.now += MINUTE
         with self.database.begin() as connection:
-            ingest_logs.launch(
-                connection, self.queue, launches, status=status, superfluous=superfluous, now=self.now
-            )
+            launch(connection, Launching(self.queue, status, superfluous, self.now), launches)
 
     def claim(self, count: int = 100, run: str = "run 1", days: tuple[date, date] = DAYS) -> list[Claimed]:
         with self.database.begin() as connection:
