@@ -70,14 +70,18 @@ def canonical(element: etree._Element) -> str:
     """
     used: set[str] = set()
     text = _written(element, used, preserve=False)
-    declarations = sorted(f' xmlns:{prefix_of(uri)}="{_escape_value(uri)}"' for uri in used if uri)
     end = len("<") + len(_name(element.tag)[0])
-    return "".join((text[:end], *declarations, text[end:]))
+    return f"{text[:end]}{_declarations(frozenset(used))}{text[end:]}"
 
 
 def prefix_of(uri: str) -> str:
     """The one prefix of a namespace."""
     return PREFIXES.get(uri) or "ns_" + hashlib.sha256(uri.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1024)
+def _declarations(used: frozenset[str]) -> str:
+    return "".join(sorted(f' xmlns:{prefix_of(uri)}="{_escape_value(uri)}"' for uri in used if uri))
 
 
 def _written(element: etree._Element, used: set[str], *, preserve: bool) -> str:
@@ -93,9 +97,14 @@ def _written(element: etree._Element, used: set[str], *, preserve: bool) -> str:
 
 def _content(element: etree._Element, used: set[str], *, preserve: bool) -> str:
     """What stands in an element that holds others; white space alone goes, mixed content stays as it is."""
-    children = [_written(child, used, preserve=preserve) for child in element]
-    texts = [element.text or "", *[child.tail or "" for child in element]]
-    if not preserve and not "".join(texts).strip(_WHITE):
+    between = element.text or ""
+    texts, children = [between], []
+    for child in element:
+        children.append(_written(child, used, preserve=preserve))
+        tail = child.tail or ""
+        texts.append(tail)
+        between += tail
+    if not preserve and not between.strip(_WHITE):
         return "".join(children)
     following = zip(children, texts[1:], strict=True)
     return _escape_text(texts[0]) + "".join(child + _escape_text(tail) for child, tail in following)

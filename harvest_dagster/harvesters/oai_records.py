@@ -42,13 +42,15 @@ class Header:
 
 def read_header(element: etree._Element) -> Header:
     """The header that an element is."""
-    identifier = (element.findtext(_IDENTIFIER) or "").strip()
-    sets = ((found.text or "").strip() for found in element.iterfind(_SET_SPEC))
+    texts: dict[str, list[str]] = {}
+    for child in element:
+        texts.setdefault(str(child.tag), []).append((child.text or "").strip())
+    datestamps = [text for tag in _DATESTAMPS for text in texts.get(tag, ())]
     return Header(
-        identifier=identifier or None,
-        datestamp=next((lenient_instant(found.text) for found in element.iter(*_DATESTAMPS)), None),
+        identifier=texts.get(_IDENTIFIER, [""])[0] or None,
+        datestamp=lenient_instant(datestamps[0]) if datestamps else None,
         deleted=element.get("status", "").strip() == "deleted",
-        sets=tuple(sorted(name for name in sets if name)),
+        sets=tuple(sorted(filter(None, texts.get(_SET_SPEC, ())))),
     )
 
 
@@ -74,11 +76,14 @@ def read_record(element: etree._Element) -> Record | Unreadable:
 
 
 def _blob(record: etree._Element, header: etree._Element) -> str:
-    for tag in _DATESTAMPS:
-        for found in header.findall(tag):
-            header.remove(found)
-    header.extend(sorted(header.findall(_SET_SPEC), key=lambda found: found.text or ""))
+    kept = [child for child in header if child.tag not in _DATESTAMPS]
+    header[:] = sorted(kept, key=_sets_last)
     return canonical(record)
+
+
+def _sets_last(part: etree._Element) -> tuple[bool, str]:
+    """Where a part of a header goes: setSpecs in order, after all else in the order it came."""
+    return (True, part.text or "") if part.tag == _SET_SPEC else (False, "")
 
 
 def _unreadable(element: etree._Element, error: str, identifier: str | None = None) -> Unreadable:

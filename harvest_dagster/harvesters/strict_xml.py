@@ -53,7 +53,7 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
     Raises:
         MalformedResponse: empty, HTML, cut short, not well-formed, or with a DOCTYPE.
     """
-    if not body.strip():
+    if not body or body.isspace():
         raise MalformedResponse(f"{url} answered with an empty body where XML should be. Try again later.")
     if _HTML.match(body):
         message = (
