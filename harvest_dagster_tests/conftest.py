@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from harvest_dagster.storage.engine import Database
 from harvest_dagster_tests.databases import Server, postgresql_server
 
 DIALECTS = ("sqlite", "postgresql")
+
+# No example fails for being slow: on a busy machine one that takes a millisecond took 338.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

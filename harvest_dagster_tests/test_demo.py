@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
 
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.demo import commands, report
@@ -21,6 +29,24 @@ def run_demo(folder: Path) -> str:
     done = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> bytes:
+    """What is answered once something answers; two minutes are for a busy machine, not a measure."""
+    opener = build_opener(ProxyHandler({}))
+    for _ in range(240):
+        assert process.poll() is None, "it ended by itself"
+        try:
+            with opener.open(url, timeout=30) as answer:
+                return bytes(answer.read())
+        except (URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    raise AssertionError(f"nothing answers at {url}")
 
 
 def numbers(line: str) -> list[int]:
@@ -47,6 +73,28 @@ def test_the_demo_shows_all_of_the_repository_and_a_second_one_that_nothing_is_l
     (total,) = lines_of(second, "total")
     assert numbers(total) == [size, 0, gone, live]
     assert "Nothing was left to do" in second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_comes_up_and_all_of_it_ends_when_it_is_told_to(number, tmp_path) -> None:
+    """A webserver left behind keeps the port, and a daemon left behind goes on working."""
+    port = free_port()
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            [*COMMAND, "--serve", "--port", str(port)], cwd=tmp_path, stdout=out, stderr=out
+        ) as process,
+    ):
+        try:
+            shown = wait_for(f"http://127.0.0.1:{port}/server_info", process)
+        finally:
+            process.send_signal(number)
+    assert json.loads(shown)["dagster_version"].startswith("1.13.")
+    assert process.returncode == 0, log.read_text()
+    with socket.create_server(("127.0.0.1", port)):
+        pass
 
 
 def test_the_config_of_the_demo_loads(tmp_path, monkeypatch) -> None:
