@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Harvester
@@ -13,6 +15,7 @@ from harvest_dagster.storage.harvest_logs import HarvestLog
 
 # PostgreSQL's index takes no key of more than 2,704 bytes; no identifier of a working source is near that.
 LONGEST_IDENTIFIER = 2000
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> int:
@@ -55,11 +58,10 @@ def _take(harvester: Harvester, spool: AttemptSpool, number: int, log: HarvestLo
     unreadable: list[Unreadable] = []
     for piece in harvester.records(spool.read_page(number), log.window):
         if isinstance(piece, Unreadable):
-            unreadable.append(piece)
+            unreadable.append(_keepable(piece))
         elif fault := _fault(piece):
-            unreadable.append(
-                Unreadable(piece.blob.encode("utf-8", "surrogatepass"), fault, piece.identifier[:200])
-            )
+            datum = piece.blob.encode("utf-8", "surrogatepass")
+            unreadable.append(_keepable(Unreadable(datum, fault, piece.identifier[:200])))
         elif left is None or len(records) < left:
             records.append(piece)
     return Taken(records, unreadable)
@@ -77,6 +79,16 @@ def _fault(record: Record) -> str | None:
     if not _is_utf8(text):
         return "it holds half of a surrogate pair"
     return None
+
+
+def _keepable(piece: Unreadable) -> Unreadable:
+    """What is wrong with a record may be in its identifier, and in what is said of it; its bytes stay as they are."""
+    identifier = None if piece.identifier is None else _legible(piece.identifier)
+    return replace(piece, identifier=identifier, error=_legible(piece.error))
+
+
+def _legible(text: str) -> str:
+    return _UNKEEPABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _is_utf8(text: str) -> bool:
