@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 # The longest a writer waits for another; a batch takes well under a second.
@@ -80,8 +80,10 @@ def is_unreachable(error: DBAPIError) -> bool:
     sqlstate = getattr(error.orig, "sqlstate", "")
     if sqlstate == "":
         return any(message in str(error.orig) for message in _SQLITE_MESSAGES)
-    # libpq has no SQLSTATE for a connection that failed or broke.
-    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(_SQLSTATES)
+    if sqlstate is None:
+        # libpq has none for a connection that failed or broke; neither has psycopg for a value it refuses.
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return error.connection_invalidated or sqlstate.startswith(_SQLSTATES)
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
