@@ -1,0 +1,182 @@
+"""Which windows of a range are still to be harvested, and what the logs say of those that are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harvest_dagster.errors import BadParameters
+from harvest_dagster.pipeline import lock, plan
+from harvest_dagster.pipeline.harvest import narrow
+from harvest_dagster.pipeline.plan import Plan
+from harvest_dagster.windows import DAY, Window
+from harvest_dagster_tests.pipeline.world import MIDNIGHT, World, records
+from harvest_dagster_tests.storage.logs import Logs
+
+WEEK = Window(MIDNIGHT - 7 * DAY, MIDNIGHT)
+
+
+def day(number: int) -> Window:
+    """The days of the week, from 0."""
+    return Window(WEEK.start + number * DAY, WEEK.start + (number + 1) * DAY)
+
+
+def planned(world: World, run: str, wanted: Window = WEEK, **parameters) -> Plan:
+    harvest = world.harvest(run, **parameters)
+    with lock.holding(harvest) as grip:
+        found = plan.plan(harvest, wanted, grip)
+        lock.release(harvest, grip)
+    return found
+
+
+hours = st.integers(0, 7 * 24)
+windows = st.tuples(hours, hours).filter(lambda pair: pair[0] < pair[1]).map(
+    lambda pair: Window(*(WEEK.start + timedelta(hours=hour) for hour in pair))
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A range, how it is to be cut, and what was done before."""
+
+    wanted: Window
+    done: list[Window]
+    longest: int
+    no_split: bool
+
+
+cases = st.builds(
+    Case, windows, st.lists(windows, max_size=4, unique=True), st.integers(1, 100), st.booleans()
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=cases)
+def test_what_is_planned_and_what_is_covered_are_the_whole_range(small_world: World, case: Case) -> None:
+    """Lessons 4 and 5: a gap that is forgotten, a tail that is dropped, is never scheduled again."""
+    logs = Logs(small_world.database)
+    harvest = small_world.harvest(no_split=case.no_split)
+    config = harvest.config.model_copy(update={"max_window": timedelta(hours=case.longest)})
+    harvest = replace(harvest, config=config, config_id=logs.series.ingest_config_id)
+    for window in case.done:
+        logs.succeed(logs.start(window), since=MIDNIGHT)
+    with lock.holding(harvest) as grip:
+        found = plan.plan(harvest, case.wanted, grip)
+    covered = [log.window for log in found.covered_by]
+    assert sorted(covered) == sorted(window for window in case.done if window.intersection(case.wanted))
+    assert found.windows == sorted(found.windows)
+    assert case.no_split or all(window.length <= config.max_window for window in found.windows)
+    for hour in range(7 * 24):
+        instant = WEEK.start + timedelta(hours=hour)
+        holders = [window for window in found.windows if instant in window]
+        is_covered = any(instant in window for window in covered)
+        assert len(holders) == (instant in case.wanted and not is_covered)
+
+
+def test_a_whole_window_is_its_own_log(world: World) -> None:
+    """A parent of one child would be two rows for one thing."""
+    assert planned(world, "run 1") == Plan([WEEK], None, [])
+    assert world.logs() == {}
+
+
+def test_a_long_range_is_split_under_a_parent(world: World) -> None:
+    """Whoever asked for a year finds one row for it, and its windows by parent_id."""
+    world.source.items = records(1)
+    world.change(max_window="3d")
+    logs = world.run("run 1", WEEK)
+    assert [log.window.length.days for log in logs] == [3, 3, 1]
+    parent = world.logs()[WEEK]
+    assert parent.status == "SPLIT"
+    assert {log.parent_id for log in logs} == {parent.id}
+
+
+def test_only_what_is_not_covered_is_planned(world: World) -> None:
+    """Lesson 4: 364 days missing behind a newer success; here the gap is what is planned."""
+    world.run("run 1", day(0))
+    world.run("run 2", Window(day(3).start, day(4).end))
+    found = planned(world, "run 3")
+    assert found.windows == [Window(day(1).start, day(2).end), Window(day(5).start, day(6).end)]
+    assert [log.window for log in found.covered_by] == [day(0), Window(day(3).start, day(4).end)]
+    assert world.logs()[WEEK].status == "SPLIT"
+
+
+@pytest.mark.parametrize("parameters", [{"optimize": False}, {"superfluous": True}])
+def test_what_is_covered_can_be_asked_for_again(world: World, parameters: dict[str, bool]) -> None:
+    """Somebody knows that the source has changed what it had."""
+    world.run("run 1", WEEK)
+    found = planned(world, "run 2", **parameters)
+    assert (found.windows, found.covered_by) == ([WEEK], [])
+
+
+def test_no_split_makes_one_window_however_long(world: World) -> None:
+    """For sources whose lists cannot be cut by date."""
+    world.change(max_window="1d")
+    assert planned(world, "run 1", no_split=True).windows == [WEEK]
+
+
+def test_nothing_left_to_do_is_a_success_that_touches_nothing(world: World) -> None:
+    """Lesson 14: a plain second run turned a succeeded job into "skipped" and it could never run again."""
+    world.run("run 1", WEEK)
+    before = world.logs()
+    found = planned(world, "run 2")
+    assert (found.windows, found.parent_id) == ([], None)
+    assert [log.window for log in found.covered_by] == [WEEK]
+    assert world.logs() == before
+
+
+def test_nothing_left_after_a_wait_gives_the_log_its_success_back(world: World) -> None:
+    """A run that waited while another did its work left RESCHEDULED behind, for ever."""
+    (done,) = world.run("run 1", WEEK)
+    harvest = world.harvest("run 2")
+    with lock.holding(world.harvest("run 3")) as grip:
+        with pytest.raises(lock.LeaseHeld):
+            lock.acquire(harvest, WEEK, single_process=True)
+        lock.release(harvest, grip)
+    assert world.logs()[WEEK].status == "RESCHEDULED"
+    planned(world, "run 2")
+    assert (world.logs()[WEEK].status, world.logs()[WEEK].completions) == ("SUCCEEDED", done.completions)
+
+
+def test_nothing_left_of_a_range_that_waited_says_that_its_windows_did_it(world: World) -> None:
+    """Its own row never was a harvest: SPLIT, not RESCHEDULED for ever."""
+    for number in range(7):
+        world.run(f"run {number}", day(number))
+    harvest = world.harvest("waiting")
+    with lock.holding(world.harvest("holder")) as grip:
+        with pytest.raises(lock.LeaseHeld):
+            lock.acquire(harvest, WEEK, single_process=True)
+        lock.release(harvest, grip)
+    assert planned(world, "waiting").windows == []
+    assert world.logs()[WEEK].status == "SPLIT"
+
+
+def test_another_version_of_the_harvester_starts_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blobs are others: what the old one covered has to come again."""
+    world.run("run 1", WEEK)
+    monkeypatch.setattr("harvest_dagster_tests.pipeline.fakes.FakeHarvester.VERSION", 2)
+    assert planned(world, "run 2").windows == [WEEK]
+
+
+def test_a_window_before_its_end_is_planned_again_after_it(world: World) -> None:
+    """Lesson 7: today's partition is never done today."""
+    today = Window(MIDNIGHT, MIDNIGHT + DAY)
+    world.run("run 1", today)
+    assert planned(world, "run 2", today).windows == [today]
+    world.clock.forward(days=1)
+    world.run("run 3", today)
+    assert planned(world, "run 4", today).windows == []
+
+
+def test_dates_may_only_narrow_the_partitions_chosen() -> None:
+    """Else a run would materialize partitions it did not harvest."""
+    assert narrow(WEEK, None, None) == WEEK
+    assert narrow(WEEK, day(1).start, day(2).end) == Window(day(1).start, day(2).end)
+    for start, end in ((WEEK.start - DAY, None), (None, WEEK.end + DAY)):
+        with pytest.raises(BadParameters, match="may only narrow"):
+            narrow(WEEK, start, end)
+    with pytest.raises(BadParameters, match="must be after"):
+        narrow(WEEK, day(3).start, day(2).start)
