@@ -20,9 +20,10 @@ def wanted_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
     """What this run is to harvest: its partitions, narrowed, or the two instants of an ad hoc job.
 
     Raises:
-        BadParameters: `start_date` or `end_date` reach beyond the partitions.
+        BadParameters: `start_date` or `end_date` reach beyond the partitions, or these beyond the source's.
     """
     if of_partitions(context):
+        _refuse_other_days(context)
         return narrow(chosen_window(context), config.start, config.end)
     if config.start is None or config.end is None:
         message = "give start_date and end_date, or choose partitions"
@@ -33,6 +34,20 @@ def wanted_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
 def of_partitions(context: dg.OpExecutionContext) -> bool:
     """Whether partitions were chosen, and not two instants; Dagster tells one partition from a range of them."""
     return context.has_partition_key or context.has_partition_key_range
+
+
+def _refuse_other_days(context: dg.OpExecutionContext) -> None:
+    """A range given by tags is not held against the asset's partitions before its last op, by Dagster."""
+    known = context.assets_def.partitions_def
+    keys = context.partition_key_range
+    for day in (keys.start, keys.end):
+        if known is not None and not known.has_partition_key(day):
+            message = (
+                f"{day} is no partition of {context.assets_def.key.to_user_string()}: they go from "
+                f"{known.get_first_partition_key()}, its earliest_date, to {known.get_last_partition_key()}, "
+                "yesterday. Choose days within, or set earliest_date in its YAML."
+            )
+            raise BadParameters(message)
 
 
 def chosen_window(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Window:

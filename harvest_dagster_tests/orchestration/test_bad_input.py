@@ -51,6 +51,16 @@ def test_a_partition_before_earliest_date(source: Server, on_sqlite: Deploy) -> 
     assert deployment.is_untouched()
 
 
+def test_a_range_that_begins_before_earliest_date(source: Server, on_sqlite: Deploy) -> None:
+    """Dagster takes any range from tags, and would fail when all is harvested."""
+    deployment = on_sqlite(source.url)
+    result = deployment.materialize("2024-02-28", DAYS[1])
+    assert "2024-02-28 is no partition of raw/demo" in reason(result)
+    assert "2024-03-01, its earliest_date" in reason(result)
+    assert deployment.is_untouched()
+    assert not source.requests
+
+
 @pytest.mark.usefixtures("without_retries")
 def test_a_source_that_does_not_answer(nowhere: str, deploy: Deploy) -> None:
     """The log says so, and is all that is written; the partition is not done."""

@@ -1,0 +1,98 @@
+"""Where ops run: in one process by default, each in its own where the run config says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.orchestration.build import build_defs
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.simulator import Server
+from harvest_dagster.storage import tables
+from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, Deployment, config
+
+# Forked from a process that has imported Dagster: half a second an op in place of three.
+MODULE = (__name__, "everything")
+FORKED = {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
+
+
+def everything(base_url: str, database_url: str, spool: str) -> dg.JobDefinition:
+    """The job of all assets, as every process of a run makes it for itself."""
+    stores = Stores(database_url=database_url, spool_url=spool)
+    defs = build_defs(Catalog((config(base_url, max_window="2d"),)), resources={"stores": stores})
+    job = dg.Definitions(jobs=[dg.define_asset_job("everything")])
+    return dg.Definitions.merge(defs, job).resolve_job_def("everything")
+
+
+@pytest.fixture
+def deployment(
+    tmp_path: Path, source: Server, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployment]:
+    """With an instance on disk, as processes need it that share nothing else."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    catalog = Catalog((config(source.url, max_window="2d"),))
+    with dg.DagsterInstance.get() as instance:
+        yield Deployment(catalog, database_url, tmp_path / "spool", instance)
+
+
+def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], set[int]]:
+    """Run all days; gives the ops in the order in which they ended, and the processes they ran in."""
+    (source,) = deployment.catalog.configs
+    given = {
+        "base_url": source.harvester_kwargs["base_url"],
+        "database_url": deployment.database_url,
+        "spool": str(deployment.spool),
+    }
+    result = dg.execute_job(
+        dg.build_reconstructable_job(*MODULE, reconstructable_kwargs=given),
+        instance=deployment.instance,
+        run_config={"execution": {"config": execution}} if execution else {},
+        tags={
+            "dagster/asset_partition_range_start": DAYS[0],
+            "dagster/asset_partition_range_end": DAYS[-1],
+        },
+        asset_selection=[RAW],
+    )
+    assert result.success
+    ended = [event for event in result.all_events if event.event_type_value == "STEP_SUCCESS"]
+    assert deployment.materialized() == set(DAYS)
+    assert deployment.logs() == [
+        ("03-01T00", "03-03T00", "SUCCEEDED", 12),
+        ("03-01T00", "03-05T00", "SPLIT", 0),
+        ("03-03T00", "03-05T00", "SUCCEEDED", 12),
+    ]
+    assert len(deployment.rows(tables.raw_datum)) == REPOSITORY.size
+    names = [event.step_key.partition("[")[0].rpartition(".")[2] for event in ended]
+    return names, {event.pid for event in ended if event.pid}
+
+
+IN_ORDER = ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] * 2, "finish"]
+
+
+def test_a_run_is_one_process_by_default(deployment: Deployment) -> None:
+    """Three seconds for each op, where all of them need one, is no default."""
+    names, processes = run(deployment, {})
+    assert names == IN_ORDER
+    assert len(processes) == 1
+
+
+def test_each_op_in_a_process_of_its_own(deployment: Deployment) -> None:
+    """What one op took must be the next one's: the lease, the log, the pages. And one window after the other."""
+    names, processes = run(deployment, {"multiprocess": FORKED})
+    assert names == IN_ORDER
+    assert len(processes) == len(IN_ORDER)
+
+
+@pytest.mark.slow
+def test_several_ops_at_once_where_the_operator_asks_for_it(deployment: Deployment) -> None:
+    """Two windows of one run at the same time share its lease, and do not disturb each other."""
+    names, _ = run(deployment, {"multiprocess": {**FORKED, "max_concurrent": 4}})
+    assert sorted(names) == sorted(IN_ORDER)
