@@ -231,8 +231,13 @@ def _who_holds(held: Held | None) -> str:
 
 
 def _who_took(connection: Connection, lost: Lease) -> str:
-    present = find(connection, lost.ingest_config_id)
-    by = f"run {present.holder.run_id}" if present else "a run that is over"
+    newest = (
+        select(lease_grant.c.run_id)
+        .where(lease_grant.c.ingest_config_id == lost.ingest_config_id)
+        .order_by(lease_grant.c.token.desc())
+        .limit(1)
+    )
+    by = f"run {connection.scalar(newest)}"
     return (
         f"run {lost.run_id} lost its lease (token {lost.token}) to {by}; it was silent for more than "
         f"{TTL.total_seconds():.0f} s. It writes nothing more. Start a new run: it goes on where the harvest stands."
