@@ -85,10 +85,11 @@ def fetch(
         SourceError: the list breaks; the pages fetched so far stay for the next run.
         IncompleteList: the source's own total was not reached.
         DeadlineExceeded: `timeout.harvest` is over.
+        LeaseLost: another run took over; the page at work is not spooled.
     """
     gone_on = harvest.attempt(log).page_count() > 0
     try:
-        _fetch_rest(harvest, harvester, log, check)
+        _fetch_rest(harvest, harvester, log, grip, check)
     except CursorRefused as error:
         if not gone_on:
             raise
@@ -137,7 +138,9 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     return now - began < _TOO_OLD and (began >= before.window.end or now < before.window.end)
 
 
-def _fetch_rest(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> None:
+def _fetch_rest(
+    harvest: Harvest, harvester: Harvester, log: HarvestLog, grip: Grip, check: Callable[[], None]
+) -> None:
     spool = harvest.attempt(log)
     if spool.end() is not None:
         return
@@ -148,12 +151,16 @@ def _fetch_rest(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: 
         harvest.say(f"{number} pages are there from an earlier run; going on after them")
     if cursor is not None or not number:
         for page in harvester.pages(log.window, cursor):
-            spool.write_page(number, page)
+            # In a transaction of the lease, or a holder that was frozen at a request would wake and put its page
+            # between those of the run that goes on with them.
+            with grip.begin():
+                spool.write_page(number, page)
             number, records = number + 1, records + page.count
             if log.record_limit is not None and records >= log.record_limit:
                 break
             check()
-    spool.write_end(End(number))
+    with grip.begin():
+        spool.write_end(End(number))
 
 
 def _falls_short(tally: Tally) -> bool:
