@@ -5,14 +5,16 @@ Which of them a transform takes up then is `ingest_logs`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
     Connection,
     Date,
     Integer,
@@ -23,14 +25,13 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from harvest_dagster.storage.ingest_logs import Queue
 from harvest_dagster.storage.statements import dialect_insert
 from harvest_dagster.storage.tables import Instant, ingest_log
-
-_Insert = TypeVar("_Insert", postgresql.Insert, sqlite.Insert)
 
 _COLUMNS = (
     "raw_id",
@@ -80,19 +81,15 @@ def launch(connection: Connection, launching: Launching, launches: Sequence[Laun
     if not launches:
         return
     added = dialect_insert(connection, ingest_log)
-    if isinstance(added, postgresql.Insert):
-        # Three arrays, in place of a row of parameters for each log.
-        rows = added.from_select(_COLUMNS, _unnested(launching, launches))
-        connection.execute(_or_again(rows, launching.superfluous))
-    else:
-        shared = _shared(launching)
-        connection.execute(
-            _or_again(added, launching.superfluous),
-            [{**shared, **_own(launched)} for launched in launches],
-        )
+    # Arrays or a JSON text, in place of a row of parameters for each log.
+    rows = _unnested(launches) if isinstance(added, postgresql.Insert) else _from_json(launches)
+    logs = added.from_select(_COLUMNS, rows.add_columns(*_shared(launching)))
+    connection.execute(_or_again(logs, launching.superfluous))
 
 
-def _or_again(added: _Insert, superfluous: bool) -> _Insert:
+def _or_again(
+    added: postgresql.Insert | sqlite.Insert, superfluous: bool
+) -> postgresql.Insert | sqlite.Insert:
     return added.on_conflict_do_update(
         index_elements=["raw_id", "ingest_config_id", "transformer_version"],
         set_={name: added.excluded[name] for name in _RENEWED} | {"error": None, "run_id": None},
@@ -100,21 +97,14 @@ def _or_again(added: _Insert, superfluous: bool) -> _Insert:
     )
 
 
-def _own(launched: Launch) -> dict[str, Any]:
-    return {"raw_id": launched.raw_id, "partition_date": launched.day, "revision": launched.revision}
+def _shared(launching: Launching) -> Iterator[ColumnElement[Any]]:
+    yield literal(launching.queue.ingest_config_id)
+    yield literal(launching.queue.transformer_version)
+    yield literal(launching.status)
+    yield from (literal(launching.now, Instant()),) * 2
 
 
-def _shared(launching: Launching) -> dict[str, Any]:
-    return {
-        "ingest_config_id": launching.queue.ingest_config_id,
-        "transformer_version": launching.queue.transformer_version,
-        "status": launching.status,
-        "date_created": launching.now,
-        "date_modified": launching.now,
-    }
-
-
-def _unnested(launching: Launching, launches: Sequence[Launch]) -> Select[Any]:
+def _unnested(launches: Sequence[Launch]) -> Select[Any]:
     arrays = (
         bindparam(None, [launched.raw_id for launched in launches], ARRAY(BigInteger)),
         bindparam(None, [launched.day for launched in launches], ARRAY(Date)),
@@ -122,11 +112,12 @@ def _unnested(launching: Launching, launches: Sequence[Launch]) -> Select[Any]:
     )
     names = (column("raw_id", BigInteger), column("day", Date), column("revision", Integer))
     launched = func.unnest(*arrays).table_valued(*names).render_derived("launched")
-    shared = _shared(launching)
-    types = {name: Instant() if name.startswith("date_") else None for name in shared}
-    return select(
-        launched.c.raw_id,
-        launched.c.day,
-        launched.c.revision,
-        *(literal(value, types[name]) for name, value in shared.items()),
-    )
+    return select(launched.c.raw_id, launched.c.day, launched.c.revision)
+
+
+def _from_json(launches: Sequence[Launch]) -> Select[Any]:
+    listed = [(launched.raw_id, launched.day.isoformat(), launched.revision) for launched in launches]
+    launched = func.json_each(json.dumps(listed)).table_valued("value")
+    fields = (func.json_extract(launched.c.value, f"$[{place}]") for place in range(3))
+    # Without a WHERE, SQLite takes ON CONFLICT for a join's ON: https://www.sqlite.org/lang_upsert.html
+    return select(*fields).where(true())
