@@ -98,7 +98,7 @@ def fetch(
         )
         with grip.begin() as connection:
             log = harvest_states.restart(connection, log.id, harvest.clock())
-        _fetch_rest(harvest, harvester, log, check)
+        _fetch_rest(harvest, harvester, log, grip, check)
     tally = count(harvest.attempt(log))
     with grip.begin() as connection:
         harvest_states.expect(connection, log.id, tally.expected)
