@@ -51,7 +51,7 @@ class Deployment:
     folder: Path
     database_url: str
 
-    def source(self, label: str, base_url: str, **more: Any) -> None:
+    def source(self, label: str, base_url: str = "", **more: Any) -> None:
         """Write the YAML of a source."""
         config: dict[str, Any] = {
             "label": label,

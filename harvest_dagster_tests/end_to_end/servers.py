@@ -153,7 +153,7 @@ class _OaiRepo(oai_repo.DataInterface):
     def get_record_abouts(self, identifier: str) -> list[Any]:  # noqa: ARG002 - its names
         return []
 
-    def list_identifiers(  # noqa: PLR0917 - its own arguments, handed over by position
+    def list_identifiers(
         self,
         metadataprefix: str,  # noqa: ARG002
         filter_from: datetime | None = None,
