@@ -23,7 +23,7 @@ from harvest_dagster.harvesters.strict_xml import parse
 from harvest_dagster.records import Page, Record
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import Answered, requests, scripted
-from harvest_dagster_tests.recorded import Recording, recordings, requires_recorded
+from harvest_dagster_tests.recorded import DATA, Recording, recordings, requires_recorded
 
 FOLDERS = (
     "scrapi_oai_and_rest",
@@ -187,6 +187,25 @@ def test_every_response_that_is_no_xml_is_refused(recording) -> None:
     expected = HttpStatusError if recording.status >= 400 else MalformedResponse
     with pytest.raises(expected):
         answer(recording, "ListRecords")
+
+
+def foreign() -> list[Recording]:
+    """The pages of all other services: REST, Atom, RSS, RDF, error pages."""
+    folders = sorted(path.name for path in DATA.iterdir() if path.is_dir()) if DATA.is_dir() else []
+    return [recording for recording in recordings(*folders) if "OAI-PMH" not in recording.flags]
+
+
+@pytest.mark.parametrize("recording", foreign(), ids=str)
+def test_no_page_of_another_protocol_is_taken_for_a_list(recording) -> None:
+    """Lesson 1: JSON or other XML with status 200 is a failure, never an empty list."""
+    expected = HttpStatusError if recording.status >= 400 else MalformedResponse
+    with pytest.raises(expected):
+        answer(recording, "ListRecords")
+
+
+def test_the_recorded_pages_of_other_protocols_are_all_there() -> None:
+    """With the 501 of OAI-PMH these are all 1,383 recorded responses."""
+    assert len(foreign()) == 882
 
 
 def walks() -> list[list[Recording]]:
