@@ -84,6 +84,9 @@ def test_a_run_is_one_process_by_default(deployment: Deployment) -> None:
     assert len(processes) == 1
 
 
+@pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 def test_each_op_in_a_process_of_its_own(deployment: Deployment) -> None:
     """What one op took must be the next one's: the lease, the log, the pages. And one window after the other."""
     names, processes = run(deployment, {"multiprocess": FORKED})
