@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.spool import AttemptSpool, End, Spool, Taken, default_url
+from harvest_dagster.spool import AttemptSpool, End, Spool, Taken, Tally, default_url
 from harvest_dagster.windows import Window
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
@@ -95,8 +95,8 @@ def test_an_empty_place_holds_nothing_and_no_end(spool: Spool) -> None:
     """The first run of a window."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     assert (attempt.page_count(), attempt.split_count(), attempt.end()) == (0, 0, None)
-    attempt.write_end(End(0))
-    assert attempt.end() == End(0)
+    attempt.write_end(End(0, [Tally(3, 10)]))
+    assert attempt.end() == End(0, [Tally(3, 10)])
 
 
 def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_named_with_the_remedy(spool: Spool, name: str, read, 
     attempt = spool.attempt("arxiv", "window", "a-1")
     attempt.write_page(0, page())
     attempt.write_records(0, Taken([], []))
-    attempt.write_end(End(1))
+    attempt.write_end(End(1, [Tally(3, 10)]))
     put(spool, attempt, name, data)
     with pytest.raises(SpoolError, match=rf"{name} is damaged: .*Remove its directory and run again"):
         read(attempt)
@@ -209,7 +209,7 @@ def test_killed_while_it_writes_it_leaves_no_half_file(
     with pytest.raises(KeyboardInterrupt):
         attempt.write_page(1, page())
     with pytest.raises(KeyboardInterrupt):
-        attempt.write_end(End(2))
+        attempt.write_end(End(2, [Tally(3, 10)]))
     monkeypatch.undo()
     assert (attempt.page_count(), attempt.end()) == (1, None)
     attempt.write_page(1, page(b"whole"))

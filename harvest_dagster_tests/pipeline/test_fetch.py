@@ -73,7 +73,7 @@ def test_a_token_that_expired_in_the_pause_begins_the_list_anew(broken: World) -
     assert broken.stored() == all_of(broken)
     assert (log.counts.pages, log.counts.records) == (5, 10)
     assert any(
-        "begun anew, since the source takes an earlier run's token no longer" in said for said in broken.said
+        "begun anew, since the source refuses to go on after an earlier run" in said for said in broken.said
     )
 
 
@@ -191,7 +191,7 @@ def test_a_limit_holds_for_the_run_and_not_for_each_window(small_world: World) -
     harvest = small_world.harvest(limit=3)
     with lock.holding(harvest) as grip:
         for window in wanted.split(DAY):
-            left = fetch.limit_left(harvest)
+            left = fetch.limit_left(harvest, window)
             if left:
                 small_world.window(harvest, grip, window, limit=left)
     assert [log.counts.records for log in small_world.logs().values()] == [2, 1]
@@ -222,7 +222,7 @@ def test_a_log_that_another_run_left_started_is_taken_up_and_said(small_world: W
     other = small_world.harvest("run 2")
     with lock.holding(other) as grip:
         fetch.begin(other, WINDOW, grip, parent_id=None, limit=None)
-    assert f"log {log.id} of {WINDOW} says STARTED by run run 1: it is taken up" in small_world.said
+    assert f"log {log.id} of {WINDOW} said STARTED by run run 1: it is taken up" in small_world.said
     assert small_world.log(log.id).run_id == "run 2"
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.pipeline import fetch, finish, launch, lock, split, store
-from harvest_dagster.pipeline.source import note_cost, open_source
+from harvest_dagster.pipeline.source import open_source
 from harvest_dagster.simulator import Cut, Repository, Server, nth
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import whole_day
+from harvest_dagster_tests.pipeline.fakes import Clock
 from harvest_dagster_tests.pipeline.world import World
 
 REPOSITORY = Repository(first_day=date(2024, 4, 30), days=1, records_per_day=95, page_size=20)
@@ -21,10 +22,10 @@ DAY = whole_day(date(2024, 4, 30))
 
 
 @contextmanager
-def serving(world: World) -> Iterator[Server]:
-    """The repository, in the world's time, whose third page is cut; the config of the world leads to it."""
+def serving(world: World, clock: Clock) -> Iterator[Server]:
+    """The repository, by its own clock, whose third page is cut; the config of the world leads to it."""
     cut = Cut(3000, announced=False, when=nth(3, "ListRecords"))
-    with Server(REPOSITORY, behaviours=[cut], clock=world.clock) as server:
+    with Server(REPOSITORY, behaviours=[cut], clock=clock) as server:
         world.config = world.config.model_copy(
             update={
                 "harvester": "oai",
@@ -39,15 +40,12 @@ def run(world: World, name: str) -> HarvestLog:
     """One window by one run, as the ops do it; where it raises, the run is over."""
     harvest = world.harvest(name)
     with lock.holding(harvest) as grip:
-        source = open_source(harvest, grip)
         log = fetch.begin(harvest, DAY, grip, parent_id=None, limit=None)
-        try:
+        with open_source(harvest, grip, log) as source:
             fetch.fetch(harvest, source.harvester, log, grip, source.check)
-        finally:
-            note_cost(source, grip, log.id)
-        split.split(harvest, source.harvester, world.log(log.id), source.check)
-        store.store(harvest, world.log(log.id), grip, source.check)
-        launch.launch(harvest, world.log(log.id), grip, source.check)
+            split.split(harvest, source.harvester, world.log(log.id), source.check)
+        store.store(harvest, world.log(log.id), grip, grip.check)
+        launch.launch(harvest, world.log(log.id), grip, grip.check)
         finish.finish_window(harvest, world.log(log.id), grip)
         lock.release(harvest, grip)
     return world.log(log.id)
@@ -60,7 +58,7 @@ def lists(server: Server) -> list[str | None]:
 
 def test_after_a_page_that_was_cut_no_whole_page_is_asked_for_twice(world: World) -> None:
     """Lessons 1 and 22: half a page is a failure, and the next run goes on with that page."""
-    with serving(world) as server:
+    with serving(world, world.clock) as server:
         with pytest.raises(SourceError):
             run(world, "run 1")
         before = lists(server)
@@ -76,14 +74,27 @@ def test_after_a_page_that_was_cut_no_whole_page_is_asked_for_twice(world: World
 
 
 def test_a_token_that_expired_in_the_pause_begins_the_list_anew_and_loses_nothing(world: World) -> None:
-    """Lesson 22: a real badResumptionToken, of a source whose tokens live for an hour."""
-    with serving(world) as server:
+    """Lesson 22: a real badResumptionToken, of a source whose clock is ahead of ours."""
+    clock = Clock(world.clock())
+    with serving(world, clock) as server:
         with pytest.raises(SourceError):
             run(world, "run 1")
-        world.clock.forward(hours=2)
+        clock.forward(hours=2)
+        world.clock.forward(minutes=2)
         log = run(world, "run 2")
     tokens = lists(server)
     assert [token is None for token in tokens] == [True, False, False, False, True, *[False] * 4]
     assert tokens[3] == tokens[2]
     assert (log.status, log.counts.records, log.completeness) == ("SUCCEEDED", 95, "complete")
     assert len(world.stored()) == 95
+
+
+def test_a_token_that_the_source_says_has_expired_is_not_sent(world: World) -> None:
+    """`expirationDate`: the request would be refused, and some sources answer with an empty list instead."""
+    with serving(world, world.clock) as server:
+        with pytest.raises(SourceError):
+            run(world, "run 1")
+        world.clock.forward(hours=2)
+        log = run(world, "run 2")
+    assert [token is None for token in lists(server)] == [True, False, False, True, *[False] * 4]
+    assert (log.status, log.counts.records) == ("SUCCEEDED", 95)

@@ -91,7 +91,7 @@ def test_after_a_pause_that_doubles_one_probe_is_let_through(world: World) -> No
             check(world)
         world.clock.forward(seconds=1)
         check(world)
-        assert world.said[-1] == f"{3 + number} failures in a row: this run is the probe after the pause"
+        assert world.said[-1] == "the last 3 harvests failed: this run is the probe after the pause"
         fail(world, 1, first=3 + number)
     world.clock.forward(hours=8)
     world.source.items = records(1)
@@ -158,7 +158,6 @@ def test_the_log_of_a_process_that_is_gone_is_settled_though_its_run_is_said_to_
 
 def test_the_log_of_a_run_whose_lease_ran_out_is_settled(world: World) -> None:
     """Its machine is gone, and its run is on no record here."""
-    world.unknown.add("dead")
     log = leave_started(world)
     check(world)
     assert world.log(log.id).status == "STARTED"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-
 import pytest
 
 from harvest_dagster.errors import LeaseLost
@@ -106,24 +104,3 @@ def test_no_step_writes_without_the_lease(world: World, step: str) -> None:
             before = world.log(log.id), world.stored(), world.rows(ingest_log, "status")
         world.step(step, late, log.id, grip)
     assert (world.log(log.id), world.stored(), world.rows(ingest_log, "status")) == before
-
-
-def test_memory_is_bounded_by_a_page(small_world: World) -> None:
-    """Lesson 27: all ids and hashes of the window in a dict. Ten times the pages, the same peak."""
-
-    def peak(pages: int) -> int:
-        small_world.source.items = records(pages * 50, "A" * 2000)
-        small_world.source.page_size = 50
-        harvest = small_world.harvest(f"run of {pages}")
-        with lock.holding(harvest) as grip:
-            log = small_world.window(harvest, grip, until="split")
-            small_world.source.items.clear()
-            tracemalloc.start()
-            small_world.step("store", harvest, log.id, grip)
-            lock.release(harvest, grip)
-        reached = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return reached
-
-    peak(1)
-    assert peak(40) < 1.3 * peak(4)

@@ -45,7 +45,6 @@ class World:
 
     Attributes:
         fates: how runs ended; those that are not in it go on.
-        unknown: runs that are not on record.
         said: what the harvests said.
     """
 
@@ -54,14 +53,11 @@ class World:
     config: IngestConfig = field(default_factory=lambda: IngestConfig(label="fake", harvester="fake"))
     clock: Clock = field(default_factory=lambda: Clock(MIDNIGHT + timedelta(hours=12)))
     fates: dict[str, Fate] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.source = Source(self.clock)
-        self.runs = Runs(
-            self.fates.get, lambda run: run not in self.unknown, lambda run: f"{run} was never heard of again"
-        )
+        self.runs = Runs(self.fates.get, lambda run: f"{run} was never heard of again")
 
     def change(self, **values: Any) -> None:
         """Another config under the same label."""
@@ -79,7 +75,7 @@ class World:
             runner=Runner(run, process or this_process(), self.runs),
             environ={},
             clock=self.clock,
-            say=self.said.append,
+            tell=self.said.append,
         )
 
     def harvester(self) -> FakeHarvester:
@@ -96,7 +92,7 @@ class World:
         **begin: Any,
     ) -> HarvestLog:
         """One window from fetch through the step `until`; an exception ends its log, as the ops do it."""
-        begin = {"parent_id": None, "limit": fetch.limit_left(harvest), **begin}
+        begin = {"parent_id": None, "limit": fetch.limit_left(harvest, window), **begin}
         log = fetch.begin(harvest, window, grip, **begin)
         try:
             for step in STEPS[: STEPS.index(until) + 1]:

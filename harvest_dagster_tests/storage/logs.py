@@ -50,9 +50,13 @@ class Logs:
             harvest_states.settle(connection, log, status, now=self._tick(), error=error)
             return harvest_logs.get(connection, log.id)
 
-    def reschedule(self, window: Window = WINDOW, run: str = "run 2") -> HarvestLog:
+    def reschedule(
+        self, window: Window = WINDOW, run: str = "run 2", holder: str | None = None
+    ) -> HarvestLog:
         with self.database.begin() as connection:
-            harvest_states.reschedule(connection, self.series, window, run_id=run, error="not free")
+            harvest_states.reschedule(
+                connection, self.series, window, run_id=run, holder=holder, error="not free"
+            )
         return self.find(window)
 
     def find(self, window: Window = WINDOW) -> HarvestLog:
@@ -67,4 +71,4 @@ class Logs:
 
     def failures(self) -> int:
         with self.database.read() as connection:
-            return harvest_logs.failures_in_a_row(connection, self.series)
+            return len(harvest_logs.failures_in_a_row(connection, self.series))
