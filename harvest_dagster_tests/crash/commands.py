@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import dagster as dg
 
 import harvest_dagster
-from harvest_dagster.simulator import Server
+from harvest_dagster.simulator import Hold, Server
 from harvest_dagster_tests.crash.child import Moment, Order, run
 
 LABEL = "crash"
@@ -161,6 +162,10 @@ class Command:
             time.sleep(0.001)
         return True
 
+    def wait_for(self, hold: Hold) -> None:
+        """Return when it stands at the gate."""
+        assert self.wait_until(partial(_is_reached, hold)), self.said
+
     @property
     def said(self) -> str:
         """What it printed so far."""
@@ -177,3 +182,11 @@ class Command:
     def trail(self) -> list[str]:
         """What it did to the harvest database and the spool so far."""
         return self.order.trail.read_text(errors="replace").splitlines()
+
+
+def _is_reached(hold: Hold) -> bool:
+    try:
+        hold.wait_until_reached(0)
+    except TimeoutError:
+        return False
+    return True

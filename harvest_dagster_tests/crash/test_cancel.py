@@ -9,7 +9,7 @@ import pytest
 
 from harvest_dagster.simulator import Hold, nth
 from harvest_dagster.storage.engine import Database
-from harvest_dagster_tests.crash.commands import PATIENCE, Command
+from harvest_dagster_tests.crash.commands import Command
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
 from harvest_dagster_tests.crash.contents import assert_whole, harvests, lists
 
@@ -31,7 +31,7 @@ def test_a_cancelled_run_says_so_and_the_next_goes_on_from_there(
     hold = Hold(nth(4, "ListRecords"))
     deployment = deploy(hold)
     cancelled = deployment.materialize(FIRST, LAST)
-    hold.wait_until_reached(PATIENCE)
+    cancelled.wait_for(hold)
     with deployment.instance() as instance:
         if asked_in_ui:
             # What the run launcher does before it sends the signal.

@@ -11,7 +11,6 @@ from sqlalchemy import update
 from harvest_dagster.simulator import Hold, nth
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import lease
-from harvest_dagster_tests.crash.commands import PATIENCE
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
 from harvest_dagster_tests.crash.contents import assert_whole, lists, snapshot
 
@@ -24,7 +23,7 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
     hold = Hold(nth(where, "ListRecords"))
     deployment = deploy(hold)
     frozen = deployment.materialize(FIRST, LAST)
-    hold.wait_until_reached(PATIENCE)
+    frozen.wait_for(hold)
     frozen.signal(signal.SIGSTOP)
     with Database.open(deployment.database_url) as database:
         with database.begin() as connection:
@@ -34,6 +33,7 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
         assert f"took over from run {frozen.run_id}" in second.said
         assert_whole(database, deployment.source)
         before = snapshot(database)
+        asked = len(lists(deployment.source.requests))
         hold.release()
         frozen.signal(signal.SIGCONT)
         frozen.fail()

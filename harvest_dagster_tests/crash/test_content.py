@@ -1,0 +1,70 @@
+"""Lessons 3 and 9 through real runs: content that comes back, and data that a killed run has stored."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from sqlalchemy import func, select, update
+
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
+from harvest_dagster_tests.crash.child import Moment
+from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
+from harvest_dagster_tests.crash.contents import assert_whole, harvests
+
+
+def test_lesson_9_what_a_killed_run_had_stored_is_launched_by_the_next(deploy: Deploy) -> None:
+    """Lesson 9: it was not new to the next run, so it was never transformed."""
+    deployment = deploy(max_window="30d")
+    deployment.materialize(FIRST, LAST, killed_at=Moment("INSERT INTO ingest_log")).wait()
+    with Database.open(deployment.database_url) as database:
+        with database.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(raw_datum)) == REPOSITORY.size
+            assert connection.execute(select(ingest_log)).all() == []
+        deployment.materialize(FIRST, LAST).succeed()
+        assert_whole(database, deployment.source)
+
+
+def test_lesson_3_content_that_comes_back_is_delivered_again(deploy: Deploy) -> None:
+    """Lesson 3: content went A, B, A; the return to A was never delivered, the index stayed at B."""
+    deployment = deploy(max_window="30d")
+    identifier = REPOSITORY.identifier(7)
+    deployment.materialize(FIRST, LAST).succeed()
+    with Database.open(deployment.database_url) as database:
+        _deliver_all(database)
+        deployment.source.edits.change(identifier, "B", datetime(2024, 3, 4, 12, tzinfo=timezone.utc))
+        deployment.materialize(FIRST, LAST, parameters={"optimize": False}).succeed()
+        assert [(revision, status) for _, revision, status in _history(database, identifier)] == [
+            (1, "SUCCEEDED"),
+            (2, "PENDING"),
+        ]
+        _deliver_all(database)
+        deployment.source.edits.undo(identifier)
+        deployment.materialize(FIRST, LAST, parameters={"optimize": False}).succeed()
+        first, second = _history(database, identifier)
+        # The same row as before: its content is the source's again, and it waits to be delivered.
+        assert (first[1:], second[1:]) == ((3, "PENDING"), (2, "SUCCEEDED"))
+        with database.read() as connection:
+            (log,) = harvests(connection)
+            waiting = select(func.count()).where(ingest_log.c.status == "PENDING")
+            assert connection.scalar(waiting) == 1
+        assert (log["completions"], log["new_data"], log["new_identifiers"]) == (3, 0, 0)
+
+
+def _deliver_all(database: Database) -> None:
+    """As the transform asset would."""
+    with database.begin() as connection:
+        connection.execute(update(ingest_log).values(status="SUCCEEDED"))
+
+
+def _history(database: Database, identifier: str) -> list[tuple[int, int, str]]:
+    """Key, revision and ingest status of what an identifier ever said, by key."""
+    query = (
+        select(raw_datum.c.id, raw_datum.c.revision, ingest_log.c.status)
+        .join(source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id)
+        .join(ingest_log, ingest_log.c.raw_id == raw_datum.c.id)
+        .where(source_unique_identifier.c.identifier == identifier)
+        .order_by(raw_datum.c.id)
+    )
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
