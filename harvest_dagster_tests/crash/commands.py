@@ -111,6 +111,7 @@ class Deployment:
             largest_file=largest_file,
         )
         order.output.touch()
+        order.trail.touch()
         process = _forks.Process(target=run, args=(order,), daemon=True)
         process.start()
         return Command(process, order)
