@@ -72,9 +72,11 @@ class DatabaseError(HarvestError):
 
 
 class DatabaseUnreachable(DatabaseError):
-    """No connection, or it broke."""
+    """No connection, it broke, or it cannot be written; transient where that may pass by itself."""
 
-    transient = True
+    def __init__(self, message: str, *, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class DatabaseNewerThanCode(DatabaseError):

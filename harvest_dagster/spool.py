@@ -10,7 +10,7 @@ Everything in here can be thrown away: it is then fetched again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -54,13 +54,45 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """What one list of the source gave.
+
+    Attributes:
+        records: so many, those that cannot be read included.
+        total: the source's own, None where it gives none.
+    """
+
+    records: int = 0
+    total: int | None = None
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether the source announced more."""
+        return self.total is not None and self.records < self.total
+
+    def add(self, page: Page) -> Tally:
+        """With one more page; the first total that the source gives counts."""
+        return Tally(self.records + page.count, page.total if self.total is None else self.total)
+
+
+@dataclass(frozen=True)
 class End:
-    """The source said that the list ends, or the limit was reached."""
+    """The source said that its lists end, or the limit was reached.
+
+    Attributes:
+        pages: of all lists.
+        lists: what each gave; a harvester that walks several (one for each set) has several.
+    """
 
     pages: int
+    lists: list[Tally]
 
 
 _Noted = TypeVar("_Noted", Entry, End)
+
+
+def _nothing() -> None:
+    """No objection."""
 
 
 class Spool:
@@ -108,14 +140,20 @@ class AttemptSpool:
         self._fs = fs
         self.path = path
 
-    def write_page(self, number: int, page: Page) -> Entry:
+    def write_page(self, number: int, page: Page, confirm: Callable[[], None] = _nothing) -> Entry:
         """Keep a page as it came, then its entry of the manifest.
+
+        Args:
+            number: its place, from 0.
+            page: as the harvester gives it.
+            confirm: called before the entry is written; what it raises keeps the page from counting.
 
         Raises:
             SpoolError: it cannot be written (disk full, no permission).
         """
         entry = Entry(number, replace(page, body=b""), hashlib.sha256(page.body).hexdigest(), len(page.body))
         self._put(f"pages/{number:06}.zst", zstandard.compress(page.body, _FAST))
+        confirm()
         self._put(f"pages/{number:06}.json", msgspec.json.format(msgspec.json.encode(entry)))
         return entry
 
@@ -134,6 +172,35 @@ class AttemptSpool:
     def entries(self) -> Iterator[Entry]:
         """The manifest, in order."""
         return (self.entry(number) for number in range(self.page_count()))
+
+    def whole(self) -> End:
+        """The end of the list, where every page is there.
+
+        Raises:
+            SpoolError: it has not ended, or pages are missing: cleared, pruned, or on another machine.
+        """
+        end = self.end()
+        if end is None or self.page_count() != end.pages:
+            message = (
+                f"pages are missing in the spool, {self.path}. Start a new run: it fetches the window anew. "
+                "If ops run on several machines, HARVEST_SPOOL must be a place that all of them see."
+            )
+            raise SpoolError(message)
+        return end
+
+    def whole_split(self) -> End:
+        """The same, where every page is split, too.
+
+        Raises:
+            SpoolError: it is not whole, or not all of it is split.
+        """
+        end = self.whole()
+        if self.split_count() != end.pages:
+            message = (
+                f"split pages are missing in the spool, {self.path}. Start a new run: it splits them anew."
+            )
+            raise SpoolError(message)
+        return end
 
     def read_page(self, number: int) -> Page:
         """A page as it came.

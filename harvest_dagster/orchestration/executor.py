@@ -15,14 +15,12 @@ _KINDS = {
 
 
 def _with_turns(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """`max_concurrent` is 1 where it is not given: windows run one after the other, in processes of their own, too."""
-    return {kind: {**given, **_turns(kind, given)} for kind, given in chosen.items()}
-
-
-def _turns(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    return (
-        {"max_concurrent": given.get("max_concurrent") or 1} if kind == dg.multiprocess_executor.name else {}
-    )
+    """One op at a time, in processes of their own, too: the windows of a run share its lease and its limit."""
+    one_by_one = {"max_concurrent": 1}
+    return {
+        kind: {**given, **(one_by_one if kind == dg.multiprocess_executor.name else {})}
+        for kind, given in chosen.items()
+    }
 
 
 # `execution: {config: {multiprocess: {}}}` in the run config gives each op a process.

@@ -25,7 +25,7 @@ from harvest_dagster.pipeline import plan as planning
 from harvest_dagster.pipeline import preflight as checking
 from harvest_dagster.pipeline import split as splitting
 from harvest_dagster.pipeline import store as storing
-from harvest_dagster.pipeline.source import note_cost, open_source
+from harvest_dagster.pipeline.source import open_source
 from harvest_dagster.windows import Window, parse_instant
 
 Catalogue = dg.ResourceParam[Catalog]
@@ -61,6 +61,7 @@ def _lock(
     single_process = preflight_process == harvest.runner.process.id
     with without_secrets(harvest), waiting(context, stores.waiting, LeaseHeld):
         lease = locking.acquire(harvest, wanted_window(context, config), single_process=single_process)
+        checking.check_again(harvest, lease)
     context.log.info(f"holds the lease of {harvest.config.label}, fencing token {lease.token}")
     return lease.token
 
@@ -115,18 +116,14 @@ def fetch(
     """Gives the number of the window's log; None where `limit` was reached before."""
     window = Window(parse_instant(planned["start"]), parse_instant(planned["end"]))
     with at_work(context, config, stores, catalog) as work:
-        limit = fetching.limit_left(work.harvest)
+        limit = fetching.limit_left(work.harvest, window)
         if limit == 0:
             return None
         log = fetching.begin(work.harvest, window, work.grip, parent_id=planned["parent_id"], limit=limit)
         tag_run(context, log_id=log.parent_id or log.id)
-        with work.window(log.id):
-            source = open_source(work.harvest, work.grip)
-            try:
-                tally = fetching.fetch(work.harvest, source.harvester, log, work.grip, source.check)
-            finally:
-                note_cost(source, work.grip, log.id)
-    context.add_output_metadata(reporting.fetched(window, tally, source.session.statistics))
+        with work.window(log.id), open_source(work.harvest, work.grip, log) as source:
+            end = fetching.fetch(work.harvest, source.harvester, log, work.grip, source.check)
+    context.add_output_metadata(reporting.fetched(window, end, source.session.statistics))
     return log.id
 
 
@@ -145,8 +142,8 @@ def split(
     with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
         if is_done(log):
             return log_id
-        source = open_source(work.harvest, work.grip)
-        pages = splitting.split(work.harvest, source.harvester, log, source.check)
+        with open_source(work.harvest, work.grip, log) as source:
+            pages = splitting.split(work.harvest, source.harvester, log, source.check)
     context.add_output_metadata({"pages": pages})
     return log_id
 
@@ -210,7 +207,8 @@ def finish(
     done = [window for window in windows if window]
     with at_work(context, config, stores, catalog) as work:
         summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
-    reporting.report(context, work.harvest, summary, done)
+        covering = planning.covering(work.harvest, wanted_window(context, config))
+    reporting.report(context, work.harvest, reporting.Report(summary, done, covering))
 
 
 EVERY_OP = ["preflight", "lock", "plan", "fetch", "split", "store", "launch", "finish"]

@@ -5,6 +5,7 @@ Numbers are numbers, so that the UI plots them over the partitions.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
@@ -13,18 +14,20 @@ import dagster as dg
 
 from harvest_dagster.http.session import Statistics
 from harvest_dagster.orchestration.partitions import of_partitions
-from harvest_dagster.pipeline.fetch import Tally
+from harvest_dagster.pipeline.fetch import expected
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.launch import DayCounts
 from harvest_dagster.pipeline.plan import Plan
 from harvest_dagster.pipeline.transform import Outcome
 from harvest_dagster.records import Record
+from harvest_dagster.spool import End
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
 from harvest_dagster.windows import Window, whole_day
 
 SAMPLE = 5
 _EXCERPT = 120
+_MOST_LISTED = 50
 _MOST_DAYS = 400  # rows of a table that a person still scrolls through
 
 
@@ -44,12 +47,22 @@ def _digits(instant: datetime) -> str:
 
 def tell_plan(context: dg.OpExecutionContext, plan: Plan) -> None:
     """Say in the run's log what is to be done, and what is left out."""
-    for log in plan.covered_by:
-        context.log.info(f"{log.window} is covered by log {log.id}, which succeeded")
-    if not plan.windows:
+    if plan.covered_by:
+        context.log.info(f"left out, since it succeeded before: {_listed(plan.covered_by)}")
+    if plan.windows:
+        context.log.info(f"to harvest: {_some([str(window) for window in plan.windows])}")
+    else:
         context.log.info("nothing is left to do: all of the range is covered")
-    for window in plan.windows:
-        context.log.info(f"to harvest: {window}")
+
+
+def _listed(logs: Sequence[HarvestLog]) -> str:
+    return _some([f"{log.window} (log {log.id})" for log in logs])
+
+
+def _some(texts: Sequence[str]) -> str:
+    """The first of them; a range of years has thousands, and each line in a run's log costs it 18 ms."""
+    left = len(texts) - _MOST_LISTED
+    return ", ".join(texts[:_MOST_LISTED]) + (f" and {left} more" if left > 0 else "")
 
 
 def counts_of(counts: Counts) -> dict[str, int]:
@@ -64,13 +77,14 @@ def counts_of(counts: Counts) -> dict[str, int]:
     }
 
 
-def fetched(window: Window, tally: Tally, statistics: Statistics) -> dict[str, Any]:
+def fetched(window: Window, end: End, statistics: Statistics) -> dict[str, Any]:
     """Metadata of fetch."""
+    total = expected(end)
     return {
         "window": str(window),
-        "pages": tally.pages,
-        "records": tally.records,
-        **({} if tally.expected is None else {"expected": tally.expected}),
+        "pages": end.pages,
+        "records": sum(tally.records for tally in end.lists),
+        **({} if total is None else {"expected": total}),
         "requests": statistics.requests,
         "bytes": statistics.bytes,
         "seconds_waited": round(statistics.seconds_waited, 3),
@@ -108,29 +122,43 @@ def materialize_window(
             )
 
 
-def report(
-    context: dg.OpExecutionContext, harvest: Harvest, summary: Summary, windows: Sequence[Mapping[str, Any]]
-) -> None:
+@dataclass(frozen=True)
+class Report:
+    """What finish has to tell.
+
+    Attributes:
+        summary: of all windows.
+        windows: what launch gave of each.
+        covering: the logs that cover some of the range now.
+    """
+
+    summary: Summary
+    windows: Sequence[Mapping[str, Any]]
+    covering: Sequence[HarvestLog]
+
+
+def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> None:
     """Attach a run's metadata: to the asset's materializations, or as an observation where the job is ad hoc.
 
     Where a run has several partitions, `records` and `deleted` are each partition's own, so that plots are true;
-    the numbers of the whole run stand beside them as `run_records` and so on.
+    the numbers of the whole run stand beside them as `run_records` and so on. Where nothing was left to do there
+    are no numbers, and the logs that cover the range are named.
     """
-    metadata = _metadata(summary, windows)
+    numbers = _numbers(of_run.summary) if of_run.windows else {}
     if not of_partitions(context):
         observed = asset_key("raw", harvest.config.label)
-        context.log_event(dg.AssetObservation(observed, metadata={**_numbers(summary), **metadata}))
-        return
-    keys = context.partition_keys
-    if len(keys) == 1:
-        context.add_output_metadata({**_numbers(summary), **metadata})
-        return
-    context.add_output_metadata(
-        {**{f"run_{name}": number for name, number in _numbers(summary).items()}, **metadata}
-    )
-    days = _all_days(windows)
+        context.log_event(dg.AssetObservation(observed, metadata={**numbers, **_metadata(of_run)}))
+    elif len(context.partition_keys) == 1 or not of_run.windows:
+        context.add_output_metadata({**numbers, **_metadata(of_run)})
+    else:
+        run_numbers = {f"run_{name}": number for name, number in numbers.items()}
+        context.add_output_metadata({**run_numbers, **_metadata(of_run)})
+        _report_days(context, _all_days(of_run.windows))
+
+
+def _report_days(context: dg.OpExecutionContext, days: Mapping[str, Mapping[str, int]]) -> None:
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
-    for key in keys:
+    for key in context.partition_keys:
         asset_context.add_asset_metadata(_day_metadata(days, key), partition_key=key)
 
 
@@ -177,14 +205,17 @@ def _numbers(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _metadata(summary: Summary, windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _metadata(of_run: Report) -> dict[str, Any]:
     """What people read."""
-    days = [(day, counts["records"]) for day, counts in sorted(_all_days(windows).items())]
+    if not of_run.windows:
+        return {"completeness": "covered", "covered_by": _listed(of_run.covering)}
+    days = [(day, counts["records"]) for day, counts in sorted(_all_days(of_run.windows).items())]
+    samples = [row for window in of_run.windows for row in window["sample"]]
     return {
-        "completeness": summary.completeness or "nothing was left to do",
-        "windows": len(windows),
+        "completeness": of_run.summary.completeness or "unverified",
+        "windows": len(of_run.windows),
         "records_by_day": dg.MetadataValue.md(_table(("day", "records"), days[:_MOST_DAYS])),
-        "sample": dg.MetadataValue.md(_sample_table([row for window in windows for row in window["sample"]])),
+        "sample": dg.MetadataValue.md(_sample_table(samples)),
     }
 
 

@@ -93,7 +93,6 @@ def runs_of(instance: dg.DagsterInstance) -> Runs:
     """What this instance knows of its runs."""
     return Runs(
         fate=lambda run_id: _fate(instance, run_id),
-        knows=lambda run_id: instance.get_run_by_id(run_id) is not None,
         last_word=lambda run_id: _last_word(instance, run_id),
     )
 

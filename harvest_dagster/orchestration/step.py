@@ -33,6 +33,7 @@ from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.transform import Transformation
 from harvest_dagster.storage import ingest_configs
+from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
 
@@ -97,8 +98,7 @@ def make_harvest(
     """The harvest this run is for; its config is mirrored into the database."""
     ingest_config = find_config(config, stores, catalog)
     database = stores.database()
-    with database.begin() as connection:
-        config_id = ingest_configs.mirror(connection, ingest_config.model_dump(mode="json"), utc_now())
+    config_id = _mirror(database, ingest_config)
     return Harvest(
         config=ingest_config,
         config_id=config_id,
@@ -108,8 +108,19 @@ def make_harvest(
         runner=runner(context),
         environ=os.environ,
         clock=utc_now,
-        say=context.log.info,
+        tell=context.log.info,
     )
+
+
+def _mirror(database: Database, ingest_config: IngestConfig) -> int:
+    """The primary key of a config's row, written where it is new or has changed: no op waits to write what is there."""
+    definition = ingest_config.model_dump(mode="json")
+    with database.read() as connection:
+        config_id = ingest_configs.find_same(connection, definition)
+    if config_id is None:
+        with database.begin() as connection:
+            config_id = ingest_configs.mirror(connection, definition, utc_now())
+    return config_id
 
 
 def make_transformation(
@@ -122,8 +133,7 @@ def make_transformation(
 ) -> Transformation:
     """The transformation of some days of a source by this run."""
     database = stores.database()
-    with database.begin() as connection:
-        config_id = ingest_configs.mirror(connection, ingest_config.model_dump(mode="json"), utc_now())
+    config_id = _mirror(database, ingest_config)
     return Transformation(
         config=ingest_config,
         config_id=config_id,
@@ -162,7 +172,7 @@ def waiting(
     try:
         yield
     except kinds as error:
-        if context.retry_number >= policy.retries:
+        if not error.transient or context.retry_number >= policy.retries:
             raise
         seconds = policy.seconds(context.retry_number, random.random())  # noqa: S311  # jitter is no secret
         context.log.warning(f"{error} Trying again in {seconds:.0f} s.")

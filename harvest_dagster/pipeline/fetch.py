@@ -7,14 +7,14 @@ go on with is begun anew: pages of another limit, pages that are old, a token th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from harvest_dagster.errors import CursorRefused, IncompleteList
+from harvest_dagster.errors import IncompleteList, SourceRefused, SpoolError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.spool import AttemptSpool, End
+from harvest_dagster.records import Page
+from harvest_dagster.spool import AttemptSpool, End, Tally
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
@@ -22,28 +22,14 @@ from harvest_dagster.windows import Window
 _TOO_OLD = timedelta(days=1)  # a list begun longer ago is begun anew: the source has gone on
 
 
-@dataclass(frozen=True)
-class Tally:
-    """What the source gave of a window.
-
-    Attributes:
-        pages: how many.
-        records: on them, those that cannot be read included.
-        expected: the source's own total, over all its lists; None where one of them gives none.
-    """
-
-    pages: int
-    records: int
-    expected: int | None
-
-
-def limit_left(harvest: Harvest) -> int | None:
-    """How many records the run may still collect; None where it has no `limit`."""
+def limit_left(harvest: Harvest, window: Window) -> int | None:
+    """How many records the run may still collect in this window; None where it has no `limit`."""
     if harvest.parameters.limit is None:
         return None
     with harvest.database.read() as connection:
         logs = harvest_logs.of_run(connection, harvest.runner.run_id)
-    return max(0, harvest.parameters.limit - sum(log.counts.records for log in logs if log.status != "SPLIT"))
+    others = (log for log in logs if log.status != "SPLIT" and log.window != window)
+    return max(0, harvest.parameters.limit - sum(log.counts.records for log in others))
 
 
 def begin(
@@ -51,10 +37,11 @@ def begin(
 ) -> HarvestLog:
     """Mark the window's log STARTED, and decide whether the last attempt's pages are gone on with."""
     now = harvest.clock()
-    with grip.begin() as connection:
+    with harvest.database.read() as connection:
         before = harvest_logs.find(connection, harvest.series, window)
-        if before is not None and before.status == "STARTED" and before.run_id != harvest.runner.run_id:
-            harvest.say(f"log {before.id} of {window} says STARTED by run {before.run_id}: it is taken up")
+        overtaken = before is not None and harvest_logs.overtaken(connection, before)
+    goes_on = before is not None and not overtaken and _may_go_on(harvest, before, limit, now)
+    with grip.begin() as connection:
         log = harvest_states.start(
             connection,
             harvest.series,
@@ -64,14 +51,16 @@ def begin(
             parent_id=parent_id,
             record_limit=limit,
         )
-        if before is None or not _may_go_on(harvest, before, limit, now):
+        if not goes_on:
             log = harvest_states.restart(connection, log.id, now)
+    if before is not None and before.status == "STARTED" and before.run_id != harvest.runner.run_id:
+        harvest.say(f"log {before.id} of {window} said STARTED by run {before.run_id}: it is taken up")
     return log
 
 
 def fetch(
     harvest: Harvest, harvester: Harvester, log: HarvestLog, grip: Grip, check: Callable[[], None]
-) -> Tally:
+) -> End:
     """Fetch what the spool does not hold yet, to the end of the list.
 
     Args:
@@ -85,93 +74,107 @@ def fetch(
         SourceError: the list breaks; the pages fetched so far stay for the next run.
         IncompleteList: the source's own total was not reached.
         DeadlineExceeded: `timeout.harvest` is over.
-        LeaseLost: another run took over; the page at work is not spooled.
+        LeaseLost: another run took over; the page at work does not count.
     """
-    gone_on = harvest.attempt(log).page_count() > 0
+    there = harvest.attempt(log).page_count()
     try:
-        _fetch_rest(harvest, harvester, log, grip, check)
-    except CursorRefused as error:
-        if not gone_on:
+        end = _fetch_rest(harvest, harvester, log, grip, check)
+    except SourceRefused as error:
+        if there == 0 or harvest.attempt(log).page_count() > there:
             raise
         harvest.say(
-            f"the window is begun anew, since the source takes an earlier run's token no longer: {error}"
+            f"the window is begun anew, since the source refuses to go on after an earlier run: {error}"
         )
         with grip.begin() as connection:
             log = harvest_states.restart(connection, log.id, harvest.clock())
-        _fetch_rest(harvest, harvester, log, grip, check)
-    tally = count(harvest.attempt(log))
+        end = _fetch_rest(harvest, harvester, log, grip, check)
     with grip.begin() as connection:
-        harvest_states.expect(connection, log.id, tally.expected)
-    _refuse_shortfall(log, tally)
-    return tally
+        harvest_states.expect(connection, log.id, expected(end))
+    _refuse_shortfall(log, end)
+    return end
 
 
-def count(spool: AttemptSpool) -> Tally:
-    """Add up what the manifest says."""
-    pages = records = 0
-    totals: dict[int, int | None] = {}
-    for entry in spool.entries():
-        pages += 1
-        records += entry.page.count
-        part = entry.page.cursor.part
-        totals[part] = entry.page.total if totals.get(part) is None else totals[part]
-    known = [total for total in totals.values() if total is not None]
-    return Tally(pages, records, sum(known) if known and len(known) == len(totals) else None)
+def expected(end: End) -> int | None:
+    """The source's own total, over all its lists; None where one of them gives none."""
+    totals = [tally.total for tally in end.lists if tally.total is not None]
+    return sum(totals) if totals and len(totals) == len(end.lists) else None
 
 
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
     """Whether this attempt's pages are those that a harvest begun now would get."""
-    spool = harvest.attempt(before)
-    pages = spool.page_count()
     began = before.attempt_began
-    if (
-        began is None
-        or before.status == "SUCCEEDED"
-        or before.record_limit != limit
-        or pages < before.pages_stored
-    ):
+    if began is None or before.status == "SUCCEEDED" or before.record_limit != limit:
         return False
-    if spool.end() is not None and (pages == 0 or _falls_short(count(spool))):
+    if now - began >= _TOO_OLD or began < before.window.end <= now:
+        # Pages from before the window's end lack what the source has published since.
+        return False
+    try:
+        return _is_usable(harvest.attempt(before), before, now)
+    except SpoolError as error:
+        harvest.say(f"{before.window} is begun anew: {error}")
+        return False
+
+
+def _is_usable(spool: AttemptSpool, before: HarvestLog, now: datetime) -> bool:
+    pages, end = spool.page_count(), spool.end()
+    if pages < before.pages_stored:
+        return False
+    if end is not None:
         # That a list was empty or short once is no news of today.
-        return False
-    # Pages from before the window's end lack what the source has published since.
-    return now - began < _TOO_OLD and (began >= before.window.end or now < before.window.end)
+        return pages == end.pages > 0 and not any(tally.falls_short for tally in end.lists)
+    expires = spool.entry(pages - 1).page.expires if pages else None
+    return expires is None or now < expires
 
 
 def _fetch_rest(
     harvest: Harvest, harvester: Harvester, log: HarvestLog, grip: Grip, check: Callable[[], None]
-) -> None:
+) -> End:
     spool = harvest.attempt(log)
-    if spool.end() is not None:
-        return
-    number = spool.page_count()
-    records = count(spool).records
-    cursor = spool.entry(number - 1).page.next if number else None
+    if (end := spool.end()) is not None:
+        return end
+    number, lists = 0, dict[int, Tally]()
+    last: Page | None = None
+    for entry in spool.entries():
+        number, last = number + 1, entry.page
+        lists[last.cursor.part] = lists.get(last.cursor.part, Tally()).add(last)
     if number:
         harvest.say(f"{number} pages are there from an earlier run; going on after them")
-    if cursor is not None or not number:
-        for page in harvester.pages(log.window, cursor):
-            # In a transaction of the lease, or a holder that was frozen at a request would wake and put its page
-            # between those of the run that goes on with them.
-            with grip.begin():
-                spool.write_page(number, page)
-            number, records = number + 1, records + page.count
-            if log.record_limit is not None and records >= log.record_limit:
+    if last is None or last.next is not None:
+        for page in harvester.pages(log.window, last.next if last else None):
+            before = lists.get(page.cursor.part, Tally())
+            _doubt_position(harvest, page, before)
+            # Confirmed in between, or a holder that was frozen at a request would wake and put its page between
+            # those of the run that goes on with them.
+            spool.write_page(number, page, grip.confirm)
+            number, lists[page.cursor.part] = number + 1, before.add(page)
+            if log.record_limit is not None and _records(lists) >= log.record_limit:
                 break
             check()
-    with grip.begin():
-        spool.write_end(End(number))
+    end = End(number, list(lists.values()))
+    grip.confirm()
+    spool.write_end(end)
+    return end
 
 
-def _falls_short(tally: Tally) -> bool:
-    return tally.expected is not None and tally.records < tally.expected
+def _records(lists: dict[int, Tally]) -> int:
+    return sum(tally.records for tally in lists.values())
 
 
-def _refuse_shortfall(log: HarvestLog, tally: Tally) -> None:
-    if log.record_limit is not None or not _falls_short(tally):
+def _doubt_position(harvest: Harvest, page: Page, before: Tally) -> None:
+    """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own."""
+    if page.position is not None and page.position != before.records:
+        harvest.say(
+            f"the source puts this page at position {page.position} of its list, after {before.records} records came"
+        )
+
+
+def _refuse_shortfall(log: HarvestLog, end: End) -> None:
+    short = [tally for tally in end.lists if tally.falls_short]
+    if log.record_limit is not None or not short:
         return
+    announced, came = sum(tally.total or 0 for tally in short), sum(tally.records for tally in short)
     message = (
-        f"the source says that {log.window} holds {tally.expected} records, and gave {tally.records}. Run again; "
+        f"the source says that {log.window} holds {announced} records, and gave {came}. Run again; "
         "if its total is known to be wrong, set trust_total: false in harvester_kwargs."
     )
     raise IncompleteList(message)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
 from harvest_dagster.storage import harvest_logs, harvest_states
@@ -39,10 +40,28 @@ class Summary:
 
 def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     """Mark the window SUCCEEDED, and clear its spool."""
+    pages = harvest.attempt(log).whole_split().pages
     with grip.begin() as connection:
+        _refuse_unstored(harvest_logs.get(connection, log.id), pages)
         log = harvest_states.succeed(connection, log.id, now=harvest.clock(), completeness=_completeness(log))
-    harvest.spool.clear(*harvest.spool_of(log.window))
+    _tidy(harvest, lambda: harvest.spool.clear(*harvest.spool_of(log.window)))
     return log
+
+
+def _refuse_unstored(log: HarvestLog, pages: int) -> None:
+    if log.pages_stored != pages:
+        message = (
+            f"{log.pages_stored} of {pages} pages of {log.window} are stored. Start a new run: it goes on."
+        )
+        raise SpoolError(message)
+
+
+def _tidy(harvest: Harvest, work: Callable[[], object]) -> None:
+    """Clear the spool where that can be done: what is left lies there till it is pruned, and harms no harvest."""
+    try:
+        work()
+    except OSError as error:
+        harvest.say(f"the spool could not be cleared: {error}")
 
 
 def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
@@ -51,6 +70,12 @@ def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
         log = harvest_logs.get(connection, log_id)
         if log.status == "SUCCEEDED" or (log.status == "STARTED" and log.run_id == harvest.runner.run_id):
             return log
+        if harvest_logs.overtaken(connection, log):
+            message = (
+                f"other windows were harvested since the pages of {log.window} were fetched. "
+                "Start a new run in place of going on with this one: it fetches them anew."
+            )
+            raise SpoolError(message)
         return harvest_states.go_on(connection, log_id, run_id=harvest.runner.run_id, now=harvest.clock())
 
 
@@ -69,8 +94,8 @@ def finish_run(harvest: Harvest, log_ids: Sequence[int], grip: Grip) -> Summary:
     """Sum up, throw away what is old in the spool, give the lease back."""
     with harvest.database.read() as connection:
         summary = summarize([harvest_logs.get(connection, log_id) for log_id in log_ids])
-    harvest.spool.prune(harvest.config.label, now=harvest.clock(), older_than=_KEPT)
     release(harvest, grip)
+    _tidy(harvest, lambda: harvest.spool.prune(harvest.config.label, now=harvest.clock(), older_than=_KEPT))
     return summary
 
 

@@ -56,12 +56,10 @@ class Runs:
 
     Attributes:
         fate: how a run ended; None while it goes on, or where it is not on record.
-        knows: whether it is on record at all.
         last_word: what is known of a run that is gone without having ended, in one sentence.
     """
 
     fate: Callable[[str], Fate | None]
-    knows: Callable[[str], bool]
     last_word: Callable[[str], str]
 
 
@@ -93,7 +91,7 @@ class Harvest:
         runner: who runs it.
         environ: where `${NAME}` is read from.
         clock: the time, aware, in UTC.
-        say: a line for people, in the run's log.
+        tell: takes a line for people, to the run's log.
     """
 
     config: IngestConfig
@@ -104,7 +102,11 @@ class Harvest:
     runner: Runner
     environ: Mapping[str, str]
     clock: Callable[[], datetime]
-    say: Callable[[str], None]
+    tell: Callable[[str], None]
+
+    def say(self, line: str) -> None:
+        """A line for people, in the run's log; it may quote the source, and never holds a secret."""
+        self.tell(self.redact(line))
 
     @cached_property
     def harvester_class(self) -> Any:
@@ -146,7 +148,9 @@ class Harvest:
 
     def attempt(self, log: HarvestLog) -> AttemptSpool:
         """The spool of the present attempt at a log's window."""
-        return self.spool.attempt(*self.spool_of(log.window), f"{self._asked}-{log.attempt}")
+        # With the time it began: a new database numbers its attempts anew, and may find an old one's spool.
+        began = f"{log.attempt_began:%Y%m%dT%H%M%S%f}" if log.attempt_began else "never"
+        return self.spool.attempt(*self.spool_of(log.window), f"{self._asked}-{log.attempt}-{began}")
 
     def spool_of(self, window: Window) -> tuple[str, str]:
         """The directory of a window's attempts."""

@@ -41,7 +41,7 @@ def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], No
     """
     spool = harvest.attempt(log)
     days: dict[date, DayCounts] = {}
-    for number in range(spool.split_count()):
+    for number in range(spool.whole_split().pages):
         records = spool.read_records(number).records
         _count(days, records, log.window)
         with grip.begin() as connection:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost
+from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.harvest import Harvest, Runs
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import harvest_states, leases
@@ -45,6 +45,15 @@ class Grip:
             leases.check(connection, self.lease)
             yield connection
 
+    def confirm(self) -> None:
+        """See to it that the lease is still held.
+
+        Raises:
+            LeaseLost: another run took over.
+        """
+        with self.begin():
+            pass
+
     def check(self) -> None:
         """Stop where the renewing thread found the lease lost: cheap, for the pauses between two pages.
 
@@ -52,8 +61,7 @@ class Grip:
             LeaseLost: another run took over.
         """
         if self._lost.is_set():
-            with self.begin():
-                pass
+            self.confirm()
 
     def lost(self) -> None:
         """Note that the lease is gone."""
@@ -77,8 +85,14 @@ def acquire(harvest: Harvest, window: Window, *, single_process: bool) -> Lease:
         return _adopt(harvest, holder) or _take(harvest, holder)
     except LeaseHeld as held:
         with harvest.database.begin() as connection:
+            holder_now = leases.find(connection, harvest.config_id)
             harvest_states.reschedule(
-                connection, harvest.series, window, run_id=harvest.runner.run_id, error=str(held)
+                connection,
+                harvest.series,
+                window,
+                run_id=harvest.runner.run_id,
+                holder=holder_now.holder.run_id if holder_now else None,
+                error=str(held),
             )
         raise
 
@@ -115,12 +129,13 @@ def release(harvest: Harvest, grip: Grip) -> None:
 
 def is_dead(held: Held, runs: Runs, now: datetime) -> bool:
     """Whether a holder will never write again: its lease ran out, its run is over, or its process is gone."""
+    return held.expires <= now or is_over(held, runs)
+
+
+def is_over(held: Held, runs: Runs) -> bool:
+    """Whether a holder will never write again though its lease has not run out."""
     process: Process | None = held.holder.process
-    return (
-        held.expires <= now
-        or runs.fate(held.holder.run_id) is not None
-        or (process is not None and is_gone(process))
-    )
+    return runs.fate(held.holder.run_id) is not None or (process is not None and is_gone(process))
 
 
 def _held_by(harvest: Harvest) -> Held | None:
@@ -135,11 +150,10 @@ def _adopt(harvest: Harvest, holder: Holder) -> Lease | None:
 
 def _take(harvest: Harvest, holder: Holder) -> Lease:
     held = _held_by(harvest)
-    dead = held is not None and is_dead(held, harvest.runner.runs, harvest.clock())
+    # An expiry is left to the statement itself: a renewal in between must count.
+    dead_token = held.token if held is not None and is_over(held, harvest.runner.runs) else None
     with harvest.database.begin() as connection:
-        lease = leases.acquire(
-            connection, harvest.config_id, holder, harvest.clock(), held.token if held and dead else None
-        )
+        lease = leases.acquire(connection, harvest.config_id, holder, harvest.clock(), dead_token)
     if held is not None:
         harvest.say(f"took over from run {held.holder.run_id}, which is dead")
     return lease
@@ -154,6 +168,7 @@ def _renew(harvest: Harvest, grip: Grip, stop: threading.Event) -> None:
         except LeaseLost:  # noqa: PERF203  # four times a minute
             grip.lost()
             return
-        except DatabaseUnreachable as error:
-            # Tried again while there is time; whatever writes meanwhile checks the token itself.
-            harvest.say(f"the lease could not be renewed: {error}")
+        except Exception as error:
+            # Whatever it is, it is tried again while there is time; what writes meanwhile checks the token itself.
+            with suppress(Exception):
+                harvest.say(f"the lease could not be renewed: {error}")

@@ -28,7 +28,7 @@ class Plan:
 
 def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
     """Leave out what is covered, cut the rest into windows, and log the range as SPLIT where that cuts it."""
-    covered_by = _covering(harvest, wanted)
+    covered_by = covering(harvest, wanted)
     _tidy(harvest, covered_by)
     windows = [
         window
@@ -39,7 +39,8 @@ def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
     return Plan(windows, parent_id, covered_by)
 
 
-def _covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
+def covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
+    """The logs of what may be left out of a range."""
     if harvest.parameters.superfluous or not harvest.parameters.optimize:
         return []
     with harvest.database.read() as connection:

@@ -6,13 +6,15 @@ A refusal writes no log, so that it cannot feed itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.settle import settle
-from harvest_dagster.storage import harvest_logs
-from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.storage import harvest_logs, leases
+from harvest_dagster.storage.harvest_logs import HarvestLog, Try
+from harvest_dagster.storage.leases import Lease
 from harvest_dagster.windows import format_instant
 
 _FIRST_PAUSE = timedelta(hours=1)
@@ -41,6 +43,22 @@ def check(harvest: Harvest) -> None:
         _refuse_repeated_failure(harvest)
 
 
+def check_again(harvest: Harvest, lease: Lease) -> None:
+    """The check of repeated failures once the lease is held: while this run waited for it, others may have failed.
+
+    Raises:
+        TooManyFailures: and `force` was not given; the lease is given back.
+    """
+    if harvest.parameters.force:
+        return
+    try:
+        _refuse_repeated_failure(harvest)
+    except TooManyFailures:
+        with harvest.database.begin() as connection:
+            leases.release(connection, lease)
+        raise
+
+
 def _settle(harvest: Harvest) -> None:
     settled = settle(
         harvest.database,
@@ -57,14 +75,28 @@ def _refuse_repeated_failure(harvest: Harvest) -> None:
     threshold = harvest.config.failure_threshold
     with harvest.database.read() as connection:
         logs = harvest_logs.last_finished(connection, harvest.series, threshold)
-        streak = harvest_logs.failures_in_a_row(connection, harvest.series)
+        failures = harvest_logs.failures_in_a_row(connection, harvest.series)
     if len(logs) < threshold or any(log.status != "FAILED" for log in logs):
         return
-    again = (logs[0].date_completed or harvest.clock()) + pause(streak - threshold)
+    again = (logs[0].date_completed or harvest.clock()) + pause(failed_probes(failures, threshold))
     if harvest.clock() >= again:
-        harvest.say(f"{streak} failures in a row: this run is the probe after the pause")
+        harvest.say(f"the last {len(logs)} harvests failed: this run is the probe after the pause")
         return
     raise TooManyFailures(_refusal(harvest.config.label, logs, again))
+
+
+def failed_probes(failures: Sequence[Try], threshold: int) -> int:
+    """How many runs failed after so many windows had; a run that failed at several counts once."""
+    windows: set[int] = set()
+    reached_by: str | None = None
+    probes: set[str] = set()
+    for failure in failures:
+        windows.add(failure.harvest_log_id)
+        if reached_by is not None and failure.run_id != reached_by:
+            probes.add(failure.run_id)
+        elif reached_by is None and len(windows) >= threshold:
+            reached_by = failure.run_id
+    return len(probes)
 
 
 def pause(failed_probes: int) -> timedelta:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.http.budget import Limit
 from harvest_dagster.http.session import HttpSession, Timeouts
@@ -13,6 +15,9 @@ from harvest_dagster.http.waiting import Watch
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage.harvest_logs import HarvestLog
+
+_WORTH_TELLING = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -30,38 +35,58 @@ class Source:
     check: Callable[[], None]
 
 
-def open_source(harvest: Harvest, grip: Grip) -> Source:
-    """Make the harvester and its session; nothing is asked yet.
+@contextmanager
+def open_source(harvest: Harvest, grip: Grip, log: HarvestLog) -> Iterator[Source]:
+    """A harvester and its session for a window; what was spent at the source is added to the window's log.
 
     Raises:
         MissingSecret: the environment lacks a `${NAME}`.
         UnknownPlugin: the harvester cannot be loaded.
-        BadInput: an argument is wrong once its `${NAME}` is filled in.
+        CatalogError: an argument is wrong once its `${NAME}` is filled in.
     """
+    watch = _watch(harvest, grip)
+    with _session(harvest, watch) as session:
+        harvester = harvest.harvester_class(harvest.harvester_arguments, session)
+        try:
+            yield Source(harvester, session, watch.look)
+        except Exception:
+            with suppress(HarvestError):  # the reason at hand matters more
+                _note_cost(session, grip, log)
+            raise
+        _note_cost(session, grip, log)
+
+
+def _session(harvest: Harvest, watch: Watch) -> HttpSession:
     config = harvest.config
-    watch = Watch(
-        deadline=time.monotonic() + config.timeout.harvest.total_seconds(),
-        check=grip.check,
-        on_wait=lambda seconds, reason: (
-            harvest.say(f"waiting {seconds:.0f} s: {reason}") if seconds >= 1 else None
-        ),
-    )
-    session = HttpSession(
+    return HttpSession(
         Limit(config.rate_limit.calls, config.rate_limit.period),
         timeouts=Timeouts(config.timeout.connect.total_seconds(), config.timeout.read.total_seconds()),
         redact=harvest.redact,
         watch=watch,
     )
-    return Source(harvest.harvester_class(harvest.harvester_arguments, session), session, watch.look)
 
 
-def note_cost(source: Source, grip: Grip, log_id: int) -> None:
-    """Add what this op has spent at the source to the window's log."""
-    spent = source.session.statistics
+def _watch(harvest: Harvest, grip: Grip) -> Watch:
+    return Watch(
+        deadline=time.monotonic() + harvest.config.timeout.harvest.total_seconds(),
+        check=grip.check,
+        on_wait=lambda seconds, reason: _tell_wait(harvest, seconds, reason),
+    )
+
+
+def _tell_wait(harvest: Harvest, seconds: float, reason: str) -> None:
+    if seconds >= _WORTH_TELLING:
+        harvest.say(f"waiting {seconds:.0f} s: {reason}")
+
+
+def _note_cost(session: HttpSession, grip: Grip, log: HarvestLog) -> None:
+    spent = session.statistics
+    if spent.requests == 0:
+        return
     with grip.begin() as connection:
         harvest_states.spend(
             connection,
-            log_id,
+            log.id,
             requests=spent.requests,
             size=spent.bytes,
             seconds_waited=spent.seconds_waited,

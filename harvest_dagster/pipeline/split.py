@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.records import Record, Unreadable
@@ -31,16 +30,11 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
         how many pages are split.
 
     Raises:
-        SpoolError: a page is not what its manifest says.
+        SpoolError: a page is missing, or is not what its manifest says.
     """
     spool = harvest.attempt(log)
-    if spool.end() is None:
-        message = (
-            f"the pages of {log.window} are not in the spool any more. Start a new run: it fetches them anew."
-        )
-        raise SpoolError(message)
     left = log.record_limit
-    done, pages = spool.split_count(), spool.page_count()
+    done, pages = spool.split_count(), spool.whole().pages
     for number in range(pages):
         if number < done:
             taken = spool.read_records(number) if left is not None else None

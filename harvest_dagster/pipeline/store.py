@@ -27,7 +27,7 @@ def store(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], Non
     """
     spool = harvest.attempt(log)
     stored = Counts()
-    for number in range(log.pages_stored, spool.split_count()):
+    for number in range(log.pages_stored, spool.whole_split().pages):
         taken = spool.read_records(number)
         now = harvest.clock()
         with grip.begin() as connection:

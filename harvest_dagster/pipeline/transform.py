@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog import secrets
@@ -16,13 +18,16 @@ from harvest_dagster.catalog.arguments import make_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import TransformError
 from harvest_dagster.pipeline.harvest import Runner
-from harvest_dagster.storage import ingest_logs, normalized_data
+from harvest_dagster.processes import is_gone
+from harvest_dagster.storage import ingest_logs, normalized_data, transform_runs
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.ingest_logs import Claimed, Queue
 from harvest_dagster.storage.normalized_data import Normalized
 from harvest_dagster.transformers.interface import Transformer
 
 BATCH = 1000
+# A run that has taken so long for one batch, on a host that nobody can look at from here, is taken for dead.
+_SILENT = timedelta(minutes=15)
 _ERRORS_SHOWN = 10
 
 
@@ -109,7 +114,7 @@ def _make_ready(transformation: Transformation) -> None:
         over = [
             run_id
             for run_id in ingest_logs.runs_at_work(connection, queue)
-            if _is_over(transformation, run_id)
+            if _is_over(transformation, connection, run_id)
         ]
         ingest_logs.return_orphans(connection, queue, over, now)
         ingest_logs.renew_for_version(connection, queue, days, now)
@@ -117,14 +122,23 @@ def _make_ready(transformation: Transformation) -> None:
             ingest_logs.relaunch(connection, queue, days, now)
 
 
-def _is_over(transformation: Transformation, run_id: str) -> bool:
+def _is_over(transformation: Transformation, connection: Connection, run_id: str) -> bool:
     runner = transformation.runner
-    return run_id == runner.run_id or runner.runs.fate(run_id) is not None or not runner.runs.knows(run_id)
+    if run_id == runner.run_id or runner.runs.fate(run_id) is not None:
+        return True
+    seen = transform_runs.find(connection, run_id)
+    return seen is None or is_gone(seen.process) or transformation.clock() - seen.last_seen > _SILENT
+
+
+def _see(transformation: Transformation, connection: Connection) -> None:
+    runner = transformation.runner
+    transform_runs.see(connection, runner.run_id, runner.process, transformation.clock())
 
 
 def _batches(transformation: Transformation) -> Iterator[list[Claimed]]:
     while True:
         with transformation.database.begin() as connection:
+            _see(transformation, connection)
             batch = ingest_logs.claim(
                 connection,
                 transformation.queue,
@@ -133,6 +147,8 @@ def _batches(transformation: Transformation) -> Iterator[list[Claimed]]:
                 run_id=transformation.runner.run_id,
                 now=transformation.clock(),
             )
+            if not batch:
+                transform_runs.leave(connection, transformation.runner.run_id)
         if not batch:
             return
         yield batch

@@ -43,6 +43,9 @@ _POSTGRESQL_ARGUMENTS: dict[str, Any] = {
 # No connection, no resources, no operator's leave, a crash; and a role or a server that may only read.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _SQLSTATES = ("08", "28", "3D", "53", "57", "58", "25006", "42501")
+# Of these, what nobody but an operator mends: a wrong password, a database that is not there, no privilege.
+_LASTING_SQLSTATES = ("28", "3D", "25006", "42501")
+_LASTING_SQLITE_MESSAGES = ("unable to open", "readonly", "not a database", "malformed")
 _SQLITE_MESSAGES = (
     "unable to open database file",
     "database is locked",
@@ -86,6 +89,14 @@ def is_unreachable(error: DBAPIError) -> bool:
         # libpq has none for a connection that failed or broke; neither has psycopg for a value it refuses.
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return error.connection_invalidated or sqlstate.startswith(_SQLSTATES)
+
+
+def may_pass(error: DBAPIError) -> bool:
+    """Whether a database that cannot be used may be usable later without anybody's doing."""
+    sqlstate = getattr(error.orig, "sqlstate", "")
+    if sqlstate == "":
+        return not any(message in str(error.orig) for message in _LASTING_SQLITE_MESSAGES)
+    return sqlstate is None or not sqlstate.startswith(_LASTING_SQLSTATES)
 
 
 def _as_json(value: object) -> str:

@@ -106,7 +106,7 @@ class Database:
             if not connections.is_unreachable(error):
                 raise
             # Not chained: no traceback shows what a driver may quote of the URL.
-            raise self._unreachable(str(error.orig)) from None
+            raise self._unreachable(str(error.orig), transient=connections.may_pass(error)) from None
 
     def _make_folder(self) -> None:
         if self.dialect != "sqlite":
@@ -114,14 +114,15 @@ class Database:
         try:
             Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unreachable(str(error)) from None
+            raise self._unreachable(str(error), transient=False) from None
 
-    def _unreachable(self, reason: str) -> DatabaseUnreachable:
+    def _unreachable(self, reason: str, *, transient: bool) -> DatabaseUnreachable:
         password = self.engine.url.password
         if password:
             reason = reason.replace(str(password), "***")
         reason = reason.partition("\n")[0].rstrip(".")
-        return DatabaseUnreachable(f"{self.place} cannot be used: {reason}. {_REMEDY}")
+        message = f"{self.place} cannot be used: {reason}. {_REMEDY}"
+        return DatabaseUnreachable(message, transient=transient)
 
 
 def default_database_url(environ: Mapping[str, str], cwd: Path) -> str:

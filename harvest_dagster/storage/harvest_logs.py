@@ -143,8 +143,8 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
     return [_log(row) for row in rows]
 
 
-def failures_in_a_row(connection: Connection, series: Series) -> int:
-    """How many runs FAILED at windows since the last that SUCCEEDED at one, the same window counted each time."""
+def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) -> list[Try]:
+    """What failed since the last success of any window, in order; of very many the newest."""
     of_series = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
     last_success = (
         select(func.max(harvest_log_run.c.date_completed))
@@ -152,21 +152,37 @@ def failures_in_a_row(connection: Connection, series: Series) -> int:
         .where(series.clause, harvest_log_run.c.status == "SUCCEEDED")
         .scalar_subquery()
     )
-    statement = (
-        select(func.count())
+    rows = connection.execute(
+        select(*(harvest_log_run.c[field.name] for field in fields(Try)))
         .select_from(of_series)
         .where(
             series.clause,
             harvest_log_run.c.status == "FAILED",
             or_(last_success.is_(None), harvest_log_run.c.date_completed > last_success),
         )
+        .order_by(harvest_log_run.c.date_completed.desc())
+        .limit(most)
     )
-    return connection.scalar(statement) or 0
+    return [Try(*row) for row in rows][::-1]
 
 
-def started(connection: Connection, ingest_config_id: int | None = None) -> list[HarvestLog]:
-    """The logs that say STARTED, of one config or of all."""
-    statement = select(harvest_log).where(harvest_log.c.status == "STARTED")
+def overtaken(connection: Connection, log: HarvestLog) -> bool:
+    """Whether another window of the config was stored from a list that was begun later than this log's.
+
+    What this log's pages say of a record may then be older than what is stored: storing them would turn it back.
+    """
+    later = select(harvest_log.c.id).where(
+        harvest_log.c.ingest_config_id == log.ingest_config_id,
+        harvest_log.c.id != log.id,
+        harvest_log.c.attempt_began > log.attempt_began,
+        harvest_log.c.pages_stored > 0,
+    )
+    return connection.scalar(later.limit(1)) is not None
+
+
+def unsettled(connection: Connection, ingest_config_id: int | None = None) -> list[HarvestLog]:
+    """The logs that say STARTED or RESCHEDULED, of one config or of all."""
+    statement = select(harvest_log).where(harvest_log.c.status.in_(("STARTED", "RESCHEDULED")))
     if ingest_config_id is not None:
         statement = statement.where(harvest_log.c.ingest_config_id == ingest_config_id)
     return [_log(row) for row in connection.execute(statement)]

@@ -41,7 +41,7 @@ def start(
         "error": None,
         "completeness": None,
         "record_limit": record_limit,
-        "parent_id": parent_id if parent_id is not None else log.parent_id,
+        "parent_id": parent_id,
     }
     connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
     _note_try(connection, log.id, run_id, now)
@@ -175,12 +175,36 @@ def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetim
     _end_try(connection, log.id, log.run_id, status, now=now, error=error)
 
 
-def reschedule(connection: Connection, series: Series, window: Window, *, run_id: str, error: str) -> None:
-    """Note that a run waits for its turn, unless the row is the running one's (Lesson 12)."""
+def stop_waiting(connection: Connection, log: HarvestLog, *, now: datetime, error: str) -> None:
+    """End a log that says RESCHEDULED by a run that is over: what it covered before, it covers still."""
+    covered = log.covered_since is not None
+    connection.execute(
+        update(harvest_log)
+        .where(
+            harvest_log.c.id == log.id,
+            harvest_log.c.status == "RESCHEDULED",
+            harvest_log.c.run_id == log.run_id,
+        )
+        .values(
+            status="SUCCEEDED" if covered else "CANCELLED",
+            date_completed=now,
+            error=None if covered else error,
+        )
+    )
+
+
+def reschedule(
+    connection: Connection, series: Series, window: Window, *, run_id: str, holder: str | None, error: str
+) -> None:
+    """Note that a run waits for its turn, unless the row is that of the run it waits for (Lesson 12)."""
     log = _get_or_create(connection, series, window, "RESCHEDULED")
     connection.execute(
         update(harvest_log)
-        .where(harvest_log.c.id == log.id, harvest_log.c.status != "STARTED")
+        .where(
+            harvest_log.c.id == log.id,
+            harvest_log.c.status != "STARTED",
+            harvest_log.c.run_id.is_distinct_from(holder),
+        )
         .values(status="RESCHEDULED", run_id=run_id, error=error)
     )
 

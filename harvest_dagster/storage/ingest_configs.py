@@ -37,6 +37,16 @@ def mirror(connection: Connection, definition: Mapping[str, Any], now: datetime)
     return int(row.id)
 
 
+def find_same(connection: Connection, definition: Mapping[str, Any]) -> int | None:
+    """The primary key of a config that was mirrored just so; None where it is new or has changed."""
+    row = connection.execute(
+        select(ingest_config.c.id, ingest_config.c.definition).where(
+            ingest_config.c.label == definition["label"]
+        )
+    ).first()
+    return int(row.id) if row is not None and row.definition == dict(definition) else None
+
+
 def find_id(connection: Connection, label: str) -> int | None:
     """The primary key of a label; None where it was never mirrored."""
     return connection.scalar(select(ingest_config.c.id).where(ingest_config.c.label == label))

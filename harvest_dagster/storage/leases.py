@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
@@ -90,6 +90,7 @@ def acquire(
         LeaseLost: this run held it before.
     """
     _lock_row(connection, ingest_config_id)
+    _refuse_second(connection, ingest_config_id, holder.run_id)
     taken = connection.execute(
         update(lease)
         .where(
@@ -107,9 +108,9 @@ def acquire(
     ).scalar()
     if taken is None:
         raise LeaseHeld(_who_holds(find(connection, ingest_config_id)))
-    granted = Lease(ingest_config_id, holder.run_id, taken)
-    _grant(connection, granted, now)
-    return granted
+    grant = {"ingest_config_id": ingest_config_id, "token": taken, "run_id": holder.run_id, "acquired": now}
+    connection.execute(insert(lease_grant).values(**grant))
+    return Lease(ingest_config_id, holder.run_id, taken)
 
 
 def adopt(connection: Connection, ingest_config_id: int, holder: Holder, now: datetime) -> Lease | None:
@@ -145,6 +146,28 @@ def check(connection: Connection, held: Lease) -> None:
     )
     if valid is None:
         raise LeaseLost(_who_took(connection, held))
+
+
+def revoke(connection: Connection, ingest_config_id: int, held: Held, now: datetime, *, over: bool) -> bool:
+    """Take the lease from a holder that is dead, so that it writes nothing more should it wake.
+
+    Args:
+        connection: a write transaction.
+        ingest_config_id: whose lease it is.
+        held: as it was found.
+        now: the time.
+        over: whether its run is over or its process gone; otherwise only an expiry counts.
+
+    Returns:
+        whether it was taken; not where the holder has renewed it since.
+    """
+    _lock_row(connection, ingest_config_id)
+    the_same = _is(Lease(ingest_config_id, held.holder.run_id, held.token))
+    dead = true() if over else lease.c.expires <= now
+    revoked = connection.execute(
+        update(lease).where(the_same, dead).values(owner=None, expires=None, **_presence(None))
+    )
+    return bool(revoked.rowcount)
 
 
 def release(connection: Connection, held: Lease) -> bool:
@@ -184,21 +207,13 @@ def _lock_row(connection: Connection, ingest_config_id: int) -> None:
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A: lock_not_available
 
 
-def _grant(connection: Connection, granted: Lease, now: datetime) -> None:
-    if held_before(connection, granted.ingest_config_id, granted.run_id):
+def _refuse_second(connection: Connection, ingest_config_id: int, run_id: str) -> None:
+    if held_before(connection, ingest_config_id, run_id):
         message = (
-            f"run {granted.run_id} lost its lease to another run and writes nothing more. "
+            f"run {run_id} lost its lease to another run and writes nothing more. "
             "Start a new run: it goes on where the harvest stands."
         )
         raise LeaseLost(message)
-    connection.execute(
-        insert(lease_grant).values(
-            ingest_config_id=granted.ingest_config_id,
-            token=granted.token,
-            run_id=granted.run_id,
-            acquired=now,
-        )
-    )
 
 
 def _is(held: Lease) -> ColumnElement[bool]:
@@ -237,8 +252,10 @@ def _who_took(connection: Connection, lost: Lease) -> str:
         .order_by(lease_grant.c.token.desc())
         .limit(1)
     )
-    by = f"run {connection.scalar(newest)}"
+    newest_run = connection.scalar(newest)
+    by = "it was taken away" if newest_run == lost.run_id else f"run {newest_run} took over"
     return (
-        f"run {lost.run_id} lost its lease (token {lost.token}) to {by}; it was silent for more than "
-        f"{TTL.total_seconds():.0f} s. It writes nothing more. Start a new run: it goes on where the harvest stands."
+        f"run {lost.run_id} lost its lease (token {lost.token}): {by}, since it was silent for more than "
+        f"{TTL.total_seconds():.0f} s or seemed dead. It writes nothing more. "
+        "Start a new run: it goes on where the harvest stands."
     )

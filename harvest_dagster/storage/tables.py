@@ -245,6 +245,17 @@ ingest_log = Table(
     Index(None, "status", "run_id"),
 )
 
+# Where a run that claims ingest logs is at work, so that what it claimed is claimed again once it is gone.
+transform_run = Table(
+    "transform_run",
+    metadata,
+    Column("run_id", String(255), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("process_id", Integer, nullable=False),
+    Column("process_started", Text, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+)
+
 normalized_datum = Table(
     "normalized_datum",
     metadata,

@@ -31,6 +31,7 @@ def upgrade() -> None:
     _harvest_log_run()
     _raw_data()
     _ingest_log()
+    _transform_run()
     _normalized_datum()
     _quarantine()
 
@@ -226,6 +227,18 @@ def _ingest_log() -> None:
     )
     _index("ingest_log", "ingest_config_id", "transformer_version", "status", "partition_date")
     _index("ingest_log", "status", "run_id")
+
+
+def _transform_run() -> None:
+    op.create_table(
+        "transform_run",
+        sa.Column("run_id", sa.String(255), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("process_id", sa.Integer(), nullable=False),
+        sa.Column("process_started", sa.Text(), nullable=False),
+        sa.Column("last_seen", instant, nullable=False),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_transform_run")),
+    )
 
 
 def _normalized_datum() -> None:
