@@ -54,18 +54,18 @@ def stored(connection: Connection) -> list[Content]:
     return sorted(found)
 
 
-def assert_whole(database: Database, source: Server, *, completions: int = 1) -> None:
+def assert_whole(database: Database, source: Server, *, ingested: str = "PENDING") -> None:
     """No datum lost, none twice, each with its ingest log, and the counts tell so."""
     there = served(source)
     with database.read() as connection:
         assert stored(connection) == there
         data = set(connection.scalars(select(raw_datum.c.id)))
         logs = connection.execute(select(ingest_log.c.raw_id, ingest_log.c.status)).all()
-        assert sorted(logs) == sorted((datum, "PENDING") for datum in data)
+        assert sorted(logs) == sorted((datum, ingested) for datum in data)
         assert connection.execute(select(quarantine)).all() == []
         windows = harvests(connection)
     assert {log["status"] for log in windows} == {"SUCCEEDED"}, windows
-    assert {log["completions"] for log in windows} == {completions}
+    assert {log["completions"] for log in windows} == {1}
     assert {log["completeness"] for log in windows} == {"complete"}
     for count in ("records", "new_identifiers", "new_data", "expected"):
         assert sum(log[count] for log in windows) == len(there), count

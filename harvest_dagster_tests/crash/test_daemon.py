@@ -1,0 +1,116 @@
+"""A deployment with webserver and daemon: a run worker that is killed gives its place and its pool slot back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import psutil
+import pytest
+
+from harvest_dagster.simulator import Hold, nth
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.leases import find_all
+from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
+from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
+from harvest_dagster_tests.crash.contents import assert_whole, harvests
+
+MODULE = ("-m", "harvest_dagster.definitions")
+RANGE = {
+    "dagster/asset_partition_range_start": str(FIRST),
+    "dagster/asset_partition_range_end": str(LAST),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_lesson_16_the_pool_slot_of_a_killed_run_comes_free(deploy: Deploy) -> None:
+    """Lesson 16: crashed runs keep their pool slots unless run monitoring frees them (dagster#32560)."""
+    hold = Hold(nth(3, "ListRecords"))
+    deployment = deploy(hold)
+    with deployment.instance() as instance, Database.open(deployment.database_url) as database:
+        with dagster_dev(deployment):
+            killed = enqueue(deployment, instance)
+            hold.wait_until_reached(PATIENCE)
+            waiting = enqueue(deployment, instance)
+            # One pool for each source: the queue holds the second one back.
+            wait_until(lambda: "QUEUED" in status(instance, waiting))
+            os.kill(worker(database), signal.SIGKILL)
+            hold.release()
+            wait_until(lambda: status(instance, killed) == "FAILURE")
+            wait_until(lambda: status(instance, waiting) in ("SUCCESS", "FAILURE"))
+            assert status(instance, waiting) == "SUCCESS"
+        with database.read() as connection:
+            assert {log["run_id"] for log in harvests(connection)} == {waiting}
+        # The run was of all assets.
+        assert_whole(database, deployment.source, ingested="SUCCEEDED")
+
+
+@contextmanager
+def dagster_dev(deployment: Deployment) -> Iterator[None]:
+    """Webserver and daemon on a free port, ended with all that they started."""
+    with (deployment.folder / "dev").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagster", "dev", *MODULE, "--port", "0"],
+            cwd=deployment.folder,
+            env=deployment.environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
+    try:
+        yield
+    finally:
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+        for left in psutil.wait_procs(started, 30)[1]:
+            left.kill()
+
+
+def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
+    """Put a run of all days into the queue, as the UI does; its id."""
+    before = {run.run_id for run in instance.get_runs()}
+    job = ("job", "launch", *MODULE, "--job", "__ASSET_JOB", "--tags", json.dumps(RANGE))
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", *job],
+        cwd=deployment.folder,
+        env=deployment.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (new,) = {run.run_id for run in instance.get_runs()} - before
+    return new
+
+
+def worker(database: Database) -> int:
+    """The process that holds the lease."""
+    with database.read() as connection:
+        (held,) = find_all(connection, [1]).values()
+    assert held.holder.process is not None
+    return held.holder.process.id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> str:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status.value
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
