@@ -259,14 +259,14 @@ class AttemptSpool:
                 Path(f"{path}.part").replace(path)
             else:
                 self._fs.pipe_file(path, data)
-        except OSError as error:
+        except Exception as error:  # a bucket's client has errors of its own
             message = f"the spool cannot be written: {path}: {error}. Make room there, or set HARVEST_SPOOL."
             raise SpoolError(message) from error
 
     def _get(self, name: str) -> bytes:
         try:
             return bytes(self._fs.cat_file(f"{self.path}/{name}"))
-        except OSError as error:
+        except Exception as error:  # a bucket's client has errors of its own
             raise SpoolError(self._damaged(name, error)) from error
 
     def _decode(self, name: str, kind: type[_Noted]) -> _Noted:

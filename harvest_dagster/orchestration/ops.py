@@ -189,7 +189,7 @@ def launch(
     reporting.materialize_window(context, log, days)
     return {
         "log_id": log.id,
-        "days": reporting.by_day(days),
+        "days": reporting.by_day(days, log.window),
         "sample": sample,
     }
 

@@ -100,9 +100,10 @@ def sample(harvest: Harvest, log: HarvestLog) -> list[dict[str, str]]:
     return [_shown(record) for record in islice(records, SAMPLE)]
 
 
-def by_day(days: Mapping[date, DayCounts]) -> dict[str, dict[str, int]]:
-    """A window's days as they travel between ops."""
-    return {day.isoformat(): {"records": of.records, "deleted": of.deleted} for day, of in days.items()}
+def by_day(days: Mapping[date, DayCounts], window: Window) -> dict[str, dict[str, int]]:
+    """A window's days as they travel between ops, those without records among them."""
+    counts = {day: days.get(day, DayCounts()) for day in window.days}
+    return {day.isoformat(): {"records": of.records, "deleted": of.deleted} for day, of in counts.items()}
 
 
 def materialize_window(
@@ -114,9 +115,10 @@ def materialize_window(
     """
     if not of_partitions(context) or log.parent_id is None:
         return
+    counts = by_day(days, log.window)
     for day in log.window.days:
         if log.window.encloses(whole_day(day)):
-            metadata = {**_day_metadata(by_day(days), day.isoformat()), "harvest_log": log.id}
+            metadata = {**counts[day.isoformat()], "harvest_log": log.id}
             context.log_event(
                 dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
             )
@@ -158,8 +160,9 @@ def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> 
 
 def _report_days(context: dg.OpExecutionContext, days: Mapping[str, Mapping[str, int]]) -> None:
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
-    for key in context.partition_keys:
-        asset_context.add_asset_metadata(_day_metadata(days, key), partition_key=key)
+    # Those that an earlier run harvested are left as they are: they were not found empty by this one.
+    for key in days.keys() & set(context.partition_keys):
+        asset_context.add_asset_metadata(dict(days[key]), partition_key=key)
 
 
 def report_transformed(context: dg.AssetExecutionContext, outcomes: Mapping[date, Outcome]) -> None:
@@ -177,11 +180,6 @@ def _outcome_metadata(outcome: Outcome) -> dict[str, Any]:
         "failed": outcome.failed,
         **({"errors": dg.MetadataValue.md(errors)} if errors else {}),
     }
-
-
-def _day_metadata(days: Mapping[str, Mapping[str, int]], day: str) -> dict[str, int]:
-    counts = days.get(day, {})
-    return {"records": counts.get("records", 0), "deleted": counts.get("deleted", 0)}
 
 
 def _all_days(windows: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:

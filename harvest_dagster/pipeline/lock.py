@@ -15,7 +15,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import LeaseHeld, LeaseLost
+from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.harvest import Harvest, Runs
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import harvest_states, leases
@@ -118,7 +118,8 @@ def holding(harvest: Harvest) -> Iterator[Grip]:
         renewing.join()
         if before is None or before.holder.process != harvest.runner.process:
             # The next op has a process of its own: that this one ends says nothing of the run.
-            _adopt(harvest, Holder(harvest.runner.run_id, None))
+            with suppress(DatabaseError):  # whatever ends this op matters more
+                _adopt(harvest, Holder(harvest.runner.run_id, None))
 
 
 def release(harvest: Harvest, grip: Grip) -> None:

@@ -44,7 +44,13 @@ def covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
     if harvest.parameters.superfluous or not harvest.parameters.optimize:
         return []
     with harvest.database.read() as connection:
-        return harvest_logs.covering(connection, harvest.series, wanted)
+        logs = harvest_logs.covering(connection, harvest.series, wanted)
+    return [log for log in logs if not _is_half_stored(log)]
+
+
+def _is_half_stored(log: HarvestLog) -> bool:
+    """Whether a later harvest of a covered window broke off when some of it was stored: not all of that is launched."""
+    return log.status not in ("SUCCEEDED", "RESCHEDULED") and log.pages_stored > 0
 
 
 def _tidy(harvest: Harvest, covered_by: list[HarvestLog]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.settle import settle
@@ -76,27 +78,41 @@ def _refuse_repeated_failure(harvest: Harvest) -> None:
     with harvest.database.read() as connection:
         logs = harvest_logs.last_finished(connection, harvest.series, threshold)
         failures = harvest_logs.failures_in_a_row(connection, harvest.series)
-    if len(logs) < threshold or any(log.status != "FAILED" for log in logs):
-        return
-    again = (logs[0].date_completed or harvest.clock()) + pause(failed_probes(failures, threshold))
+        if not (_all_failed(logs, threshold) or len(failures) >= threshold):
+            return
+        reasons = _reasons(connection, logs, failures[-threshold:])
+    again = _last_end(logs, failures, harvest.clock()) + pause(failed_probes(failures, threshold))
     if harvest.clock() >= again:
-        harvest.say(f"the last {len(logs)} harvests failed: this run is the probe after the pause")
+        harvest.say(f"the last {threshold} harvests failed: this run is the probe after the pause")
         return
-    raise TooManyFailures(_refusal(harvest.config.label, logs, again))
+    raise TooManyFailures(_refusal(harvest.config.label, reasons, again))
+
+
+def _all_failed(logs: Sequence[HarvestLog], threshold: int) -> bool:
+    return len(logs) >= threshold and all(log.status == "FAILED" for log in logs)
+
+
+def _reasons(connection: Connection, logs: Sequence[HarvestLog], failures: Sequence[Try]) -> list[str]:
+    """A line for each failure: the same window may have failed several times."""
+    if not failures:
+        return [f"log {log.id}, {log.window}: {_first_line(log.error)}" for log in logs]
+    windows = {
+        log_id: harvest_logs.get(connection, log_id).window for log_id in {f.harvest_log_id for f in failures}
+    }
+    return [f"log {f.harvest_log_id}, {windows[f.harvest_log_id]}: {_first_line(f.error)}" for f in failures]
+
+
+def _last_end(logs: Sequence[HarvestLog], failures: Sequence[Try], now: datetime) -> datetime:
+    ends = [log.date_completed for log in logs] + [failure.date_completed for failure in failures]
+    return max((end for end in ends if end is not None), default=now)
 
 
 def failed_probes(failures: Sequence[Try], threshold: int) -> int:
-    """How many runs failed after so many windows had; a run that failed at several counts once."""
-    windows: set[int] = set()
-    reached_by: str | None = None
-    probes: set[str] = set()
-    for failure in failures:
-        windows.add(failure.harvest_log_id)
-        if reached_by is not None and failure.run_id != reached_by:
-            probes.add(failure.run_id)
-        elif reached_by is None and len(windows) >= threshold:
-            reached_by = failure.run_id
-    return len(probes)
+    """How many runs failed after the threshold was reached; a run that failed at several windows counts once."""
+    if len(failures) < threshold:
+        return 0
+    reached_by = failures[threshold - 1].run_id
+    return len({failure.run_id for failure in failures[threshold:]} - {reached_by})
 
 
 def pause(failed_probes: int) -> timedelta:
@@ -104,10 +120,10 @@ def pause(failed_probes: int) -> timedelta:
     return min(_FIRST_PAUSE * int(2 ** min(failed_probes, 10)), _LONGEST_PAUSE)
 
 
-def _refusal(label: str, logs: list[HarvestLog], again: datetime) -> str:
-    lines = "\n".join(f"  log {log.id}, {log.window}: {_first_line(log.error)}" for log in logs)
+def _refusal(label: str, reasons: Sequence[str], again: datetime) -> str:
+    lines = "\n".join(f"  {reason}" for reason in reasons)
     return (
-        f"the last {len(logs)} harvests of {label} failed:\n{lines}\n"
+        f"the last {len(reasons)} harvests of {label} failed:\n{lines}\n"
         f"One probe is let through at {format_instant(again.replace(microsecond=0))}. "
         "Mend the cause, then run with force: true."
     )
