@@ -207,7 +207,7 @@ def finish(
     done = [window for window in windows if window]
     with at_work(context, config, stores, catalog) as work:
         summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
-        covering = planning.covering(work.harvest, wanted_window(context, config))
+        covering = [] if done else planning.covering(work.harvest, wanted_window(context, config))
     reporting.report(context, work.harvest, reporting.Report(summary, done, covering))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true
 
 from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
 from harvest_dagster.windows import Window
@@ -166,16 +166,23 @@ def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) 
     return [Try(*row) for row in rows][::-1]
 
 
-def overtaken(connection: Connection, log: HarvestLog) -> bool:
-    """Whether another window of the config was stored from a list that was begun later than this log's.
+def overtaken(connection: Connection, log: HarvestLog, *, by_others: bool = False) -> bool:
+    """Whether another window was stored from a list that was begun later than this log's.
 
     What this log's pages say of a record may then be older than what is stored: storing them would turn it back.
+
+    Args:
+        connection: to read with.
+        log: of an attempt that is not done.
+        by_others: leave out the windows that the log's own run harvested after this one had failed.
     """
+    others = harvest_log.c.run_id.is_distinct_from(log.run_id) if by_others else true()
     later = select(harvest_log.c.id).where(
         harvest_log.c.ingest_config_id == log.ingest_config_id,
         harvest_log.c.id != log.id,
         harvest_log.c.attempt_began > log.attempt_began,
         harvest_log.c.pages_stored > 0,
+        others,
     )
     return connection.scalar(later.limit(1)) is not None
 

@@ -94,9 +94,10 @@ def test_no_title_breaks_or_formats_the_sample(title: str, source: Server, on_sq
 
 
 def test_nothing_left_to_do_says_so_on_the_asset(source: Server, on_sqlite: Deploy) -> None:
-    """Zeroes without a word would look like a source that has died."""
+    """Zeroes would look like a source that has died; the logs that cover the day are named."""
     deployment = on_sqlite(source.url)
     deployment.materialize(DAYS[0])
     shown = metadata(deployment.materialize(DAYS[0]))
-    assert shown["records"].value == 0
-    assert shown["completeness"].value == "nothing was left to do"
+    assert "records" not in shown
+    assert shown["completeness"].value == "covered"
+    assert shown["covered_by"].value == "[2024-03-01, 2024-03-02) (log 1)"

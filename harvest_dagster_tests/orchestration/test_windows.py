@@ -95,7 +95,7 @@ def test_nothing_left_to_do_is_a_success_that_asks_nobody(source: Server, deploy
     said = messages(result, deployment.instance)
     covering = [row.id for row in deployment.rows(tables.harvest_log) if row.status == "SUCCEEDED"]
     assert len(covering) == 2
-    assert all(f"is covered by log {number}" in said for number in covering)
+    assert all(f"(log {number})" in said for number in covering)
     assert "nothing is left to do" in said
 
 

@@ -70,15 +70,15 @@ def peaks(world: World, days: int) -> dict[str, int]:
     window = Window(whole_day(FIRST_DAY).start, whole_day(FIRST_DAY + timedelta(days=days - 1)).end)
     harvest = world.harvest(f"run of {days}")
     with lock.holding(harvest) as grip:
-        source = open_source(harvest, grip)
         log = fetch.begin(harvest, window, grip, parent_id=None, limit=None)
-        steps: dict[str, Callable[[Callable[[], None]], object]] = {
-            "fetch": lambda check: fetch.fetch(harvest, source.harvester, log, grip, check),
-            "split": lambda check: split.split(harvest, source.harvester, log, check),
-            "store": lambda check: store.store(harvest, log, grip, check),
-            "launch": lambda check: launch.launch(harvest, log, grip, check),
-        }
-        reached = {name: traced(step) for name, step in steps.items()}
+        with open_source(harvest, grip, log) as source:
+            steps: dict[str, Callable[[Callable[[], None]], object]] = {
+                "fetch": lambda check: fetch.fetch(harvest, source.harvester, log, grip, check),
+                "split": lambda check: split.split(harvest, source.harvester, log, check),
+                "store": lambda check: store.store(harvest, log, grip, check),
+                "launch": lambda check: launch.launch(harvest, log, grip, check),
+            }
+            reached = {name: traced(step) for name, step in steps.items()}
         finish.finish_window(harvest, world.log(log.id), grip)
         lock.release(harvest, grip)
     counts = world.log(log.id).counts
@@ -97,7 +97,8 @@ def test_ten_times_the_pages_take_the_same_memory_in_every_step(small_world: Wor
         rate_limit={"calls": 100_000, "period": 1},
     )
     few, many = peaks(small_world, 1), peaks(small_world, 10)
-    assert {step: round(many[step] / few[step], 2) for step in few if many[step] > 1.3 * few[step]} == {}
+    # The 90 pages more are 4.5 MB of records; what a step needs once, and the caches of libraries, are far below.
+    assert {step: many[step] - few[step] for step in few if many[step] > few[step] + 600_000} == {}
 
 
 @pytest.mark.slow
