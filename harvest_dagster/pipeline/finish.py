@@ -70,7 +70,8 @@ def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
         log = harvest_logs.get(connection, log_id)
         if log.status == "SUCCEEDED" or (log.status == "STARTED" and log.run_id == harvest.runner.run_id):
             return log
-        if harvest_logs.overtaken(connection, log, by_others=True):
+        # The run that failed at this window went on to others, and this one goes on with those.
+        if harvest_logs.overtaken(connection, log, (log.run_id, harvest.runner.run_id)):
             message = (
                 f"other windows were harvested since the pages of {log.window} were fetched. "
                 "Start a new run in place of going on with this one: it fetches them anew."

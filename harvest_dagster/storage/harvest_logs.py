@@ -6,11 +6,12 @@ a later failure leaves that alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
 from harvest_dagster.windows import Window
@@ -166,7 +167,7 @@ def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) 
     return [Try(*row) for row in rows][::-1]
 
 
-def overtaken(connection: Connection, log: HarvestLog, *, by_others: bool = False) -> bool:
+def overtaken(connection: Connection, log: HarvestLog, but_by: Collection[str | None] = ()) -> bool:
     """Whether another window was stored from a list that was begun later than this log's.
 
     What this log's pages say of a record may then be older than what is stored: storing them would turn it back.
@@ -174,15 +175,14 @@ def overtaken(connection: Connection, log: HarvestLog, *, by_others: bool = Fals
     Args:
         connection: to read with.
         log: of an attempt that is not done.
-        by_others: leave out the windows that the log's own run harvested after this one had failed.
+        but_by: runs whose windows do not count.
     """
-    others = harvest_log.c.run_id.is_distinct_from(log.run_id) if by_others else true()
     later = select(harvest_log.c.id).where(
         harvest_log.c.ingest_config_id == log.ingest_config_id,
         harvest_log.c.id != log.id,
         harvest_log.c.attempt_began > log.attempt_began,
         harvest_log.c.pages_stored > 0,
-        others,
+        harvest_log.c.run_id.not_in(list(but_by)),
     )
     return connection.scalar(later.limit(1)) is not None
 
