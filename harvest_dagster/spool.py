@@ -22,7 +22,7 @@ import msgspec
 import zstandard
 from fsspec.implementations.local import LocalFileSystem
 
-from harvest_dagster.errors import SpoolError
+from harvest_dagster.errors import BadInput, SpoolError
 from harvest_dagster.records import Page, Record, Unreadable
 
 _FAST = 1  # zstd's level: a quarter of the size at 200,000 records a second
@@ -105,7 +105,11 @@ class Spool:
     def __init__(self, url: str) -> None:
         self.url = url
         # A listing that is remembered would hide what another process wrote.
-        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:
+            message = f"HARVEST_SPOOL is no place that fsspec can use: {error}. Set it to a directory or an fsspec URL."
+            raise BadInput(message) from error
 
     def attempt(self, *names: str) -> AttemptSpool:
         """The directory of one attempt at a window."""

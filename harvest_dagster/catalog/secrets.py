@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 from harvest_dagster.errors import MissingSecret
 
 MASK = "***"
+_RESERVED = "!#$&'()*+,/:;=?@[]~"
 
 # "$${" stands for a literal "${".
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -81,6 +82,8 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 
 def _forms(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+    # As `requests` quotes a URL in which it stands as it is: with and without its percent signs.
+    yield from (quote(secret, safe=_RESERVED), quote(secret, safe=f"{_RESERVED}%"))
     yield from (json.dumps(secret)[1:-1], repr(secret)[1:-1])
 
 

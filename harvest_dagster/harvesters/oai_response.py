@@ -23,6 +23,7 @@ NAMESPACE = "http://www.openarchives.org/OAI/2.0/"
 OAI = f"{{{NAMESPACE}}}"
 LISTS = frozenset({"ListRecords", "ListIdentifiers"})
 
+_LONGEST_COUNT = 9  # digits: no repository has a thousand million records
 _ERROR_STATUS = 400
 
 
@@ -80,7 +81,10 @@ def read(body: bytes, *, verb: str, url: str, content_type: str = "", status: in
     source_time = lenient_instant(root.findtext(f"{OAI}responseDate"))
     if errors := root.findall(f"{OAI}error"):
         _raise_unless_empty(errors, verb=verb, url=url)
-        return Answer(errors[0], (), Token(), source_time)
+        if root.find(OAI + verb) is not None:
+            message = f"{url} answered with {verb} and with noRecordsMatch at once. Tell the operator of the source."
+            raise ProtocolError(message)
+        return Answer(errors[0], (), Token(total=0), source_time)
     if status >= _ERROR_STATUS:
         raise _status_error(body, url=url, status=status)
     content = root.find(OAI + verb)
@@ -143,6 +147,6 @@ def _token(element: etree._Element | None) -> Token:
 
 
 def _count(text: str | None) -> int | None:
-    """A non-negative number; None for anything else, such as the -1 that stands for "unknown"."""
+    """A non-negative number; None for anything else, such as the -1 that stands for "unknown", or an absurd one."""
     text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT else None

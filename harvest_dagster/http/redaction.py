@@ -37,7 +37,7 @@ class Redactor:
     def url(self, url: str) -> str:
         """The URL without user, password, fragment, and without the values of secret parameters."""
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(self.replace(url))  # first as a whole: a secret may hold an `&`
             query = "&".join(
                 self._parameter(*pair) for pair in parse_qsl(parts.query, keep_blank_values=True)
             )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
+from harvest_dagster.spool import End
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
 
@@ -40,10 +41,12 @@ class Summary:
 
 def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     """Mark the window SUCCEEDED, and clear its spool."""
-    pages = harvest.attempt(log).whole_split().pages
+    end = harvest.attempt(log).whole_split()
     with grip.begin() as connection:
-        _refuse_unstored(harvest_logs.get(connection, log.id), pages)
-        log = harvest_states.succeed(connection, log.id, now=harvest.clock(), completeness=_completeness(log))
+        _refuse_unstored(harvest_logs.get(connection, log.id), end.pages)
+        log = harvest_states.succeed(
+            connection, log.id, now=harvest.clock(), completeness=_completeness(log, end)
+        )
     _tidy(harvest, lambda: harvest.spool.clear(*harvest.spool_of(log.window)))
     return log
 
@@ -124,5 +127,7 @@ def _seconds(logs: Sequence[HarvestLog]) -> float:
     return (max(completed) - min(started)).total_seconds() if started and completed else 0.0
 
 
-def _completeness(log: HarvestLog) -> str:
-    return "unverified" if log.expected is None or log.record_limit is not None else "complete"
+def _completeness(log: HarvestLog, end: End) -> str:
+    """`complete` where each list gave just as many records as the source had announced."""
+    exact = all(tally.total == tally.records for tally in end.lists)
+    return "complete" if exact and end.lists and log.record_limit is None else "unverified"

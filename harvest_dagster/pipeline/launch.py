@@ -41,34 +41,43 @@ def launch(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], No
     """
     spool = harvest.attempt(log)
     days: dict[date, DayCounts] = {}
+
+    def day_of(record: Record) -> date:
+        return partition_day(record, log.window, harvest.config.earliest_date)
+
     for number in range(spool.whole_split().pages):
         records = spool.read_records(number).records
-        _count(days, records, log.window)
+        _count(days, records, day_of)
         with grip.begin() as connection:
             found = raw_data.find(connection, harvest.config_id, records)
-            launches.launch(connection, _launching(harvest), _each_once(records, found, log.window))
+            launches.launch(connection, _launching(harvest), _each_once(records, found, day_of))
         check()
     return days
 
 
-def partition_day(record: Record, window: Window) -> date:
-    """The day of the partition a record belongs to: its datestamp's within the window, else the window's first."""
-    if record.datestamp is not None and record.datestamp in window:
-        return record.datestamp.date()
-    return window.start.date()
+def partition_day(record: Record, window: Window, earliest: date) -> date:
+    """The day of the partition a record belongs to: its datestamp's within the window, else the window's first.
+
+    What an ad hoc harvest brings from before the first partition belongs to that one.
+    """
+    is_inside = record.datestamp is not None and record.datestamp in window
+    day = record.datestamp.date() if record.datestamp is not None and is_inside else window.start.date()
+    return max(day, earliest)
 
 
-def _count(days: dict[date, DayCounts], records: Iterable[Record], window: Window) -> None:
+def _count(days: dict[date, DayCounts], records: Iterable[Record], day_of: Callable[[Record], date]) -> None:
     for record in records:
-        day = partition_day(record, window)
+        day = day_of(record)
         before = days.get(day, DayCounts())
         days[day] = DayCounts(before.records + 1, before.deleted + record.deleted)
 
 
-def _each_once(records: Sequence[Record], found: Sequence[tuple[int, int]], window: Window) -> list[Launch]:
+def _each_once(
+    records: Sequence[Record], found: Sequence[tuple[int, int]], day_of: Callable[[Record], date]
+) -> list[Launch]:
     """A launch for each datum; the same may come several times on a page, the last one counts."""
     by_datum = {
-        raw_id: Launch(raw_id, revision, partition_day(record, window))
+        raw_id: Launch(raw_id, revision, day_of(record))
         for record, (raw_id, revision) in zip(records, found, strict=True)
     }
     return list(by_datum.values())

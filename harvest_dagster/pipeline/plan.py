@@ -35,7 +35,7 @@ def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
         for gap in subtract(wanted, (log.window for log in covered_by))
         for window in ([gap] if harvest.parameters.no_split else gap.split(harvest.config.max_window))
     ]
-    parent_id = None if windows == [wanted] else _split(harvest, wanted, grip, any_left=bool(windows))
+    parent_id = None if windows == [wanted] else _split(harvest, wanted, grip, several=len(windows) > 1)
     return Plan(windows, parent_id, covered_by)
 
 
@@ -62,14 +62,15 @@ def _tidy(harvest: Harvest, covered_by: list[HarvestLog]) -> None:
             harvest.spool.clear(label, folder)
 
 
-def _split(harvest: Harvest, wanted: Window, grip: Grip, *, any_left: bool) -> int | None:
-    """Log the range as SPLIT; where nothing is left of it, only if a log of the range waits to be told so."""
+def _split(harvest: Harvest, wanted: Window, grip: Grip, *, several: bool) -> int | None:
+    """Log the range as SPLIT; where no more than a window is left of it, only if a log of the range waits to hear."""
     with grip.begin() as connection:
         found = harvest_logs.find(connection, harvest.series, wanted)
-        if not any_left and (found is None or found.status != "RESCHEDULED"):
+        if not several and (found is None or found.status != "RESCHEDULED"):
             return None
-        if not any_left and found is not None and found.covered_since is not None:
-            return harvest_states.covered_again(connection, found.id, now=harvest.clock())
+        if not several and found is not None and found.covered_since is not None:
+            harvest_states.covered_again(connection, found.id, now=harvest.clock())
+            return None
         log = harvest_states.split(
             connection, harvest.series, wanted, run_id=harvest.runner.run_id, now=harvest.clock()
         )

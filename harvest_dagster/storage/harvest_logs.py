@@ -145,7 +145,10 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
 
 
 def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) -> list[Try]:
-    """What failed since the last success of any window, in order; of very many the newest."""
+    """What failed since the last success of any window, in order; of very many the newest.
+
+    Runs that were killed are not among them: the source has not failed.
+    """
     of_series = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
     last_success = (
         select(func.max(harvest_log_run.c.date_completed))
@@ -159,6 +162,7 @@ def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) 
         .where(
             series.clause,
             harvest_log_run.c.status == "FAILED",
+            ~harvest_log_run.c.broken_off,
             or_(last_success.is_(None), harvest_log_run.c.date_completed > last_success),
         )
         .order_by(harvest_log_run.c.date_completed.desc())

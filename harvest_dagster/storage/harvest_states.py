@@ -80,7 +80,17 @@ def split(
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log.id)
-        .values(status="SPLIT", run_id=run_id, date_started=now, date_completed=now, error=None)
+        .values(
+            status="SPLIT",
+            run_id=run_id,
+            date_started=now,
+            date_completed=now,
+            error=None,
+            completeness=None,
+            expected=None,
+            # Its windows have the counts now: whoever adds them up counts none twice.
+            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
+        )
     )
     return get(connection, log.id)
 
@@ -160,10 +170,18 @@ def covered_again(connection: Connection, log_id: int, *, now: datetime) -> int:
     return log_id
 
 
-def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetime, error: str) -> None:
+def settle(
+    connection: Connection,
+    log: HarvestLog,
+    status: str,
+    *,
+    now: datetime,
+    error: str,
+    broken_off: bool = False,
+) -> None:
     """End a log as FAILED or CANCELLED that says STARTED by its run, unless another run has taken it up since.
 
-    What it covered before, it covers still.
+    What it covered before, it covers still. `broken_off` says that its run could not do this itself.
     """
     connection.execute(
         update(harvest_log)
@@ -172,7 +190,7 @@ def settle(connection: Connection, log: HarvestLog, status: str, *, now: datetim
         )
         .values(status=status, date_completed=now, error=error)
     )
-    _end_try(connection, log.id, log.run_id, status, now=now, error=error)
+    _end_try(connection, log.id, log.run_id, status, now=now, error=error, broken_off=broken_off)
 
 
 def stop_waiting(connection: Connection, log: HarvestLog, *, now: datetime, error: str) -> None:
@@ -223,7 +241,14 @@ def _note_try(connection: Connection, log_id: int, run_id: str, now: datetime) -
 
 
 def _end_try(
-    connection: Connection, log_id: int, run_id: str | None, status: str, *, now: datetime, error: str | None
+    connection: Connection,
+    log_id: int,
+    run_id: str | None,
+    status: str,
+    *,
+    now: datetime,
+    error: str | None,
+    broken_off: bool = False,
 ) -> None:
     connection.execute(
         update(harvest_log_run)
@@ -232,7 +257,7 @@ def _end_try(
             harvest_log_run.c.run_id == run_id,
             harvest_log_run.c.status == "STARTED",
         )
-        .values(status=status, date_completed=now, error=error)
+        .values(status=status, date_completed=now, error=error, broken_off=broken_off)
     )
 
 

@@ -21,7 +21,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    case,
     column,
     func,
     literal,
@@ -94,16 +93,13 @@ def _or_again(
 ) -> postgresql.Insert | sqlite.Insert:
     return added.on_conflict_do_update(
         index_elements=["raw_id", "ingest_config_id", "transformer_version"],
-        set_={name: added.excluded[name] for name in _RENEWED}
-        | {"status": _status(added.excluded.status), "error": None, "run_id": None},
-        where=or_(literal(superfluous), ingest_log.c.revision < added.excluded.revision),
+        set_={name: added.excluded[name] for name in _RENEWED} | {"error": None, "run_id": None},
+        # CREATED takes nothing back: what is promised or done stays so, and is launched again by whoever may.
+        where=and_(
+            added.excluded.status != "CREATED",
+            or_(literal(superfluous), ingest_log.c.revision < added.excluded.revision),
+        ),
     )
-
-
-def _status(new: ColumnElement[str]) -> ColumnElement[str]:
-    """What was to be launched stays so, though a harvest without transforms comes by it."""
-    promised = and_(new == "CREATED", ingest_log.c.status.in_(("PENDING", "STARTED")))
-    return case((promised, "PENDING"), else_=new)
 
 
 def _shared(launching: Launching) -> Iterator[ColumnElement[Any]]:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -191,6 +192,8 @@ harvest_log_run = Table(
     Column("date_started", Instant, nullable=False),
     Column("date_completed", Instant),
     Column("error", Text),
+    # The run was killed, or gone, before it could end the log: that says nothing against the source.
+    Column("broken_off", Boolean, nullable=False, server_default=false()),
     _one_of("status", HARVEST_STATUSES),
     Index(None, "run_id"),
 )

@@ -30,7 +30,7 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
             # As if a minute had passed.
             connection.execute(update(lease).values(expires=LONG_AGO))
         second = deployment.materialize(FIRST, LAST).succeed()
-        assert f"took over from run {frozen.run_id}" in second.said
+        assert f"was left STARTED by run {frozen.run_id}: its lease ran out" in second.said
         assert_whole(database, deployment.source)
         before = snapshot(database)
         asked = len(lists(deployment.source.requests))
@@ -44,7 +44,7 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
         assert run is not None
         assert run.is_failure
         events = "".join(map(str, instance.all_logs(frozen.run_id)))
-    reason = f"run {frozen.run_id} lost its lease (token 1) to run {second.run_id}"
+    reason = f"run {frozen.run_id} lost its lease (token 1): run {second.run_id} took over"
     assert reason in events
     assert reason in frozen.said
     # It does not even ask the source for more.

@@ -85,7 +85,7 @@ def test_a_record_belongs_to_the_day_of_its_datestamp_within_the_window(
     stamp: datetime | None, day: date
 ) -> None:
     """A day outside of the window has no partition in this run: its data would never be transformed."""
-    assert partition_day(Record("x", stamp, False, "A"), TWO_DAYS) == day
+    assert partition_day(Record("x", stamp, False, "A"), TWO_DAYS, date(2000, 1, 1)) == day
 
 
 def test_the_days_are_counted_and_named_on_the_logs(world: World) -> None:

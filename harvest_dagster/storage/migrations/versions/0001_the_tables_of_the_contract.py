@@ -150,6 +150,7 @@ def _harvest_log_run() -> None:
         sa.Column("date_started", instant, nullable=False),
         sa.Column("date_completed", instant),
         sa.Column("error", sa.Text()),
+        sa.Column("broken_off", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("harvest_log_id", "run_id", name=op.f("pk_harvest_log_run")),
         sa.ForeignKeyConstraint(
             ["harvest_log_id"],
