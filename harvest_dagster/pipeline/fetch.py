@@ -39,7 +39,9 @@ def begin(
     now = harvest.clock()
     with harvest.database.read() as connection:
         before = harvest_logs.find(connection, harvest.series, window)
-        overtaken = before is not None and harvest_logs.overtaken(connection, before)
+        # A run whose fetch is tried again has gone on to its other windows meanwhile: these do not count.
+        own = (harvest.runner.run_id,)
+        overtaken = before is not None and harvest_logs.overtaken(connection, before, own)
     goes_on = before is not None and not overtaken and _may_go_on(harvest, before, limit, now)
     with grip.begin() as connection:
         log = harvest_states.start(
@@ -143,8 +145,9 @@ def _fetch_rest(
         for page in harvester.pages(log.window, last.next if last else None):
             before = lists.get(page.cursor.part, Tally())
             _doubt_position(harvest, page, before)
-            # Confirmed in between, or a holder that was frozen at a request would wake and put its page between
-            # those of the run that goes on with them.
+            # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page
+            # over those of the run that goes on with them.
+            grip.confirm()
             spool.write_page(number, page, grip.confirm)
             number, lists[page.cursor.part] = number + 1, before.add(page)
             if log.record_limit is not None and _records(lists) >= log.record_limit:

@@ -49,3 +49,23 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
     assert reason in frozen.said
     # It does not even ask the source for more.
     assert len(lists(deployment.source.requests)) == asked
+
+
+def test_lesson_11_a_frozen_holder_that_wakes_spoils_no_page_of_the_run_at_work(deploy: Deploy) -> None:
+    """It would write its own answer over the body of a page, and the other run would find the page damaged."""
+    frozen_at, at_work_at = Hold(nth(3, "ListRecords")), Hold(nth(6, "ListRecords"))
+    deployment = deploy(frozen_at, at_work_at)
+    frozen = deployment.materialize(FIRST, LAST)
+    frozen.wait_for(frozen_at)
+    frozen.signal(signal.SIGSTOP)
+    with Database.open(deployment.database_url) as database:
+        with database.begin() as connection:
+            connection.execute(update(lease).values(expires=LONG_AGO))
+        second = deployment.materialize(FIRST, LAST)
+        second.wait_for(at_work_at)
+        frozen_at.release()
+        frozen.signal(signal.SIGCONT)
+        frozen.fail()
+        at_work_at.release()
+        second.succeed()
+        assert_whole(database, deployment.source)
