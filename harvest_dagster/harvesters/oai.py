@@ -197,13 +197,19 @@ class OaiHarvester(Harvester):
             cursor=Cursor(reply.token, part),
             next=self._next(token.text, part),
             count=len(reply.answer.items),
-            total=token.total if self.arguments.trust_total else None,
+            total=self._total(reply),
             content_type=reply.response.content_type,
             source_time=reply.answer.source_time,
             position=token.position,
             expires=token.expires,
             asked=widened,
         )
+
+    def _total(self, reply: Reply) -> int | None:
+        """The source's own count; `noRecordsMatch` counts none, but as an answer to a token it only ends the list."""
+        total = reply.answer.token.total
+        is_told = self.arguments.trust_total and (total != 0 or reply.token is None)
+        return total if is_told else None
 
     def _next(self, token: str | None, part: int) -> Cursor | None:
         if token is not None:

@@ -89,7 +89,7 @@ def test_an_empty_page_with_a_token_is_followed() -> None:
 def test_no_records_match_is_an_empty_list() -> None:
     """A page without records, kept as evidence that the source was asked."""
     (page,) = scripted(error("noRecordsMatch", "nothing")).pages(DAY)
-    assert (page.count, page.next, page.total) == (0, None, None)
+    assert (page.count, page.next, page.total) == (0, None, 0)
     assert page.source_time == RECEIVED - timedelta(seconds=2)
     assert found(scripted(error("noRecordsMatch"))) == []
 
