@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -126,11 +125,6 @@ def release(harvest: Harvest, grip: Grip) -> None:
     """Give the lease back."""
     with harvest.database.begin() as connection:
         leases.release(connection, grip.lease)
-
-
-def is_dead(held: Held, runs: Runs, now: datetime) -> bool:
-    """Whether a holder will never write again: its lease ran out, its run is over, or its process is gone."""
-    return held.expires <= now or is_over(held, runs)
 
 
 def is_over(held: Held, runs: Runs) -> bool:
