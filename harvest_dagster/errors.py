@@ -19,12 +19,22 @@
     │   ├── SourceUnreachable       no connection, no answer in time, broken off; transient
     │   ├── HttpStatusError         an answer with an error status; transient for 408, 425, 429, 5xx
     │   ├── ResponseTooLarge
-    │   ├── MalformedResponse       cut short, HTML where XML or JSON should be, not well-formed
-    │   ├── ProtocolError           well-formed, but against the protocol: tokens that repeat, a wrong verb
+    │   ├── MalformedResponse       not what it should be
+    │   │   ├── EmptyBody           nothing at all, or white space
+    │   │   ├── Truncated           it begins well and breaks off
+    │   │   └── WebPage             HTML where XML or JSON should be
+    │   │       ├── MaintenancePage
+    │   │       ├── LoginPage
+    │   │       └── BotWall         a page that asks whether one is a human; often with status 403 (Lesson 33)
+    │   ├── ProtocolError           well-formed, but against the protocol
+    │   │   ├── WrongVerb           the answer to another question than the one that was asked
+    │   │   └── EndlessList         cursors that repeat, or pages that bring nothing new
     │   ├── SourceRefused           an error of the protocol itself (OAI-PMH's <error code="…">)
     │   │   └── CursorRefused       the source no longer accepts a cursor: expired, or never known
-    │   └── IncompleteList          the list ended before the source's own total
+    │   ├── IncompleteList          the list ended before the source's own total
+    │   └── TooManyUnreadable       more records than `quarantine` allows cannot be read
     ├── DeadlineExceeded            the time that `timeout` allows is over
+    ├── WaitTooLong                 the host wants quiet for longer than a worker should sleep; transient
     ├── SpoolError                  a page in the spool is not what its manifest says
     └── TransformError              one datum that cannot be transformed
 
@@ -140,8 +150,40 @@ class MalformedResponse(SourceError):
     """Not what it should be: cut short, HTML instead of XML or JSON, not well-formed."""
 
 
+class EmptyBody(MalformedResponse):
+    """A body without anything in it where a document should be."""
+
+
+class Truncated(MalformedResponse):
+    """A document that breaks off: its end is missing."""
+
+
+class WebPage(MalformedResponse):
+    """HTML where XML or JSON should be."""
+
+
+class MaintenancePage(WebPage):
+    """The source says that it is down for a while."""
+
+
+class LoginPage(WebPage):
+    """The source wants a user and a password."""
+
+
+class BotWall(WebPage):
+    """The source, or what stands before it, takes harvesters for an attack."""
+
+
 class ProtocolError(SourceError):
     """Well-formed, but against the protocol."""
+
+
+class WrongVerb(ProtocolError):
+    """The answer to another question than the one that was asked."""
+
+
+class EndlessList(ProtocolError):
+    """A list that would never end: its cursors repeat, or its pages bring nothing new."""
 
 
 class SourceRefused(SourceError):
@@ -164,8 +206,26 @@ class IncompleteList(SourceError):
     """The list ended before the source's own total was reached; the message carries both numbers."""
 
 
+class TooManyUnreadable(SourceError):
+    """More of a window's records than `quarantine` allows cannot be read; the message carries the numbers."""
+
+
 class DeadlineExceeded(HarvestError):
     """The time that `timeout` allows is over."""
+
+
+class WaitTooLong(HarvestError):
+    """The host's budget, or the source itself, asks for a longer wait than a worker should sleep through.
+
+    Attributes:
+        seconds: from now on, until it is worth asking again.
+    """
+
+    transient = True
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class SpoolError(HarvestError):

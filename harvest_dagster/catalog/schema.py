@@ -65,6 +65,8 @@ _LABEL = r"^[a-z][a-z0-9_]*$"
 _WEB_ADDRESS = r"^https?://[^\s/]\S*$"
 # Dagster's own rule for e-mail addresses (AssetSpec.owners), tightened to what its word boundaries mean.
 _OWNER = r"^(team:\S(.*\S)?|[A-Za-z0-9_][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$"
+# What a header takes: visible ASCII, and no bracket that would end the User-Agent's comment.
+_CONTACT = r"^(mailto:)?[!-'*-?A-~]+@[!-'*-?A-~]+$|^https?://[!-'*-~]+$"
 # Dagster's rule for the tags of assets, which is Kubernetes' for labels; "dagster/" is its own name space.
 _TAG_KEY = r"^(?!\.?dagster/)([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}$"
 _TAG_VALUE = r"^[A-Za-z0-9_.-]{0,63}$"
@@ -85,6 +87,11 @@ Owner = Annotated[
     str,
     WithJsonSchema({"type": "string", "pattern": _OWNER}),
     _matching(_OWNER, "team:NAME or an e-mail address"),
+]
+Contact = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": _CONTACT}),
+    _matching(_CONTACT, "an e-mail address, or an address that begins with http:// or https://"),
 ]
 TagKey = Annotated[
     str,
@@ -155,6 +162,15 @@ class Timeout(_Strict):
     )
 
 
+class Quarantine(_Strict):
+    """How much of a window may be unreadable before the window fails: it must be more than both bounds."""
+
+    records: int = Field(default=10, ge=0, description="so many records, however few there are")
+    share: float = Field(
+        default=0.01, ge=0, le=1, allow_inf_nan=False, description="of a window's records, from 0 to 1"
+    )
+
+
 class IngestConfig(_Strict):
     """One source under one protocol, harvested into the asset raw/<label>."""
 
@@ -212,6 +228,16 @@ class IngestConfig(_Strict):
         default=timedelta(days=30), description="a longer range is split into windows of this length"
     )
     timeout: Timeout = Field(default=Timeout(), description="when to give up")
+    quarantine: Quarantine = Field(
+        default=Quarantine(),
+        description="how many records may be set aside as unreadable before their window fails",
+    )
+    contact: Contact | None = Field(
+        default=None,
+        description="an e-mail address or a page for the operators of the source, sent in the User-Agent; "
+        "HARVEST_CONTACT, where it is left out",
+        examples=["harvest@example.org"],
+    )
     failure_threshold: int = Field(
         default=5, ge=1, le=1000, description="after so many failed harvests in a row it refuses to run"
     )

@@ -171,6 +171,13 @@ harvest_log = Table(
     Column("requests", Integer, nullable=False, server_default="0"),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("seconds_waited", Float, nullable=False, server_default="0"),
+    # Distinct identifiers of the present attempt's lists: the proof that pages neither repeat nor skip.
+    Column("identifiers", Integer),
+    # Records whose datestamp lies outside of the window, and those that have none: stored, and told.
+    _count("outside_window"),
+    _count("undated"),
+    # How often a list that broke was gone on with in another way.
+    _count("recoveries"),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
     _one_of("status", HARVEST_STATUSES),
     _one_of("completeness", COMPLETENESS),
@@ -288,6 +295,8 @@ quarantine = Table(
     Column("page", Integer, nullable=False),
     Column("date_created", Instant, nullable=False),
     Index(None, "harvest_log_id"),
+    # store: a good version of a record clears what was set aside of it
+    Index(None, "identifier"),
 )
 
 Row = dict[str, Any]

@@ -42,6 +42,8 @@ def test_label_and_harvester_are_enough() -> None:
         "schedule": None,
         "max_window": "30d",
         "timeout": {"connect": "10s", "read": "1m", "harvest": "3h"},
+        "quarantine": {"records": 10, "share": 0.01},
+        "contact": None,
         "failure_threshold": 5,
         "owners": (),
         "tags": {},
