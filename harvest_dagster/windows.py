@@ -63,10 +63,17 @@ class Window:
         return Window(start, end) if start < end else None
 
     def split(self, longest: timedelta) -> Iterator[Window]:
-        """Pieces of at most `longest`, in order, the last one the rest: nothing of the range is dropped."""
+        """Pieces of at most `longest`, in order: nothing of the range is dropped.
+
+        They are cut at midnights of UTC where that is possible, so that each day, a partition, lies in as few
+        pieces as its length allows and is done as soon as they are.
+        """
         start = self.start
         while start < self.end:
             end = min(start + longest, self.end)
+            midnight = datetime.combine(end.date(), time(), timezone.utc)
+            if end < self.end and midnight > start:
+                end = midnight
             yield Window(start, end)
             start = end
 

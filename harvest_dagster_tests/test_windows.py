@@ -37,7 +37,18 @@ def test_the_pieces_of_a_window_are_the_whole_window(window: Window, longest: ti
     pieces = list(window.split(longest))
     assert tile(pieces, window)
     assert all(piece.length <= longest for piece in pieces)
-    assert all(piece.length == longest for piece in pieces[:-1])
+
+
+@given(window=windows, longest=lengths)
+def test_pieces_are_cut_at_midnight(window: Window, longest: timedelta) -> None:
+    """A piece that shares two days with its neighbours keeps both partitions open until all three are done."""
+    *pieces, _rest = window.split(longest)
+    for piece in pieces:
+        inner = {piece.start, piece.end} - {window.start}
+        days = list(piece.days)
+        assert len(days) == 1 or all(edge == whole_day(edge.date()).start for edge in inner)
+    if window.start == whole_day(window.start.date()).start and longest % DAY == timedelta():
+        assert all(piece.length == longest for piece in pieces)
 
 
 @given(window=windows, covered=st.lists(windows, max_size=8))
