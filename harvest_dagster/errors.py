@@ -23,7 +23,7 @@
     │   │   ├── EmptyBody           nothing at all, or white space
     │   │   ├── Truncated           it begins well and breaks off
     │   │   └── WebPage             HTML where XML or JSON should be
-    │   │       ├── MaintenancePage
+    │   │       ├── MaintenancePage     transient
     │   │       ├── LoginPage
     │   │       └── BotWall         a page that asks whether one is a human; often with status 403 (Lesson 33)
     │   ├── ProtocolError           well-formed, but against the protocol
@@ -164,6 +164,8 @@ class WebPage(MalformedResponse):
 
 class MaintenancePage(WebPage):
     """The source says that it is down for a while."""
+
+    transient = True
 
 
 class LoginPage(WebPage):

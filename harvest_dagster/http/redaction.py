@@ -21,7 +21,9 @@ _SECRET_NAME = re.compile(
 )
 # A cursor is no secret, and without it nobody could tell which page failed.
 _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
-_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(
+    r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>|</?[a-z][^>]*\Z", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,7 @@ class Redactor:
 
     def excerpt(self, body: bytes) -> str:
         """The beginning of a body as one line of text without markup, a whole word or nothing of a secret."""
-        text = html.unescape(_MARKUP.sub(" ", body.decode("utf-8", errors="replace")))
-        text = "".join(letter if letter.isprintable() else " " for letter in self._masked(text))
-        line = " ".join(text.split())
+        line = one_line(self._masked(_without_markup(body.decode("utf-8", errors="replace"))))
         return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
 
     def _parameter(self, name: str, value: str) -> str:
@@ -63,6 +63,20 @@ class Redactor:
         decoded = unquote_plus(text)
         cleaned = self.replace(decoded)
         return self.replace(text) if cleaned == decoded else cleaned
+
+
+def text_of(markup: str) -> str:
+    """What a person reads of HTML or XML, on one line."""
+    return one_line(_without_markup(markup))
+
+
+def one_line(text: str) -> str:
+    """A text for a message: nothing in it that a terminal or a log would obey."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _without_markup(markup: str) -> str:
+    return html.unescape(_MARKUP.sub(" ", markup))
 
 
 def is_secret_name(name: str) -> bool:
