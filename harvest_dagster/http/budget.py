@@ -1,7 +1,7 @@
 """How many requests may leave for a host, over everything that shares it.
 
-Here: the limit, what a budget owes (`Budget`), and the one that is kept within a process. Not here: waiting
-(`http.waiting`), and any storage: a budget that is kept in a database is handed in from above.
+Here: what a budget owes (`Budget`), and the one that is kept within a process. Not here: waiting
+(`http.waiting`), and any storage: the budget that is kept in the database is handed in from above.
 """
 
 from __future__ import annotations
@@ -13,40 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
-from urllib.parse import urlsplit
 
-SLACK = 0.03
-LONGEST_SLACK = 0.25
+from harvest_dagster.limits import Limit, Slowdown, host_of
 
-
-@dataclass(frozen=True)
-class Limit:
-    """At most `calls` requests in any stretch of `period` seconds.
-
-    Raises:
-        ValueError: `calls` below one, or a `period` that is not above zero.
-    """
-
-    calls: int
-    period: float
-
-    def __post_init__(self) -> None:
-        if self.calls < 1 or not 0 < self.period < inf:
-            message = f"a rate limit needs calls >= 1 and period > 0, not {self.calls} and {self.period}"
-            raise ValueError(message)
-
-    def __str__(self) -> str:
-        return f"{self.calls} request{'s' * (self.calls > 1)} in {self.period:g} s"
-
-    @property
-    def spacing(self) -> float:
-        """Seconds from one request to the one `calls` later, a little more than the period.
-
-        The source counts arrivals, we departures. Without the slack a request that the network or a busy
-        machine delays, and a punctual one after it, are one too many on the source's clock. 97 % of the
-        budget remain.
-        """
-        return self.period + min(self.period * SLACK, LONGEST_SLACK)
+__all__ = ["PROCESS_BUDGET", "Budget", "Limit", "ProcessBudget", "host_of"]
 
 
 class Budget(Protocol):
@@ -61,24 +31,47 @@ class Budget(Protocol):
     def pause(self, host: str, seconds: float) -> None:
         """The host asked for quiet (Retry-After): nothing leaves for so long, whoever asks."""
 
+    def refused(self, host: str) -> None:
+        """The host answered 429 or 503: it gets slower for everybody. See Slowdown."""
+
+    def answered(self, host: str) -> None:
+        """The host gave a good answer: it recovers step by step. Costs nothing while it is not slowed down."""
+
+    def observed(self, host: str, limit: Limit) -> None:
+        """The host's own headers tell a limit: it holds for everybody, until it was not told for a while.
+
+        That is ten minutes, or twice its period. All limits hold, so that a laxer one changes nothing. Which
+        ones are absurd is for the caller to know.
+        """
+
 
 @dataclass
 class _Host:
     limits: set[Limit] = field(default_factory=set)
+    observed: dict[Limit, float] = field(default_factory=dict)
     departures: deque[float] = field(default_factory=deque)
     paused_until: float = -inf
+    slowdown: Slowdown = field(default_factory=Slowdown)
+
+    def limits_at(self, now: float) -> set[Limit]:
+        self.observed = {limit: until for limit, until in self.observed.items() if until > now}
+        return self.limits | self.observed.keys()
 
     def wait(self, now: float) -> float:
-        return max(0.0, self.paused_until - now, *(self._wait_for(limit, now) for limit in self.limits))
+        limits = self.limits_at(now)
+        due = [self.paused_until, *(self._free_at(limit) for limit in limits)]
+        if self.departures:
+            due.append(self.departures[-1] + self.slowdown.at(now).interval(limits))
+        return max(0.0, max(due) - now)
 
-    def _wait_for(self, limit: Limit, now: float) -> float:
+    def _free_at(self, limit: Limit) -> float:
         if len(self.departures) < limit.calls:
-            return 0.0
-        return self.departures[-limit.calls] + limit.spacing - now
+            return -inf
+        return self.departures[-limit.calls] + limit.spacing
 
     def depart(self, now: float) -> None:
         self.departures.append(now)
-        horizon = now - max(limit.spacing for limit in self.limits)
+        horizon = now - max(limit.spacing for limit in self.limits_at(now))
         while self.departures[0] < horizon:
             self.departures.popleft()
 
@@ -99,12 +92,12 @@ class ProcessBudget:
     def wait(self, host: str, limit: Limit) -> float:
         """See Budget."""
         with self._lock:
-            return self._state(host, limit).wait(self._clock())
+            return self._of(host, limit).wait(self._clock())
 
     def reserve(self, host: str, limit: Limit) -> float:
         """See Budget."""
         with self._lock:
-            state, now = self._state(host, limit), self._clock()
+            state, now = self._of(host, limit), self._clock()
             seconds = state.wait(now)
             if seconds == 0:
                 state.depart(now)
@@ -113,24 +106,30 @@ class ProcessBudget:
     def pause(self, host: str, seconds: float) -> None:
         """See Budget."""
         with self._lock:
-            state = self._hosts.setdefault(host, _Host())
+            state = self._of(host)
             state.paused_until = max(state.paused_until, self._clock() + seconds)
 
-    def _state(self, host: str, limit: Limit) -> _Host:
+    def refused(self, host: str) -> None:
+        """See Budget."""
+        with self._lock:
+            state = self._of(host)
+            state.slowdown = state.slowdown.refused(self._clock())
+
+    def answered(self, host: str) -> None:
+        """See Budget."""
+        with self._lock:
+            state = self._of(host)
+            state.slowdown = state.slowdown.answered()
+
+    def observed(self, host: str, limit: Limit) -> None:
+        """See Budget."""
+        with self._lock:
+            self._of(host).observed[limit] = self._clock() + limit.observed_for
+
+    def _of(self, host: str, *limits: Limit) -> _Host:
         state = self._hosts.setdefault(host, _Host())
-        state.limits.add(limit)
+        state.limits.update(limits)
         return state
 
 
 PROCESS_BUDGET = ProcessBudget()
-
-
-def host_of(url: str) -> str:
-    """The key of a URL's host: its name in lower case, and its port where that is not the scheme's own.
-
-    http and https of one name are one host.
-    """
-    parts = urlsplit(url.strip())
-    name = (parts.hostname or "").rstrip(".")
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return name if parts.port in (None, default) else f"{name}:{parts.port}"
