@@ -13,7 +13,7 @@ from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.failures import told
-from harvest_dagster.orchestration.partitions import wanted_window
+from harvest_dagster.orchestration.partitions import chosen_window, of_partitions, wanted_window
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs import tag_run
 from harvest_dagster.orchestration.step import at_work, is_done, make_harvest, waiting, without_secrets
@@ -25,6 +25,8 @@ from harvest_dagster.pipeline import plan as planning
 from harvest_dagster.pipeline import preflight as checking
 from harvest_dagster.pipeline import split as splitting
 from harvest_dagster.pipeline import store as storing
+from harvest_dagster.pipeline.days import done_days, is_covered
+from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.source import open_source
 from harvest_dagster.windows import Window, parse_instant
 
@@ -186,7 +188,10 @@ def launch(
         sample = reporting.sample(work.harvest, log)
         days = launching.launch(work.harvest, log, work.grip, work.grip.check)
         finishing.finish_window(work.harvest, log, work.grip)
-    reporting.materialize_window(context, log, days)
+        # Where the window is all of the range, the asset's own materialization is at hand.
+        is_part = of_partitions(context) and not log.window.encloses(chosen_window(context))
+        if is_part and log.record_limit is None:
+            reporting.materialize_days(context, log, done_days(work.harvest, log, days))
     return {
         "log_id": log.id,
         "days": reporting.by_day(days, log.window),
@@ -194,7 +199,11 @@ def launch(
     }
 
 
-@dg.op(description="Sum up, and give the lease back.", tags=_rank(0))
+@dg.op(
+    description="Sum up, and give the lease back.",
+    out=dg.Out(dg.Nothing, is_required=False),
+    tags=_rank(0),
+)
 @told
 def finish(
     context: dg.OpExecutionContext,
@@ -202,13 +211,22 @@ def finish(
     stores: Stores,
     catalog: Catalogue,
     windows: list[dict[str, Any]],
-) -> None:
-    """Attaches the metadata of the whole run to its materialization."""
+) -> Any:
+    """Gives its output, which materializes the asset, if all of the partitions chosen are done."""
     done = [window for window in windows if window]
     with at_work(context, config, stores, catalog) as work:
         summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
         covering = [] if done else planning.covering(work.harvest, wanted_window(context, config))
-    reporting.report(context, work.harvest, reporting.Report(summary, done, covering))
+        is_done = _is_done(context, work.harvest)
+    reporting.report(context, work.harvest, reporting.Report(summary, done, covering, is_done))
+    return (dg.Output(None) for _ in range(is_done))
+
+
+def _is_done(context: dg.OpExecutionContext, harvest: Harvest) -> bool:
+    """Whether nothing is missing of the partitions chosen; a `limit` or narrower dates may leave something."""
+    if not of_partitions(context):
+        return True
+    return harvest.parameters.limit is None and is_covered(harvest, chosen_window(context))
 
 
 EVERY_OP = ["preflight", "lock", "plan", "fetch", "split", "store", "launch", "finish"]

@@ -23,7 +23,7 @@ from harvest_dagster.pipeline.transform import Outcome
 from harvest_dagster.records import Record
 from harvest_dagster.spool import End
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
-from harvest_dagster.windows import Window, whole_day
+from harvest_dagster.windows import Window
 
 SAMPLE = 5
 _EXCERPT = 120
@@ -106,22 +106,17 @@ def by_day(days: Mapping[date, DayCounts], window: Window) -> dict[str, dict[str
     return {day.isoformat(): {"records": of.records, "deleted": of.deleted} for day, of in counts.items()}
 
 
-def materialize_window(
-    context: dg.OpExecutionContext, log: HarvestLog, days: Mapping[date, DayCounts]
+def materialize_days(
+    context: dg.OpExecutionContext, log: HarvestLog, done: Mapping[date, DayCounts | None]
 ) -> None:
-    """Mark the partitions of a window that is a part of the run's range, as soon as it is done.
-
-    Where the window is all of it, the materialization of the asset does that.
-    """
-    if not of_partitions(context) or log.parent_id is None:
-        return
-    counts = by_day(days, log.window)
-    for day in log.window.days:
-        if log.window.encloses(whole_day(day)):
-            metadata = {**counts[day.isoformat()], "harvest_log": log.id}
-            context.log_event(
-                dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata)
+    """Mark the partitions that are done with a window, each with its own counts, as soon as it is."""
+    for day, counts in done.items():
+        came = {} if counts is None else {"records": counts.records, "deleted": counts.deleted}
+        context.log_event(
+            dg.AssetMaterialization(
+                context.asset_key, partition=day.isoformat(), metadata={**came, "harvest_log": log.id}
             )
+        )
 
 
 @dataclass(frozen=True)
@@ -132,24 +127,31 @@ class Report:
         summary: of all windows.
         windows: what launch gave of each.
         covering: the logs that cover some of the range now.
+        is_done: whether all of the range is done; else nothing shows as materialized but days that are.
     """
 
     summary: Summary
     windows: Sequence[Mapping[str, Any]]
     covering: Sequence[HarvestLog]
+    is_done: bool
 
 
 def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> None:
-    """Attach a run's metadata: to the asset's materializations, or as an observation where the job is ad hoc.
+    """Attach a run's metadata: to the asset's materializations, or as an observation where there is none to come.
 
     Where a run has several partitions, `records` and `deleted` are each partition's own, so that plots are true;
     the numbers of the whole run stand beside them as `run_records` and so on. Where nothing was left to do there
     are no numbers, and the logs that cover the range are named.
     """
     numbers = _numbers(of_run.summary) if of_run.windows else {}
-    if not of_partitions(context):
+    if not of_partitions(context) or not of_run.is_done:
         observed = asset_key("raw", harvest.config.label)
         context.log_event(dg.AssetObservation(observed, metadata={**numbers, **_metadata(of_run)}))
+        if not of_run.is_done:
+            context.log.warning(
+                "not all of the partitions chosen is harvested: what is not stays unmaterialized. "
+                "A limit, narrower dates, or `settle` of the IngestConfig left it out."
+            )
     elif len(context.partition_keys) == 1 or not of_run.windows:
         context.add_output_metadata({**numbers, **_metadata(of_run)})
     else:

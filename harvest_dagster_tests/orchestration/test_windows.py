@@ -5,7 +5,14 @@ from __future__ import annotations
 from harvest_dagster.simulator import Fail, Request, Server
 from harvest_dagster.storage import tables
 from harvest_dagster_tests.orchestration.conftest import Deploy
-from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, messages, reason
+from harvest_dagster_tests.orchestration.deployment import (
+    DAYS,
+    RAW,
+    REPOSITORY,
+    TRANSFORMED,
+    messages,
+    reason,
+)
 
 
 def third_day(request: Request) -> bool:
@@ -48,6 +55,40 @@ def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_
         for event in result.get_asset_materialization_events()
     ][:4]
     assert first == [("launch", day) for day in DAYS]
+
+
+def test_a_day_of_several_windows_is_materialized_with_the_last_of_them(
+    source: Server, on_sqlite: Deploy
+) -> None:
+    """With its whole count: a day is a partition, however it was cut."""
+    deployment = on_sqlite(source.url, max_window="7h")
+    result = deployment.materialize(*DAYS[:2])
+    events = result.get_asset_materialization_events()
+    of_windows = [event for event in events if event.step_key.endswith("]")]
+    assert [event.partition for event in of_windows] == list(DAYS[:2])
+    assert [
+        event.step_materialization_data.materialization.metadata["records"].value for event in of_windows
+    ] == [6, 6]
+
+
+def test_a_harvest_cut_short_materializes_nothing(source: Server, deploy: Deploy) -> None:
+    """A sample that shows green is a partition that nobody harvests again."""
+    deployment = deploy(source.url)
+    result = deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED], limit=7)
+    assert result.success
+    assert deployment.materialized() == deployment.materialized(TRANSFORMED) == set()
+    assert "not all of the partitions chosen is harvested" in messages(result, deployment.instance)
+    (observation,) = deployment.instance.fetch_observations(RAW, limit=10).records
+    assert observation.asset_observation.metadata["records"].value == 7
+
+
+def test_narrower_dates_materialize_the_days_they_leave_whole(source: Server, on_sqlite: Deploy) -> None:
+    """Half a day must not pass for the day, until the other half has come."""
+    deployment = on_sqlite(source.url)
+    assert deployment.materialize(*DAYS[:3:2], start_date="2024-03-01T12:00").success
+    assert deployment.materialized() == set(DAYS[1:3])
+    assert deployment.materialize(*DAYS[:3:2]).success
+    assert deployment.materialized() == set(DAYS[:3])
 
 
 def test_a_window_that_fails_fails_alone(deploy: Deploy) -> None:
