@@ -58,6 +58,9 @@ class Page:
         expires: until when the source accepts the next token (`expirationDate`), where it says.
         asked: what the source was asked for, where its granularity made that more than the window. What only
             this brought in belongs to other windows.
+        identifiers: of its records in order, as far as they can be read, those with several as often as they
+            come. They tell whether a list is whole and goes forward; the manifest keeps digests of them. A
+            harvester that gives none has its records counted instead.
     """
 
     body: bytes
@@ -73,6 +76,7 @@ class Page:
     position: int | None = None
     expires: datetime | None = None
     asked: Window | None = None
+    identifiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -88,3 +88,28 @@ class Harvester(ABC):
     @abstractmethod
     def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
         """The records of a page, without any request. One that cannot be read comes as Unreadable."""
+
+    @property
+    def smallest(self) -> timedelta:
+        """The shortest window that the source can tell from its neighbours: a window is halved down to this."""
+        return timedelta(seconds=1)
+
+    @property
+    def parts(self) -> int | None:
+        """How many lists `pages` walks one after the other; None where that is not known.
+
+        Only of a single list is it clear what a new one from its last datestamp on would bring.
+        """
+        return None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a cursor may be sent a second time: not where the source lets each be used once (Lesson 23)."""
+        return True
+
+    def one_by_one(self, window: Window) -> Iterator[Page] | None:  # noqa: ARG002  # it has no such way
+        """The window's records asked for singly, where a page cannot be read because of one of them.
+
+        None where the protocol has no such way. Pages and records are as those of `pages` and `records`.
+        """
+        return None
