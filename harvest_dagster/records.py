@@ -33,10 +33,12 @@ class Cursor:
     Attributes:
         token: the source's own token (OAI-PMH section 3.5, a REST API's cursor); None asks for the first page.
         part: which of the harvester's lists; a harvester that walks several (one for each set) counts them.
+        singly: whether the list is one of headers, whose records are then asked for one by one.
     """
 
     token: str | None = None
     part: int = 0
+    singly: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,18 @@ class Page:
         cursor: where it stands.
         next: where the harvest goes on; None after the last page of the last list.
         total: the source's own count of this list (`completeListSize`), None where it gives none.
-        count: how many records the page holds.
+        count: how many records of the list the page holds, those included that cannot be read.
         content_type: the header's value, empty where there was none.
         source_time: the source's clock (`responseDate`), None where it does not say.
         position: how many records of the list come before this page, as the source counts (`cursor`).
         expires: until when the source accepts the next token (`expirationDate`), where it says.
         asked: what the source was asked for, where its granularity made that more than the window. What only
             this brought in belongs to other windows.
+        alone: the identifier of the one record that was asked for by itself. Such a page stands beside the list:
+            it comes before the list's page that names the record, holds none of the list's count, and goes on
+            with that page (`next` is its own `cursor`).
+        elsewhere: the identifiers of this page's records that such pages before it answer for; `records` leaves
+            these out. They are in `count` and `identifiers` of this page.
         identifiers: of its records in order, as far as they can be read, those with several as often as they
             come. They tell whether a list is whole and goes forward; the manifest keeps digests of them. A
             harvester that gives none has its records counted instead.
@@ -76,6 +83,8 @@ class Page:
     position: int | None = None
     expires: datetime | None = None
     asked: Window | None = None
+    alone: str | None = None
+    elsewhere: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
 
 
