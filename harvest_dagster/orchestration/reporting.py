@@ -5,7 +5,7 @@ Numbers are numbers, so that the UI plots them over the partitions.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from itertools import islice
 from typing import Any
@@ -14,7 +14,6 @@ import dagster as dg
 
 from harvest_dagster.http.session import Statistics
 from harvest_dagster.orchestration.partitions import of_partitions
-from harvest_dagster.pipeline.fetch import expected
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.launch import DayCounts
@@ -22,7 +21,7 @@ from harvest_dagster.pipeline.plan import Plan
 from harvest_dagster.pipeline.transform import Outcome
 from harvest_dagster.records import Record
 from harvest_dagster.spool import End
-from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Strays
 from harvest_dagster.windows import Window
 
 SAMPLE = 5
@@ -65,26 +64,18 @@ def _some(texts: Sequence[str]) -> str:
     return ", ".join(texts[:_MOST_LISTED]) + (f" and {left} more" if left > 0 else "")
 
 
-def counts_of(counts: Counts) -> dict[str, int]:
+def counts_of(counts: Counts, strays: Strays) -> dict[str, int]:
     """The counts under the names of their columns."""
-    return {
-        "pages": counts.pages,
-        "records": counts.records,
-        "new_identifiers": counts.new_identifiers,
-        "new_data": counts.new_data,
-        "deleted": counts.deleted,
-        "quarantined": counts.quarantined,
-    }
+    return {**asdict(counts), **asdict(strays)}
 
 
 def fetched(window: Window, end: End, statistics: Statistics) -> dict[str, Any]:
     """Metadata of fetch."""
-    total = expected(end)
     return {
         "window": str(window),
         "pages": end.pages,
-        "records": sum(tally.records for tally in end.lists),
-        **({} if total is None else {"expected": total}),
+        "records": end.records,
+        **({} if end.expected is None else {"expected": end.expected}),
         "requests": statistics.requests,
         "bytes": statistics.bytes,
         "seconds_waited": round(statistics.seconds_waited, 3),
@@ -196,7 +187,7 @@ def _all_days(windows: Sequence[Mapping[str, Any]]) -> dict[str, Counter[str]]:
 def _numbers(summary: Summary) -> dict[str, Any]:
     """What the UI plots."""
     return {
-        **counts_of(summary.counts),
+        **counts_of(summary.counts, summary.strays),
         **({} if summary.expected is None else {"expected": summary.expected}),
         "bytes": summary.bytes,
         "requests": summary.requests,

@@ -14,7 +14,8 @@ from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.records import Page
-from harvest_dagster.spool import AttemptSpool, End, Tally
+from harvest_dagster.spool import AttemptSpool, End, Stretch
+from harvest_dagster.spool.manifest import Tally
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
@@ -91,15 +92,9 @@ def fetch(
             log = harvest_states.restart(connection, log.id, harvest.clock())
         end = _fetch_rest(harvest, harvester, log, grip, check)
     with grip.begin() as connection:
-        harvest_states.expect(connection, log.id, expected(end))
+        harvest_states.expect(connection, log.id, end.expected)
     _refuse_shortfall(log, end)
     return end
-
-
-def expected(end: End) -> int | None:
-    """The source's own total, over all its lists; None where one of them gives none."""
-    totals = [tally.total for tally in end.lists if tally.total is not None]
-    return sum(totals) if totals and len(totals) == len(end.lists) else None
 
 
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
@@ -123,7 +118,7 @@ def _is_usable(spool: AttemptSpool, before: HarvestLog, now: datetime) -> bool:
         return False
     if end is not None:
         # That a list was empty or short once is no news of today.
-        return pages == end.pages > 0 and not any(tally.falls_short for tally in end.lists)
+        return pages == end.pages > 0 and end.completeness != "short"
     expires = spool.entry(pages - 1).page.expires if pages else None
     return expires is None or now < expires
 
@@ -148,12 +143,12 @@ def _fetch_rest(
             # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page
             # over those of the run that goes on with them.
             grip.confirm()
-            spool.write_page(number, page, grip.confirm)
+            spool.write_page(number, page, Stretch(0, log.window), grip.confirm)
             number, lists[page.cursor.part] = number + 1, before.add(page)
             if log.record_limit is not None and _records(lists) >= log.record_limit:
                 break
             check()
-    end = End(number, list(lists.values()))
+    end = _end(log, number, list(lists.values()))
     grip.confirm()
     spool.write_end(end)
     return end
@@ -171,13 +166,21 @@ def _doubt_position(harvest: Harvest, page: Page, before: Tally) -> None:
         )
 
 
+def _end(log: HarvestLog, pages: int, lists: list[Tally]) -> End:
+    records, totals = sum(tally.records for tally in lists), [tally.total for tally in lists]
+    expected = sum(total or 0 for total in totals) if totals and None not in totals else None
+    exact = all(tally.total == tally.records for tally in lists)
+    verdict = "complete" if exact and lists and log.record_limit is None else "unverified"
+    if log.record_limit is None and any(tally.falls_short for tally in lists):
+        verdict = "short"
+    return End(pages, records, verdict, expected)
+
+
 def _refuse_shortfall(log: HarvestLog, end: End) -> None:
-    short = [tally for tally in end.lists if tally.falls_short]
-    if log.record_limit is not None or not short:
+    if end.completeness != "short":
         return
-    announced, came = sum(tally.total or 0 for tally in short), sum(tally.records for tally in short)
     message = (
-        f"the source says that {log.window} holds {announced} records, and gave {came}. Run again; "
+        f"the source says that {log.window} holds {end.expected} records, and gave {end.records}. Run again; "
         "if its total is known to be wrong, set trust_total: false in harvester_kwargs."
     )
     raise IncompleteList(message)

@@ -9,9 +9,8 @@ from datetime import timedelta
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
-from harvest_dagster.spool import End
 from harvest_dagster.storage import harvest_logs, harvest_states
-from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Strays
 
 _KEPT = timedelta(days=14)  # pages of a failed window, for whoever looks into it
 
@@ -22,6 +21,7 @@ class Summary:
 
     Attributes:
         counts: the logs' counts together.
+        strays: the logs' strays together.
         expected: the source's own totals together; None where one is missing.
         completeness: `complete` if every window was proven to be, `unverified` if one was not, None without any.
         requests: sent to the source.
@@ -31,6 +31,7 @@ class Summary:
     """
 
     counts: Counts
+    strays: Strays
     expected: int | None
     completeness: str | None
     requests: int
@@ -44,9 +45,7 @@ def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     end = harvest.attempt(log).whole_split()
     with grip.begin() as connection:
         _refuse_unstored(harvest_logs.get(connection, log.id), end.pages)
-        log = harvest_states.succeed(
-            connection, log.id, now=harvest.clock(), completeness=_completeness(log, end)
-        )
+        log = harvest_states.succeed(connection, log.id, now=harvest.clock(), completeness=end.completeness)
     _tidy(harvest, lambda: harvest.spool.clear(*harvest.spool_of(log.window)))
     return log
 
@@ -105,13 +104,15 @@ def finish_run(harvest: Harvest, log_ids: Sequence[int], grip: Grip) -> Summary:
 
 def summarize(logs: Sequence[HarvestLog]) -> Summary:
     """Add the logs of several windows up."""
-    counts = Counts()
+    counts, strays = Counts(), Strays()
     for log in logs:
         counts += log.counts
+        strays += log.strays
     verdicts = {log.completeness for log in logs}
     totals = [log.expected for log in logs if log.expected is not None]
     return Summary(
         counts=counts,
+        strays=strays,
         expected=sum(totals) if totals and len(totals) == len(logs) else None,
         completeness=None if not verdicts else "complete" if verdicts == {"complete"} else "unverified",
         requests=sum(log.requests for log in logs),
@@ -125,9 +126,3 @@ def _seconds(logs: Sequence[HarvestLog]) -> float:
     started = [log.date_started for log in logs if log.date_started]
     completed = [log.date_completed for log in logs if log.date_completed]
     return (max(completed) - min(started)).total_seconds() if started and completed else 0.0
-
-
-def _completeness(log: HarvestLog, end: End) -> str:
-    """`complete` where each list gave just as many records as the source had announced."""
-    exact = all(tally.total == tally.records for tally in end.lists)
-    return "complete" if exact and end.lists and log.record_limit is None else "unverified"

@@ -50,13 +50,16 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
 def _take(harvester: Harvester, spool: AttemptSpool, number: int, log: HarvestLog, left: int | None) -> Taken:
     records: list[Record] = []
     unreadable: list[Unreadable] = []
-    for piece in harvester.records(spool.read_page(number), log.window):
+    entry = spool.read(number)
+    for piece in harvester.records(entry.page, entry.stretch.window):
+        if left is not None and len(records) >= left:
+            break
         if isinstance(piece, Unreadable):
             unreadable.append(_keepable(piece))
         elif fault := _fault(piece):
             datum = piece.blob.encode("utf-8", "surrogatepass")
-            unreadable.append(_keepable(Unreadable(datum, fault, piece.identifier[:200])))
-        elif left is None or len(records) < left:
+            unreadable.append(_keepable(Unreadable(datum, fault, piece.identifier)))
+        else:
             records.append(piece)
     return Taken(records, unreadable)
 
@@ -77,8 +80,13 @@ def _fault(record: Record) -> str | None:
 
 def _keepable(piece: Unreadable) -> Unreadable:
     """What is wrong with a record may be in its identifier, and in what is said of it; its bytes stay as they are."""
-    identifier = None if piece.identifier is None else _legible(piece.identifier)
+    identifier = None if piece.identifier is None else _cut(_legible(piece.identifier))
     return replace(piece, identifier=identifier, error=_legible(piece.error))
+
+
+def _cut(identifier: str) -> str:
+    """An identifier that the quarantine's index takes."""
+    return identifier[:200] if len(identifier.encode()) > LONGEST_IDENTIFIER else identifier
 
 
 def _legible(text: str) -> str:

@@ -15,10 +15,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.spool import AttemptSpool, End, Spool, Taken, Tally, default_url
+from harvest_dagster.spool import AttemptSpool, End, Spool, Stretch, Taken, default_url
 from harvest_dagster.windows import Window
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
+STRETCH = Stretch(0, Window(NOW, NOW + timedelta(days=1)))
 
 
 def page(body: bytes = b"<OAI-PMH/>", **changes) -> Page:
@@ -71,7 +72,7 @@ def test_pages_come_back_as_they_came(spool: Spool) -> None:
     attempt = spool.attempt("arxiv", "window", "a-1")
     pages = [page(), page(b"", next=None, total=None, asked=None), page(os.urandom(100_000))]
     for number, one in enumerate(pages):
-        attempt.write_page(number, one)
+        attempt.write_page(number, one, STRETCH)
     again = spool.attempt("arxiv", "window", "a-1")
     assert [again.read_page(number) for number in range(again.page_count())] == pages
     assert [entry.number for entry in again.entries()] == [0, 1, 2]
@@ -95,15 +96,15 @@ def test_an_empty_place_holds_nothing_and_no_end(spool: Spool) -> None:
     """The first run of a window."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     assert (attempt.page_count(), attempt.split_count(), attempt.end()) == (0, 0, None)
-    attempt.write_end(End(0, [Tally(3, 10)]))
-    assert attempt.end() == End(0, [Tally(3, 10)])
+    attempt.write_end(End(0, 0, "complete", 0))
+    assert attempt.end() == End(0, 0, "complete", 0)
 
 
 def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
     """Cleared when its window is done; nothing else may go with it, and what is not there is no error."""
     for window in ("one", "two"):
         for attempt in ("a-1", "a-2"):
-            spool.attempt("arxiv", window, attempt).write_page(0, page())
+            spool.attempt("arxiv", window, attempt).write_page(0, page(), STRETCH)
     spool.clear("arxiv", "one")
     spool.clear("arxiv", "one")
     counts = {
@@ -117,7 +118,7 @@ def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
 def test_only_what_is_old_and_the_source_s_own_is_pruned(spool: Spool) -> None:
     """Pages of a failed window are kept for whoever looks into it, and not for ever."""
     for label in ("arxiv", "zenodo"):
-        spool.attempt(label, "window", "a-1").write_page(0, page())
+        spool.attempt(label, "window", "a-1").write_page(0, page(), STRETCH)
     now = datetime.now(timezone.utc)
     week = timedelta(days=7)
     assert spool.prune("arxiv", now=now + timedelta(minutes=5), older_than=week) == []
@@ -132,7 +133,7 @@ def test_a_page_counts_from_its_entry_on_and_only_after_all_before_it(spool: Spo
     """Lesson 22: killed between a page and its entry, the page is fetched again, and no page is left out."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     for number in (0, 1, 3):
-        attempt.write_page(number, page())
+        attempt.write_page(number, page(), STRETCH)
     assert attempt.page_count() == 2
     remove(spool, attempt, "pages/000001.json")
     assert attempt.page_count() == 1
@@ -159,9 +160,9 @@ def remove(spool: Spool, attempt: AttemptSpool, name: str) -> None:
 def test_a_damaged_file_is_named_with_the_remedy(spool: Spool, name: str, read, data: bytes) -> None:
     """Lesson 1: half a page that is read for a whole one is silent loss; a traceback of zstd helps nobody."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page())
+    attempt.write_page(0, page(), STRETCH)
     attempt.write_records(0, Taken([], []))
-    attempt.write_end(End(1, [Tally(3, 10)]))
+    attempt.write_end(End(1, 3, "unverified", 10))
     put(spool, attempt, name, data)
     with pytest.raises(SpoolError, match=rf"{name} is damaged: .*Remove its directory and run again"):
         read(attempt)
@@ -170,8 +171,8 @@ def test_a_damaged_file_is_named_with_the_remedy(spool: Spool, name: str, read, 
 def test_a_page_whose_bytes_changed_is_noticed_though_it_unpacks(spool: Spool) -> None:
     """A whole frame of other bytes: only the digest tells."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(b"one"))
-    attempt.write_page(1, page(b"two"))
+    attempt.write_page(0, page(b"one"), STRETCH)
+    attempt.write_page(1, page(b"two"), STRETCH)
     put(spool, attempt, "pages/000000.zst", spool._fs.cat_file(f"{attempt.path}/pages/000001.zst"))
     with pytest.raises(SpoolError, match="its digest is another"):
         attempt.read_page(0)
@@ -180,7 +181,7 @@ def test_a_page_whose_bytes_changed_is_noticed_though_it_unpacks(spool: Spool) -
 def test_a_missing_page_is_named(spool: Spool) -> None:
     """A bucket's lifecycle rule or a tidy colleague."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page())
+    attempt.write_page(0, page(), STRETCH)
     remove(spool, attempt, "pages/000000.zst")
     with pytest.raises(SpoolError, match=r"000000\.zst"):
         attempt.read_page(0)
@@ -189,7 +190,7 @@ def test_a_missing_page_is_named(spool: Spool) -> None:
 def test_the_manifest_is_for_people_too(tmp_path: Path) -> None:
     """Whoever looks into a failed window wants to see what was asked and what came, with plain tools."""
     attempt = Spool(str(tmp_path)).attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page())
+    attempt.write_page(0, page(), STRETCH)
     entry = json.loads(Path(attempt.path, "pages/000000.json").read_text())
     assert entry["page"]["request"]["url"] == "https://example.org/oai?verb=ListRecords"
     assert (entry["page"]["status"], entry["page"]["total"], entry["size"]) == (200, 10, 10)
@@ -200,19 +201,19 @@ def test_killed_while_it_writes_it_leaves_no_half_file(
 ) -> None:
     """A half entry would count as a page; a half `end.json` would end the list."""
     attempt = Spool(str(tmp_path)).attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page())
+    attempt.write_page(0, page(), STRETCH)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        attempt.write_page(1, page())
+        attempt.write_page(1, page(), STRETCH)
     with pytest.raises(KeyboardInterrupt):
-        attempt.write_end(End(2, [Tally(3, 10)]))
+        attempt.write_end(End(2, 3, "unverified", 10))
     monkeypatch.undo()
     assert (attempt.page_count(), attempt.end()) == (1, None)
-    attempt.write_page(1, page(b"whole"))
+    attempt.write_page(1, page(b"whole"), STRETCH)
     assert attempt.read_page(1).body == b"whole"
 
 
@@ -233,7 +234,7 @@ def test_a_full_disk_says_where_to_make_room(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         SpoolError, match=r"cannot be written: .*No space left.* Make room there, or set HARVEST_SPOOL"
     ):
-        attempt.write_page(0, page())
+        attempt.write_page(0, page(), STRETCH)
     assert attempt.page_count() == 0
 
 
@@ -241,7 +242,7 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     """HARVEST_SPOOL names a file."""
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="set HARVEST_SPOOL"):
-        Spool(str(tmp_path / "file")).attempt("arxiv", "window", "a-1").write_page(0, page())
+        Spool(str(tmp_path / "file")).attempt("arxiv", "window", "a-1").write_page(0, page(), STRETCH)
 
 
 def test_what_another_process_wrote_is_seen_at_once(spool: Spool) -> None:
@@ -249,7 +250,7 @@ def test_what_another_process_wrote_is_seen_at_once(spool: Spool) -> None:
     here, there = spool.attempt("arxiv", "w", "a-1"), Spool(spool.url).attempt("arxiv", "w", "a-1")
     assert here.page_count() == there.page_count() == 0
     for number in range(2):
-        there.write_page(number, page())
+        there.write_page(number, page(), STRETCH)
         assert here.page_count() == number + 1
 
 
