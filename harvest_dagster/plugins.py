@@ -18,7 +18,10 @@ HARVESTERS = "harvest_dagster.harvesters"
 TRANSFORMERS = "harvest_dagster.transformers"
 
 _OURS = {
-    HARVESTERS: {"oai": "harvest_dagster.harvesters.oai:OaiHarvester"},
+    HARVESTERS: {
+        "json": "harvest_dagster.harvesters.json_list:JsonListHarvester",
+        "oai": "harvest_dagster.harvesters.oai:OaiHarvester",
+    },
     TRANSFORMERS: {"oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer"},
 }
 
