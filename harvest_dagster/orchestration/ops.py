@@ -31,6 +31,7 @@ from harvest_dagster.pipeline.source import open_source
 from harvest_dagster.windows import Window, parse_instant
 
 Catalogue = dg.ResourceParam[Catalog]
+_STEP_CONFIG = StepConfig.to_config_schema().as_field()
 
 
 def _rank(rank: int) -> dict[str, str]:
@@ -53,12 +54,12 @@ def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores
 @told
 def _lock(
     context: dg.OpExecutionContext,
-    config: StepConfig,
     stores: Stores,
     catalog: Catalogue,
     preflight_process: int,
 ) -> int:
     """Gives the fencing token."""
+    config = StepConfig(**context.op_config)
     harvest = make_harvest(context, config, stores, catalog)
     single_process = preflight_process == harvest.runner.process.id
     with without_secrets(harvest), waiting(context, stores.waiting, LeaseHeld):
@@ -71,11 +72,14 @@ def _lock(
 def lock_op(pool: str | None) -> dg.OpDefinition:
     """The op `lock`; it carries the pool by which the queue starts no second run of a source.
 
-    A pool sits on an op, so that each source has an op of its own: hence the name, which the graph hides.
+    A pool sits on an op, so that each source has an op of its own: hence the name, which the graph hides, and the
+    schema that is made once for all of them.
     """
     name = f"lock_{pool}" if pool else "lock"
     description = "Take the lease of the source: one harvest at a time."
-    return dg.op(name=name, description=description, tags=_rank(0), pool=pool)(_lock)
+    return dg.op(name=name, description=description, tags=_rank(0), pool=pool, config_schema=_STEP_CONFIG)(
+        _lock
+    )
 
 
 @dg.op(
@@ -165,8 +169,8 @@ def store(
     with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
         if is_done(log):
             return log_id
-        counts = storing.store(work.harvest, log, work.grip, work.grip.check)
-    context.add_output_metadata(reporting.counts_of(counts))
+        stored = storing.store(work.harvest, log, work.grip, work.grip.check)
+    context.add_output_metadata(reporting.counts_of(stored.counts, stored.strays))
     return log_id
 
 

@@ -39,7 +39,7 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
         if number < done:
             taken = spool.read_records(number) if left is not None else None
         else:
-            taken = _take(harvester, spool, number, log, left)
+            taken = _take(harvester, spool, number, left)
             spool.write_records(number, taken)
             check()
         if left is not None and taken is not None:
@@ -47,7 +47,7 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
     return pages
 
 
-def _take(harvester: Harvester, spool: AttemptSpool, number: int, log: HarvestLog, left: int | None) -> Taken:
+def _take(harvester: Harvester, spool: AttemptSpool, number: int, left: int | None) -> Taken:
     records: list[Record] = []
     unreadable: list[Unreadable] = []
     entry = spool.read(number)

@@ -33,6 +33,22 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Strays:
+    """Records of a window that were stored although they do not seem to belong to it.
+
+    Attributes:
+        outside_window: their datestamp lies outside of it.
+        undated: they have no datestamp.
+    """
+
+    outside_window: int = 0
+    undated: int = 0
+
+    def __add__(self, other: Strays) -> Strays:
+        return Strays(self.outside_window + other.outside_window, self.undated + other.undated)
+
+
+@dataclass(frozen=True)
 class HarvestLog:
     """One row, as it stands in the database."""
 
@@ -49,6 +65,7 @@ class HarvestLog:
     run_id: str | None
     parent_id: int | None
     counts: Counts
+    strays: Strays
     expected: int | None
     covered_since: datetime | None
     record_limit: int | None
@@ -92,6 +109,7 @@ class Series:
         )
 
 
+_JOINED = ("window", "counts", "strays")  # attributes that are made of several columns
 _FINISHED = ("SUCCEEDED", "FAILED")
 
 
@@ -236,9 +254,10 @@ def is_window(window: Window) -> ColumnElement[bool]:
 
 def _log(row: Row[Any]) -> HarvestLog:
     values = row._mapping  # SQLAlchemy's public name for it
-    plain = {f.name: values[f.name] for f in fields(HarvestLog) if f.name not in ("window", "counts")}
+    plain = {f.name: values[f.name] for f in fields(HarvestLog) if f.name not in _JOINED}
     return HarvestLog(
         **plain,
         window=Window(values["start_date"], values["end_date"]),
         counts=Counts(*(values[name] for name in COUNTS)),
+        strays=Strays(*(values[field.name] for field in fields(Strays))),
     )

@@ -6,16 +6,23 @@ fencing token in the same transaction. Not here: what is read of the logs (`harv
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, update
 
 from harvest_dagster.errors import LeaseLost
-from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, find, get
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, Strays, find, get
 from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run, quarantine
+from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
 from harvest_dagster.windows import Window
+
+# What belongs to the present attempt, and begins from zero with the next.
+_OF_ATTEMPT = (
+    *COUNTS,
+    *("outside_window", "undated", "pages_stored", "requests", "bytes", "seconds_waited"),
+)
 
 
 def start(
@@ -57,8 +64,10 @@ def go_on(connection: Connection, log_id: int, *, run_id: str, now: datetime) ->
 
 
 def restart(connection: Connection, log_id: int, now: datetime) -> HarvestLog:
-    """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero."""
-    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log_id))
+    """Begin anew: what the spool holds of earlier attempts is not used, counting starts from zero.
+
+    What they set aside stays until the new list is stored (`quarantine.drop_outdated`): it may break at once.
+    """
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
@@ -66,7 +75,7 @@ def restart(connection: Connection, log_id: int, now: datetime) -> HarvestLog:
             attempt=harvest_log.c.attempt + 1,
             attempt_began=now,
             expected=None,
-            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
+            **dict.fromkeys(_OF_ATTEMPT, 0),
         )
     )
     return get(connection, log_id)
@@ -89,19 +98,20 @@ def split(
             completeness=None,
             expected=None,
             # Its windows have the counts now: whoever adds them up counts none twice.
-            **dict.fromkeys((*COUNTS, "pages_stored", "requests", "bytes", "seconds_waited"), 0),
+            **dict.fromkeys(_OF_ATTEMPT, 0),
         )
     )
     return get(connection, log.id)
 
 
-def advance(connection: Connection, log_id: int, page: int, counts: Counts) -> None:
+def advance(connection: Connection, log_id: int, page: int, counts: Counts, strays: Strays) -> None:
     """Count a page that this transaction stores: `page` is its number, from 0.
 
     Raises:
         LeaseLost: another process of this run stored it before.
     """
-    added = {name: harvest_log.c[name] + getattr(counts, name) for name in COUNTS}
+    came = {**asdict(counts), **asdict(strays)}
+    added = {name: harvest_log.c[name] + number for name, number in came.items()}
     advanced = connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id, harvest_log.c.pages_stored == page)

@@ -1,14 +1,35 @@
-"""Records that could not be read, with their bytes and what is wrong with them."""
+"""Records that could not be read, with their bytes and what is wrong with them.
+
+A row stands until the record comes well (`clear`), or until the whole list of its window comes without it
+(`drop_outdated`). Nothing takes one away before that: a window that is begun anew and fails at once keeps them.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, delete, false, func, insert, or_, select
 
 from harvest_dagster.records import Unreadable
-from harvest_dagster.storage.tables import quarantine
+from harvest_dagster.storage.tables import harvest_log, quarantine
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A row, without its bytes.
+
+    Attributes:
+        identifier: None where it could not be read.
+        page: of its window's list, from 0.
+    """
+
+    harvest_log_id: int
+    identifier: str | None
+    error: str
+    page: int
 
 
 def set_aside(
@@ -31,3 +52,67 @@ def set_aside(
             for piece in unreadable
         ],
     )
+
+
+def identifiers(connection: Connection, ingest_config_id: int, most: int) -> set[str] | None:
+    """The identifiers that a config has in quarantine; None where there are more than `most`."""
+    rows = connection.scalars(
+        select(quarantine.c.identifier)
+        .distinct()
+        .join(harvest_log, harvest_log.c.id == quarantine.c.harvest_log_id)
+        .where(harvest_log.c.ingest_config_id == ingest_config_id, quarantine.c.identifier.is_not(None))
+        .limit(most + 1)
+    )
+    found = set(rows)
+    return found if len(found) <= most else None
+
+
+def clear(connection: Connection, ingest_config_id: int, good: Sequence[str]) -> None:
+    """Away with what a config has set aside of these identifiers: they came well."""
+    logs = select(harvest_log.c.id).where(harvest_log.c.ingest_config_id == ingest_config_id)
+    if connection.dialect.name == "postgresql":
+        is_good = quarantine.c.identifier == any_(bindparam("good", good, type_=ARRAY(Text)))
+    else:
+        # One array: there may be more of them than SQLite takes parameters.
+        listed = func.json_each(json.dumps(good)).table_valued("value")
+        is_good = quarantine.c.identifier.in_(select(listed.c.value))
+    connection.execute(delete(quarantine).where(is_good, quarantine.c.harvest_log_id.in_(logs)))
+
+
+def drop_outdated(connection: Connection, harvest_log_id: int, *, since: datetime | None) -> None:
+    """Once a list was stored to its end: what only earlier lists had, and what came several times, but for the last.
+
+    Args:
+        connection: a transaction under the lease.
+        harvest_log_id: the window's log.
+        since: when the list was begun; None keeps what earlier lists had.
+    """
+    newest = (
+        select(func.max(quarantine.c.id))
+        .where(quarantine.c.harvest_log_id == harvest_log_id)
+        .group_by(quarantine.c.identifier, quarantine.c.datum)
+    )
+    is_before = false() if since is None else quarantine.c.date_created < since
+    is_outdated = or_(quarantine.c.id.not_in(newest), is_before)
+    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == harvest_log_id, is_outdated))
+
+
+def of_logs(connection: Connection, harvest_log_ids: Sequence[int], most: int) -> list[Culprit]:
+    """What was set aside of some windows, the first of very many."""
+    rows = connection.execute(
+        select(quarantine.c.harvest_log_id, quarantine.c.identifier, quarantine.c.error, quarantine.c.page)
+        .where(quarantine.c.harvest_log_id.in_(harvest_log_ids))
+        .order_by(quarantine.c.harvest_log_id, quarantine.c.page, quarantine.c.id)
+        .limit(most)
+    )
+    return [Culprit(*row) for row in rows]
+
+
+def count_by_log(connection: Connection, harvest_log_ids: Sequence[int]) -> dict[int, int]:
+    """How much is set aside of each of some windows, where there is anything."""
+    rows = connection.execute(
+        select(quarantine.c.harvest_log_id, func.count())
+        .where(quarantine.c.harvest_log_id.in_(harvest_log_ids))
+        .group_by(quarantine.c.harvest_log_id)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series
+from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, Strays
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.storage.configs import NOW, new_config
 
 MIDNIGHT = NOW.replace(hour=0)
 WINDOW = Window(MIDNIGHT - DAY, MIDNIGHT)
 MINUTE = timedelta(minutes=1)
+STRAYS = Strays(outside_window=2, undated=1)
 SOME = Counts(pages=1, records=5, new_identifiers=4, new_data=3, deleted=2, quarantined=1)
 
 

@@ -16,7 +16,7 @@ from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.storage.configs import NOW
-from harvest_dagster_tests.storage.logs import MIDNIGHT, MINUTE, SOME, WINDOW, Logs, day
+from harvest_dagster_tests.storage.logs import MIDNIGHT, MINUTE, SOME, STRAYS, WINDOW, Logs, day
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_the_column_counts_says_what_the_columns_say(logs: Logs, expected: int |
     """DESIGN.md names it; it is computed by each database in its own way, and must not drift."""
     log = logs.start()
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME)
+        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
         harvest_states.expect(connection, log.id, expected)
     with logs.database.read() as connection:
         counts = connection.scalar(select(harvest_log.c.counts))

@@ -9,11 +9,11 @@ from harvest_dagster.errors import LeaseLost
 from harvest_dagster.records import Unreadable
 from harvest_dagster.storage import harvest_logs, harvest_states, quarantine
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.harvest_logs import Counts, Series
+from harvest_dagster.storage.harvest_logs import Counts, Series, Strays
 from harvest_dagster.storage.tables import quarantine as quarantined
 from harvest_dagster.windows import DAY
 from harvest_dagster_tests.storage.configs import NOW
-from harvest_dagster_tests.storage.logs import SOME, Logs
+from harvest_dagster_tests.storage.logs import SOME, STRAYS, Logs
 
 
 @pytest.fixture
@@ -104,28 +104,30 @@ def test_a_page_is_counted_once(logs: Logs) -> None:
     """Lesson 6: progress and data in one transaction; a page that is counted twice was stored twice."""
     log = logs.start()
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME)
+        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
     for page in (0, 2):
         refused = pytest.raises(LeaseLost, match=f"page {page} of harvest log {log.id}")
         with refused, logs.database.begin() as connection:
-            harvest_states.advance(connection, log.id, page, SOME)
+            harvest_states.advance(connection, log.id, page, SOME, STRAYS)
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 1, SOME)
+        harvest_states.advance(connection, log.id, 1, SOME, STRAYS)
     assert (logs.find().pages_stored, logs.find().counts) == (2, SOME + SOME)
+    assert logs.find().strays == STRAYS + STRAYS
 
 
 def test_a_window_begun_anew_counts_from_zero(logs: Logs) -> None:
-    """Its old counts, costs and quarantine belong to pages that are not used."""
+    """Its old counts and costs belong to pages that are not used; what they set aside is all that is seen of it."""
     log = logs.start()
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME)
+        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
         harvest_states.spend(connection, log.id, requests=3, size=1000, seconds_waited=1.5)
         harvest_states.expect(connection, log.id, 50)
         quarantine.set_aside(connection, log.id, 0, [Unreadable(b"<", "no end")], NOW)
     with logs.database.begin() as connection:
         anew = harvest_states.restart(connection, log.id, NOW)
         left = connection.scalar(select(func.count()).select_from(quarantined))
-    assert (anew.counts, anew.pages_stored, anew.expected, left) == (Counts(), 0, None, 0)
+    assert (anew.counts, anew.pages_stored, anew.expected, left) == (Counts(), 0, None, 1)
+    assert anew.strays == Strays()
     assert (anew.requests, anew.bytes, anew.seconds_waited) == (0, 0, 0.0)
     assert (anew.attempt, anew.status, anew.run_id) == (log.attempt + 1, "STARTED", "run 1")
 
