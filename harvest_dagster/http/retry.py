@@ -52,13 +52,18 @@ def retry_after(status: int, value: str | None, now: datetime) -> float | None:
     text = value.strip()
     if re.fullmatch(r"[+-]?\d+(\.\d*)?", text, re.ASCII):
         return _bounded(float(text))
+    instant = http_date(text)
+    return None if instant is None else _bounded((instant - now).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """The instant of an HTTP date in any of its forms (RFC 9110, section 5.6.7); None for what is none."""
     try:
         instant = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    if instant.tzinfo is None:  # "-0000", or no zone at all: an HTTP date is always in UTC
-        instant = instant.replace(tzinfo=timezone.utc)
-    return _bounded((instant - now).total_seconds())
+    # "-0000", or no zone at all: an HTTP date is always in UTC.
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=timezone.utc)
 
 
 def _bounded(seconds: float) -> float:
