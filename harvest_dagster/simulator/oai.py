@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 from harvest_dagster.simulator import render
 from harvest_dagster.simulator.edits import Edit, Selection, select
 from harvest_dagster.simulator.errors import OaiError
+from harvest_dagster.simulator.exchange import Page, Response
 from harvest_dagster.simulator.repository import DAY, Repository, Subset
 from harvest_dagster.simulator.tokens import Listing, decode, encode
 
@@ -47,24 +49,42 @@ class Holdings:
 class Verb:
     """The arguments a verb takes beside `resumptionToken`, which is always exclusive, and what answers it."""
 
-    answer: Callable[[Holdings, dict[str, str]], str]
+    answer: Callable[[Holdings, dict[str, str]], str | Page]
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     resumable: bool = False
 
 
-def answer(holdings: Holdings, arguments: Arguments) -> bytes:
+def answer(holdings: Holdings, arguments: Arguments) -> Response:
     """The document that answers a request; OAI-PMH's errors are documents, too."""
     given = dict(arguments)
     try:
         verb = _checked(arguments)
-        content = VERBS[verb].answer(holdings, given)
-        content = f"<{verb}>{content}</{verb}>"
+        return _written(holdings, given, VERBS[verb].answer(holdings, given))
     except OaiError as error:
-        content = render.error(error)
-        if error.code in {"badVerb", "badArgument"}:
-            given = {}
-    return render.document(content, given, holdings.url, holdings.now)
+        return _written(holdings, given, error)
+
+
+def _written(holdings: Holdings, given: dict[str, str], content: str | Page | OaiError) -> Response:
+    again = partial(_written, holdings, given)
+    if isinstance(content, OaiError):
+        echo = {} if content.code in {"badVerb", "badArgument"} else given
+        return Response(
+            render.document(render.error(content), echo, holdings.url, holdings.now),
+            error=content.code,
+            write=again,
+        )
+    page = content if isinstance(content, Page) else None
+    text = content if isinstance(content, str) else _page_text(content)
+    body = f"<{given['verb']}>{text}</{given['verb']}>"
+    return Response(render.document(body, given, holdings.url, holdings.now), page=page, write=again)
+
+
+def _page_text(page: Page) -> str:
+    text = "".join(page.records)
+    if page.token is not None:
+        text += render.token(page.token, page.offset, page.total, page.expires if page.token else None)
+    return text
 
 
 def _checked(arguments: Arguments) -> str:
@@ -103,44 +123,59 @@ def _list_metadata_formats(holdings: Holdings, given: dict[str, str]) -> str:
     return render.METADATA_FORMATS
 
 
-def _get_record(holdings: Holdings, given: dict[str, str]) -> str:
+def _get_record(holdings: Holdings, given: dict[str, str]) -> Page:
     index = _find(holdings, given["identifier"])
     _check_prefix(given["metadataPrefix"])
-    return render.record(holdings.repository, holdings.edits, index)
+    return Page((render.record(holdings.repository, holdings.edits, index),))
 
 
-def _list_records(holdings: Holdings, given: dict[str, str]) -> str:
+def _list_records(holdings: Holdings, given: dict[str, str]) -> Page:
     return _list(holdings, given, render.record)
 
 
-def _list_identifiers(holdings: Holdings, given: dict[str, str]) -> str:
+def _list_identifiers(holdings: Holdings, given: dict[str, str]) -> Page:
     return _list(holdings, given, render.header)
 
 
 def _list(
     holdings: Holdings, given: dict[str, str], write: Callable[[Repository, Mapping[int, Edit], int], str]
-) -> str:
+) -> Page:
     """One page of a list, and the token of the next (section 3.5)."""
-    repository = holdings.repository
+    _check_list(holdings, given)
     listing = _listing(holdings, given)
+    return page_of(holdings, listing, partial(write, holdings.repository, holdings.edits))
+
+
+def page_of(holdings: Holdings, listing: Listing, write: Callable[[int], str]) -> Page:
+    """The page that begins where a listing stands.
+
+    Raises:
+        OaiError: noRecordsMatch, badArgument, or badResumptionToken where the list ends before that place.
+    """
     records = _selection(holdings, listing)
     if listing.offset >= max(len(records), 1):
         raise OaiError("badResumptionToken", "The list has become shorter than that")
-    page = records.page(listing.offset, repository.page_size)
+    page = records.page(listing.offset, listing.size or holdings.repository.page_size)
     if not page:
         raise OaiError("noRecordsMatch", "No record matches")
-    written = "".join([write(repository, holdings.edits, index) for index in page])
-    return written + _token(holdings, listing, len(page), len(records))
+    token, expires = _token(holdings, listing, len(page), len(records))
+    total = len(records) if holdings.repository.totals else None
+    return Page(tuple(map(write, page)), listing.offset, total, token, expires)
+
+
+def _check_list(holdings: Holdings, given: dict[str, str]) -> None:
+    if "resumptionToken" in given:
+        if not given["resumptionToken"]:
+            raise OaiError("badResumptionToken", "An empty token ends a list, it does not begin one")
+        return
+    _check_prefix(given["metadataPrefix"])
+    if "set" in given and not holdings.repository.sets:
+        raise OaiError("noSetHierarchy", "This repository has no sets")
 
 
 def _listing(holdings: Holdings, given: dict[str, str]) -> Listing:
     if token := given.get("resumptionToken"):
         return decode(token, given["verb"], holdings.now)
-    if "resumptionToken" in given:
-        raise OaiError("badResumptionToken", "An empty token ends a list, it does not begin one")
-    _check_prefix(given["metadataPrefix"])
-    if "set" in given and not holdings.repository.sets:
-        raise OaiError("noSetHierarchy", "This repository has no sets")
     return Listing(given["verb"], given.get("from"), given.get("until"), given.get("set"))
 
 
@@ -153,15 +188,15 @@ def _selection(holdings: Holdings, listing: Listing) -> Selection:
     return select(holdings.repository, holdings.edits, start, end, subset)
 
 
-def _token(holdings: Holdings, listing: Listing, count: int, total: int) -> str:
+def _token(
+    holdings: Holdings, listing: Listing, count: int, total: int
+) -> tuple[str | None, datetime | None]:
     """None at all where the list is whole, an empty one on the last page of several."""
     end = listing.offset + count
-    if end >= total and not listing.offset:
-        return ""
+    if end >= total:
+        return ("" if listing.offset else None), None
     expires = holdings.now + holdings.repository.token_lifetime
-    text = encode(listing.at(end), expires) if end < total else ""
-    size = total if holdings.repository.totals else None
-    return render.token(text, listing.offset, size, expires if text else None)
+    return encode(listing.following(end), expires), expires
 
 
 def _bounds(repository: Repository, listing: Listing) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def document(body: str, arguments: Mapping[str, str], url: str, now: datetime) -
         f'<OAI-PMH xmlns="{_NAMESPACE}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         f'xsi:schemaLocation="{_NAMESPACE} {_NAMESPACE}OAI-PMH.xsd">'
         f"<responseDate>{utc_text(now)}</responseDate><request{attributes}>{escape(url)}</request>{body}</OAI-PMH>\n"
-    ).encode()
+    ).encode("utf-8", "surrogateescape")
 
 
 def error(problem: OaiError) -> str:
@@ -59,7 +59,7 @@ def sets(subsets: Iterable[Subset]) -> str:
     )
 
 
-def token(text: str, cursor: int, size: int | None, expires: datetime | None) -> str:
+def token(text: str, cursor: int, size: int | str | None, expires: datetime | None) -> str:
     """A resumptionToken with what is known of its three attributes (section 3.5)."""
     expiry = "" if expires is None else f' expirationDate="{utc_text(expires)}"'
     total = "" if size is None else f' completeListSize="{size}"'

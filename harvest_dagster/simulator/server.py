@@ -9,15 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from harvest_dagster.simulator import oai
-from harvest_dagster.simulator.behaviours import Answer, Behaviour
+from harvest_dagster.simulator.behaviours.base import Answer, Behaviour
 from harvest_dagster.simulator.edits import Edits
 from harvest_dagster.simulator.exchange import Request, Response
+from harvest_dagster.simulator.log import RequestLog
 from harvest_dagster.simulator.repository import Repository
-from harvest_dagster.simulator.wire import LOOPBACK, HttpServer, RequestLog
+from harvest_dagster.simulator.wire import LOOPBACK, Answered, HttpServer
 
 
 def _utc_now() -> datetime:
@@ -33,6 +34,7 @@ class Server:
         edits: those of an earlier server of the same repository; by default none.
         port: 0 takes a free one.
         clock: gives the moment of a response (`responseDate`, the expiry of tokens), aware.
+        log: a file that gets each request as a line of JSON.
 
     Attributes:
         repository: what it serves.
@@ -47,19 +49,22 @@ class Server:
         edits: Edits | None = None,
         port: int = 0,
         clock: Callable[[], datetime] = _utc_now,
+        log: Path | None = None,
     ) -> None:
         self.repository = repository or Repository()
         self.edits = edits or Edits(self.repository)
         self._behaviours = tuple(behaviours)
         self._port = port
         self._clock = clock
-        self._log = RequestLog()
+        self._log = RequestLog(log)
         self._routes: dict[str, Answer] = {"/oai": self._oai}
         self._http: HttpServer | None = None
         self._thread = threading.Thread(target=self._serve, name="simulator")
 
     def __enter__(self) -> Server:
         self._http = HttpServer(self._port, self._log, self._answer)
+        for behaviour in self._behaviours:
+            behaviour.open(self.edits)
         self._thread.start()
         return self
 
@@ -93,12 +98,13 @@ class Server:
         # A server stops within one interval.
         self._running.serve_forever(poll_interval=0.02)
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Answered:
+        acted: list[str] = []
         answer: Answer = self._route
         for behaviour in reversed(self._behaviours):
             if behaviour.when(request):
-                answer = partial(behaviour.apply, answer=answer)
-        return answer(request)
+                answer = _noted(behaviour, answer, acted)
+        return answer(request), tuple(reversed(acted))
 
     def _route(self, request: Request) -> Response:
         route = self._routes.get(request.path)
@@ -108,4 +114,24 @@ class Server:
 
     def _oai(self, request: Request) -> Response:
         holdings = oai.Holdings(self.repository, self.edits.current, self.url, self._clock())
-        return Response(oai.answer(holdings, request.arguments))
+        return oai.answer(holdings, request.arguments)
+
+
+def _noted(behaviour: Behaviour, answer: Answer, acted: list[str]) -> Answer:
+    """The answer that a behaviour makes of another; `acted` gets its name if it makes a difference."""
+
+    def noted(request: Request) -> Response:
+        same: list[Response] = []
+
+        def inner(asked: Request) -> Response:
+            response = answer(asked)
+            if asked is request:
+                same.append(response)
+            return response
+
+        response = behaviour.apply(request, inner)
+        if not any(response is each for each in same):
+            acted.append(behaviour.label)
+        return response
+
+    return noted

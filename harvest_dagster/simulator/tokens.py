@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 
 from harvest_dagster.simulator.errors import OaiError
 
@@ -18,17 +19,29 @@ _DIGEST = 6
 
 @dataclass(frozen=True)
 class Listing:
-    """The arguments of a list request, as they came, and where in the list it stands."""
+    """The arguments of a list request, as they came, and where in the list it stands.
+
+    Attributes:
+        verb: of OAI-PMH, or `records` for the JSON API.
+        from_: the oldest datestamp, inclusive.
+        until: the newest datestamp, inclusive.
+        set: the setSpec.
+        offset: how many records come before this place.
+        page: the number of the page that begins here, from 1.
+        size: records a page, where the client chose it.
+    """
 
     verb: str
     from_: str | None = None
     until: str | None = None
     set: str | None = None
     offset: int = 0
+    page: int = 1
+    size: int | None = None
 
-    def at(self, offset: int) -> Listing:
-        """The same list, further on."""
-        return replace(self, offset=offset)
+    def following(self, offset: int) -> Listing:
+        """The same list at its next page."""
+        return replace(self, offset=offset, page=self.page + 1)
 
 
 def encode(listing: Listing, expires: datetime) -> str:
@@ -43,20 +56,30 @@ def decode(token: str, verb: str, now: datetime) -> Listing:
     Raises:
         OaiError: badResumptionToken; not one of ours, of another verb, or expired.
     """
-    try:
-        decoded = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    except ValueError:
-        decoded = b""
-    digest, content = decoded[:_DIGEST], decoded[_DIGEST:]
-    if digest != _digest(content):
+    values = _content(token)
+    if values is None:
         raise OaiError("badResumptionToken", "This repository gave no such token")
-    values = json.loads(content)
     if values.pop("expires") <= now.timestamp():
         raise OaiError("badResumptionToken", "The token has expired")
     listing = Listing(**values)
     if listing.verb != verb:
         raise OaiError("badResumptionToken", f"The token was given to {listing.verb}")
     return listing
+
+
+def page_number(token: str) -> int | None:
+    """Which page of its list a token leads to, from 1, expired or not; None for a token that is not ours."""
+    values = _content(token)
+    return None if values is None else values["page"]
+
+
+def _content(token: str) -> Any:
+    try:
+        decoded = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        return None
+    digest, content = decoded[:_DIGEST], decoded[_DIGEST:]
+    return json.loads(content) if digest == _digest(content) else None
 
 
 def _digest(content: bytes) -> bytes:

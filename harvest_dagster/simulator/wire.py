@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket: connections kept alive, GET and POST, one write an answer; and the log of requests.
+"""HTTP/1.1 on a socket: connections kept alive, GET and POST; an answer travels as its `Delivery` says.
 
 What the answers say is decided by the function that a server is made with.
 """
@@ -6,51 +6,23 @@ What the answers say is decided by the function that a server is made with.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import struct
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timezone
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from harvest_dagster.simulator.exchange import Request, Response
+from harvest_dagster.simulator.exchange import Delivery, Request, Response
+from harvest_dagster.simulator.log import RequestLog
 
 LOOPBACK = "127.0.0.1"
-
-
-class RequestLog:
-    """Every request, in the order of arrival; safe to read at any time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: list[Request] = []
-        self._verbs: Counter[str] = Counter()
-
-    def arrived(self, method: str, path: str, arguments: tuple[tuple[str, str], ...]) -> Request:
-        """Note a request, and give it its numbers."""
-        verb = dict(arguments).get("verb", "")
-        with self._lock:
-            self._verbs[verb] += 1
-            number = len(self._requests) + 1
-            now = datetime.now(timezone.utc)
-            request = Request(number, now, method, path, arguments, self._verbs[verb])
-            self._requests.append(request)
-        return request
-
-    def answered(self, request: Request, status: int) -> None:
-        """Note the status of its answer."""
-        with self._lock:
-            self._requests[request.number - 1] = replace(request, status=status)
-
-    def snapshot(self) -> tuple[Request, ...]:
-        """The requests so far."""
-        with self._lock:
-            return tuple(self._requests)
+# On, and zero seconds: closing sends RST instead of FIN and throws away what is not yet sent.
+_RESET = struct.pack("ii", 1, 0)
+Answered = tuple[Response, tuple[str, ...]]
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -59,7 +31,7 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 128
 
-    def __init__(self, port: int, log: RequestLog, answer: Callable[[Request], Response]) -> None:
+    def __init__(self, port: int, log: RequestLog, answer: Callable[[Request], Answered]) -> None:
         super().__init__((LOOPBACK, port), Handler)
         self.log = log
         self.answer = answer
@@ -104,21 +76,63 @@ class Handler(BaseHTTPRequestHandler):
 
     def _respond(self, query: str) -> None:
         arguments = tuple(parse_qsl(query, keep_blank_values=True))
-        request = self.server.log.arrived(self.command, urlsplit(self.path).path, arguments)
-        response = self.server.answer(request)
+        path = urlsplit(self.path).path
+        request = self.server.log.arrived(self.command, path, arguments, dict(self.headers.items()))
+        response, behaviours = self.server.answer(request)
         # Before the first byte leaves: a client that has its answer finds it in the log.
-        self.server.log.answered(request, response.status)
-        self._send(response)
+        self.server.log.answered(request, response.status if response.delivery.head else None, behaviours)
+        self._sent = 0
+        try:
+            self._send(response)
+        finally:
+            self.server.log.sent(request, self._sent)
 
     def _send(self, response: Response) -> None:
+        delivery = response.delivery
         headers = {"Content-Length": str(len(response.body)), **response.headers}
-        if int(headers["Content-Length"]) != len(response.body):
+        body = response.body[: delivery.stop]
+        if int(headers["Content-Length"]) != len(body):
             self.close_connection = True
         status = f"HTTP/1.1 {response.status} {responses.get(response.status, '')}"
         head = "\r\n".join(
             [status, f"Date: {self.date_time_string()}", *map(": ".join, headers.items()), "", ""]
-        )
-        self.wfile.write(head.encode("latin-1") + response.body)
+        ).encode("latin-1")
+        if not delivery.head:
+            head = body = b""
+        if delivery.piece:
+            self._write(head)
+            self._trickle(body, delivery)
+        else:
+            self._write(head + body)
+        self._end(delivery)
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.wfile.write(data)
+            self._sent += len(data)
+
+    def _trickle(self, body: bytes, delivery: Delivery) -> None:
+        for start in range(0, len(body), delivery.piece):
+            if self._is_left(delivery.pause):
+                self.close_connection = True
+                return
+            self._write(body[start : start + delivery.piece])
+
+    def _end(self, delivery: Delivery) -> None:
+        if not delivery.then:
+            return
+        self.close_connection = True
+        if delivery.then == "silence":
+            self._is_left(None)
+        elif delivery.then == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            # Not `close`: the base class would send FIN first, and the reading side keeps it open.
+            socket.close(self.connection.detach())
+
+    def _is_left(self, seconds: float | None) -> bool:
+        """Wait so long, or for ever; whether the client, or `hang_up`, ended the connection meanwhile."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        return bool(readable)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         """The request log is ours."""
