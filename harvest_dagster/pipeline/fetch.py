@@ -13,6 +13,7 @@ from harvest_dagster.errors import IncompleteList, SourceRefused, SpoolError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.pipeline.unreadable import are_too_many
 from harvest_dagster.records import Page
 from harvest_dagster.spool import AttemptSpool, End, Stretch
 from harvest_dagster.spool.manifest import Tally
@@ -105,6 +106,8 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     if now - began >= _TOO_OLD or began < before.window.end <= now:
         # Pages from before the window's end lack what the source has published since.
         return False
+    if are_too_many(before.counts, harvest.config.quarantine):
+        return False  # what cannot be read of these pages is no better for being split again
     try:
         return _is_usable(harvest.attempt(before), before, now)
     except SpoolError as error:
