@@ -1,13 +1,17 @@
-"""Cron expressions of five fields, checked without Dagster: whatever passes here, Dagster's schedules take.
+"""Cron expressions of five fields: what is one, and when it was due last. Without Dagster.
 
-Not here: when a schedule is due. The grammar is crontab(5)'s; what is left out (`@daily`, `L`, `#`, seconds)
-differs from one implementation to the next.
+Whatever passes here, Dagster's own schedules take, too. Grammar and meaning are crontab(5)'s; what is left out
+(`@daily`, `L`, `#`, seconds) differs from one implementation to the next. Not here: what is to be done when a
+schedule is due (`pipeline.due`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 ALLOWED = (
     "five fields (minute hour day-of-month month day-of-week), each *, a number, a name (jan, mon), "
@@ -27,25 +31,76 @@ _LONGEST_MONTH = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 _PART = re.compile(r"(?:\*|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?")
 
 
+# 29 February comes on a given weekday every 28 years, across 2100 after 40.
+_LONGEST_PAUSE = timedelta(days=41 * 366)
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """What an expression's fields stand for; Sunday is 0."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    # crontab(5): where both day fields are restricted, that is without a *, one of them is enough.
+    either_day: bool
+
+    def has_day(self, day: date) -> bool:
+        of_month, of_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        return day.month in self.months and (of_month or of_week if self.either_day else of_month and of_week)
+
+    def times(self) -> Iterator[time]:
+        """Of a day, the latest first."""
+        for hour in sorted(self.hours, reverse=True):
+            for minute in sorted(self.minutes, reverse=True):
+                yield time(hour, minute, tzinfo=timezone.utc)
+
+
 def check_cron(expression: str) -> str:
     """The expression itself, where it is one.
 
     Raises:
         ValueError: it is none, or names a day that no month has; the message says which and what is allowed.
     """
-    fields = expression.split()
-    if len(fields) != len(_FIELDS):
-        message = f"{expression!r} has {len(fields)} fields; a schedule has {ALLOWED}"
-        raise ValueError(message)
-    values = [
-        {value for part in text.lower().split(",") for value in _values(part, *field)}
-        for text, field in zip(fields, _FIELDS, strict=True)
-    ]
-    _, _, days, months, _ = values
-    if all(min(days) > _LONGEST_MONTH.get(month, 31) for month in months):
-        message = f"{expression!r} never comes: none of its months has a day {min(days)}"
+    fields = _read(expression)
+    if all(min(fields.days) > _LONGEST_MONTH.get(month, 31) for month in fields.months):
+        message = f"{expression!r} never comes: none of its months has a day {min(fields.days)}"
         raise ValueError(message)
     return expression
+
+
+def last_due(expression: str, now: datetime) -> datetime:
+    """The last instant, up to `now` and in UTC, at which a schedule was due.
+
+    Raises:
+        ValueError: it is no expression, or never comes.
+    """
+    fields, now = _read(expression), now.astimezone(timezone.utc)
+    day = now.date()
+    while now.date() - day < _LONGEST_PAUSE:
+        if fields.has_day(day):
+            for moment in fields.times():
+                if (due := datetime.combine(day, moment)) <= now:
+                    return due
+        day -= timedelta(days=1)
+    message = f"{expression!r} never comes"
+    raise ValueError(message)
+
+
+@lru_cache(maxsize=4096)
+def _read(expression: str) -> _Fields:
+    texts = expression.split()
+    if len(texts) != len(_FIELDS):
+        message = f"{expression!r} has {len(texts)} fields; a schedule has {ALLOWED}"
+        raise ValueError(message)
+    minutes, hours, days, months, weekdays = (
+        frozenset(value for part in text.lower().split(",") for value in _values(part, *field))
+        for text, field in zip(texts, _FIELDS, strict=True)
+    )
+    either_day = "*" not in texts[2] and "*" not in texts[4]
+    return _Fields(minutes, hours, days, months, frozenset(day % 7 for day in weekdays), either_day)
 
 
 def _values(part: str, name: str, low: int, high: int, names: dict[str, int]) -> Iterator[int]:

@@ -35,17 +35,30 @@ def parse_duration(value: object) -> timedelta:
     Raises:
         ValueError: anything else, nothing or less, or more than `LONGEST`; the message says what is allowed.
     """
-    duration = value if isinstance(value, timedelta) else _read(value)
+    duration = _read(value)
     if duration <= timedelta():
         message = f"a duration must be longer than nothing (1 microsecond at least), not {value!r}"
         raise ValueError(message)
-    if duration > LONGEST:
-        raise ValueError(_too_long(value))
+    return duration
+
+
+def parse_duration_or_none(value: object) -> timedelta:
+    """The same, where no time at all, `0s`, means something, too.
+
+    Raises:
+        ValueError: as for `parse_duration`, but for nothing.
+    """
+    duration = _read(value)
+    if duration < timedelta():
+        message = f"a duration cannot be less than nothing (0s), as {value!r} is"
+        raise ValueError(message)
     return duration
 
 
 def format_duration(duration: timedelta) -> str:
     """The shortest exact text of it, in the largest unit that divides it: `30d`, `90m`, `0.000001s`."""
+    if not duration:
+        return "0s"
     for unit, length in UNITS.items():
         if not duration % length:
             return f"{duration // length}{unit}"
@@ -53,6 +66,13 @@ def format_duration(duration: timedelta) -> str:
 
 
 def _read(value: object) -> timedelta:
+    duration = value if isinstance(value, timedelta) else _parse(value)
+    if duration > LONGEST:
+        raise ValueError(_too_long(value))
+    return duration
+
+
+def _parse(value: object) -> timedelta:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number, unit = str(value), "s"
     elif isinstance(value, str) and (match := re.fullmatch(PATTERN, value)):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.catalog.durations import LONGEST, format_duration, parse_duration
+from harvest_dagster.catalog.durations import LONGEST, format_duration, parse_duration, parse_duration_or_none
 
 DURATIONS = st.timedeltas(min_value=timedelta(microseconds=1), max_value=LONGEST)
 
@@ -78,6 +78,20 @@ def test_nothing_and_less_are_refused(written: object) -> None:
     """A timeout of zero makes a socket non-blocking, and a window of zero never ends."""
     with pytest.raises(ValueError, match="longer than nothing"):
         parse_duration(written)
+
+
+@pytest.mark.parametrize("written", [0, 0.0, "0s", "0d", timedelta()])
+def test_no_time_at_all_is_read_where_it_means_something(written: object) -> None:
+    """A lookback or settling time of none is the default, and must come back from the database."""
+    assert parse_duration_or_none(written) == timedelta()
+    assert format_duration(timedelta()) == "0s"
+
+
+@pytest.mark.parametrize("written", [-1, timedelta(days=-1)])
+def test_less_than_nothing_is_refused_there_too(written: object) -> None:
+    """A lookback of minus a day would leave the newest day out."""
+    with pytest.raises(ValueError, match="less than nothing"):
+        parse_duration_or_none(written)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_the_bundled_sources_are_valid() -> None:
         {"max_window": "2w", "timeout": {"read": 3, "connect": "500ms"}},
         {"owners": ["team:a", "a@b.org"], "tags": {"x/y": "z"}},
         {"schedule": "0 3 * * *", "earliest_date": "2005-09-16", "home_page": None},
+        {"lookback": "3d", "settle": 0},
         {"harvester_kwargs": {"base_url": "${URL}", "trust_total": "${TRUST}"}},
         {"harvester": "of_another_package", "harvester_kwargs": {"anything": 1}},
     ],

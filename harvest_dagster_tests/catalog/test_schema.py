@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harvest_dagster.catalog import schema
+from harvest_dagster.catalog import fields
 from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
 
 
@@ -40,6 +40,8 @@ def test_label_and_harvester_are_enough() -> None:
         "earliest_date": date(2000, 1, 1),
         "disabled": False,
         "schedule": None,
+        "lookback": "0s",
+        "settle": "0s",
         "max_window": "30d",
         "timeout": {"connect": "10s", "read": "1m", "harvest": "3h"},
         "quarantine": {"records": 10, "share": 0.01},
@@ -125,7 +127,8 @@ def test_a_label_that_is_no_asset_key_is_refused(label: object) -> None:
         {"owners": ["metadata"]},
         {"tags": {"a": 1}},
         {"tags": ["a"]},
-        {"settle": "1d"},
+        {"settle": "-1d"},
+        {"lookback": "a week"},
     ],
 )
 def test_what_is_not_allowed_is_refused(changes: dict[str, Any]) -> None:
@@ -172,14 +175,14 @@ def test_a_config_cannot_be_changed() -> None:
         config().rate_limit.calls = 7
 
 
-@given(owner=st.from_regex(schema._OWNER, fullmatch=True))
+@given(owner=st.from_regex(fields._OWNER, fullmatch=True))
 def test_dagster_takes_every_owner_that_passes(owner: str) -> None:
     """One that it refuses would keep all sources from loading (Lesson 15)."""
     dg.AssetSpec("a", owners=list(config(owners=[owner]).owners))
 
 
 @given(
-    key=st.from_regex(schema._TAG_KEY, fullmatch=True), value=st.from_regex(schema._TAG_VALUE, fullmatch=True)
+    key=st.from_regex(fields._TAG_KEY, fullmatch=True), value=st.from_regex(fields._TAG_VALUE, fullmatch=True)
 )
 def test_dagster_takes_every_tag_that_passes(key: str, value: str) -> None:
     """As with owners."""
@@ -208,7 +211,7 @@ def test_tag_values_that_dagster_refuses_are_refused(value: str) -> None:
     assert "63 letters" in refused(tags={"x": value})
 
 
-@pytest.mark.parametrize("day", [schema._FIRST_DAY, schema._LAST_DAY])
+@pytest.mark.parametrize("day", [fields._FIRST_DAY, fields._LAST_DAY])
 def test_dagster_makes_partitions_from_the_first_and_the_last_day(day: date) -> None:
     """The bounds are ours: they must be within what Dagster can count."""
     earliest = config(earliest_date=day).earliest_date
