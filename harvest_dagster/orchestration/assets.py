@@ -16,6 +16,9 @@ from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import make_transformation
 from harvest_dagster.pipeline.transform import transform
 
+# Made once: for a thousand sources it would take a second to make it for each.
+_PARAMETERS = HarvestParameters.to_config_schema().as_field()
+
 
 def assets_of(config: IngestConfig) -> Iterator[dg.AssetsDefinition]:
     """raw/<label>, and transformed/<label> where the config names a transformer."""
@@ -27,16 +30,15 @@ def assets_of(config: IngestConfig) -> Iterator[dg.AssetsDefinition]:
 def harvest_asset(config: IngestConfig) -> dg.AssetsDefinition:
     """The raw data of a source, a partition for each UTC day; a range of them is one run."""
 
-    @dg.config_mapping
-    def to_ops(val: HarvestParameters) -> dict[str, Any]:
-        return for_every_op(ops.EVERY_OP, val, ingest_config=config.label)
+    def to_ops(given: dict[str, Any]) -> dict[str, Any]:
+        return for_every_op(ops.EVERY_OP, HarvestParameters(**given), ingest_config=config.label)
 
     @dg.graph_asset(
         name=config.label,
         key_prefix="raw",
         partitions_def=daily(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        config=to_ops,
+        config=dg.ConfigMapping(to_ops, _PARAMETERS),
         **_described(config, f"As the source sent it, by {config.harvester}.", config.harvester),
     )
     def raw() -> Any:

@@ -1,0 +1,95 @@
+"""How long the code location takes to load, with 10, 200 and 1,000 sources, each a YAML file with a transformer.
+
+    python benchmarks/loading.py [--sources 10 200 1000] [--runs 3]
+
+Each run is a process of its own, as Dagster starts one for every run and every reload: what it imports, the
+catalogue, the assembly, the repository with its jobs. Seconds are those of the processor, the best of the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_SOURCE = """\
+label: source_{number:04}
+name: Source {number}
+home_page: https://{number}.example.org
+harvester: oai
+harvester_kwargs: {{base_url: "https://{number}.example.org/oai", metadata_prefix: oai_dc}}
+transformer: oai_dc
+rate_limit: {{calls: 1, period: 3}}
+schedule: "{minute} 3 * * *"
+earliest_date: 2005-09-16
+"""
+_LOAD = """\
+import json, resource, time
+began = time.process_time()
+marks = {}
+def mark(name):
+    global began
+    marks[name], began = time.process_time() - began, time.process_time()
+import dagster
+mark("import dagster")
+import harvest_dagster.catalog.loader, harvest_dagster.orchestration.build
+mark("import harvest_dagster")
+catalog = harvest_dagster.catalog.loader.load_catalog()
+assert not catalog.problems, catalog.problems
+mark("catalogue")
+defs = harvest_dagster.orchestration.build.build_defs(catalog)
+mark("definitions")
+repository = defs.get_repository_def()
+assert len(list(repository.asset_graph.get_all_asset_keys())) == 2 * len(catalog.configs)
+mark("repository")
+repository.get_job("__ASSET_JOB")
+mark("asset job")
+marks["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(marks))
+"""
+
+
+def main() -> None:
+    """Parse, measure, print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sources", type=int, nargs="+", default=[10, 200, 1000])
+    parser.add_argument("--runs", type=int, default=3, help="of which the best counts")
+    arguments = parser.parse_args()
+    rows = {count: best(count, arguments.runs) for count in arguments.sources}
+    names = list(next(iter(rows.values())))
+    print(f"{'seconds':>20}", *(f"{count:>8,}" for count in rows))
+    for name in names:
+        print(f"{name:>20}", *(f"{row[name]:8.2f}" for row in rows.values()))
+
+
+def best(count: int, runs: int) -> dict[str, float]:
+    """The quickest of several loads, part by part."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            text = _SOURCE.format(number=number, minute=number % 60)
+            (Path(folder) / f"source_{number:04}.yaml").write_text(text)
+        loads = [load(folder) for _ in range(runs)]
+    return {name: min(one[name] for one in loads) for name in loads[0]}
+
+
+def load(folder: str) -> dict[str, float]:
+    """One load in a process of its own: seconds of each part, and its peak of memory."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "ignore", "-c", _LOAD],
+        env={**os.environ, "HARVEST_SOURCES": folder},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    marks: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return marks
+
+
+if __name__ == "__main__":
+    main()
