@@ -45,7 +45,13 @@ def finish_window(harvest: Harvest, log: HarvestLog, grip: Grip) -> HarvestLog:
     end = harvest.attempt(log).whole_split()
     with grip.begin() as connection:
         _refuse_unstored(harvest_logs.get(connection, log.id), end.pages)
-        log = harvest_states.succeed(connection, log.id, now=harvest.clock(), completeness=end.completeness)
+        log = harvest_states.succeed(
+            connection,
+            log.id,
+            now=harvest.clock(),
+            completeness=end.completeness,
+            settle=harvest.config.settle,
+        )
     _tidy(harvest, lambda: harvest.spool.clear(*harvest.spool_of(log.window)))
     return log
 

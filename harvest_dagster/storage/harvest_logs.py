@@ -140,10 +140,15 @@ def covering(connection: Connection, series: Series, window: Window) -> list[Har
 
 
 def covers() -> ColumnElement[bool]:
-    """Whether a row's window is done: some harvest of it began after its end, was not cut short and succeeded."""
+    """Whether a row's window is done: some harvest of it began after its end, was not cut short and succeeded.
+
+    How long after the end the config's `settle` says, and `harvest_states.succeed` judges by it.
+    """
     return or_(
         harvest_log.c.covered_since.is_not(None),
         and_(
+            # A row that another program wrote: ours all know when their list was begun.
+            harvest_log.c.attempt_began.is_(None),
             harvest_log.c.status == "SUCCEEDED",
             harvest_log.c.date_started >= harvest_log.c.end_date,
             harvest_log.c.record_limit.is_(None),

@@ -7,7 +7,7 @@ fencing token in the same transaction. Not here: what is read of the logs (`harv
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, update
@@ -142,7 +142,14 @@ def expect(connection: Connection, log_id: int, expected: int | None) -> None:
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
 
 
-def succeed(connection: Connection, log_id: int, *, now: datetime, completeness: str) -> HarvestLog:
+def succeed(
+    connection: Connection,
+    log_id: int,
+    *,
+    now: datetime,
+    completeness: str,
+    settle: timedelta = timedelta(),
+) -> HarvestLog:
     """End a window well. It covers its window if its list was begun after the window's end, and no limit cut it.
 
     Args:
@@ -150,10 +157,11 @@ def succeed(connection: Connection, log_id: int, *, now: datetime, completeness:
         log_id: the window's log.
         now: when it ended.
         completeness: `complete` or `unverified`.
+        settle: so long after the window's end its list must have been begun.
     """
     log = get(connection, log_id)
     began = log.attempt_began
-    covers_now = began is not None and began >= log.window.end and log.record_limit is None
+    covers_now = began is not None and began >= log.window.end + settle and log.record_limit is None
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)

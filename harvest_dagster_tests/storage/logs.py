@@ -40,11 +40,13 @@ class Logs:
             now = at or self._tick()
             return harvest_states.start(connection, self.series, window, run_id=run, now=now, **more)
 
-    def succeed(self, log: HarvestLog, *, since: datetime = NOW) -> HarvestLog:
+    def succeed(self, log: HarvestLog, *, since: datetime = NOW, **more) -> HarvestLog:
         """End a log well whose list was begun at `since`."""
         with self.database.begin() as connection:
             harvest_states.restart(connection, log.id, since)
-            return harvest_states.succeed(connection, log.id, now=self._tick(), completeness="complete")
+            return harvest_states.succeed(
+                connection, log.id, now=self._tick(), completeness="complete", **more
+            )
 
     def end(self, log: HarvestLog, status: str = "FAILED", error: str = "no luck") -> HarvestLog:
         with self.database.begin() as connection:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.engine import Database
@@ -57,6 +57,25 @@ def test_a_window_that_had_not_ended_when_its_list_was_begun_is_not_covered(logs
     logs.succeed(logs.start(at=noon), since=noon)
     assert logs.covering() == []
     logs.succeed(logs.start(), since=WINDOW.end)
+    assert logs.covering() == [logs.find().id]
+
+
+def test_a_list_begun_before_the_window_had_settled_covers_nothing(logs: Logs) -> None:
+    """Lesson 7: a source that publishes for six hours under yesterday's date needs `settle: 6h`."""
+    hours = timedelta(hours=1)
+    logs.succeed(logs.start(), since=WINDOW.end + 5 * hours, settle=6 * hours)
+    assert logs.covering() == []
+    logs.succeed(logs.start(), since=WINDOW.end + 6 * hours, settle=6 * hours)
+    assert logs.covering() == [logs.find().id]
+
+
+def test_a_success_that_another_program_wrote_covers_its_window(logs: Logs) -> None:
+    """The columns of the contract are enough: other programs know no more."""
+    with logs.database.begin() as connection:
+        key, version = logs.series.ingest_config_id, logs.series.harvester_version
+        row = {"ingest_config_id": key, "harvester_version": version, "status": "SUCCEEDED"}
+        row |= {"start_date": WINDOW.start, "end_date": WINDOW.end, "date_started": WINDOW.end}
+        connection.execute(insert(harvest_log).values(**row))
     assert logs.covering() == [logs.find().id]
 
 
