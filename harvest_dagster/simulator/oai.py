@@ -118,13 +118,13 @@ def _list_sets(holdings: Holdings, given: dict[str, str]) -> str:
 
 
 def _list_metadata_formats(holdings: Holdings, given: dict[str, str]) -> str:
-    if "identifier" in given and _is_deleted(holdings, _find(holdings, given["identifier"])):
+    if "identifier" in given and _is_deleted(holdings, find(holdings, given["identifier"])):
         raise OaiError("noMetadataFormats", f"{given['identifier']} is deleted")
     return render.METADATA_FORMATS
 
 
 def _get_record(holdings: Holdings, given: dict[str, str]) -> Page:
-    index = _find(holdings, given["identifier"])
+    index = find(holdings, given["identifier"])
     _check_prefix(given["metadataPrefix"])
     return Page((render.record(holdings.repository, holdings.edits, index),))
 
@@ -161,6 +161,11 @@ def page_of(holdings: Holdings, listing: Listing, write: Callable[[int], str]) -
     token, expires = _token(holdings, listing, len(page), len(records))
     total = len(records) if holdings.repository.totals else None
     return Page(tuple(map(write, page)), listing.offset, total, token, expires)
+
+
+def length(holdings: Holdings, listing: Listing) -> int:
+    """How many records a list has, wherever it stands."""
+    return len(_selection(holdings, listing))
 
 
 def _check_list(holdings: Holdings, given: dict[str, str]) -> None:
@@ -224,7 +229,12 @@ def _instant(repository: Repository, text: str) -> int:
     return (moment - repository.midnight) // timedelta(seconds=1)
 
 
-def _find(holdings: Holdings, identifier: str) -> int:
+def find(holdings: Holdings, identifier: str) -> int:
+    """The record of an identifier.
+
+    Raises:
+        OaiError: idDoesNotExist.
+    """
     index = holdings.repository.index(identifier)
     if index is None or holdings.edits.get(index, Edit()).withheld:
         raise OaiError("idDoesNotExist", f"No item {identifier}")

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from harvest_dagster.simulator import oai
+from harvest_dagster.simulator import json_list, oai
 from harvest_dagster.simulator.behaviours.base import Answer, Behaviour
 from harvest_dagster.simulator.edits import Edits
 from harvest_dagster.simulator.exchange import Request, Response
@@ -34,6 +34,7 @@ class Server:
         edits: those of an earlier server of the same repository; by default none.
         port: 0 takes a free one.
         clock: gives the moment of a response (`responseDate`, the expiry of tokens), aware.
+        paging: how the list of the JSON API goes on: see `json_list`.
         log: a file that gets each request as a line of JSON.
 
     Attributes:
@@ -49,6 +50,7 @@ class Server:
         edits: Edits | None = None,
         port: int = 0,
         clock: Callable[[], datetime] = _utc_now,
+        paging: json_list.Paging = "cursor",
         log: Path | None = None,
     ) -> None:
         self.repository = repository or Repository()
@@ -57,7 +59,8 @@ class Server:
         self._port = port
         self._clock = clock
         self._log = RequestLog(log)
-        self._routes: dict[str, Answer] = {"/oai": self._oai}
+        self._paging = paging
+        self._routes: dict[str, Answer] = {"/oai": self._oai, "/api/records": self._json}
         self._http: HttpServer | None = None
         self._thread = threading.Thread(target=self._serve, name="simulator")
 
@@ -81,7 +84,17 @@ class Server:
     @property
     def url(self) -> str:
         """The base URL of the OAI-PMH repository."""
-        return f"http://{LOOPBACK}:{self._running.server_port}/oai"
+        return f"{self.root}/oai"
+
+    @property
+    def json_url(self) -> str:
+        """The URL of the list of the JSON API."""
+        return f"{self.root}/api/records"
+
+    @property
+    def root(self) -> str:
+        """Scheme, address and port, without a slash at the end."""
+        return f"http://{LOOPBACK}:{self._running.server_port}"
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -107,14 +120,20 @@ class Server:
         return answer(request), tuple(reversed(acted))
 
     def _route(self, request: Request) -> Response:
-        route = self._routes.get(request.path)
+        # A record of the JSON API has its identifier below the path of the list.
+        route = self._routes.get("/".join(request.path.split("/")[:3]))
         if route is None:
             return Response(b"Not found\n", 404, {"Content-Type": "text/plain"})
         return route(request)
 
     def _oai(self, request: Request) -> Response:
-        holdings = oai.Holdings(self.repository, self.edits.current, self.url, self._clock())
-        return oai.answer(holdings, request.arguments)
+        return oai.answer(self._holdings(self.url), request.arguments)
+
+    def _json(self, request: Request) -> Response:
+        return json_list.answer(self._holdings(self.json_url), request, self._paging)
+
+    def _holdings(self, url: str) -> oai.Holdings:
+        return oai.Holdings(self.repository, self.edits.current, url, self._clock())
 
 
 def _noted(behaviour: Behaviour, answer: Answer, acted: list[str]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from typing import cast
 
 from harvest_dagster.simulator.behaviours.base import Answer, Behaviour, Demand, Named, parameter
 from harvest_dagster.simulator.conditions import When, every
@@ -54,12 +55,12 @@ class Deliver(Behaviour):
     pause: float = parameter(0.0, "seconds before each piece")
     stop: int = parameter(-1, "bytes of the body that are sent; -1: all")
     head: bool = parameter(True, "status line and headers are sent")
-    then: Ending = parameter("", "what follows the last byte", ("", "close", "reset", "silence"))
+    then: str = parameter("", "what follows the last byte", ("", "close", "reset", "silence"))
     when: When = every
 
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
         stop = None if self.stop < 0 else self.stop
-        delivery = Delivery(self.head, stop, self.piece, self.pause, self.then)
+        delivery = Delivery(self.head, stop, self.piece, self.pause, cast("Ending", self.then))
         return replace(answer(request), delivery=delivery)
 
 
@@ -121,6 +122,7 @@ ENTRIES = (
         Demand.COMPLETE,
         "compares the length with Content-Length and asks again",
         lessons=(1,),
+        preset={"announced": True},
     ),
     Named(
         "cut-unannounced",
