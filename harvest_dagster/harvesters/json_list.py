@@ -182,7 +182,8 @@ class JsonListHarvester(Harvester):
         if self.arguments.deleted is None:
             return False
         found = find(item, self.arguments.deleted.path)
-        return found is not None and (_text(found) or canonical(found)) in self.arguments.deleted.values
+        said = str(found).lower() if isinstance(found, bool) else _text(found)
+        return said in self.arguments.deleted.values
 
 
 def _text(value: Any) -> str:
