@@ -17,6 +17,7 @@ from sqlalchemy import (
     Computed,
     Date,
     DateTime,
+    Double,
     Float,
     ForeignKey,
     Index,
@@ -297,6 +298,35 @@ quarantine = Table(
     Index(None, "harvest_log_id"),
     # store: a good version of a record clears what was set aside of it
     Index(None, "identifier"),
+)
+
+# The request budget of each host, over all runs and processes (`budgets`). Instants are seconds of the clock
+# that the budget goes by, which on SQLite is none of the calendar's.
+request_host = Table(
+    "request_host",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("host", ExactText, nullable=False, unique=True),
+    # Departures are numbered; of those behind, from `oldest` on, some are kept.
+    Column("newest", BigInteger, nullable=False),
+    Column("oldest", BigInteger, nullable=False),
+    Column("touched", Double, nullable=False),
+    Column("paused_until", Double, nullable=False),
+    # limits.Slowdown
+    Column("slowdown", Integer, nullable=False),
+    Column("refused_at", Double, nullable=False),
+    Column("good_answers", Integer, nullable=False),
+    # [calls, period, until] of each that holds
+    Column("limits", Json, nullable=False),
+)
+
+request_departure = Table(
+    "request_departure",
+    metadata,
+    Column("host_id", ForeignKey("request_host.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("departed", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 Row = dict[str, Any]
