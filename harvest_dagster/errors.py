@@ -42,6 +42,8 @@
 come redacted.
 """
 
+from __future__ import annotations
+
 
 class HarvestError(Exception):
     """Root of the tree.
@@ -131,14 +133,16 @@ class HttpStatusError(SourceError):
     Attributes:
         status: the HTTP status code.
         url: the URL that was asked, redacted.
+        page: what kind of web page came with it, such as BotWall; None for none.
     """
 
     TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-    def __init__(self, message: str, *, status: int, url: str) -> None:
+    def __init__(self, message: str, *, status: int, url: str, page: type[WebPage] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.url = url
+        self.page = page
         self.transient = status in self.TRANSIENT
 
 

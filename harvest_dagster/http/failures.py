@@ -15,7 +15,8 @@ from typing import TypeVar
 import requests
 import urllib3.exceptions
 
-from harvest_dagster.errors import HttpStatusError, MalformedResponse, SourceError, SourceUnreachable
+from harvest_dagster.errors import HttpStatusError, MalformedResponse, SourceError, SourceUnreachable, WebPage
+from harvest_dagster.http.webpages import NAMES, REMEDIES
 
 E = TypeVar("E", bound=BaseException)
 
@@ -76,18 +77,30 @@ def not_an_address(place: str) -> SourceError:
     return _permanent(f"{place}: not an address of http or https. Mend the URL.")
 
 
-def refused_status(status: int, excerpt: str, place: str) -> HttpStatusError:
-    """The error for an answer with a status that says no; `excerpt` is of its body, redacted."""
-    name = _STATUS_NAMES.get(status, "")
+def refused_status(
+    status: int, excerpt: str, place: str, page: type[WebPage] | None = None
+) -> HttpStatusError:
+    """The error for an answer with a status that says no.
+
+    A bot wall, a login or a maintenance page that comes with it is named: it tells better than the status what to
+    do. The verdict is the status's all the same: where it is transient, walls come and go as well.
+
+    Args:
+        status: the HTTP status code.
+        excerpt: of the body, redacted.
+        place: the URL, redacted.
+        page: what kind of web page the body is; None for none.
+    """
+    known = None if page is WebPage else page
+    name = f"{_STATUS_NAMES.get(status, '')}{f' with {NAMES[known]}' if known else ''}".strip()
     said = f"; it says: {excerpt!r}" if excerpt else ""
-    return status_error(
-        f"{place}: HTTP {status} {name}".rstrip() + f"{said}. {_remedy(status)}", status, place
-    )
+    remedy = REMEDIES[known] if known else _remedy(status)
+    return status_error(f"{place}: HTTP {status} {name}".rstrip() + f"{said}. {remedy}", status, place, page)
 
 
-def status_error(message: str, status: int, place: str) -> HttpStatusError:
+def status_error(message: str, status: int, place: str, page: type[WebPage] | None = None) -> HttpStatusError:
     """An HttpStatusError; all of 5xx are transient, Cloudflare's 520 to 526 too."""
-    error = HttpStatusError(message, status=status, url=place)
+    error = HttpStatusError(message, status=status, url=place, page=page)
     error.transient = error.transient or status >= _SERVER_ERROR
     return error
 

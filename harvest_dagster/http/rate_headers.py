@@ -38,19 +38,16 @@ class Notice:
     """What an answer says of the source's limit.
 
     Attributes:
-        limit: the source's own, the strictest of those it names; None where it names none with its period.
+        limits: the source's own, those that it names with their periods.
         pause: seconds until it takes requests again, where it says that none remains; else 0.
     """
 
-    limit: Limit | None = None
+    limits: frozenset[Limit] = frozenset()
     pause: float = 0.0
 
-    def stricter_than(self, limit: Limit) -> Limit | None:
-        """The source's limit, if there is a stretch of time in which the other one allows more than that."""
-        if self.limit is None:
-            return None
-        allowed = limit.calls * ceil(self.limit.period / limit.period)
-        return self.limit if allowed > self.limit.calls else None
+    def stricter_than(self, limit: Limit) -> list[Limit]:
+        """The source's limits for which there is a stretch of time in which the other one allows more."""
+        return [own for own in self.limits if limit.calls * ceil(own.period / limit.period) > own.calls]
 
 
 def read(headers: Mapping[str, str], now: datetime) -> Notice:
@@ -62,13 +59,10 @@ def read(headers: Mapping[str, str], now: datetime) -> Notice:
     """
     # By the source's own clock: it differs from ours (Lesson 25), and an epoch is of that clock.
     there = http_date(headers.get("Date", "")) or now
-    limits = [*_policies(headers.get("RateLimit-Policy", "")), *_separate_limits(headers)]
+    limits = frozenset([*_policies(headers.get("RateLimit-Policy", "")), *_separate_limits(headers)])
     states = [*_states(headers.get("RateLimit", "")), *_separate_states(headers)]
     pauses = [_seconds(reset, there) for remaining, reset in states if _number(remaining) == 0]
-    return Notice(
-        limit=min(limits, key=lambda limit: limit.calls / limit.period, default=None),
-        pause=max(pauses, default=0.0),
-    )
+    return Notice(limits, max(pauses, default=0.0))
 
 
 def _policies(value: str) -> Iterator[Limit]:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from itertools import count
+from math import inf
 from types import TracebackType
 
 from requests import RequestException
 
 from harvest_dagster.errors import SourceError
+from harvest_dagster.http.allowance import Allowance
 from harvest_dagster.http.budget import PROCESS_BUDGET, Budget, Limit
 from harvest_dagster.http.failures import (
     TRANSPORT_ERRORS,
@@ -28,30 +29,16 @@ from harvest_dagster.http.failures import (
 )
 from harvest_dagster.http.hop import Hop, first_hop
 from harvest_dagster.http.redaction import Redactor
-from harvest_dagster.http.retry import RetryPolicy, retry_after
-from harvest_dagster.http.transport import Answer, Transport
+from harvest_dagster.http.retry import RetryPolicy
+from harvest_dagster.http.transport import Answer, Failure, Transport
 from harvest_dagster.http.values import Response, Sizes, Statistics, Timeouts
 from harvest_dagster.http.waiting import Watch
+from harvest_dagster.http.webpages import recognise
 from harvest_dagster.http.wire import Exchange
 
 __all__ = ["MOST_REDIRECTS", "HttpSession", "Response", "Sizes", "Statistics", "Timeouts"]
 
 MOST_REDIRECTS = 5
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """An attempt that gave no good answer.
-
-    Attributes:
-        error: what the harvester gets if it was the last one.
-        departed: whether the request may have reached the server.
-        asked: seconds that the source asks to wait (Retry-After).
-    """
-
-    error: SourceError
-    departed: bool
-    asked: float | None = None
 
 
 def _utc_now() -> datetime:
@@ -74,6 +61,7 @@ class HttpSession:
         redact: puts something harmless in the place of every secret of the config in a text.
         contact: an address or a page, for the operators of the sources; part of the User-Agent.
         watch: the harvest's clock, its deadline, and who is told of waits.
+        longest_wait: seconds; where the budget or a source wants a longer wait, `get` raises WaitTooLong.
         now: the wall clock, in UTC.
         draw: a number from [0, 1), for the jitter.
     """
@@ -89,16 +77,16 @@ class HttpSession:
         redact: Callable[[str], str] = str,
         contact: str = "",
         watch: Watch | None = None,
+        longest_wait: float = inf,
         now: Callable[[], datetime] = _utc_now,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._limit = limit
         self._timeouts = timeouts or Timeouts()
         self._sizes = sizes or Sizes()
         self._retry = retry or RetryPolicy()
-        self._budget = budget
         self._redactor = Redactor(redact)
         self._watch = watch or Watch()
+        self._allowance = Allowance(budget, limit, self._watch, longest_wait)
         self._now = now
         self._draw = draw
         self._transport = Transport(self._timeouts, self._sizes, contact)
@@ -146,6 +134,7 @@ class HttpSession:
             HttpStatusError: an error status, or a redirect that is not followed.
             ResponseTooLarge: see Sizes.
             MalformedResponse: not HTTP, or not encoded as it says.
+            WaitTooLong: the wait that is due is longer than `longest_wait`.
             DeadlineExceeded: the harvest's time is over, or does not suffice for the wait that is due.
         """
         hop = self._first_hop(url, params, headers)
@@ -187,29 +176,31 @@ class HttpSession:
             pause = max(self._retry.backoff(attempt, self._draw()), outcome.asked or 0.0)
             elapsed = self._watch.clock() - began
             safe = outcome.error.transient and (repeatable or not outcome.departed)
+            if safe and (outcome.asked or 0.0) > self._allowance.longest_wait:
+                self._allowance.refuse_to_sleep(pause, self._redactor.replace(f"{hop.host}: {outcome.error}"))
             if not safe or not self._retry.allows(attempt, elapsed, pause):
                 raise self._final(outcome.error, attempt, elapsed)
             self._wait_between(hop, attempt, pause, outcome)
         raise AssertionError  # count() has no end
 
-    def _wait_between(self, hop: Hop, attempt: int, pause: float, failure: _Failure) -> None:
-        asked = "" if failure.asked is None else f" (Retry-After: {failure.asked:g} s)"
+    def _wait_between(self, hop: Hop, attempt: int, pause: float, failure: Failure) -> None:
+        asked = "" if failure.asked is None else f" (it asks for {failure.asked:g} s)"
         reason = f"{hop.host}: attempt {attempt + 1} of {self._retry.attempts}{asked}, after: {failure.error}"
         waited = self._watch.pause(pause, reason)
         self._statistics += Statistics(retries=1, seconds_waited=waited if failure.asked else 0.0)
 
-    def _attempt(self, hop: Hop, allowed: frozenset[int]) -> Answer | _Failure:
+    def _attempt(self, hop: Hop, allowed: frozenset[int]) -> Answer | Failure:
         """One request; it counts against the budget whatever comes of it."""
         place = self._redactor.url(hop.url)
         exchange = Exchange(
             place=place,
             watch=self._watch,
-            grant=partial(self._wait_for, self._budget.reserve, hop),
+            grant=partial(self._wait, self._allowance.take, hop),
             silence=self._timeouts.read,
             longest=self._timeouts.response,
             largest=self._sizes.received,
         )
-        self._wait_for(self._budget.wait, hop)
+        self._wait(self._allowance.wait, hop)
         try:
             answer = self._transport.send(hop, exchange, allowed)
         except SourceError as error:
@@ -220,26 +211,23 @@ class HttpSession:
             return self._judge(hop, answer, place)
         finally:
             self._settle(hop, exchange)
-        return _Failure(failure, departed=exchange.departed is not None)
+        return Failure(failure, departed=exchange.departed is not None)
 
-    def _wait_for(self, ask: Callable[[str, Limit], float], hop: Hop) -> None:
-        reason = f"{hop.host} takes no request now: {self._limit}, or its own Retry-After"
-        waited = self._watch.until_granted(partial(ask, hop.host, self._limit), reason)
-        self._statistics += Statistics(seconds_waited=waited)
+    def _wait(self, until: Callable[[str], float], hop: Hop) -> None:
+        self._statistics += Statistics(seconds_waited=until(hop.host))
 
     def _settle(self, hop: Hop, exchange: Exchange) -> None:
-        if exchange.departed is None:  # no connection: a source that is down must not be hammered either
-            self._budget.reserve(hop.host, self._limit)
+        if exchange.departed is None:
+            self._allowance.count(hop.host)
         self._statistics += Statistics(requests=1, bytes=exchange.received)
 
-    def _judge(self, hop: Hop, answer: Answer, place: str) -> Answer | _Failure:
-        asked = retry_after(answer.status, answer.retry_after, self._now())
-        if asked is not None:
-            self._budget.pause(hop.host, asked)
+    def _judge(self, hop: Hop, answer: Answer, place: str) -> Answer | Failure:
+        asked = self._allowance.heed(hop.host, answer.status, answer.headers, self._now(), good=answer.good)
         if answer.good or answer.location is not None:
             return answer
-        error = refused_status(answer.status, self._redactor.excerpt(answer.body), place)
-        return _Failure(error, departed=True, asked=asked)
+        page = recognise(answer.body, answer.content_type)
+        error = refused_status(answer.status, self._redactor.excerpt(answer.body), place, page)
+        return Failure(error, departed=True, asked=asked)
 
     def _final(self, error: SourceError, attempts: int, elapsed: float) -> SourceError:
         """The last attempt's error; its message says how many there were, and is redacted as a whole."""

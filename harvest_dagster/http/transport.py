@@ -7,9 +7,9 @@ read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import requests
 
@@ -37,7 +37,7 @@ class Answer:
         body: content-encoding undone.
         content_type: the header's value, empty where there was none.
         location: where it redirects to, None where it does not.
-        retry_after: the header's value.
+        headers: of any case.
     """
 
     status: int
@@ -45,7 +45,22 @@ class Answer:
     body: bytes
     content_type: str = ""
     location: str | None = None
-    retry_after: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt that gave no good answer.
+
+    Attributes:
+        error: what the harvester gets if it was the last one.
+        departed: whether the request may have reached the server.
+        asked: seconds that the source asks to wait (Retry-After, RateLimit).
+    """
+
+    error: SourceError
+    departed: bool
+    asked: float | None = None
 
 
 class _Client(requests.Session):
@@ -101,7 +116,7 @@ class Transport:
             body=bounded(pieces, self._sizes.decoded, place) if good else _beginning(pieces),
             content_type=headers.get("Content-Type", ""),
             location=headers.get("Location") if status in REDIRECTS and not good else None,
-            retry_after=headers.get("Retry-After"),
+            headers=headers,
         )
 
 

@@ -40,7 +40,7 @@ def test_the_wait_for_a_retry_says_why_and_how_long(serve, open_session, clock, 
     assert clock.now == 1030
     [(seconds, reason)] = waits
     assert seconds == 30
-    assert "attempt 2 of 5 (Retry-After: 30 s), after:" in reason
+    assert "attempt 2 of 5 (it asks for 30 s), after:" in reason
     assert "HTTP 429 Too Many Requests" in reason
     assert session.statistics.seconds_waited == 30
 
