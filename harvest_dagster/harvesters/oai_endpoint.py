@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harvest_dagster.errors import ProtocolError
+from harvest_dagster.errors import EndlessList
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.oai_response import Answer, read
 
@@ -52,6 +52,7 @@ class Endpoint:
             url=response.url,
             content_type=response.content_type,
             status=response.status,
+            asked=arguments,
         )
         return Reply(arguments.get("resumptionToken"), response, answer)
 
@@ -63,7 +64,7 @@ class Endpoint:
         last token whose page is noRecordsMatch: an empty page without a token, so the end.
 
         Raises:
-            ProtocolError: the tokens go round in a circle; the page that closes it is not given.
+            EndlessList: the tokens go round in a circle; the page that closes it is not given.
             SourceError: see `ask`.
         """
         circle = CircleDetector(token)
@@ -75,7 +76,7 @@ class Endpoint:
                     f"{reply.response.url} answered with a resumptionToken that this list had before, "
                     f"{token!r}: it would never end. Tell the operator of the source."
                 )
-                raise ProtocolError(message)
+                raise EndlessList(message)
             yield reply
             if token is None:
                 return

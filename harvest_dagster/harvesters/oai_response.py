@@ -8,13 +8,14 @@ Section numbers are those of http://www.openarchives.org/OAI/openarchivesprotoco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote
 
 from lxml import etree
 
-from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError
+from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, WrongVerb
 from harvest_dagster.harvesters.oai_errors import oai_error
 from harvest_dagster.harvesters.oai_time import lenient_instant
 from harvest_dagster.harvesters.strict_xml import parse, seen
@@ -23,6 +24,9 @@ NAMESPACE = "http://www.openarchives.org/OAI/2.0/"
 OAI = f"{{{NAMESPACE}}}"
 LISTS = frozenset({"ListRecords", "ListIdentifiers"})
 
+_VERBS = LISTS | {"GetRecord", "Identify", "ListMetadataFormats", "ListSets"}
+# What servers repeat in `request` as it was sent, in each of 500 recorded responses. Dates and tokens they rewrite.
+_REPEATED = ("verb", "metadataPrefix", "set", "identifier")
 _LONGEST_COUNT = 9  # digits: no repository has a thousand million records
 _ERROR_STATUS = 400
 
@@ -61,7 +65,15 @@ class Answer:
     source_time: datetime | None
 
 
-def read(body: bytes, *, verb: str, url: str, content_type: str = "", status: int = 200) -> Answer:
+def read(
+    body: bytes,
+    *,
+    verb: str,
+    url: str,
+    content_type: str = "",
+    status: int = 200,
+    asked: Mapping[str, str] | None = None,
+) -> Answer:
     """Read the answer to a verb.
 
     Args:
@@ -70,17 +82,21 @@ def read(body: bytes, *, verb: str, url: str, content_type: str = "", status: in
         url: how, redacted; for messages.
         content_type: the header's value.
         status: of HTTP. Zenodo sends errors of the protocol with 422, others with 400 or 404.
+        asked: the arguments that went with the verb, to notice an answer that was meant for others; None where
+            that has been seen to.
 
     Raises:
         OaiError: the repository says no; a class for each code. `noRecordsMatch` to a list is an empty list.
         HttpStatusError: an error status, and no error of the protocol that explains it.
         MalformedResponse: no OAI-PMH 2.0 at all.
-        ProtocolError: OAI-PMH, but not the answer to this verb.
+        WrongVerb: OAI-PMH, but the answer to another request.
+        ProtocolError: OAI-PMH, but no answer to any.
     """
     root = _root(body, url=url, content_type=content_type, status=status)
     source_time = lenient_instant(root.findtext(f"{OAI}responseDate"))
     if errors := root.findall(f"{OAI}error"):
         _raise_unless_empty(errors, verb=verb, url=url)
+        _raise_if_for_another(root, verb, asked, url=url)
         if root.find(OAI + verb) is not None:
             message = f"{url} answered with {verb} and with noRecordsMatch at once. Tell the operator of the source."
             raise ProtocolError(message)
@@ -89,9 +105,8 @@ def read(body: bytes, *, verb: str, url: str, content_type: str = "", status: in
         raise _status_error(body, url=url, status=status)
     content = root.find(OAI + verb)
     if content is None:
-        found = ", ".join(etree.QName(child).localname for child in root) or "nothing"
-        message = f"{url} asked for {verb} and was answered with {found}. Tell the operator of the source."
-        raise ProtocolError(message)
+        raise _no_answer(root, verb=verb, url=url)
+    _raise_if_for_another(root, verb, asked, url=url)
     tag = f"{OAI}resumptionToken"
     return Answer(
         content, [child for child in content if child.tag != tag], _token(content.find(tag)), source_time
@@ -124,6 +139,44 @@ def _status_error(body: bytes, *, url: str, status: int) -> HttpStatusError:
         "Check base_url and whether the source lets harvesters in."
     )
     return HttpStatusError(message, status=status, url=url)
+
+
+def _no_answer(root: etree._Element, *, verb: str, url: str) -> ProtocolError:
+    found = [etree.QName(child).localname for child in root]
+    message = (
+        f"{url} asked for {verb} and was answered with {', '.join(found) or 'nothing'}. Try again; where it "
+        "stays so, see whether base_url is right, and tell the operator of the source."
+    )
+    return ProtocolError(message) if _VERBS.isdisjoint(found) else WrongVerb(message)
+
+
+def _raise_if_for_another(
+    root: etree._Element, verb: str, arguments: Mapping[str, str] | None, *, url: str
+) -> None:
+    """Raise where the answer itself says that it was meant for another request (section 3.2).
+
+    A cache or a proxy that mixes up answers would otherwise give a list of another set, or an empty one.
+    """
+    request = root.find(f"{OAI}request")
+    if request is None or arguments is None:
+        return
+    asked = {"verb": verb, **arguments}
+    said = {name: request.get(name, "") for name in _REPEATED}
+    differs = [
+        name for name in said if said[name] and name in asked and _bare(said[name]) != _bare(asked[name])
+    ]
+    if request.get("resumptionToken") and "resumptionToken" not in asked:
+        differs.append("resumptionToken")
+    if differs:
+        message = (
+            f"{url} was answered with what another request asked for, by its {' and '.join(differs)}. "
+            "Try again; where it stays so, look for a cache or proxy that mixes up answers."
+        )
+        raise WrongVerb(message)
+
+
+def _bare(text: str) -> str:
+    return unquote(text).strip()
 
 
 def _raise_unless_empty(errors: list[etree._Element], *, verb: str, url: str) -> None:

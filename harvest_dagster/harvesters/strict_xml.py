@@ -18,14 +18,18 @@ from typing import NoReturn
 
 from lxml import etree
 
-from harvest_dagster.errors import MalformedResponse
+from harvest_dagster.errors import EmptyBody, MalformedResponse, Truncated
+from harvest_dagster.http.webpages import is_html, web_page_error
 
 _WHITE = b" \t\r\n"
 _SEEN = 80  # characters of a body that go into a message
 _WHOLE_WORDS = re.compile(r"[^\s<>\"',;{}()]*$")  # what is to go, so that whole words are left
 # A byte order mark, a declaration that names an encoding, or the zero bytes of UTF-16 and UTF-32.
 _SELF_DECLARED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|<\?xml[^>]*\sencoding\s*=|<?\0")
-_HTML = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?<(!doctype\s+)?(html|head|body)\b", re.IGNORECASE)
+# The first tag, after a byte order mark, a declaration, comments and a DOCTYPE without a subset.
+_ROOT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?.*?\?>|<!--.*?-->|<![^\[<>]*>)\s*)*<([A-Za-z_][^\s<>/]*)", re.DOTALL
+)
 
 
 class _NothingElse(etree.Resolver):
@@ -51,16 +55,15 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
         content_type: the header's value.
 
     Raises:
-        MalformedResponse: empty, HTML, cut short, not well-formed, or with a DOCTYPE.
+        EmptyBody: nothing, or white space.
+        WebPage: HTML; a class for each kind.
+        Truncated: the end tag of its root is missing.
+        MalformedResponse: not well-formed, or with a DOCTYPE.
     """
     if not body or body.isspace():
-        raise MalformedResponse(f"{url} answered with an empty body where XML should be. Try again later.")
-    if _HTML.match(body):
-        message = (
-            f"{url} answered with HTML where XML should be, {seen(body)}. "
-            "It may be a maintenance page, a bot wall or no endpoint at all: open the URL in a browser."
-        )
-        raise MalformedResponse(message)
+        raise EmptyBody(f"{url} answered with an empty body where XML should be. Try again later.")
+    if is_html(body, content_type):
+        raise web_page_error(body, url=url)
     message = (
         f"{url} answered with XML that brings a document type declaration, {seen(body)}. "
         "Nothing that it names is loaded or expanded; tell the operator of the source."
@@ -90,12 +93,26 @@ def _well_formed(body: bytes, content_type: str, *, url: str, refusal: Malformed
         # White space before the declaration is an error that many PHP servers make and that loses nothing.
         return etree.fromstring(body.lstrip(_WHITE), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        reason = " ".join(str(error.args[0]).split())
-        message = (
-            f"{url} answered with XML that is cut short or not well-formed ({len(body)} bytes), "
-            f"{seen(body)}: {reason}. Try again; where it stays so, tell the operator of the source."
+        raise _unparsed(body, url=url, error=error) from error
+
+
+def _unparsed(body: bytes, *, url: str, error: Exception) -> MalformedResponse:
+    root = _ROOT.match(body)
+    if root is not None and re.search(rb"</" + re.escape(root[1]) + rb"\s*>", body) is None:
+        missing = f"</{root[1].decode('utf-8', 'replace')}>"
+        return Truncated(
+            f"{url} answered with XML that breaks off: after {len(body)} bytes its end, {missing}, is missing, "
+            f"{seen(body)}. Try again; where it stays so, tell the operator of the source."
         )
-        raise MalformedResponse(message) from error
+    return MalformedResponse(
+        f"{url} answered with XML that is not well-formed ({len(body)} bytes), "
+        f"{seen(body)}: {reason(error)}. Try again; where it stays so, tell the operator of the source."
+    )
+
+
+def reason(error: BaseException | None) -> str:
+    """What a parser says, on one line."""
+    return " ".join(str(error.args[0]).split()) if error is not None and error.args else "no reason given"
 
 
 def _parser(body: bytes, content_type: str) -> etree.XMLParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, SourceRefused
+from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, SourceRefused, WrongVerb
 from harvest_dagster.harvesters.oai_errors import (
     BadArgument,
     BadResumptionToken,
@@ -87,13 +87,37 @@ def test_a_status_of_http_without_an_error_of_the_protocol_stays_what_it_is(body
 @pytest.mark.parametrize("verb", ["ListIdentifiers", "GetRecord", "Identify"])
 def test_the_answer_to_another_verb_is_an_error(verb) -> None:
     """A proxy that mixes up answers would give an empty list, success."""
-    with pytest.raises(ProtocolError, match=f"asked for ListRecords and was answered with .*{verb}"):
+    with pytest.raises(WrongVerb, match=f"asked for ListRecords and was answered with .*{verb}"):
         list(scripted(envelope(f"<{verb}/>")).pages(DAY))
 
 
+@pytest.mark.parametrize(
+    "attribute", ['verb="ListIdentifiers"', 'metadataPrefix="marc21"', 'set="b"', 'resumptionToken="7"']
+)
+@pytest.mark.parametrize("page", [listed(record("a")), error("noRecordsMatch")])
+def test_what_was_meant_for_another_request_is_an_error(attribute, page) -> None:
+    """A cache that mixes up answers gives another set's records, or an empty list, success."""
+    other = page.replace("<request>", f"<request {attribute}>")
+    with pytest.raises(WrongVerb, match=f"by its {attribute.partition('=')[0]}"):
+        list(scripted(other, set="a").pages(DAY))
+
+
+def test_a_request_may_be_repeated_in_other_words() -> None:
+    """Servers encode, give the dates their own form, and say what the first request asked for with a token."""
+    first = 'verb=" ListRecords" set="a%3Ab" metadataPrefix="oai_dc" from="2024-01-01" until="2024-01-09T00:00:00Z"'
+    pages = [
+        listed(record("a"), token="1%2C"),
+        listed(record("b")).replace("<request>", f"<request {first}>"),
+    ]
+    pages[0] = pages[0].replace("<request>", f"<request {first}>")
+    pages[1] = pages[1].replace("<request ", '<request resumptionToken="1," ')
+    assert len(list(scripted(*pages, set="a:b").pages(DAY))) == 2
+
+
 def test_an_answer_without_content_is_an_error() -> None:
-    with pytest.raises(ProtocolError, match="ListRecords"):
+    with pytest.raises(ProtocolError, match="ListRecords") as caught:
         list(scripted(envelope("")).pages(DAY))
+    assert not isinstance(caught.value, WrongVerb)
 
 
 @pytest.mark.parametrize(
