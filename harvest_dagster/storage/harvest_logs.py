@@ -139,6 +139,21 @@ def covering(connection: Connection, series: Series, window: Window) -> list[Har
     return [_log(row) for row in rows]
 
 
+def overlapping(connection: Connection, series: Series, window: Window) -> list[HarvestLog]:
+    """The logs of windows that share something with `window`, by their start; not those of whole ranges (SPLIT)."""
+    rows = connection.execute(
+        select(harvest_log)
+        .where(
+            series.clause,
+            harvest_log.c.status != "SPLIT",
+            harvest_log.c.start_date < window.end,
+            harvest_log.c.end_date > window.start,
+        )
+        .order_by(harvest_log.c.start_date, harvest_log.c.end_date)
+    )
+    return [_log(row) for row in rows]
+
+
 def covers() -> ColumnElement[bool]:
     """Whether a row's window is done: some harvest of it began after its end, was not cut short and succeeded.
 
