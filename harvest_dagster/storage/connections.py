@@ -61,9 +61,10 @@ _inherited: list[Any] = []
 
 
 def create(url: URL) -> Engine:
-    """An engine that has not connected yet. Its transactions on SQLite begin as `sqlite_begin` says.
+    """An engine that has not connected yet. Execution options say how its transactions begin.
 
-    `sqlite_begin` is an execution option, `BEGIN` (the default) or `BEGIN IMMEDIATE`.
+    `sqlite_begin` is `BEGIN` (the default) or `BEGIN IMMEDIATE`; `durable` is False for a commit on PostgreSQL
+    that waits for no disk.
     """
     # hide_parameters: what was harvested has no place in an error message.
     usual: dict[str, Any] = {"hide_parameters": True, "json_serializer": _as_json}
@@ -120,7 +121,9 @@ def _begin_postgresql(connection: Connection) -> None:
     # LOCAL: it ends with the transaction, so that behind a pooler no other client inherits it. A statement
     # over a page's records looks costly to the planner and takes milliseconds: to compile it takes longer.
     timeout = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"
-    connection.exec_driver_sql(f"{timeout}; SET LOCAL jit = off")
+    asynchronous = connection.get_execution_options().get("durable", True) is False
+    commit = "; SET LOCAL synchronous_commit = off" if asynchronous else ""
+    connection.exec_driver_sql(f"{timeout}; SET LOCAL jit = off{commit}")
 
 
 def _remember_process(_connection: Any, entry: ConnectionPoolEntry) -> None:

@@ -63,16 +63,20 @@ class Database:
         return self.engine.dialect.name
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, *, durable: bool = True) -> Iterator[Connection]:
         """One transaction that writes: committed at the end, rolled back on an exception.
 
         On SQLite it holds the one write lock from its beginning, so that what it reads stays true until it
         writes.
 
+        Args:
+            durable: False for what may be lost where the server crashes within a second: PostgreSQL's commit
+                then waits for no disk. (On SQLite none does, and only a machine that crashes loses the last.)
+
         Raises:
             DatabaseUnreachable: no connection, it broke, or another process wrote for longer than a minute.
         """
-        writer = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        writer = self.engine.execution_options(sqlite_begin="BEGIN IMMEDIATE", durable=durable)
         with self._errors(), writer.begin() as connection:
             yield connection
 
