@@ -65,7 +65,7 @@ def notice(**headers: str) -> Notice:
         # Several families at once.
         (
             {"X_RateLimit_Limit": "5", "X_RateLimit_Interval": "10", "RateLimit_Policy": "5;w=1"},
-            Limit(5, 10),
+            [Limit(5, 10), Limit(5, 1)],
             0,
         ),
     ],
