@@ -28,6 +28,8 @@ from harvest_dagster.storage.request_hosts import Host
 JUMP = 1.0
 # A grant that takes longer than this to reach the one who asked is dated anew.
 LATE = 0.01
+# What was seen when the last request left need not be asked again so soon.
+FRESH = 1.0
 
 
 @dataclass
@@ -68,12 +70,23 @@ class DatabaseBudget:
         self._database = database
         self._shared = shared or {}
         self._clock = time.monotonic if clock is None and database.dialect == "sqlite" else clock
+        self._own_clock = clock or time.monotonic
+        self._seen: dict[str, tuple[float, float]] = {}
         self._slowed: dict[str, bool] = {}
         self._observed: dict[tuple[str, Limit], float] = {}
 
     def wait(self, host: str, limit: Limit) -> float:
-        """Seconds until a request may leave, 0 for now. Takes nothing, and as a rule only reads."""
-        limits = self._limits(host, limit)
+        """Seconds until a request may leave, 0 for now. Takes nothing, and as a rule only reads.
+
+        Right after a request of its own it goes by what it saw then: `reserve` has the last word.
+        """
+        seen, seconds = self._seen.get(host, (-inf, 0.0))
+        age = self._own_clock() - seen
+        if 0 <= age < FRESH:
+            return max(0.0, seconds - age)
+        return self._look(host, self._limits(host, limit))
+
+    def _look(self, host: str, limits: frozenset[Limit]) -> float:
         with self._database.read() as connection:
             if found := request_hosts.find(connection, host):
                 known, now = found[0], self._now(found[1])
@@ -85,11 +98,14 @@ class DatabaseBudget:
     def reserve(self, host: str, limit: Limit) -> float:
         """Take one request that leaves at once (0), or nothing: seconds until it is worth asking again."""
         with self._locked(host, self._limits(host, limit)) as account:
-            seconds = account.wait()
+            departed = request_hosts.departures(account.connection, account.host)
+            seconds = account.host.wait(account.now, departed)
             if seconds > 0:
                 return seconds
             account.host = request_hosts.depart(account.connection, account.host, account.now)
-        if time.monotonic() - account.asked > LATE:
+        departed[account.host.newest] = account.now
+        self._seen[host] = self._own_clock(), account.host.wait(account.now, departed)
+        if self._own_clock() - account.asked > LATE:
             self._date(host, account.host.newest)
         return 0.0
 
@@ -112,12 +128,12 @@ class DatabaseBudget:
 
     def observed(self, host: str, limit: Limit) -> None:
         """The host's own headers tell a limit. Costs nothing while that is on record."""
-        if time.monotonic() < self._observed.get((host, limit), -inf):
+        if self._own_clock() < self._observed.get((host, limit), -inf):
             return
         with self._locked(host) as account:
             until = account.now + limit.observed_for
             account.host = account.host.bound_until({limit: until}, account.now)
-        self._observed[host, limit] = time.monotonic() + limit.observed_for / 2
+        self._observed[host, limit] = self._own_clock() + limit.observed_for / 2
 
     def _limits(self, host: str, limit: Limit) -> frozenset[Limit]:
         return frozenset((limit, *self._shared.get(host, ())))
@@ -139,7 +155,7 @@ class DatabaseBudget:
         """A host that nobody else changes meanwhile, bound by these limits, too."""
         # Else each request waits for the disk: docs/decisions/0011 says what that risks.
         with self._database.begin(durable=False) as connection:
-            asked = time.monotonic()
+            asked = self._own_clock()
             found, told = request_hosts.lock(connection, host)
             account = _Account(connection, found, self._now(told), asked)
             _follow_clock(account)
@@ -149,6 +165,7 @@ class DatabaseBudget:
             if account.host != found:
                 request_hosts.save(connection, account.host, account.now)
         self._slowed[host] = account.host.slowdown.at(account.now).factor > 1
+        self._seen.pop(host, None)
 
 
 def _follow_clock(account: _Account) -> None:

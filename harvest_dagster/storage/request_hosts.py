@@ -137,8 +137,9 @@ def save(connection: Connection, host: Host, now: float) -> None:
 
 
 def departures(connection: Connection, host: Host) -> dict[int, float]:
-    """When those requests left that a limit or the slowdown looks at, by their numbers."""
-    numbers = {host.newest, *(host.newest + 1 - limit.calls for limit in host.limits)}
+    """When those requests left that a limit or the slowdown looks at, for the next one and the one after it."""
+    looked_at = [host.newest + 1 - limit.calls for limit in host.limits]
+    numbers = {host.newest, *looked_at, *(number + 1 for number in looked_at)}
     rows = connection.execute(_DEPARTURES, {"of": host.id, "numbers": sorted(numbers)})
     return {row.number: row.departed for row in rows}
 
