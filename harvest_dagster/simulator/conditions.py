@@ -18,6 +18,7 @@ from harvest_dagster.simulator.exchange import JSON_LIST, Request
 from harvest_dagster.simulator.tokens import page_number
 
 When = Callable[[Request], bool]
+_SIZE = 50  # records a page where a client that counts them itself does not say
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def page(first: int, last: int | None = None) -> Condition:
 
     Unlike `nth` it meets a client again that begins anew.
     """
-    return Condition(lambda request: first <= _page(request) <= (last or first))
+    return Condition(lambda request: first <= place(request) <= (last or first))
 
 
 def chance(share: float, seed: int = 0) -> Condition:
@@ -108,7 +109,8 @@ def _count(request: Request, name: str | None) -> int:
     return request.verb_number if request.operation == name else 0
 
 
-def _page(request: Request) -> int:
+def place(request: Request) -> int:
+    """Which page of its list is asked for, from 1; 0 where that is none, or cannot be told."""
     if not request.is_list:
         return 0
     if request.token:
@@ -116,4 +118,4 @@ def _page(request: Request) -> int:
     if request.operation != JSON_LIST:
         return 1
     given = {name: int(value) for name, value in request.arguments if value.isdecimal()}
-    return given.get("page", given.get("offset", 0) // given.get("size", 50) + 1)
+    return given.get("page", given.get("offset", 0) // max(given.get("size", _SIZE), 1) + 1)

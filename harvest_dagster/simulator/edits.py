@@ -36,23 +36,27 @@ class Edits:
 
     Every method raises KeyError for an identifier that the repository does not have. `at` is the new
     datestamp, an aware datetime.
+
+    Attributes:
+        repository: whose they are.
+        current: the edits by record number, a snapshot.
     """
 
     def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+        self.repository = repository
         self.current: Mapping[int, Edit] = MappingProxyType({})
 
     def change(self, identifier: str, title: str, at: datetime) -> None:
         """Give a record another title; one that was deleted comes back."""
-        self._edit(identifier, title=title, deleted=False, stamp=self._repository.instant(at))
+        self._edit(identifier, title=title, deleted=False, stamp=self.repository.instant(at))
 
     def delete(self, identifier: str, at: datetime) -> None:
         """Delete a record; the repository keeps saying so."""
-        self._edit(identifier, deleted=True, stamp=self._repository.instant(at))
+        self._edit(identifier, deleted=True, stamp=self.repository.instant(at))
 
     def restamp(self, identifier: str, at: datetime) -> None:
         """Give a record another datestamp, and nothing else."""
-        self._edit(identifier, stamp=self._repository.instant(at))
+        self._edit(identifier, stamp=self.repository.instant(at))
 
     def withhold(self, identifier: str) -> None:
         """Let the repository not know a record, until it is published."""
@@ -74,7 +78,7 @@ class Edits:
         self.current = MappingProxyType({**self.current, index: edit})
 
     def _index(self, identifier: str) -> int:
-        index = self._repository.index(identifier)
+        index = self.repository.index(identifier)
         if index is None:
             raise KeyError(identifier)
         return index

@@ -14,6 +14,7 @@ JSON_LIST = "records"
 Ending = Literal["", "close", "reset", "silence"]
 _LISTS = frozenset({"ListRecords", "ListIdentifiers", JSON_LIST})
 _API = "/api/"
+MOVED = "/moved"  # before a path: the same again, for redirects to lead to
 
 
 def operation(path: str, parameters: Mapping[str, str]) -> str:

@@ -19,11 +19,11 @@ from html import unescape
 from typing import Literal
 from urllib.parse import urlencode
 
-from harvest_dagster.simulator import oai, render
+from harvest_dagster.simulator import lists, render
 from harvest_dagster.simulator.edits import Edit
 from harvest_dagster.simulator.errors import OaiError
 from harvest_dagster.simulator.exchange import JSON_LIST, Page, Request, Response
-from harvest_dagster.simulator.oai import Holdings
+from harvest_dagster.simulator.lists import Holdings
 from harvest_dagster.simulator.repository import Repository
 from harvest_dagster.simulator.tokens import Listing, decode
 
@@ -46,17 +46,17 @@ def answer(holdings: Holdings, request: Request, paging: Paging) -> Response:
 def _content(holdings: Holdings, request: Request, paging: Paging) -> Page:
     _, _, identifier = request.path.partition(f"{JSON_LIST}/")
     if identifier:
-        return Page((_record(holdings.repository, holdings.edits, oai.find(holdings, identifier)),))
+        return Page((_record(holdings.repository, holdings.edits, lists.find(holdings, identifier)),))
     given = _checked(request)
     cursor = given.get("cursor") if paging in {"cursor", "links"} else None
     listing = decode(cursor, JSON_LIST, holdings.now) if cursor else _listing(holdings, given, paging)
     try:
-        return oai.page_of(holdings, listing, partial(_record, holdings.repository, holdings.edits))
+        return lists.page_of(holdings, listing, partial(_record, holdings.repository, holdings.edits))
     except OaiError as error:
         if error.code != "noRecordsMatch" and paging in {"cursor", "links"}:
             raise
         # Beyond the end of a list that is counted by the client there is nothing, and that is no error.
-        total = oai.length(holdings, listing) if holdings.repository.totals else None
+        total = lists.length(holdings, listing) if holdings.repository.totals else None
         return Page((), listing.offset, total)
 
 

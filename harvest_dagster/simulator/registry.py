@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from harvest_dagster.simulator.behaviours import bodies, refusals, transport
+from harvest_dagster.simulator.behaviours import (
+    bodies,
+    changes,
+    documents,
+    encodings,
+    journeys,
+    records,
+    refusals,
+    tokens,
+    totals,
+    transport,
+)
 from harvest_dagster.simulator.behaviours.base import Named
 
 KINDS: Mapping[str, tuple[Named, ...]] = MappingProxyType(
@@ -16,6 +27,13 @@ KINDS: Mapping[str, tuple[Named, ...]] = MappingProxyType(
         "On the way": transport.ENTRIES,
         "Something else": bodies.ENTRIES,
         "Refusals": refusals.ENTRIES,
+        "Totals": totals.ENTRIES,
+        "Tokens": tokens.ENTRIES,
+        "Changes": changes.ENTRIES,
+        "One record": records.ENTRIES,
+        "Encodings": encodings.ENTRIES,
+        "Documents and clocks": documents.ENTRIES,
+        "Redirects and cookies": journeys.ENTRIES,
     }
 )
 REGISTRY: Mapping[str, Named] = MappingProxyType(

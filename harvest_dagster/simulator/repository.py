@@ -113,6 +113,11 @@ class Repository:
         """The midnight that the first day begins with."""
         return datetime.combine(self.first_day, time(), timezone.utc)
 
+    @property
+    def newest(self) -> datetime:
+        """The datestamp of the newest record."""
+        return self.midnight + timedelta(seconds=self.stamp(self.size - 1))
+
     def identifier(self, index: int) -> str:
         """The OAI identifier of a record."""
         return f"{_PREFIX}{index:09d}"

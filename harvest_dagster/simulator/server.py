@@ -15,7 +15,8 @@ from types import TracebackType
 from harvest_dagster.simulator import json_list, oai
 from harvest_dagster.simulator.behaviours.base import Answer, Behaviour
 from harvest_dagster.simulator.edits import Edits
-from harvest_dagster.simulator.exchange import Request, Response
+from harvest_dagster.simulator.exchange import MOVED, Request, Response
+from harvest_dagster.simulator.lists import Holdings
 from harvest_dagster.simulator.log import RequestLog
 from harvest_dagster.simulator.repository import Repository
 from harvest_dagster.simulator.wire import LOOPBACK, Answered, HttpServer
@@ -121,7 +122,8 @@ class Server:
 
     def _route(self, request: Request) -> Response:
         # A record of the JSON API has its identifier below the path of the list.
-        route = self._routes.get("/".join(request.path.split("/")[:3]))
+        path = request.path.removeprefix(MOVED)
+        route = self._routes.get("/".join(path.split("/")[:3]))
         if route is None:
             return Response(b"Not found\n", 404, {"Content-Type": "text/plain"})
         return route(request)
@@ -132,8 +134,8 @@ class Server:
     def _json(self, request: Request) -> Response:
         return json_list.answer(self._holdings(self.json_url), request, self._paging)
 
-    def _holdings(self, url: str) -> oai.Holdings:
-        return oai.Holdings(self.repository, self.edits.current, url, self._clock())
+    def _holdings(self, url: str) -> Holdings:
+        return Holdings(self.repository, self.edits.current, url, self._clock())
 
 
 def _noted(behaviour: Behaviour, answer: Answer, acted: list[str]) -> Answer:

@@ -89,14 +89,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, response: Response) -> None:
         delivery = response.delivery
-        headers = {"Content-Length": str(len(response.body)), **response.headers}
+        date, length = self.date_time_string(), str(len(response.body))
+        headers = {"Date": date, "Content-Length": length, **response.headers}
         body = response.body[: delivery.stop]
         if int(headers["Content-Length"]) != len(body):
             self.close_connection = True
         status = f"HTTP/1.1 {response.status} {responses.get(response.status, '')}"
-        head = "\r\n".join(
-            [status, f"Date: {self.date_time_string()}", *map(": ".join, headers.items()), "", ""]
-        ).encode("latin-1")
+        head = "\r\n".join([status, *map(": ".join, headers.items()), "", ""]).encode("latin-1")
         if not delivery.head:
             head = body = b""
         if delivery.piece:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harvest_dagster.simulator import SETS, Edit, Repository, Server
 from harvest_dagster.simulator.edits import select
-from harvest_dagster.simulator.oai import Holdings, answer
+from harvest_dagster.simulator.lists import Holdings
+from harvest_dagster.simulator.oai import answer
 from harvest_dagster.simulator.repository import DAY, Subset
 from harvest_dagster.simulator.tokens import Listing, encode
 from harvest_dagster_tests.simulator.client import LIST, ask, identifiers, pages
