@@ -1,4 +1,4 @@
-"""The README and the guide to plug-ins, taken at their word: what they show is run.
+"""The README and the guides to plug-ins and JSON APIs, taken at their word: what they show is run.
 
 The word after a block's language says how: `run` in one shell, in order; `background` beside it; `internet`
 stands for what is not run, but checked as far as that goes without; `ci` is run by `.ci/run` itself; a file name
@@ -64,7 +64,7 @@ def free_port() -> str:
         return str(server.getsockname()[1])
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/plugins.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/plugins.md", "docs/json.md"])
 def test_every_block_says_how_it_is_checked(file) -> None:
     """A block without a word would be run by nobody, and rot."""
     found = blocks(file)
@@ -72,7 +72,7 @@ def test_every_block_says_how_it_is_checked(file) -> None:
     assert [block for block in found if block.language not in LANGUAGES or not block.word] == []
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/plugins.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/plugins.md", "docs/json.md"])
 def test_what_is_linked_is_there(file) -> None:
     """A dead link is a promise broken."""
     text = (ROOT / file).read_text(encoding="utf-8")
