@@ -10,4 +10,6 @@ _log = logging.getLogger("harvest_dagster")
 catalog = load_catalog()
 for problem in catalog.problems:
     _log.error("%s", problem)
+for warning in catalog.warnings:
+    _log.warning("%s", warning)
 defs = build_defs(catalog)

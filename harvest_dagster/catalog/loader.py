@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from harvest_dagster.catalog.arguments import check_arguments
 from harvest_dagster.catalog.documents import Document, read_documents
+from harvest_dagster.catalog.hosts import disagreements
 from harvest_dagster.catalog.problems import KeyPath, Problem, did_you_mean, dotted, explain
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
@@ -32,10 +33,12 @@ class Catalog:
     Attributes:
         configs: by label.
         problems: in the order of directories, files and lines.
+        warnings: of what loaded, and may not be what was meant.
     """
 
     configs: tuple[IngestConfig, ...] = ()
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     def get(self, label: str) -> IngestConfig:
         """The config of this label.
@@ -80,16 +83,18 @@ def load_catalog(sources: str | None = None, environ: Mapping[str, str] = os.env
     loading = _Loading()
     for directory in dict.fromkeys(entry for entry in listed.split(os.pathsep) if entry):
         loading.directory(BUNDLED_DIRECTORY if directory == BUNDLED else Path(directory))
-    return Catalog(tuple(sorted(loading.configs, key=lambda config: config.label)), tuple(loading.problems))
+    configs = tuple(sorted(loading.configs, key=lambda config: config.label))
+    return Catalog(configs, tuple(loading.problems), tuple(loading.warnings(configs)))
 
 
 @dataclass
 class _Loading:
-    """One load under way: what was found so far, and which document claimed which label."""
+    """One load under way: what was found so far, which document claimed which label, and which one loaded."""
 
     configs: list[IngestConfig] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     claims: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, Document] = field(default_factory=dict)
 
     def directory(self, directory: Path) -> None:
         try:
@@ -133,6 +138,12 @@ class _Loading:
         self._report(document, label, found)
         if config is not None and not found and not document.problems:
             self.configs.append(config)
+            self.loaded[config.label] = document
+
+    def warnings(self, configs: Iterable[IngestConfig]) -> Iterator[Problem]:
+        for label, message in disagreements(configs):
+            document = self.loaded[label]
+            yield Problem(document.file, document.line(("rate_limit",)), "rate_limit", message, label)
 
     def _claim(self, document: Document, label: str | None) -> Iterator[tuple[KeyPath, str]]:
         """The first document keeps the label, wrong or not: mending it must not change which one loads."""

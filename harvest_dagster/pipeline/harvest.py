@@ -92,6 +92,7 @@ class Harvest:
         environ: where `${NAME}` is read from.
         clock: the time, aware, in UTC.
         tell: takes a line for people, to the run's log.
+        catalogue: all configs: those that ask the same host share its budget.
     """
 
     config: IngestConfig
@@ -103,6 +104,7 @@ class Harvest:
     environ: Mapping[str, str]
     clock: Callable[[], datetime]
     tell: Callable[[str], None]
+    catalogue: tuple[IngestConfig, ...] = ()
 
     def say(self, line: str) -> None:
         """A line for people, in the run's log; it may quote the source, and never holds a secret."""

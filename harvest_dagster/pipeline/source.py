@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from harvest_dagster.catalog.hosts import limit_of, limits_by_host
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Harvester
-from harvest_dagster.http.budget import Limit
 from harvest_dagster.http.session import HttpSession, Timeouts
 from harvest_dagster.http.waiting import Watch
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
 _WORTH_TELLING = 1.0  # seconds
@@ -59,8 +60,9 @@ def open_source(harvest: Harvest, grip: Grip, log: HarvestLog) -> Iterator[Sourc
 def _session(harvest: Harvest, watch: Watch) -> HttpSession:
     config = harvest.config
     return HttpSession(
-        Limit(config.rate_limit.calls, config.rate_limit.period),
+        limit_of(config),
         timeouts=Timeouts(config.timeout.connect.total_seconds(), config.timeout.read.total_seconds()),
+        budget=DatabaseBudget(harvest.database, limits_by_host(harvest.catalogue, harvest.environ)),
         redact=harvest.redact,
         watch=watch,
     )

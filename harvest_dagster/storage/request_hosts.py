@@ -6,6 +6,7 @@ when that is asked (`budgets`), what a limit and a slowdown are (`limits`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -43,7 +44,7 @@ _NOW = {
     "postgresql": cast(extract("epoch", func.clock_timestamp()), Double).label("now"),
     "sqlite": null().label("now"),
 }
-_THIS_HOST = select(request_host).where(request_host.c.host == bindparam("name"))
+_THIS_HOST = select(request_host).where(request_host.c.host == bindparam("key"))
 _LOCKED = _THIS_HOST.with_for_update(key_share=True).subquery()
 _FIND = {dialect: _THIS_HOST.add_columns(now) for dialect, now in _NOW.items()}
 _LOCK = {dialect: select(_LOCKED, now) for dialect, now in _NOW.items()}
@@ -117,17 +118,18 @@ class Host:
 
 def find(connection: Connection, name: str) -> tuple[Host, float] | None:
     """A host's row, and the time by PostgreSQL's clock; None before its first request."""
-    row = connection.execute(_FIND[connection.dialect.name], {"name": name}).first()
+    row = connection.execute(_FIND[connection.dialect.name], {"key": _key(name)}).first()
     return None if row is None else (_host(row), row.now)
 
 
 def lock(connection: Connection, name: str) -> tuple[Host, float]:
     """The same, made where it is missing, and nobody else's until this transaction ends."""
     statement = _LOCK[connection.dialect.name]
-    row = connection.execute(statement, {"name": name}).first()
+    key = _key(name)
+    row = connection.execute(statement, {"key": key}).first()
     if row is None:
-        insert_or_ignore(connection, request_host, {"host": name, **_values(Host(0))})
-        row = connection.execute(statement, {"name": name}).one()
+        insert_or_ignore(connection, request_host, {"host": key, **_values(Host(0))})
+        row = connection.execute(statement, {"key": key}).one()
     return _host(row), row.now
 
 
@@ -179,6 +181,11 @@ def _forget(connection: Connection, host: Host, now: float) -> Host:
         return host
     connection.execute(_FORGET, {"of": host.id, "end": end})
     return replace(host, oldest=end)
+
+
+def _key(name: str) -> str:
+    """A name may come out of the environment (`${NAME}`), and nothing that does stands in the database."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _host(row: Row[Any]) -> Host:

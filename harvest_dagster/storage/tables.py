@@ -306,7 +306,8 @@ request_host = Table(
     "request_host",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("host", ExactText, nullable=False, unique=True),
+    # SHA-256 of its name, which may come out of the environment.
+    Column("host", String(64), nullable=False, unique=True),
     # Departures are numbered; of those behind, from `oldest` on, some are kept.
     Column("newest", BigInteger, nullable=False),
     Column("oldest", BigInteger, nullable=False),

@@ -10,12 +10,11 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """To this revision."""
-    text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
     op.create_table(
         "request_host",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("host", text, nullable=False),
+        sa.Column("host", sa.String(64), nullable=False),
         sa.Column("newest", sa.BigInteger(), nullable=False),
         sa.Column("oldest", sa.BigInteger(), nullable=False),
         sa.Column("touched", sa.Double(), nullable=False),
