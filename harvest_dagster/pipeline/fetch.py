@@ -1,7 +1,8 @@
 """fetch: the pages of one window, as they come, into the spool.
 
 The spool's manifest is the checkpoint: a harvest that broke goes on after the last whole page. What it may not
-go on with is begun anew: pages of another limit, pages that are old, a token the source no longer takes.
+go on with is begun anew: pages of another limit, pages that are old, a list that fell short. The way through the
+window is `pipeline.walker`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from harvest_dagster.errors import IncompleteList, SourceRefused, SpoolError
+from harvest_dagster.errors import IncompleteList, SpoolError
 from harvest_dagster.harvesters.interface import Harvester
+from harvest_dagster.pipeline.completeness import Ledger
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.pipeline.sightings import Sightings
 from harvest_dagster.pipeline.unreadable import are_too_many
-from harvest_dagster.records import Page
-from harvest_dagster.spool import AttemptSpool, End, Stretch
-from harvest_dagster.spool.manifest import Tally
+from harvest_dagster.pipeline.walker import Walker
+from harvest_dagster.spool import AttemptSpool, End
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
@@ -65,7 +67,7 @@ def begin(
 def fetch(
     harvest: Harvest, harvester: Harvester, log: HarvestLog, grip: Grip, check: Callable[[], None]
 ) -> End:
-    """Fetch what the spool does not hold yet, to the end of the list.
+    """Fetch what the spool does not hold yet, to the window's end.
 
     Args:
         harvest: what is harvested.
@@ -75,27 +77,44 @@ def fetch(
         check: called after each page; it raises what ends the harvest.
 
     Raises:
-        SourceError: the list breaks; the pages fetched so far stay for the next run.
-        IncompleteList: the source's own total was not reached.
+        SourceError: a list broke, and nothing that could be done about it helped; the pages fetched so far stay
+            for the next run.
+        IncompleteList: less came than the source had announced; the next run begins anew.
         DeadlineExceeded: `timeout.harvest` is over.
         LeaseLost: another run took over; the page at work does not count.
     """
-    there = harvest.attempt(log).page_count()
-    try:
-        end = _fetch_rest(harvest, harvester, log, grip, check)
-    except SourceRefused as error:
-        if there == 0 or harvest.attempt(log).page_count() > there:
+    spool = harvest.attempt(log)
+    if (end := spool.end()) is not None:
+        return end
+    with Sightings() as sightings:
+        ledger = Ledger(log.window, sightings, harvester.parts)
+        walker = Walker(harvest, harvester, log, grip, check, ledger)
+        try:
+            pages = walker.walk()
+        except IncompleteList:
+            _note_end(harvest, log, grip, _end(ledger, spool.page_count(), "short"))
             raise
-        harvest.say(
-            f"the window is begun anew, since the source refuses to go on after an earlier run: {error}"
-        )
-        with grip.begin() as connection:
-            log = harvest_states.restart(connection, log.id, harvest.clock())
-        end = _fetch_rest(harvest, harvester, log, grip, check)
-    with grip.begin() as connection:
-        harvest_states.expect(connection, log.id, end.expected)
-    _refuse_shortfall(log, end)
+        end = _end(ledger, pages, ledger.verdict() if log.record_limit is None else "unverified")
+    _note_end(harvest, log, grip, end)
     return end
+
+
+def _end(ledger: Ledger, pages: int, completeness: str) -> End:
+    return End(
+        pages=pages,
+        records=ledger.records,
+        completeness=completeness,
+        expected=ledger.expected,
+        identifiers=ledger.identifiers,
+        stretches=len(ledger.walks),
+    )
+
+
+def _note_end(harvest: Harvest, log: HarvestLog, grip: Grip, end: End) -> None:
+    grip.confirm()
+    harvest.attempt(log).write_end(end)
+    with grip.begin() as connection:
+        harvest_states.expect(connection, log.id, end.expected, end.identifiers)
 
 
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
@@ -109,81 +128,15 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     if are_too_many(before.counts, harvest.config.quarantine):
         return False  # what cannot be read of these pages is no better for being split again
     try:
-        return _is_usable(harvest.attempt(before), before, now)
+        return _is_usable(harvest.attempt(before), before)
     except SpoolError as error:
         harvest.say(f"{before.window} is begun anew: {error}")
         return False
 
 
-def _is_usable(spool: AttemptSpool, before: HarvestLog, now: datetime) -> bool:
+def _is_usable(spool: AttemptSpool, before: HarvestLog) -> bool:
     pages, end = spool.page_count(), spool.end()
     if pages < before.pages_stored:
         return False
-    if end is not None:
-        # That a list was empty or short once is no news of today.
-        return pages == end.pages > 0 and end.completeness != "short"
-    expires = spool.entry(pages - 1).page.expires if pages else None
-    return expires is None or now < expires
-
-
-def _fetch_rest(
-    harvest: Harvest, harvester: Harvester, log: HarvestLog, grip: Grip, check: Callable[[], None]
-) -> End:
-    spool = harvest.attempt(log)
-    if (end := spool.end()) is not None:
-        return end
-    number, lists = 0, dict[int, Tally]()
-    last: Page | None = None
-    for entry in spool.entries():
-        number, last = number + 1, entry.page
-        lists[last.cursor.part] = lists.get(last.cursor.part, Tally()).add(last)
-    if number:
-        harvest.say(f"{number} pages are there from an earlier run; going on after them")
-    if last is None or last.next is not None:
-        for page in harvester.pages(log.window, last.next if last else None):
-            before = lists.get(page.cursor.part, Tally())
-            _doubt_position(harvest, page, before)
-            # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page
-            # over those of the run that goes on with them.
-            grip.confirm()
-            spool.write_page(number, page, Stretch(0, log.window), grip.confirm)
-            number, lists[page.cursor.part] = number + 1, before.add(page)
-            if log.record_limit is not None and _records(lists) >= log.record_limit:
-                break
-            check()
-    end = _end(log, number, list(lists.values()))
-    grip.confirm()
-    spool.write_end(end)
-    return end
-
-
-def _records(lists: dict[int, Tally]) -> int:
-    return sum(tally.records for tally in lists.values())
-
-
-def _doubt_position(harvest: Harvest, page: Page, before: Tally) -> None:
-    """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own."""
-    if page.position is not None and page.position != before.records:
-        harvest.say(
-            f"the source puts this page at position {page.position} of its list, after {before.records} records came"
-        )
-
-
-def _end(log: HarvestLog, pages: int, lists: list[Tally]) -> End:
-    records, totals = sum(tally.records for tally in lists), [tally.total for tally in lists]
-    expected = sum(total or 0 for total in totals) if totals and None not in totals else None
-    exact = all(tally.total == tally.records for tally in lists)
-    verdict = "complete" if exact and lists and log.record_limit is None else "unverified"
-    if log.record_limit is None and any(tally.falls_short for tally in lists):
-        verdict = "short"
-    return End(pages, records, verdict, expected)
-
-
-def _refuse_shortfall(log: HarvestLog, end: End) -> None:
-    if end.completeness != "short":
-        return
-    message = (
-        f"the source says that {log.window} holds {end.expected} records, and gave {end.records}. Run again; "
-        "if its total is known to be wrong, set trust_total: false in harvester_kwargs."
-    )
-    raise IncompleteList(message)
+    # That a list was empty or short once is no news of today.
+    return end is None or (pages == end.pages > 0 and end.completeness != "short")

@@ -19,12 +19,10 @@ class Stretch:
     Attributes:
         number: from 0; a window of which something is asked anew has several stretches, a later one the newer.
         window: what was asked for.
-        singly: its records were asked for one by one.
     """
 
     number: int
     window: Window
-    singly: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,28 +52,6 @@ class Taken:
 
     records: list[Record]
     unreadable: list[Unreadable]
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What one list of the source gave.
-
-    Attributes:
-        records: so many, those that cannot be read included.
-        total: the source's own, None where it gives none.
-    """
-
-    records: int = 0
-    total: int | None = None
-
-    @property
-    def falls_short(self) -> bool:
-        """Whether the source announced more."""
-        return self.total is not None and self.records < self.total
-
-    def add(self, page: Page) -> Tally:
-        """With one more page; the first total that the source gives counts."""
-        return Tally(self.records + page.count, page.total if self.total is None else self.total)
 
 
 @dataclass(frozen=True)

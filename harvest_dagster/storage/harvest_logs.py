@@ -67,6 +67,8 @@ class HarvestLog:
     counts: Counts
     strays: Strays
     expected: int | None
+    identifiers: int | None
+    recoveries: int
     covered_since: datetime | None
     record_limit: int | None
     attempt: int

@@ -21,7 +21,7 @@ from harvest_dagster.windows import Window
 # What belongs to the present attempt, and begins from zero with the next.
 _OF_ATTEMPT = (
     *COUNTS,
-    *("outside_window", "undated", "pages_stored", "requests", "bytes", "seconds_waited"),
+    *("outside_window", "undated", "pages_stored", "requests", "bytes", "seconds_waited", "recoveries"),
 )
 
 
@@ -75,6 +75,7 @@ def restart(connection: Connection, log_id: int, now: datetime) -> HarvestLog:
             attempt=harvest_log.c.attempt + 1,
             attempt_began=now,
             expected=None,
+            identifiers=None,
             **dict.fromkeys(_OF_ATTEMPT, 0),
         )
     )
@@ -97,6 +98,7 @@ def split(
             error=None,
             completeness=None,
             expected=None,
+            identifiers=None,
             # Its windows have the counts now: whoever adds them up counts none twice.
             **dict.fromkeys(_OF_ATTEMPT, 0),
         )
@@ -137,9 +139,20 @@ def spend(connection: Connection, log_id: int, *, requests: int, size: int, seco
     )
 
 
-def expect(connection: Connection, log_id: int, expected: int | None) -> None:
-    """Note the source's own total."""
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(expected=expected))
+def expect(connection: Connection, log_id: int, expected: int | None, identifiers: int | None = None) -> None:
+    """Note the source's own total, and how many different identifiers came."""
+    connection.execute(
+        update(harvest_log)
+        .where(harvest_log.c.id == log_id)
+        .values(expected=expected, identifiers=identifiers)
+    )
+
+
+def recover(connection: Connection, log_id: int) -> None:
+    """Count a rung of the ladder: a list broke, and was gone on with in another way."""
+    connection.execute(
+        update(harvest_log).where(harvest_log.c.id == log_id).values(recoveries=harvest_log.c.recoveries + 1)
+    )
 
 
 def succeed(

@@ -1,0 +1,155 @@
+"""The way through one window: asking the source, stretch by stretch, and keeping what comes in the spool.
+
+What is asked next is the ladder's business (`pipeline.ladder`), what it proves the ledger's
+(`pipeline.completeness`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from harvest_dagster.errors import CursorRefused, SourceError
+from harvest_dagster.harvesters.interface import Harvester
+from harvest_dagster.pipeline.completeness import Ledger
+from harvest_dagster.pipeline.harvest import Harvest
+from harvest_dagster.pipeline.ladder import Ask, Ladder
+from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.pipeline.walks import Walk
+from harvest_dagster.records import Page, Record
+from harvest_dagster.spool import AttemptSpool
+from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage.harvest_logs import HarvestLog
+
+
+@dataclass(frozen=True)
+class Walker:
+    """One run at one window.
+
+    Attributes:
+        harvest: what is harvested.
+        harvester: the way to the source.
+        log: the window's log.
+        grip: the lease.
+        check: called after each page; it raises what ends the harvest.
+        ledger: of what came, also by earlier runs.
+    """
+
+    harvest: Harvest
+    harvester: Harvester
+    log: HarvestLog
+    grip: Grip
+    check: Callable[[], None]
+    ledger: Ledger
+
+    def walk(self) -> int:
+        """To the window's end, or to the limit; gives the number of pages in the spool.
+
+        Raises:
+            SourceError: a list broke, and no rung of the ladder is left.
+            DeadlineExceeded: `timeout.harvest` is over.
+            LeaseLost: another run took over; the page at work does not count.
+        """
+        pages = self._recall()
+        ladder = Ladder(self.harvester, self.ledger, self._safe_datestamp)
+        ask: Ask | None = ladder.now
+        while ask is not None:
+            walk = self.ledger.begin(ask.stretch)
+            try:
+                for page in self._pages(walk, ask):
+                    self._keep(pages, page, ask)
+                    pages += 1
+                    if self._is_enough():
+                        return pages
+                    ladder.page_came()
+                    walk.refuse_standstill()
+                    self.check()
+                walk.ended = True
+                self.ledger.refuse_shortfall(walk)
+                ask = self._beyond(ladder, walk)
+            except SourceError as error:
+                ask = ladder.recover(error)
+                self._tell(ask, f"a list broke off after {walk.pages} pages: {error}")
+        return pages
+
+    def _recall(self) -> int:
+        """What an earlier run left."""
+        count = 0
+        for entry in self.spool.entries():
+            self.ledger.add(entry)
+            count += 1
+        if count:
+            self.harvest.say(f"{count} pages are there from an earlier run; going on after them")
+        return count
+
+    def _pages(self, walk: Walk, ask: Ask) -> Iterator[Page]:
+        if walk.ended:
+            return iter(())
+        expires = walk.last.expires if walk.last is not None else None
+        if ask.cursor is not None and expires is not None and self.harvest.clock() >= expires:
+            message = f"the cursor expired at {expires}. The list must be begun again."
+            raise CursorRefused(message, code="expired")
+        singly = self.harvester.one_by_one(walk.window) if ask.singly and ask.cursor is None else None
+        return singly if singly is not None else self.harvester.pages(walk.window, ask.cursor)
+
+    def _keep(self, number: int, page: Page, ask: Ask) -> None:
+        self._doubt_position(page)
+        # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page
+        # over those of the run that goes on with them.
+        self.grip.confirm()
+        self.ledger.add(self.spool.write_page(number, page, ask.stretch, self.grip.confirm))
+
+    def _is_enough(self) -> bool:
+        limit = self.log.record_limit
+        return limit is not None and self.ledger.records >= limit
+
+    def _beyond(self, ladder: Ladder, walk: Walk) -> Ask | None:
+        """What follows a stretch that ended well; at the window's end all must be there."""
+        if walk.is_suspect:
+            seen = (
+                f"a list of {walk.window} ended after {walk.records} records, where sources cut their lists"
+            )
+            if (ask := ladder.doubt(walk)) is not None:
+                self._tell(ask, seen)
+                return ask
+            self.harvest.say(f"{seen}; there may be more, and nothing shorter can be asked for")
+        if (ask := ladder.advance()) is None:
+            self.ledger.refuse_gaps()
+        return ask
+
+    def _tell(self, ask: Ask, what: str) -> None:
+        """Say and count a rung of the ladder."""
+        self.harvest.say(f"{what} Going on: {ask.why}")
+        with self.grip.begin() as connection:
+            harvest_states.recover(connection, self.log.id)
+
+    def _doubt_position(self, page: Page) -> None:
+        """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own."""
+        listing = self.ledger.walks[-1].lists.get(page.cursor.part)
+        before = listing.records if listing is not None else 0
+        if page.position is not None and page.position != before:
+            self.harvest.say(
+                f"the source puts this page at position {page.position} of its list, after {before} records came"
+            )
+
+    def _safe_datestamp(self, walk: Walk) -> datetime | None:
+        """The last record's, where all that came of the walk was in the order of its datestamps; else None."""
+        first: datetime | None = None
+        last: datetime | None = None
+        for entry in self.spool.entries():
+            if entry.stretch != walk.stretch:
+                continue
+            whole = self.spool.read(entry.number)
+            for piece in self.harvester.records(whole.page, walk.window):
+                stamp = piece.datestamp if isinstance(piece, Record) else None
+                if stamp is None or stamp not in walk.window or (last is not None and stamp < last):
+                    return None
+                first, last = first or stamp, stamp
+            self.check()
+        return last if first != last else None
+
+    @property
+    def spool(self) -> AttemptSpool:
+        """Where the window's pages are."""
+        return self.harvest.attempt(self.log)

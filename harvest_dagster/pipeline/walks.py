@@ -1,0 +1,131 @@
+"""What one stretch of a window gave so far: its lists, counted. What they prove together is `pipeline.completeness`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harvest_dagster.errors import EndlessList
+from harvest_dagster.records import Cursor, Page
+from harvest_dagster.spool import Stretch
+from harvest_dagster.windows import Window
+
+# Where sources end a list politely though they have more (Lesson 8): 10,000 is Elasticsearch's.
+CAPS = frozenset({10_000, 50_000, 100_000})
+
+MOST_PAGES = 10_000  # of a list; what is longer is asked for in shorter stretches
+MOST_EMPTY = 1_000  # in a row; a source that filters behind its paging sends some (Lesson 2)
+MOST_STALE = 3  # in a row; one is possible where pages overlap
+
+
+@dataclass
+class Listing:
+    """One list of a stretch; a harvester that walks several, one for each set, has several.
+
+    Attributes:
+        number: its key in the sightings.
+        records: on its pages, those included that cannot be read.
+        distinct: different identifiers.
+        unnamed: records whose identifier is not given; each counts for itself.
+        total: the largest that the source announced. Where that changes from page to page, the list changed while
+            it was read, and one record that leaves moves another over the edge of a page: both must be there.
+    """
+
+    number: int
+    records: int = 0
+    distinct: int = 0
+    unnamed: int = 0
+    total: int | None = None
+
+    @property
+    def came(self) -> int:
+        """How many different records came, as far as that is known."""
+        return self.distinct + self.unnamed
+
+    @property
+    def is_as_long_as_a_cap(self) -> bool:
+        """Whether its length, and its total if it has one, is one at which sources cut their lists."""
+        return self.came in CAPS and self.total in (None, self.came)
+
+
+@dataclass
+class Walk:
+    """A stretch as far as it came.
+
+    Attributes:
+        stretch: what was asked for.
+        lists: by part.
+        pages: how many; those that answer for a single record stand beside the list and do not count.
+        last: the last page, without its body.
+        ended: the source said that its lists end.
+        stale: so many pages in a row, up to the last, brought nothing that their list did not have.
+        empty: so many pages in a row, up to the last, had no records.
+    """
+
+    stretch: Stretch
+    lists: dict[int, Listing] = field(default_factory=dict)
+    pages: int = 0
+    last: Page | None = None
+    ended: bool = False
+    stale: int = 0
+    empty: int = 0
+
+    @property
+    def window(self) -> Window:
+        """Of the stretch."""
+        return self.stretch.window
+
+    @property
+    def next(self) -> Cursor | None:
+        """Where it goes on; None for the first page."""
+        return self.last.next if self.last else None
+
+    @property
+    def records(self) -> int:
+        """On all its pages."""
+        return sum(listing.records for listing in self.lists.values())
+
+    @property
+    def total(self) -> int | None:
+        """The source's own count of all its lists; None where one has none."""
+        totals = [listing.total for listing in self.lists.values() if listing.total is not None]
+        return sum(totals) if totals and len(totals) == len(self.lists) else None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may have been cut at a cap, although the source says that it is all."""
+        return self.ended and any(listing.is_as_long_as_a_cap for listing in self.lists.values())
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether each list gave by itself as many different records as the source had announced, and no more."""
+        exact = all(listing.came == listing.total for listing in self.lists.values())
+        return self.ended and bool(self.lists) and exact and not self.is_suspect
+
+    def note(self, page: Page, named: int, new: int) -> None:
+        """Count a page with so many identifiers, of which so many are new to its list."""
+        listing = self.lists[page.cursor.part]
+        listing.records += page.count
+        listing.distinct += new
+        listing.unnamed += max(0, page.count - named)
+        if page.total is not None:
+            listing.total = max(page.total, listing.total or 0)
+        if page.alone is None:
+            self.pages += 1
+            self.empty = 0 if page.count else self.empty + 1
+            self.stale = self.stale + 1 if 0 < page.count <= named and not new else 0
+        self.last, self.ended = page, page.next is None
+
+    def refuse_standstill(self) -> None:
+        """Refuse a list that does not go forward.
+
+        Raises:
+            EndlessList: pages bring nothing new, or nothing at all, or there are too many.
+        """
+        for found, most, what in (
+            (self.stale, MOST_STALE, "pages in a row brought only records that this list had before"),
+            (self.empty, MOST_EMPTY, "pages in a row were empty"),
+            (self.pages, MOST_PAGES, "pages came of one list, and there are more"),
+        ):
+            if found >= most and self.last is not None and not self.ended:
+                message = f"{self.last.request.url}: {found} {what}. Tell the operator of the source."
+                raise EndlessList(message)
