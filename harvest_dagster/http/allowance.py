@@ -23,20 +23,20 @@ class Allowance:
         budget: shared by all sessions that ask the same hosts.
         limit: of the config; it holds for each host.
         watch: what waits.
-        longest_wait: seconds; what is longer is not slept through.
+        longest_turn: seconds; a longer wait is not slept through.
     """
 
     budget: Budget
     limit: Limit
     watch: Watch
-    longest_wait: float = inf
+    longest_turn: float = inf
     _told: dict[tuple[str, Limit], float] = field(default_factory=dict)
 
     def wait(self, host: str) -> float:
         """Wait until a request may leave, and take none: seconds waited.
 
         Raises:
-            WaitTooLong: that is longer than `longest_wait`.
+            WaitTooLong: that is longer than `longest_turn`.
             DeadlineExceeded: there is not so much time left.
         """
         return self._until(self.budget.wait, host)
@@ -70,25 +70,14 @@ class Allowance:
             self._observe(host, limit)
         return asked
 
-    def refuse_to_sleep(self, seconds: float, reason: str) -> NoReturn:
-        """End a try that would sleep too long.
-
-        Raises:
-            WaitTooLong: always.
-        """
-        message = (
-            f"{reason}: {seconds:.0f} s to wait, more than the {self.longest_wait:g} s that a worker sleeps"
-            " through. Ask again then."
-        )
-        raise WaitTooLong(message, seconds=seconds)
-
     def _until(self, ask: Callable[[str, Limit], float], host: str) -> float:
-        reason = f"{host} takes no request now: {self.limit}, or what it asked for itself"
+        shared = f"{self.limit}, shared by all runs and configs that ask it"
+        reason = f"{host} takes no request now: {shared}, or what it asked for itself"
 
         def seconds() -> float:
             due = ask(host, self.limit)
-            if due > self.longest_wait:
-                self.refuse_to_sleep(due, reason)
+            if due > self.longest_turn:
+                refuse_to_sleep(due, f"{reason}.")
             return due
 
         return self.watch.until_granted(seconds, reason)
@@ -99,3 +88,13 @@ class Allowance:
         if now >= self._told.get((host, limit), -inf) + limit.observed_for / 2:
             self.budget.observed(host, limit)
             self._told[host, limit] = now
+
+
+def refuse_to_sleep(seconds: float, reason: str) -> NoReturn:
+    """End a request in whose place a worker would sleep too long.
+
+    Raises:
+        WaitTooLong: always.
+    """
+    message = f"{reason} That is {seconds:.0f} s to wait, longer than a worker sleeps. Ask again then."
+    raise WaitTooLong(message, seconds=seconds)

@@ -73,7 +73,6 @@ class DatabaseBudget:
         self._own_clock = clock or time.monotonic
         self._seen: dict[str, tuple[float, float]] = {}
         self._slowed: dict[str, bool] = {}
-        self._observed: dict[tuple[str, Limit], float] = {}
 
     def wait(self, host: str, limit: Limit) -> float:
         """Seconds until a request may leave, 0 for now. Takes nothing, and as a rule only reads.
@@ -127,13 +126,10 @@ class DatabaseBudget:
                 account.host = replace(account.host, slowdown=account.host.slowdown.answered())
 
     def observed(self, host: str, limit: Limit) -> None:
-        """The host's own headers tell a limit. Costs nothing while that is on record."""
-        if self._own_clock() < self._observed.get((host, limit), -inf):
-            return
+        """The host's own headers tell a limit: it holds for everybody, for a while."""
         with self._locked(host) as account:
             until = account.now + limit.observed_for
             account.host = account.host.bound_until({limit: until}, account.now)
-        self._observed[host, limit] = self._own_clock() + limit.observed_for / 2
 
     def _limits(self, host: str, limit: Limit) -> frozenset[Limit]:
         return frozenset((limit, *self._shared.get(host, ())))
