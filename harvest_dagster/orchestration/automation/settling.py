@@ -1,4 +1,4 @@
-"""What happens by itself: sensors. All of them may run twice, or not for a day, without harm."""
+"""Logs that dead runs left STARTED are ended."""
 
 import dagster as dg
 
@@ -45,6 +45,3 @@ def settle_logs_of_cancelled_runs(context: dg.RunStatusSensorContext, stores: St
     """As for failed ones."""
     for one in _settle(context.instance, stores):
         context.log.info(str(one))
-
-
-SENSORS = [settle_logs, settle_logs_of_failed_runs, settle_logs_of_cancelled_runs]

@@ -1,0 +1,53 @@
+"""batches: which days of what waits to be transformed go together into one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from harvest_dagster.pipeline import calendar
+from harvest_dagster.pipeline.calendar import Days
+from harvest_dagster.storage.overview import Waiting
+from harvest_dagster.windows import Window, whole_day
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Days of which something waits; those between them are done, and have nothing.
+
+    Attributes:
+        since: when the first datum began to wait.
+        newest: when the last one did.
+    """
+
+    days: Days
+    since: datetime
+    newest: datetime
+
+    def __add__(self, later: Batch) -> Batch:
+        return Batch(
+            Days(self.days.first, later.days.last),
+            min(self.since, later.since),
+            max(self.newest, later.newest),
+        )
+
+
+def batches(waiting: Sequence[Waiting], covered: Sequence[Window]) -> list[Batch]:
+    """Days that wait, together where they follow each other or all between them is covered.
+
+    A source that publishes once a week would otherwise be transformed in 520 runs after ten years.
+
+    Args:
+        waiting: of one source, in order; of each day once for each version.
+        covered: what is done of the source.
+    """
+    known = [*covered, *(whole_day(one.day) for one in waiting)]
+    together: list[Batch] = []
+    for one in waiting:
+        batch = Batch(Days(one.day, one.day), one.since, one.newest)
+        if together and not calendar.missing(Days(together[-1].days.first, one.day), known):
+            together[-1] += batch
+        else:
+            together.append(batch)
+    return together

@@ -1,0 +1,173 @@
+"""All sources at a glance, in one statement each: what is covered, what failed, what waits to be transformed.
+
+For sensors, which look every minute at a thousand sources. What is asked of a single one is in `harvest_logs`
+and `ingest_logs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
+
+from harvest_dagster.storage.harvest_logs import Series, covers
+from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log
+from harvest_dagster.windows import Window
+
+_BROKE_OFF = ("FAILED", "CANCELLED")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What is done of one series.
+
+    Attributes:
+        windows: in order; none touches the next.
+        asked: when the last harvest began that counts.
+    """
+
+    windows: tuple[Window, ...]
+    asked: datetime
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A window that broke off and is not done.
+
+    Attributes:
+        window: which.
+        tries: how many runs failed or were cancelled at it.
+        last: when the last of them ended.
+    """
+
+    window: Window
+    tries: int
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A day of which data are PENDING for a version of the transformer.
+
+    Attributes:
+        since: when the first of them became so.
+        newest: when the last did.
+    """
+
+    ingest_config_id: int
+    transformer_version: int
+    day: date
+    since: datetime
+    newest: datetime
+
+
+def config_ids(connection: Connection) -> dict[str, int]:
+    """The primary keys of all sources that were ever harvested, by label."""
+    rows = connection.execute(select(ingest_config.c.label, ingest_config.c.id))
+    return {row.label: row.id for row in rows}
+
+
+def coverage(connection: Connection, ids: Collection[int] | None = None) -> dict[Series, Coverage]:
+    """What is covered, of these configs or of all: logs that overlap or touch are one window.
+
+    The database merges them: a thousand sources harvested daily for years have a million logs, and a thousand
+    windows.
+    """
+    of_series = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
+    end, start = harvest_log.c.end_date, harvest_log.c.start_date
+    began = func.coalesce(harvest_log.c.covered_since, harvest_log.c.date_started)
+    before = func.max(end).over(partition_by=of_series, order_by=(start, end), rows=(None, -1))
+    logs = (
+        select(
+            *of_series,
+            start,
+            before.label("before"),
+            func.max(end).over(partition_by=of_series).label("last"),
+            func.max(began).over(partition_by=of_series).label("asked"),
+        )
+        .where(covers(), _is_whole(), _among(harvest_log.c.ingest_config_id, ids))
+        .subquery()
+    )
+    starts = connection.execute(
+        select(logs)
+        .where(or_(logs.c.before.is_(None), logs.c.start_date > logs.c.before))
+        .order_by(logs.c.ingest_config_id, logs.c.harvester_version, logs.c.start_date)
+    )
+    found = {}
+    for series, rows in groupby(starts, key=lambda row: Series(row.ingest_config_id, row.harvester_version)):
+        windows = list(rows)
+        ends = [*(row.before for row in windows[1:]), windows[0].last]
+        found[series] = Coverage(
+            tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
+            windows[0].asked,
+        )
+    return found
+
+
+def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[Series, list[Broken]]:
+    """The windows that broke off and are not done; trials with a `limit` left out."""
+    tries = func.count().label("tries")
+    last = func.max(harvest_log_run.c.date_completed).label("last")
+    rows = connection.execute(
+        select(
+            harvest_log.c.ingest_config_id,
+            harvest_log.c.harvester_version,
+            harvest_log.c.start_date,
+            harvest_log.c.end_date,
+            tries,
+            last,
+        )
+        .join(harvest_log_run, harvest_log_run.c.harvest_log_id == harvest_log.c.id)
+        .where(
+            harvest_log.c.status.in_(_BROKE_OFF),
+            harvest_log.c.covered_since.is_(None),
+            harvest_log.c.record_limit.is_(None),
+            harvest_log_run.c.status.in_(_BROKE_OFF),
+            _among(harvest_log.c.ingest_config_id, ids),
+        )
+        .group_by(harvest_log.c.id)
+        .order_by(harvest_log.c.start_date)
+    )
+    found: dict[Series, list[Broken]] = {}
+    for row in rows:
+        series = Series(row.ingest_config_id, row.harvester_version)
+        found.setdefault(series, []).append(Broken(Window(row.start_date, row.end_date), row.tries, row.last))
+    return found
+
+
+def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[Waiting]:
+    """The days of which data wait to be transformed, of these configs or of all.
+
+    What an older version of a transformer left PENDING waits, too, unless a newer one has it already.
+    """
+    newer = ingest_log.alias("newer")
+    has_newer = exists().where(
+        newer.c.raw_id == ingest_log.c.raw_id,
+        newer.c.ingest_config_id == ingest_log.c.ingest_config_id,
+        newer.c.transformer_version > ingest_log.c.transformer_version,
+    )
+    by = (ingest_log.c.ingest_config_id, ingest_log.c.transformer_version, ingest_log.c.partition_date)
+    changed = ingest_log.c.date_modified
+    rows = connection.execute(
+        select(*by, func.min(changed), func.max(changed))
+        .where(
+            ingest_log.c.status == "PENDING",
+            _among(ingest_log.c.ingest_config_id, ids),
+            ~has_newer,
+        )
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def _is_whole() -> ColumnElement[bool]:
+    """Not half stored: a later harvest of a covered window that broke off leaves it to be done again."""
+    return or_(harvest_log.c.status.in_(("SUCCEEDED", "RESCHEDULED")), harvest_log.c.pages_stored == 0)
+
+
+def _among(column: ColumnElement[int], ids: Collection[int] | None) -> ColumnElement[bool]:
+    return true() if ids is None else and_(column.in_(list(ids)))
