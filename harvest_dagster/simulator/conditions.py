@@ -83,11 +83,11 @@ def path(pattern: str) -> Condition:
 
 
 def page(first: int, last: int | None = None) -> Condition:
-    """Meant for a place in the list, however often it is asked for: its n-th page, or the n-th to `last`.
+    """Meant for the pages of a list from `first` to `last`, however often they are asked for; None: to its end.
 
     Unlike `nth` it meets a client again that begins anew.
     """
-    return Condition(lambda request: first <= place(request) <= (last or first))
+    return Condition(lambda request: first <= place(request) <= (last or place(request)))
 
 
 def chance(share: float, seed: int = 0) -> Condition:

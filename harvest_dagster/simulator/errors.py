@@ -1,4 +1,4 @@
-"""The errors of OAI-PMH, as the repository means them: documents to everybody but `oai`."""
+"""The errors of OAI-PMH, which are documents to everybody but the protocols; and that of a scenario."""
 
 
 class OaiError(Exception):
@@ -13,3 +13,15 @@ class OaiError(Exception):
         super().__init__(f"{code}: {text}")
         self.code = code
         self.text = text
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be played.
+
+    Attributes:
+        problems: all that is wrong with it, each with its place and what is allowed there.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

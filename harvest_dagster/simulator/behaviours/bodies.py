@@ -103,7 +103,7 @@ ENTRIES = (
     Named(
         "html-busy",
         Html,
-        "a maintenance page, status 503, once",
+        "a maintenance page, status 503",
         Demand.COMPLETE,
         "asks again, with a pause",
         lessons=(20,),

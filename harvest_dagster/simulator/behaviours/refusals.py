@@ -149,7 +149,7 @@ ENTRIES = (
     Named(
         "error",
         Fail,
-        "an error status with an empty body, once",
+        "an error status with an empty body",
         Demand.COMPLETE,
         "asks again after 5xx, with a pause",
         lessons=(20,),

@@ -191,7 +191,7 @@ ENTRIES = (
     Named(
         "token-lost",
         Expire,
-        "refuses a token once",
+        "refuses a token",
         Demand.SAFE,
         "begins anew from the last safe place, or fails",
         lessons=(2, 22),
