@@ -7,15 +7,15 @@ Here: from windows to pages, from pages to records, and the verbs that tools ask
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
-from typing import Annotated
-from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, field_validator
-
-from harvest_dagster.errors import ProtocolError
-from harvest_dagster.harvesters.interface import Arguments, Harvester, Session
+from harvest_dagster.errors import MalformedResponse, ProtocolError
+from harvest_dagster.harvesters.interface import Harvester, Session
+from harvest_dagster.harvesters.oai_arguments import OaiArguments
 from harvest_dagster.harvesters.oai_endpoint import Endpoint, Reply
+from harvest_dagster.harvesters.oai_pages import alone_page, list_page, read_alone, records_of, to_ask_for
 from harvest_dagster.harvesters.oai_records import Header, read_header, read_record
 from harvest_dagster.harvesters.oai_repository import (
     Identity,
@@ -25,52 +25,10 @@ from harvest_dagster.harvesters.oai_repository import (
     read_metadata_format,
     read_set,
 )
-from harvest_dagster.harvesters.oai_response import read
+from harvest_dagster.harvesters.oai_salvage import Culprit
 from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until, inside
-from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
+from harvest_dagster.records import Cursor, Page, Record, Unreadable
 from harvest_dagster.windows import Window
-
-_RESERVED = frozenset({"verb", "identifier", "metadataPrefix", "from", "until", "set", "resumptionToken"})
-_SetSpec = Annotated[str, Field(min_length=1)]  # some sources break the protocol's pattern for them
-
-
-class OaiArguments(Arguments):
-    """`harvester_kwargs` of an OAI-PMH source.
-
-    Attributes:
-        base_url: of the repository; http or https.
-        metadata_prefix: which format of the records.
-        set: the setSpec of one set, or of several: one list each, in this order.
-        trust_total: False where the source's completeListSize is known to be wrong; it is then not read.
-    """
-
-    base_url: str
-    metadata_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9\-_.!~*'()]+$")] = "oai_dc"
-    set: _SetSpec | Annotated[tuple[_SetSpec, ...], Field(min_length=1)] | None = None
-    trust_total: bool = True
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-            raise ValueError("base_url must be an http or https URL without a fragment")
-        if taken := sorted(_RESERVED & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}):
-            raise ValueError(
-                f"base_url must not carry arguments of OAI-PMH: {', '.join(taken)}. Leave them out"
-            )
-        return url
-
-    @property
-    def lists(self) -> tuple[dict[str, str], ...]:
-        """The arguments of each list, but for the dates."""
-        prefix = {"metadataPrefix": self.metadata_prefix}
-        if self.set is None:
-            return (prefix,)
-        return tuple(
-            {**prefix, "set": name}
-            for name in dict.fromkeys([self.set] if isinstance(self.set, str) else self.set)
-        )
 
 
 class OaiHarvester(Harvester):
@@ -86,24 +44,42 @@ class OaiHarvester(Harvester):
 
     def __init__(self, arguments: OaiArguments, session: Session) -> None:
         super().__init__(arguments, session)
-        self._endpoint = Endpoint(arguments.base_url, session)
+        self._endpoint = Endpoint(arguments.base_url, session, single_use_tokens=arguments.single_use_tokens)
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """The pages of ListRecords, set by set; `Cursor.part` counts the sets.
 
         A day-granular source is asked for all the days that the window touches, a second-granular one for the
         whole seconds that lie in it; a window that holds none is not asked for. A list that is empty
-        (`noRecordsMatch`) is a page without records.
+        (`noRecordsMatch`) is a page without records. Before a page that does not parse because of single records
+        come the answers of GetRecord to these, as far as they are better.
 
         Raises:
             BadResumptionToken: the cursor is no longer accepted; it is a CursorRefused.
+            TokenSpent: a single-use token brought no page; it is one, too.
             OaiError: any other error of the protocol.
             SourceError: the list breaks; the pages given so far are whole.
         """
+        cursor = cursor or Cursor()
         asked = asked_for(window, self.identity.granularity)
-        if asked is not None:
-            for part, reply in self._lists("ListRecords", asked, cursor or Cursor()):
-                yield self._page(reply, part, self._widened(window))
+        if asked is None:
+            return
+        verb = "ListIdentifiers" if cursor.singly else "ListRecords"
+        for part, reply in self._lists(verb, asked, cursor):
+            page = self._page(reply, part, self._widened(window), singly=cursor.singly)
+            elsewhere = []
+            for alone in self._pages_alone(page, reply, window):
+                elsewhere.append(alone.alone)
+                yield alone
+            yield replace(page, elsewhere=tuple(filter(None, elsewhere)))
+
+    def one_by_one(self, window: Window) -> Iterator[Page]:
+        """The same by ListIdentifiers, and a GetRecord for each; `pages` goes on from the cursors of these pages.
+
+        The total and the number of the headers are those of the list. A deleted record is its header; one whose
+        answer cannot be read is Unreadable, with that answer.
+        """
+        return self.pages(window, Cursor(singly=True))
 
     def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
         """The records of a page of `pages`, in the source's order.
@@ -111,11 +87,24 @@ class OaiHarvester(Harvester):
         Left out are those that only the widening to whole days brought in: a neighbouring window has them.
         All others are given, also without a datestamp, or with one that lies outside of what was asked.
         """
-        answer = read(page.body, verb="ListRecords", url=page.request.url, content_type=page.content_type)
-        for element in answer.items:
-            record = read_record(element)
+        for record in records_of(page, window):
             if isinstance(record, Unreadable) or inside(record.datestamp, window, page.asked):
                 yield record
+
+    @property
+    def smallest(self) -> timedelta:
+        """A day or a second, as Identify says."""
+        return timedelta(days=1) if self.identity.granularity is Granularity.DAY else timedelta(seconds=1)
+
+    @property
+    def parts(self) -> int:
+        """How many sets are asked for, one list each."""
+        return len(self.arguments.lists)
+
+    @property
+    def repeatable(self) -> bool:
+        """Not where `single_use_tokens` says so."""
+        return not self.arguments.single_use_tokens
 
     @cached_property
     def identity(self) -> Identity:
@@ -164,14 +153,21 @@ class OaiHarvester(Harvester):
         return read_record(reply.answer.items[0])
 
     def list_identifiers(self, window: Window) -> Iterator[Header]:
-        """The headers of the records that `pages` and `records` give for the window."""
+        """The headers of the records that `pages` and `records` give for the window.
+
+        Raises:
+            MalformedResponse: one of them cannot be read.
+        """
         asked = asked_for(window, self.identity.granularity)
-        if asked is not None:
-            for _, reply in self._lists("ListIdentifiers", asked, Cursor()):
-                headers = map(read_header, reply.answer.items)
-                yield from (
-                    header for header in headers if inside(header.datestamp, window, self._widened(window))
-                )
+        if asked is None:
+            return
+        for _, reply in self._lists("ListIdentifiers", asked, Cursor()):
+            for piece in reply.pieces:
+                if isinstance(piece, Culprit):
+                    raise MalformedResponse(f"A header is {piece.error}. Tell the operator of the source.")
+                header = read_header(piece)
+                if inside(header.datestamp, window, self._widened(window)):
+                    yield header
 
     def _lists(self, verb: str, asked: Window, cursor: Cursor) -> Iterator[tuple[int, Reply]]:
         """The replies of all lists from the cursor on, each with the number of its list."""
@@ -187,31 +183,25 @@ class OaiHarvester(Harvester):
         asked = asked_for(window, granularity)
         return asked if granularity is Granularity.DAY and asked != window else None
 
-    def _page(self, reply: Reply, part: int, widened: Window | None) -> Page:
-        token = reply.answer.token
-        return Page(
-            body=reply.response.body,
-            request=Request(reply.response.url),
-            status=reply.response.status,
-            received=reply.response.received,
-            cursor=Cursor(reply.token, part),
-            next=self._next(token.text, part),
-            count=len(reply.answer.items),
-            total=self._total(reply),
-            content_type=reply.response.content_type,
-            source_time=reply.answer.source_time,
-            position=token.position,
-            expires=token.expires,
-            asked=widened,
-        )
+    def _page(self, reply: Reply, part: int, asked: Window | None, *, singly: bool) -> Page:
+        following = self._next(reply.answer.token.text, part, singly=singly)
+        page = list_page(reply, Cursor(reply.token, part, singly), following, asked)
+        # `noRecordsMatch` counts no records, but as an answer to a token it only ends the list.
+        is_told = self.arguments.trust_total and (page.total != 0 or reply.token is None)
+        return page if is_told else replace(page, total=None)
 
-    def _total(self, reply: Reply) -> int | None:
-        """The source's own count; `noRecordsMatch` counts none, but as an answer to a token it only ends the list."""
-        total = reply.answer.token.total
-        is_told = self.arguments.trust_total and (total != 0 or reply.token is None)
-        return total if is_told else None
-
-    def _next(self, token: str | None, part: int) -> Cursor | None:
+    def _next(self, token: str | None, part: int, *, singly: bool) -> Cursor | None:
         if token is not None:
-            return Cursor(token, part)
-        return Cursor(None, part + 1) if part + 1 < len(self.arguments.lists) else None
+            return Cursor(token, part, singly)
+        return Cursor(None, part + 1, singly) if part + 1 < len(self.arguments.lists) else None
+
+    def _pages_alone(self, page: Page, reply: Reply, window: Window) -> Iterator[Page]:
+        """The pages of those records that the list's page names and does not bring."""
+        for identifier in to_ask_for(reply.pieces, page, window):
+            response = self._endpoint.get_one(identifier, self.arguments.metadata_prefix)
+            if response is None:
+                continue
+            alone = alone_page(response, identifier, page)
+            # A culprit that comes no better by itself is best kept as it stands in its page.
+            if page.cursor.singly or isinstance(read_alone(alone), Record):
+                yield alone

@@ -5,15 +5,31 @@ Here: arguments, tokens, the end of a list. Not here: what the pages hold, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harvest_dagster.errors import EndlessList
+from lxml import etree
+
+from harvest_dagster.errors import (
+    BotWall,
+    EndlessList,
+    HttpStatusError,
+    LoginPage,
+    MaintenancePage,
+    ResponseTooLarge,
+    SourceError,
+    SourceRefused,
+)
 from harvest_dagster.harvesters.interface import Response, Session
-from harvest_dagster.harvesters.oai_response import Answer, read
+from harvest_dagster.harvesters.oai_errors import TokenSpent
+from harvest_dagster.harvesters.oai_response import LISTS, Answer, read
+from harvest_dagster.harvesters.oai_salvage import Culprit, Listed, read_list
+from harvest_dagster.http.webpages import recognise, web_page_error
 
 # Error statuses that may carry a valid OAI-PMH error: 422 is Zenodo's. All others are the session's business.
 _ALLOWED = frozenset({400, 404, 406, 409, 410, 422})
+_BUSY = frozenset({408, 425, 429, 503})
+_AWAY = frozenset({MaintenancePage, LoginPage, BotWall})
 
 
 @dataclass(frozen=True)
@@ -24,37 +40,75 @@ class Reply:
         token: the resumptionToken that was sent, None for the first page.
         response: as the session gave it.
         answer: what it says.
+        pieces: its items, and in their place those that cannot be read.
     """
 
     token: str | None
     response: Response
     answer: Answer
+    pieces: Sequence[etree._Element | Culprit]
 
 
 class Endpoint:
-    """A repository at its base URL."""
+    """A repository at its base URL.
 
-    def __init__(self, base_url: str, session: Session) -> None:
+    Args:
+        base_url: where requests go.
+        session: through which they go.
+        single_use_tokens: whether a resumptionToken must not be sent twice.
+    """
+
+    def __init__(self, base_url: str, session: Session, *, single_use_tokens: bool = False) -> None:
         self.base_url = base_url
         self.session = session
+        self.single_use_tokens = single_use_tokens
 
-    def ask(self, verb: str, arguments: Mapping[str, str] | None = None) -> Reply:
-        """One request.
+    def get(self, verb: str, arguments: Mapping[str, str]) -> Response:
+        """One request; what the answer says is not looked at.
 
         Raises:
+            SourceError: no answer, or an error status that no error of the protocol goes with.
+        """
+        repeatable = not (self.single_use_tokens and "resumptionToken" in arguments)
+        return self.session.get(
+            self.base_url, {"verb": verb, **arguments}, allow_status=_ALLOWED, repeatable=repeatable
+        )
+
+    def ask(self, verb: str, arguments: Mapping[str, str] | None = None) -> Reply:
+        """One request and what it was answered with; of a list, single records may be Culprits.
+
+        Raises:
+            TokenSpent: no page came, and its token may be used once only.
             SourceError: no answer, or none to this verb; see `oai_response.read`.
         """
         arguments = dict(arguments or {})
-        response = self.session.get(self.base_url, {"verb": verb, **arguments}, allow_status=_ALLOWED)
-        answer = read(
-            response.body,
-            verb=verb,
-            url=response.url,
-            content_type=response.content_type,
-            status=response.status,
-            asked=arguments,
-        )
-        return Reply(arguments.get("resumptionToken"), response, answer)
+        token = arguments.get("resumptionToken")
+        try:
+            response = self.get(verb, arguments)
+            listed = _listed(response, verb, arguments)
+        except SourceError as error:
+            if self.single_use_tokens and token is not None and not isinstance(error, SourceRefused):
+                raise TokenSpent(error) from error
+            raise
+        return Reply(token, response, listed.answer, listed.pieces)
+
+    def get_one(self, identifier: str, metadata_prefix: str) -> Response | None:
+        """The answer to GetRecord, whatever it says; None where the server breaks down over this record.
+
+        Raises:
+            SourceError: the source is busy or not to be had, which says nothing of the record.
+        """
+        try:
+            response = self.get("GetRecord", {"identifier": identifier, "metadataPrefix": metadata_prefix})
+        except HttpStatusError as error:
+            if error.status in _BUSY:
+                raise
+            return None
+        except ResponseTooLarge:
+            return None
+        if recognise(response.body, response.content_type) in _AWAY:
+            raise web_page_error(response.body, url=response.url)
+        return response
 
     def walk(self, verb: str, arguments: Mapping[str, str], token: str | None = None) -> Iterator[Reply]:
         """The pages of a list, lazily, from a token on (None: from the first).
@@ -80,6 +134,14 @@ class Endpoint:
             yield reply
             if token is None:
                 return
+
+
+def _listed(response: Response, verb: str, arguments: Mapping[str, str]) -> Listed:
+    how = {"verb": verb, "url": response.url, "content_type": response.content_type}
+    if verb in LISTS:
+        return read_list(response.body, **how, status=response.status, asked=arguments)
+    answer = read(response.body, **how, status=response.status, asked=arguments)
+    return Listed(answer, answer.items)
 
 
 class CircleDetector:

@@ -10,6 +10,9 @@
         ├── NoMetadataFormats
         └── NoSetHierarchy
 
+    CursorRefused
+    └── TokenSpent                  not by the source: by us, who must not send a single-use token again
+
 `noRecordsMatch` has none: where a list was asked for it is an empty list (`oai_response`).
 """
 
@@ -78,6 +81,17 @@ class NoSetHierarchy(OaiError):
     """The repository has no sets."""
 
     remedy = "Leave out set."
+
+
+class TokenSpent(CursorRefused):
+    """A resumptionToken that may be used once was sent, and its page did not come (Lesson 23).
+
+    To send it again might skip that page; only a new list is safe.
+    """
+
+    def __init__(self, why: object) -> None:
+        message = f"{why} Its resumptionToken may be used once only, so the list must be begun again."
+        super().__init__(message, code="tokenSpent")
 
 
 _CLASSES: dict[str, type[OaiError]] = {

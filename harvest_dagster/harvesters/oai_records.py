@@ -54,6 +54,14 @@ def read_header(element: etree._Element) -> Header:
     )
 
 
+def identifier_of(element: etree._Element) -> str | None:
+    """The identifier of an element of a list, a record or a header; None where it has none."""
+    # Of every record of every page: `find` would take three times as long.
+    header = element if element.tag == _HEADER else next(element.iterchildren(_HEADER), None)
+    found = None if header is None else next(header.iterchildren(_IDENTIFIER), None)
+    return None if found is None else (found.text or "").strip() or None
+
+
 def read_record(element: etree._Element) -> Record | Unreadable:
     """The record that an element of a list is, or why it is none.
 
@@ -61,18 +69,30 @@ def read_record(element: etree._Element) -> Record | Unreadable:
     """
     header = element.find(_HEADER) if element.tag == _RECORD else None
     if header is None:
-        return _unreadable(
+        return unreadable(
             element, f"a {etree.QName(element).localname} that is no OAI-PMH record with a header"
         )
     read = read_header(header)
     if read.identifier is None:
-        return _unreadable(element, "a record without identifier")
+        return unreadable(element, "a record without identifier")
     whole = list(header)
     try:
         return Record(read.identifier, read.datestamp, read.deleted, _blob(element, header))
     except (ValueError, RecursionError) as error:
         header[:] = whole
-        return _unreadable(element, f"a record that has no canonical form: {error}", read.identifier)
+        return unreadable(element, f"a record that has no canonical form: {error}", read.identifier)
+
+
+def record_around(header: etree._Element) -> etree._Element:
+    """The record that a header alone makes: that of a deleted one, section 2.5.1."""
+    record = etree.Element(_RECORD)
+    record.append(header)
+    return record
+
+
+def unreadable(element: etree._Element, error: str, identifier: str | None = None) -> Unreadable:
+    """An element as bytes, with what is wrong with it."""
+    return Unreadable(etree.tostring(element, encoding="utf-8", with_tail=False), error, identifier)
 
 
 def _blob(record: etree._Element, header: etree._Element) -> str:
@@ -84,7 +104,3 @@ def _blob(record: etree._Element, header: etree._Element) -> str:
 def _sets_last(part: etree._Element) -> tuple[bool, str]:
     """Where a part of a header goes: setSpecs in order, after all else in the order it came."""
     return (True, part.text or "") if part.tag == _SET_SPEC else (False, "")
-
-
-def _unreadable(element: etree._Element, error: str, identifier: str | None = None) -> Unreadable:
-    return Unreadable(etree.tostring(element, encoding="utf-8", with_tail=False), error, identifier)

@@ -40,15 +40,22 @@ class Answered:
 
 
 class ScriptedSession:
-    """Answers each request with what a function makes of its parameters, and remembers the requests."""
+    """Answers each request with what a function makes of its parameters, and remembers the requests.
 
-    def __init__(self, answer: Callable[[Parameters], str | bytes | Answered]) -> None:
+    An exception among the answers is raised.
+    """
+
+    def __init__(self, answer: Callable[[Parameters], str | bytes | Answered | Exception]) -> None:
         self._answer = answer
         self.asked: list[Parameters] = []
+        self.repeatable: list[bool] = []
 
-    def get(self, url, params, *, allow_status=frozenset()) -> Answered:
+    def get(self, url, params, *, allow_status=frozenset(), repeatable=True) -> Answered:
         self.asked.append(dict(params))
+        self.repeatable.append(repeatable)
         answer = self._answer(dict(params))
+        if isinstance(answer, Exception):
+            raise answer
         if isinstance(answer, Answered):
             assert answer.status < 400 or answer.status in allow_status
             return answer
@@ -105,7 +112,9 @@ def listed(*items: str, token: str | None = None, verb: str = "ListRecords", **a
     return envelope(f"<{verb}>{''.join(items)}{end}</{verb}>")
 
 
-def scripted(*pages: str | bytes | Answered, granularity: str = SECONDS, **arguments) -> OaiHarvester:
+def scripted(
+    *pages: str | bytes | Answered | Exception, granularity: str = SECONDS, **arguments
+) -> OaiHarvester:
     """A harvester of a source that answers Identify, then these in turn."""
     rest = iter(pages)
     session = ScriptedSession(
