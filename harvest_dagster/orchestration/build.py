@@ -7,8 +7,10 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.orchestration.assets import assets_of
 from harvest_dagster.orchestration.automation import SENSORS
+from harvest_dagster.orchestration.checks import completeness_check
 from harvest_dagster.orchestration.executor import EXECUTOR
 from harvest_dagster.orchestration.jobs import harvest
 from harvest_dagster.orchestration.resources import Stores
@@ -23,20 +25,28 @@ def build_defs(
     """The code location of a catalogue.
 
     Args:
-        catalog: its configs become assets; its problems become the code location's metadata.
+        catalog: its configs become assets; its problems and warnings become the code location's metadata.
         resources: in place of ours, by name: `stores`, `catalog`.
         executor: in place of the one that keeps a run in one process.
     """
     with warnings.catch_warnings():
-        # backfill_policy is marked beta; DESIGN.md builds on it, and its warning would come twice a source.
+        # backfill_policy is marked beta, and a check's partitions_def preview; DESIGN.md builds on the one, the state
+        # of each partition on the other, and their warnings would come several times a source.
         warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
         assets = [asset for config in catalog.configs for asset in assets_of(config)]
-    problems = "\n".join(f"- {problem}" for problem in catalog.problems)
+        checks = [completeness_check(config) for config in catalog.configs]
+    told = {"catalogue problems": catalog.problems, "catalogue warnings": catalog.warnings}
     return dg.Definitions(
         assets=assets,
+        asset_checks=checks,
         jobs=[harvest],
         sensors=SENSORS,
         resources={"stores": Stores(), "catalog": catalog, **(resources or {})},
         executor=executor or EXECUTOR,
-        metadata={"catalogue problems": dg.MetadataValue.md(problems)} if problems else None,
+        metadata={name: _listed(problems) for name, problems in told.items() if problems} or None,
     )
+
+
+def _listed(problems: tuple[Problem, ...]) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md("\n".join(f"- {problem}" for problem in problems))

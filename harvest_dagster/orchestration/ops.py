@@ -11,6 +11,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
+from harvest_dagster.orchestration.checks import check_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.failures import told
 from harvest_dagster.orchestration.partitions import chosen_window, of_partitions, wanted_window
@@ -196,6 +197,8 @@ def launch(
         is_part = of_partitions(context) and not log.window.encloses(chosen_window(context))
         if is_part and log.record_limit is None:
             reporting.materialize_days(context, log, done_days(work.harvest, log, days))
+        if is_part:
+            check_window(context, work.harvest, log.window)
     return {
         "log_id": log.id,
         "days": reporting.by_day(days, log.window),
@@ -222,6 +225,8 @@ def finish(
         summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
         covering = [] if done else planning.covering(work.harvest, wanted_window(context, config))
         is_done = _is_done(context, work.harvest)
+        if not is_done:  # the check's own op is left out with the output
+            check_window(context, work.harvest, chosen_window(context))
     reporting.report(context, work.harvest, reporting.Report(summary, done, covering, is_done))
     return (dg.Output(None) for _ in range(is_done))
 

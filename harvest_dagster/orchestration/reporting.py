@@ -4,7 +4,7 @@ Numbers are numbers, so that the UI plots them over the partitions.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.http.session import Statistics
+from harvest_dagster.orchestration.markdown import MOST_ROWS, cell, table
 from harvest_dagster.orchestration.partitions import of_partitions
 from harvest_dagster.pipeline.finish import Summary
 from harvest_dagster.pipeline.harvest import Harvest
@@ -27,7 +28,6 @@ from harvest_dagster.windows import Window
 SAMPLE = 5
 _EXCERPT = 120
 _MOST_LISTED = 50
-_MOST_DAYS = 400  # rows of a table that a person still scrolls through
 
 
 def asset_key(kind: str, label: str) -> dg.AssetKey:
@@ -166,7 +166,7 @@ def report_transformed(context: dg.AssetExecutionContext, outcomes: Mapping[date
 
 
 def _outcome_metadata(outcome: Outcome) -> dict[str, Any]:
-    errors = "\n".join(f"- {_cell(error)}" for error in outcome.errors)
+    errors = "\n".join(f"- {cell(error)}" for error in outcome.errors)
     return {
         "transformed": outcome.transformed,
         "deleted": outcome.deleted,
@@ -205,25 +205,14 @@ def _metadata(of_run: Report) -> dict[str, Any]:
     return {
         "completeness": of_run.summary.completeness or "unverified",
         "windows": len(of_run.windows),
-        "records_by_day": dg.MetadataValue.md(_table(("day", "records"), days[:_MOST_DAYS])),
+        "records_by_day": dg.MetadataValue.md(table(("day", "records"), days[:MOST_ROWS])),
         "sample": dg.MetadataValue.md(_sample_table(samples)),
     }
 
 
 def _sample_table(rows: Sequence[Mapping[str, str]]) -> str:
     names = ("identifier", "datestamp", "deleted", "begins with")
-    return _table(names, [tuple(row[name] for name in names) for row in rows[:SAMPLE]])
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = ["| " + " | ".join(_cell(str(value)) for value in row) + " |" for row in rows]
-    return "\n".join(["| " + " | ".join(names) + " |", "|" + " --- |" * len(names), *lines])
-
-
-def _cell(text: str) -> str:
-    """Text that Markdown neither formats nor breaks a table at."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|~" else letter for letter in flat)
+    return table(names, [tuple(row[name] for name in names) for row in rows[:SAMPLE]])
 
 
 def _shown(record: Record) -> dict[str, str]:

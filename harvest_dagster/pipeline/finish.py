@@ -88,7 +88,7 @@ def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
         return harvest_states.go_on(connection, log_id, run_id=harvest.runner.run_id, now=harvest.clock())
 
 
-def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: str) -> None:
+def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: str) -> HarvestLog:
     """Mark a window FAILED or CANCELLED; what it brought stays, and the next run goes on from there.
 
     Raises:
@@ -97,6 +97,7 @@ def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: st
     with grip.begin() as connection:
         log = harvest_logs.get(connection, log_id)
         harvest_states.settle(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
+    return log
 
 
 def finish_run(harvest: Harvest, log_ids: Sequence[int], grip: Grip) -> Summary:

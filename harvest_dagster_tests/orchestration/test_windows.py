@@ -43,7 +43,8 @@ def test_windows_run_one_after_the_other(source: Server, on_sqlite: Deploy) -> N
         for event in result.all_events
         if event.event_type_value == "STEP_SUCCESS"
     ]
-    assert done == ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] * 4, "finish"]
+    windows = ["fetch", "split", "store", "launch"] * 4
+    assert done == ["preflight", "lock", "plan", *windows, "finish", "raw__demo_complete"]
 
 
 def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_sqlite: Deploy) -> None:

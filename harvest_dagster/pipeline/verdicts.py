@@ -1,0 +1,82 @@
+"""How well the days of a source are harvested, and what of them is set aside. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+from sqlalchemy import Connection
+
+from harvest_dagster.storage import harvest_logs, quarantine
+from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, Part, by_day, claims, tile
+from harvest_dagster.storage.harvest_logs import HarvestLog, Series
+from harvest_dagster.storage.quarantine import Culprit
+from harvest_dagster.windows import Window
+
+_ALWAYS = Window(datetime(1, 1, 2, tzinfo=timezone.utc), datetime(9999, 12, 30, tzinfo=timezone.utc))
+_MOST_CULPRITS = 400  # of all days together
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of one day.
+
+    Attributes:
+        day: in UTC.
+        state: `storage.coverage.STATES`; that of its worst hour.
+        logs: all that share something with the day.
+        quarantined: how much is set aside of their windows.
+        culprits: the first of that.
+    """
+
+    day: date
+    state: str
+    logs: tuple[HarvestLog, ...] = ()
+    quarantined: int = 0
+    culprits: tuple[Culprit, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all that the source has of the day is proven to be stored."""
+        return self.state == COMPLETE and not self.quarantined
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the day is harvested, proven or not."""
+        return self.state not in (FAILED, MISSING)
+
+
+def verdicts(connection: Connection, series: Series, window: Window) -> list[Verdict]:
+    """A verdict on each day that `window` touches, in order."""
+    logs = harvest_logs.overlapping(connection, series, window)
+    aside = quarantine.count_by_log(connection, [log.id for log in logs])
+    culprits = quarantine.of_logs(connection, list(aside), _MOST_CULPRITS) if aside else []
+    of_day = _logs_by_day(logs, window)
+    return [
+        Verdict(
+            day,
+            part.state,
+            tuple(of_day.get(day, ())),
+            sum(aside.get(log.id, 0) for log in of_day.get(day, ())),
+            tuple(one for one in culprits if one.harvest_log_id in {log.id for log in of_day.get(day, ())}),
+        )
+        for day, part in by_day(tile(window, claims(logs))).items()
+    ]
+
+
+def harvested(connection: Connection, series: Series) -> list[Part]:
+    """The states of all the time between the first harvest and the last; none where there was no harvest."""
+    said = claims(harvest_logs.overlapping(connection, series, _ALWAYS))
+    if not said:
+        return []
+    return tile(Window(min(one.window.start for one in said), max(one.window.end for one in said)), said)
+
+
+def _logs_by_day(logs: Iterable[HarvestLog], window: Window) -> dict[date, list[HarvestLog]]:
+    found: dict[date, list[HarvestLog]] = {}
+    for log in logs:
+        shared = log.window.intersection(window)
+        for day in shared.days if shared is not None else ():
+            found.setdefault(day, []).append(log)
+    return found
