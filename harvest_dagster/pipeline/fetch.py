@@ -85,6 +85,7 @@ def fetch(
     """
     spool = harvest.attempt(log)
     if (end := spool.end()) is not None:
+        _note_end(harvest, log, grip, end)
         return end
     with Sightings() as sightings:
         ledger = Ledger(log.window, sightings, harvester.parts)

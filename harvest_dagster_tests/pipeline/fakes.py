@@ -38,9 +38,10 @@ class Source:
         items: what it holds.
         page_size: items a page.
         total: what it says that the list holds; None says nothing.
-        breaks_at: the page, from 0, in whose place the connection breaks.
+        breaks_at: the page, from 0, in whose place the connection breaks, and no other is made.
         tokens: a new generation refuses the tokens of those before.
-        asked: the first item of every page that was asked for.
+        asked: the first item of every page that was asked for and given.
+        refused: so many requests got no answer.
     """
 
     clock: Clock
@@ -50,12 +51,16 @@ class Source:
     breaks_at: int | None = None
     tokens: str = "a"
     asked: list[int] = field(default_factory=list)
+    refused: int = 0
 
     def page(self, cursor: Cursor | None) -> Page:
         first = self._first(cursor)
-        self.asked.append(first)
-        if self.breaks_at is not None and first >= self.breaks_at * self.page_size:
+        if self.breaks_at is None:
+            self.refused = 0
+        elif self.refused or first >= self.breaks_at * self.page_size:
+            self.refused += 1
             raise SourceUnreachable("the connection broke. Try again.")
+        self.asked.append(first)
         last = first + self.page_size
         items = self.items[first:last]
         return Page(
@@ -66,6 +71,7 @@ class Source:
             cursor=cursor or Cursor(),
             next=Cursor(f"{self.tokens}{last}") if last < len(self.items) else None,
             count=len(items),
+            identifiers=tuple(item.identifier for item in items if item.identifier),
             total=self.total,
         )
 
@@ -92,11 +98,15 @@ def _from_json(values: list[object]) -> Item:
 
 
 class FakeHarvester(Harvester):
-    """Its session is a Source."""
+    """Its session is a Source, which has one list, whatever the window."""
 
     session: Source
 
-    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:  # noqa: ARG002 - it has one list
+    @property
+    def smallest(self) -> timedelta:
+        return timedelta(days=36_500)
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:  # noqa: ARG002
         while True:
             page = self.session.page(cursor)
             yield page
