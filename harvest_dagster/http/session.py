@@ -18,7 +18,7 @@ from types import TracebackType
 from requests import RequestException
 
 from harvest_dagster.errors import SourceError
-from harvest_dagster.http.allowance import Allowance
+from harvest_dagster.http.allowance import Allowance, refuse_to_sleep
 from harvest_dagster.http.budget import PROCESS_BUDGET, Budget, Limit
 from harvest_dagster.http.failures import (
     TRANSPORT_ERRORS,
@@ -61,7 +61,8 @@ class HttpSession:
         redact: puts something harmless in the place of every secret of the config in a text.
         contact: an address or a page, for the operators of the sources; part of the User-Agent.
         watch: the harvest's clock, its deadline, and who is told of waits.
-        longest_wait: seconds; where the budget or a source wants a longer wait, `get` raises WaitTooLong.
+        longest_wait: seconds; where a source wants us to wait for longer, `get` raises WaitTooLong.
+        longest_turn: seconds; the same for its turn within the host's budget.
         now: the wall clock, in UTC.
         draw: a number from [0, 1), for the jitter.
     """
@@ -78,6 +79,7 @@ class HttpSession:
         contact: str = "",
         watch: Watch | None = None,
         longest_wait: float = inf,
+        longest_turn: float = inf,
         now: Callable[[], datetime] = _utc_now,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -86,7 +88,8 @@ class HttpSession:
         self._retry = retry or RetryPolicy()
         self._redactor = Redactor(redact)
         self._watch = watch or Watch()
-        self._allowance = Allowance(budget, limit, self._watch, longest_wait)
+        self._allowance = Allowance(budget, limit, self._watch, longest_turn)
+        self._longest_wait = longest_wait
         self._now = now
         self._draw = draw
         self._transport = Transport(self._timeouts, self._sizes, contact)
@@ -134,7 +137,7 @@ class HttpSession:
             HttpStatusError: an error status, or a redirect that is not followed.
             ResponseTooLarge: see Sizes.
             MalformedResponse: not HTTP, or not encoded as it says.
-            WaitTooLong: the wait that is due is longer than `longest_wait`.
+            WaitTooLong: the wait that is due is longer than `longest_wait` or `longest_turn`.
             DeadlineExceeded: the harvest's time is over, or does not suffice for the wait that is due.
         """
         hop = self._first_hop(url, params, headers)
@@ -176,8 +179,10 @@ class HttpSession:
             pause = max(self._retry.backoff(attempt, self._draw()), outcome.asked or 0.0)
             elapsed = self._watch.clock() - began
             safe = outcome.error.transient and (repeatable or not outcome.departed)
-            if safe and (outcome.asked or 0.0) > self._allowance.longest_wait:
-                self._allowance.refuse_to_sleep(pause, self._redactor.replace(f"{hop.host}: {outcome.error}"))
+            if safe and (outcome.asked or 0.0) > self._longest_wait:
+                refuse_to_sleep(
+                    outcome.asked or 0.0, self._redactor.replace(f"{hop.host} says later: {outcome.error}")
+                )
             if not safe or not self._retry.allows(attempt, elapsed, pause):
                 raise self._final(outcome.error, attempt, elapsed)
             self._wait_between(hop, attempt, pause, outcome)

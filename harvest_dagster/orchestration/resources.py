@@ -7,20 +7,23 @@ stays empty by default, so that no password stands in the UI.
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from harvest_dagster import spool
+from harvest_dagster.pipeline.harvest import Patience
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage.engine import Database, default_database_url
 
 
 class Waiting(dg.Config):
-    """How an op waits for what another run holds: exponentially longer, with full jitter, up to a cap.
+    """How an op waits: for what another run holds exponentially longer, with full jitter, up to a cap.
 
-    By default for days, since a harvest may take hours.
+    By default for days, since a harvest may take hours. For a source that wants to be left alone it sleeps for a
+    minute; for a longer wait it ends, and is tried again then.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,6 +33,18 @@ class Waiting(dg.Config):
         default=2.0, gt=0, description="seconds; the first wait is shorter, each next may be twice"
     )
     longest: float = Field(default=300.0, gt=0, description="seconds; no wait is longer")
+
+    longest_sleep: float = Field(
+        default=60.0, gt=0, description="seconds; a longer wait for a source frees the worker"
+    )
+    longest_silence: float = Field(
+        default=86_400.0, ge=0, description="seconds without a page; then a source that only says later fails"
+    )
+
+    @property
+    def patience(self) -> Patience:
+        """With a source."""
+        return Patience(self.longest_sleep, timedelta(seconds=self.longest_silence))
 
     def seconds(self, retry: int, draw: float) -> float:
         """How long to wait before the retry of this number, from 0; `draw` is from [0, 1)."""

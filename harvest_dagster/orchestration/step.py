@@ -1,7 +1,7 @@
 """What every op needs before it can call its pipeline function, and what becomes of its exceptions.
 
-An op that raises ends its window's log: FAILED with the traceback, or CANCELLED. A lease that is not free
-becomes a retry. Nothing that leaves here holds a secret.
+An op that raises ends its window's log: FAILED with the traceback, or CANCELLED. A lease that is not free, and
+a source that wants to be left alone for a while, become a retry. Nothing that leaves here holds a secret.
 """
 
 import os
@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import dagster as dg
 
@@ -22,25 +22,30 @@ from harvest_dagster.errors import (
     HarvestError,
     LeaseHeld,
     LeaseLost,
+    SourceUnreachable,
     UnknownIngestConfig,
+    WaitTooLong,
 )
+from harvest_dagster.orchestration.checks import check_failed_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.resources import Stores, Waiting
 from harvest_dagster.orchestration.runs import runner
-from harvest_dagster.pipeline import lock
+from harvest_dagster.pipeline import lock, pauses
 from harvest_dagster.pipeline.finish import end_window, take_up
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.transform import Transformation
-from harvest_dagster.storage import ingest_configs
+from harvest_dagster.storage import harvest_logs, ingest_configs
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.windows import format_instant
 
 
 @dataclass(frozen=True)
 class Work:
     """An op at work: the harvest, and the lease it holds."""
 
+    context: dg.OpExecutionContext
     harvest: Harvest
     grip: Grip
 
@@ -55,12 +60,29 @@ class Work:
             yield take_up(self.harvest, log_id, self.grip)
         except (LeaseLost, DatabaseUnreachable):
             raise
+        except WaitTooLong as error:
+            self._put_off(log_id, error)
+            raise
         except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
             end_window(self.harvest, log_id, self.grip, "CANCELLED", "the run was cancelled")
             raise
         except Exception:
-            end_window(self.harvest, log_id, self.grip, "FAILED", _as_text(self.harvest))
+            self._fail(log_id)
             raise
+
+    def _put_off(self, log_id: int, error: WaitTooLong) -> None:
+        """Keep log and lease for the retry, or end the log where nothing has come for too long."""
+        with self.harvest.database.read() as connection:
+            log = harvest_logs.get(connection, log_id)
+        try:
+            pauses.put_off(self.harvest, log, self.grip, error)
+        except SourceUnreachable:
+            self._fail(log_id)
+            raise
+
+    def _fail(self, log_id: int) -> None:
+        log = end_window(self.harvest, log_id, self.grip, "FAILED", _as_text(self.harvest))
+        check_failed_window(self.context, self.harvest, log.window)
 
 
 def is_done(log: HarvestLog) -> bool:
@@ -109,6 +131,8 @@ def make_harvest(
         environ=os.environ,
         clock=utc_now,
         tell=context.log.info,
+        catalogue=catalog.configs,
+        patience=stores.waiting.patience,
     )
 
 
@@ -153,12 +177,12 @@ def at_work(
     """Hold the run's lease for the length of an op, whichever process it runs in.
 
     Raises:
-        dagster.RetryRequested: another run holds it.
+        dagster.RetryRequested: another run holds it, or the source wants a longer wait than a worker sleeps.
     """
-    with waiting(context, stores.waiting, LeaseHeld, DatabaseUnreachable):
+    with waiting(context, stores.waiting, LeaseHeld, DatabaseUnreachable), putting_off(context):
         harvest = make_harvest(context, config, stores, catalog)
         with without_secrets(harvest), lock.holding(harvest) as grip:
-            yield Work(harvest, grip)
+            yield Work(context, harvest, grip)
 
 
 @contextmanager
@@ -177,6 +201,21 @@ def waiting(
         seconds = policy.seconds(context.retry_number, random.random())  # noqa: S311  # jitter is no secret
         context.log.warning(f"{error} Trying again in {seconds:.0f} s.")
         raise dg.RetryRequested(max_retries=policy.retries, seconds_to_wait=seconds) from error
+
+
+@contextmanager
+def putting_off(context: dg.OpExecutionContext) -> Generator[None, None, None]:
+    """Turn a wait that is too long for a worker into a retry of the op when it is over, and a little later at random.
+
+    How often is no matter here: `pauses.put_off` bounds it.
+    """
+    try:
+        yield
+    except WaitTooLong as error:
+        seconds = error.seconds * (1 + random.random() / 10) + random.random()  # noqa: S311  # jitter is no secret
+        until = (utc_now() + timedelta(seconds=seconds)).replace(microsecond=0)
+        context.log.warning(f"{error} Put off until {format_instant(until)}; nothing has failed.")
+        raise dg.RetryRequested(max_retries=context.retry_number + 1, seconds_to_wait=seconds) from error
 
 
 @contextmanager

@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 
 from harvest_dagster import plugins
-from harvest_dagster.catalog import secrets
+from harvest_dagster.catalog import contacts, secrets
 from harvest_dagster.catalog.arguments import make_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadParameters
@@ -79,6 +79,19 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class Patience:
+    """How long a harvest waits for a source, and where.
+
+    Attributes:
+        longest_wait: seconds that an op sleeps; a longer wait ends it, to be tried again when the time has come.
+        longest_silence: without a page the window fails, however politely the source says "later".
+    """
+
+    longest_wait: float = 60.0
+    longest_silence: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True)
 class Harvest:
     """One IngestConfig being harvested by one run.
 
@@ -93,6 +106,7 @@ class Harvest:
         clock: the time, aware, in UTC.
         tell: takes a line for people, to the run's log.
         catalogue: all configs: those that ask the same host share its budget.
+        patience: with the source.
     """
 
     config: IngestConfig
@@ -105,6 +119,7 @@ class Harvest:
     clock: Callable[[], datetime]
     tell: Callable[[str], None]
     catalogue: tuple[IngestConfig, ...] = ()
+    patience: Patience = Patience()
 
     def say(self, line: str) -> None:
         """A line for people, in the run's log; it may quote the source, and never holds a secret."""
@@ -129,6 +144,15 @@ class Harvest:
             CatalogError: the harvester refuses them; the message holds no value.
         """
         return self._made_arguments[0]
+
+    @property
+    def contact(self) -> str:
+        """Where the operators of the source reach us; empty where neither config nor environment says it.
+
+        Raises:
+            BadInput: HARVEST_CONTACT is no address.
+        """
+        return self.config.contact or contacts.of_environment(self.environ)
 
     @cached_property
     def redact(self) -> Callable[[str], str]:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -52,6 +53,15 @@ class Grip:
         """
         with self.begin():
             pass
+
+    def outlive(self, pause: timedelta, now: datetime) -> None:
+        """Keep the lease over a pause in which no op is at work, and so nobody renews it.
+
+        Raises:
+            LeaseLost: another run took over.
+        """
+        with self.database.begin() as connection:
+            leases.renew(connection, self.lease, now, pause=pause)
 
     def check(self) -> None:
         """Stop where the renewing thread found the lease lost: cheap, for the pauses between two pages.

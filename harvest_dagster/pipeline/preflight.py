@@ -32,6 +32,7 @@ def check(harvest: Harvest) -> None:
         MissingSecret: the environment lacks a `${NAME}` of the config.
         UnknownPlugin: the harvester or transformer cannot be loaded.
         CatalogError: the harvester refuses its arguments.
+        BadInput: HARVEST_CONTACT is no address.
     """
     parameters = harvest.parameters
     if harvest.config.disabled and not (parameters.force or parameters.ignore_disabled):
@@ -39,7 +40,7 @@ def check(harvest: Harvest) -> None:
         message = f"{harvest.config.label} is disabled. {remedy}"
         raise ConfigDisabled(message)
     # A missing secret and a plug-in that cannot be loaded are found here, before anything is touched.
-    _ = harvest.harvester_arguments, harvest.transformer_version
+    _ = harvest.harvester_arguments, harvest.transformer_version, harvest.contact
     _settle(harvest)
     if not parameters.force:
         _refuse_repeated_failure(harvest)

@@ -14,6 +14,7 @@ from harvest_dagster.http.session import HttpSession, Timeouts
 from harvest_dagster.http.waiting import Watch
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.pipeline.pauses import longest_turn
 from harvest_dagster.storage import harvest_states
 from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.harvest_logs import HarvestLog
@@ -40,13 +41,16 @@ class Source:
 def open_source(harvest: Harvest, grip: Grip, log: HarvestLog) -> Iterator[Source]:
     """A harvester and its session for a window; what was spent at the source is added to the window's log.
 
+    `timeout.harvest` is the time that an op may work at the window: pauses that it is put off for do not count,
+    and each try has all of it.
+
     Raises:
         MissingSecret: the environment lacks a `${NAME}`.
         UnknownPlugin: the harvester cannot be loaded.
         CatalogError: an argument is wrong once its `${NAME}` is filled in.
     """
     watch = _watch(harvest, grip)
-    with _session(harvest, watch) as session:
+    with _session(harvest, watch, longest_turn(harvest, log)) as session:
         harvester = harvest.harvester_class(harvest.harvester_arguments, session)
         try:
             yield Source(harvester, session, watch.look)
@@ -57,14 +61,17 @@ def open_source(harvest: Harvest, grip: Grip, log: HarvestLog) -> Iterator[Sourc
         _note_cost(session, grip, log)
 
 
-def _session(harvest: Harvest, watch: Watch) -> HttpSession:
+def _session(harvest: Harvest, watch: Watch, longest_turn: float) -> HttpSession:
     config = harvest.config
     return HttpSession(
         limit_of(config),
         timeouts=Timeouts(config.timeout.connect.total_seconds(), config.timeout.read.total_seconds()),
         budget=DatabaseBudget(harvest.database, limits_by_host(harvest.catalogue, harvest.environ)),
         redact=harvest.redact,
+        contact=harvest.contact,
         watch=watch,
+        longest_wait=harvest.patience.longest_wait,
+        longest_turn=longest_turn,
     )
 
 

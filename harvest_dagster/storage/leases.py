@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, literal, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
 from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import lease, lease_grant
+from harvest_dagster.storage.tables import Instant, lease, lease_grant
 
 TTL = timedelta(seconds=60)
 
@@ -118,19 +118,20 @@ def adopt(connection: Connection, ingest_config_id: int, holder: Holder, now: da
     token = connection.execute(
         update(lease)
         .where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner == holder.run_id)
-        .values(expires=now + TTL, **_presence(holder.process))
+        .values(expires=_not_before(now + TTL), **_presence(holder.process))
         .returning(lease.c.token)
     ).scalar()
     return None if token is None else Lease(ingest_config_id, holder.run_id, token)
 
 
-def renew(connection: Connection, held: Lease, now: datetime) -> None:
-    """Put the expiry off.
+def renew(connection: Connection, held: Lease, now: datetime, *, pause: timedelta = timedelta()) -> None:
+    """Put the expiry off, beyond a pause in which nobody will renew it; it never comes nearer.
 
     Raises:
         LeaseLost: another run took over.
     """
-    renewed = connection.execute(update(lease).where(_is(held)).values(expires=now + TTL))
+    expires = _not_before(now + pause + TTL)
+    renewed = connection.execute(update(lease).where(_is(held)).values(expires=expires))
     if renewed.rowcount == 0:
         raise LeaseLost(_who_took(connection, held))
 
@@ -222,6 +223,12 @@ def _is(held: Lease) -> ColumnElement[bool]:
         lease.c.token == held.token,
         lease.c.owner == held.run_id,
     )
+
+
+def _not_before(instant: datetime) -> ColumnElement[datetime]:
+    """An expiry: this, or a later one that stands there, since another window of the run is put off until then."""
+    later = literal(instant, Instant())
+    return case((lease.c.expires > later, lease.c.expires), else_=later)
 
 
 def _presence(process: Process | None) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Row, Table, func, select
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.build import build_defs
-from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.resources import Stores, Waiting
 from harvest_dagster.simulator import Repository
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.engine import Database
@@ -49,10 +49,11 @@ class Deployment:
     database_url: str
     spool: Path
     instance: dg.DagsterInstance
+    waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def defs(self) -> dg.Definitions:
-        stores = Stores(database_url=self.database_url, spool_url=str(self.spool))
+        stores = Stores(database_url=self.database_url, spool_url=str(self.spool), waiting=self.waiting)
         return build_defs(self.catalog, resources={"stores": stores})
 
     def materialize(
