@@ -77,8 +77,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=_COMMAND,
-        description="A hostile source for harvesters on loopback: OAI-PMH 2.0 and a JSON API,\n"
-        "with records computed from their number, and every way of going wrong that was seen.",
+        description="A hostile source for harvesters on loopback: OAI-PMH 2.0 and a JSON API, with\n"
+        "records computed from their number, and every way of going wrong that was seen.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_content(parser.add_argument_group("what it serves").add_argument)

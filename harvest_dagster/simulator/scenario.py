@@ -137,8 +137,10 @@ def _entry(given: object) -> Behaviour:
     names = [name for name in given if name != "when"]
     if len(names) != 1 or not isinstance(given[names[0]] or {}, dict):
         raise ScenarioError(["allowed is one name with a mapping of settings, and `when` beside it"])
+    if "when" in given and not isinstance(given["when"], str):
+        raise ScenarioError(["`when` is a text; one that begins with # or ! stands in quotes"])
     settings = {key: _text(value) for key, value in (given[names[0]] or {}).items()}
-    return _made(names[0], settings, str(given.get("when", "")))
+    return _made(names[0], settings, given.get("when", ""))
 
 
 def _text(value: object) -> str:
