@@ -81,8 +81,9 @@ class Request:
         return self.parameters.get(self._token_name)
 
     def with_token(self, token: str) -> Request:
-        """The same request with another token."""
-        kept = tuple((name, value) for name, value in self.arguments if name != self._token_name)
+        """The same list at another token; in OAI-PMH that excludes all arguments but the verb."""
+        without = {"cursor"} if self.operation == JSON_LIST else self.parameters.keys() - {"verb"}
+        kept = tuple((name, value) for name, value in self.arguments if name not in without)
         return replace(self, arguments=(*kept, (self._token_name, token)))
 
     def header(self, name: str) -> str:

@@ -32,7 +32,9 @@ class Got:
     @property
     def numbers(self) -> list[int]:
         """The numbers of the records on a page."""
-        return [int(number) for number in re.findall(rb"oai:repository\.example\.org:(\d{9})[<\"]", self.body)]
+        return [
+            int(number) for number in re.findall(rb"oai:repository\.example\.org:(\d{9})[<\"]", self.body)
+        ]
 
     @property
     def json(self) -> dict[str, object]:
