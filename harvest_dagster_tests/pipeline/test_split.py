@@ -30,6 +30,8 @@ def record(identifier: str, blob: str = "A") -> Record:
         (record("x\ud800y"), "surrogate", "x\ufffdy"),
         (record("good", "A\udfffB"), "surrogate", "good"),
         (Unreadable(b"<\x00\xff", "not well-formed", "x\0y\ud800"), "not well-formed", "x\ufffdy\ufffd"),
+        (Unreadable(b"<", "not well-formed", LONGEST + "x"), "not well-formed", LONGEST[:200]),
+        (Unreadable(b"<", "not well-formed", "\0" * 1500), "not well-formed", "\ufffd" * 200),
         (Unreadable(b"<", "an error with \0 and \ud800 in it"), "an error with", None),
     ],
 )
