@@ -35,7 +35,7 @@ from harvest_dagster.spool import Stretch
 from harvest_dagster.windows import Window
 
 MOST_RECOVERIES = 100  # by one run, for one window
-_MOST_IN_A_ROW = 4  # without a page in between: the source is down
+_MOST_IN_A_ROW = 4  # without a page in between; then the source is down, or every page is bad
 _CUT = 0.9  # of its total: a list with less was cut off, one with more lost something on its way
 _ROUND = 1_000  # a short list of round length was cut off, too
 _ROOM = 4  # a stretch of so many times fewer records than broke a list may be followed by one twice as long
@@ -114,9 +114,8 @@ class Ladder:
         """
         walk = self._ledger.walks[-1]
         self._recoveries += 1
-        self._in_a_row += error.transient or isinstance(error, WebPage)
-        at_end = self._recoveries > MOST_RECOVERIES or self._in_a_row > _MOST_IN_A_ROW
-        if at_end or is_permanent(error, deep=walk.pages > 0):
+        self._in_a_row += 1
+        if self._recoveries > MOST_RECOVERIES or is_permanent(error, deep=walk.pages > 0):
             raise error
         rungs = self._after_shortfall(error) if isinstance(error, Shortfall) else self._after_break(error)
         for rung in rungs:
@@ -132,17 +131,19 @@ class Ladder:
         return self._from_last_datestamp(walk) or self._half(walk)
 
     def _after_break(self, error: SourceError) -> Iterator[_Rung]:
-        if error.transient or isinstance(error, (MalformedResponse, WrongVerb)):
-            yield self._same_page
-        yield self._from_last_datestamp
-        if isinstance(error, CursorRefused) and not self._came:
-            # It expired between two runs, which says nothing of the list's length.
-            yield self._same_stretch
-        if not self._anew:
-            yield self._half
+        if self._in_a_row <= _MOST_IN_A_ROW:
+            if error.transient or isinstance(error, (MalformedResponse, WrongVerb)):
+                yield self._same_page
+            yield self._from_last_datestamp
+            if isinstance(error, CursorRefused) and not self._came:
+                # It expired between two runs, which says nothing of the list's length.
+                yield self._same_stretch
+            if not self._anew:
+                yield self._half
         if isinstance(error, MalformedResponse) and not isinstance(error, (EmptyBody, Truncated, WebPage)):
             yield self._one_by_one
-        yield self._from_start
+        if self._in_a_row <= _MOST_IN_A_ROW:
+            yield self._from_start
 
     def _after_shortfall(self, error: Shortfall) -> Iterator[_Rung]:
         """Of a list that was cut off, the rest. Of another one all of it again; if that differs, halves; then no more.
