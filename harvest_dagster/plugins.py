@@ -59,3 +59,14 @@ def reload() -> None:
     """Forget what was found: for a process in which a package was installed meanwhile."""
     importlib.invalidate_caches()
     registered.cache_clear()
+
+
+def use(group: str, key: str, place: str) -> None:
+    """Have a class under a key that nothing registers, in this process, until `reload`.
+
+    Args:
+        group: of the key.
+        key: to load it by.
+        place: of the class, `module:name`.
+    """
+    registered(group)[key] = place

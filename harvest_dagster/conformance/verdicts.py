@@ -1,0 +1,147 @@
+"""What to think of a harvest: all that the source has, or a clear failure; anything else is a fault."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harvest_dagster.conformance.trial import LIMIT, REPOSITORY, Outcome
+from harvest_dagster.errors import HarvestError
+from harvest_dagster.simulator.behaviours.base import Behaviour, Demand
+
+MOST_REQUESTS = 400
+_PUNCTUAL = 0.95  # of a wait: clocks and threads are late by some milliseconds
+_REFUSALS = frozenset({429, 503})
+
+Stored = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is thought of a trial.
+
+    Attributes:
+        name: of the behaviour.
+        demand: what was owed.
+        text: how it ended, in a few words.
+        faults: why that is not good enough; empty where it is.
+        detail: the error, where there is one.
+        requests: how many were sent.
+        seconds: how long it took.
+    """
+
+    name: str
+    demand: str
+    text: str
+    faults: tuple[str, ...]
+    detail: str
+    requests: int
+    seconds: float
+
+
+def judge(name: str, demand: Demand, outcome: Outcome, truth: Stored, source: Behaviour | None) -> Verdict:
+    """The verdict on a trial.
+
+    Args:
+        name: of the behaviour.
+        demand: what a harvester owes.
+        outcome: what it did.
+        truth: what a harvest of the same repository stores where nothing goes wrong.
+        source: the behaviour.
+    """
+    faults = (
+        *_of_the_end(demand, outcome),
+        *_of_the_records(demand, outcome, truth),
+        *_of_manners(outcome, source),
+    )
+    return Verdict(
+        name=name,
+        demand=demand.value,
+        text=_text(outcome),
+        faults=faults,
+        detail="" if outcome.error is None else str(outcome.error),
+        requests=len(outcome.requests),
+        seconds=round(outcome.seconds, 1),
+    )
+
+
+def judge_reference(outcome: Outcome) -> Verdict:
+    """The verdict on the harvest of a source that behaves, with which all others are compared."""
+    faults = [*_of_the_end(Demand.COMPLETE, outcome)]
+    if outcome.error is None and len(outcome.stored) != REPOSITORY.size:
+        faults.append(
+            f"stored {len(outcome.stored)} of {REPOSITORY.size} records of a source that does nothing wrong"
+        )
+    plain = judge("(none)", Demand.COMPLETE, outcome, outcome.stored, None)
+    return Verdict(**{**vars(plain), "faults": tuple(faults)})
+
+
+def _text(outcome: Outcome) -> str:
+    if not outcome.ended:
+        return "hung"
+    if outcome.error is not None:
+        kind = type(outcome.error).__name__
+        return f"failed: {kind}" if isinstance(outcome.error, HarvestError) else f"crashed: {kind}"
+    aside = f", {outcome.set_aside} set aside" if outcome.set_aside else ""
+    return f"{len(outcome.stored)} records, {outcome.completeness}{aside}"
+
+
+def _of_the_end(demand: Demand, outcome: Outcome) -> Iterator[str]:
+    if not outcome.ended:
+        yield f"hung: no end after {outcome.seconds:.0f} s"
+    elif outcome.error is None:
+        return
+    elif not isinstance(outcome.error, HarvestError):
+        yield f"crashed: {type(outcome.error).__name__} is no HarvestError"
+    elif not _is_clear(outcome.error):
+        yield "failed unclearly: its message does not say what to do"
+    elif demand is Demand.COMPLETE:
+        yield "gave up where all could be had"
+
+
+def _of_the_records(demand: Demand, outcome: Outcome, truth: Stored) -> Iterator[str]:
+    if not outcome.ended or outcome.error is not None:
+        return
+    claims = demand is not Demand.HONEST or outcome.completeness == "complete"
+    allowed = int(demand is Demand.OTHERS)
+    shared = truth.keys() & outcome.stored.keys()
+    counted = {
+        "LOST": len(truth) - len(shared),
+        "ALTERED": sum(not truth[name] & outcome.stored[name] for name in shared),
+        "DOUBLED": sum(len(outcome.stored[name]) > 1 for name in shared),
+        "FOREIGN": 0 if demand is Demand.HONEST else len(outcome.stored.keys() - shared),
+    }
+    for what, count in counted.items():
+        if claims and count > allowed:
+            yield f"{what} {count} of {len(truth)} records, and says success"
+
+
+def _of_manners(outcome: Outcome, source: Behaviour | None) -> Iterator[str]:
+    times = [request.monotonic for request in outcome.requests]
+    if len(times) > MOST_REQUESTS:
+        yield f"HAMMERED: {len(times)} requests"
+    spans = (later - earlier for earlier, later in zip(times, times[LIMIT.calls :], strict=False))
+    if any(span < LIMIT.period * _PUNCTUAL for span in spans):
+        yield f"HAMMERED: more than {LIMIT}"
+    wait = _asked(source) * _PUNCTUAL
+    if any(
+        after.monotonic - before.monotonic < wait
+        for before, after in pairwise(outcome.requests)
+        if before.status in _REFUSALS and before.behaviours
+    ):
+        yield "HAMMERED: came again before Retry-After was over"
+
+
+def _asked(source: Behaviour | None) -> float:
+    """Seconds that the source asks to wait, where it asks for something that can be met."""
+    if getattr(source, "form", "") in {"seconds", "date"}:
+        return float(getattr(source, "seconds", 0))
+    return float(math.ceil(getattr(source, "period", 0)))
+
+
+def _is_clear(error: BaseException) -> bool:
+    """Whether a failure is one of the project's, and says what to do."""
+    text = str(error).strip()
+    return isinstance(error, HarvestError) and text.endswith((".", "!", "?")) and ". " in text
