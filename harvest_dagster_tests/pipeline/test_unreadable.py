@@ -108,11 +108,11 @@ def test_a_window_begun_anew_that_breaks_at_once_keeps_its_culprits(small_world:
     world.source.items = list(bad(2))
     with pytest.raises(TooManyUnreadable):
         world.run("run 1")
+    world.clock.forward(minutes=5)
     world.source.breaks_at = 0
     with pytest.raises(SourceUnreachable):
         world.run("run 2")
     assert culprits(world) == ["bad0", "bad1"]
-    world.clock.forward(minutes=5)
     world.source.breaks_at = None
     world.source.items = [*records(2), *bad(1)]
     world.run("run 3")
