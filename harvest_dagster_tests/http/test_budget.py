@@ -88,6 +88,31 @@ def test_a_pause_stops_everybody_and_a_shorter_one_does_not_end_it():
     assert budget.reserve(HOST, Limit(5, 1)) == 0
 
 
+def test_refusals_slow_a_host_down_and_good_answers_bring_it_back():
+    """A source that is at its end is asked half as often, and one by one."""
+    clock, limit = Clock(), Limit(10, 10)
+    budget = ProcessBudget(clock)
+    demand(budget, clock, [limit], 1)
+    budget.refused(HOST)
+    assert budget.wait(HOST, limit) == pytest.approx(2 * limit.spacing / 10)
+    for _ in range(10):
+        demand(budget, clock, [limit], 1)
+        budget.answered(HOST)
+    clock.sleep(limit.spacing)
+    assert [budget.reserve(HOST, limit) for _ in range(10)] == [0] * 10
+
+
+def test_a_limit_that_the_source_tells_holds_until_it_was_not_told_for_a_while():
+    """Its headers know better than a config of last year; but not for ever."""
+    clock, told = Clock(), Limit(1, 100)
+    budget = ProcessBudget(clock)
+    budget.observed(HOST, told)
+    assert budget.reserve(HOST, Limit(10, 1)) == 0
+    assert budget.reserve(HOST, Limit(10, 1)) == told.spacing
+    clock.sleep(told.observed_for)
+    assert [budget.reserve(HOST, Limit(10, 1)) for _ in range(3)] == [0, 0, 0]
+
+
 def test_threads_together_get_no_more_than_one_would():
     """Lesson 18: the limiter lived in one object, and N runs had N budgets."""
     budget = ProcessBudget(Clock())

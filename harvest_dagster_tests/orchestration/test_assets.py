@@ -98,3 +98,11 @@ def test_problems_of_the_catalogue_stand_on_the_code_location() -> None:
     """Lesson 15: one bad config stops none, but somebody must get to see it."""
     catalog = Catalog((config("http://127.0.0.1:1/oai"),), ("a.yaml:3: harvester: no such key",))  # type: ignore[arg-type]
     assert "a.yaml:3" in str(build_defs(catalog).metadata["catalogue problems"])
+
+
+def test_warnings_of_the_catalogue_stand_beside_them() -> None:
+    """Two configs of one host with different limits load both, and the laxer one is slower than it says."""
+    catalog = Catalog((config("http://127.0.0.1:1/oai"),), warnings=("a.yaml:5: rate_limit: differs",))  # type: ignore[arg-type]
+    metadata = build_defs(catalog).metadata
+    assert "a.yaml:5" in str(metadata["catalogue warnings"])
+    assert "catalogue problems" not in metadata
