@@ -16,6 +16,7 @@ from harvest_dagster.errors import (
     HttpStatusError,
     LoginPage,
     MaintenancePage,
+    MalformedResponse,
     ResponseTooLarge,
     SourceError,
     SourceRefused,
@@ -28,6 +29,7 @@ from harvest_dagster.http.webpages import recognise, web_page_error
 
 # Error statuses that may carry a valid OAI-PMH error: 422 is Zenodo's. All others are the session's business.
 _ALLOWED = frozenset({400, 404, 406, 409, 410, 422})
+_DOUBTFUL = "answered with XML whose tags do not nest, so that several records may be missing."
 _BUSY = frozenset({408, 425, 429, 503})
 _AWAY = frozenset({MaintenancePage, LoginPage, BotWall})
 
@@ -84,13 +86,27 @@ class Endpoint:
         arguments = dict(arguments or {})
         token = arguments.get("resumptionToken")
         try:
-            response = self.get(verb, arguments)
-            listed = _listed(response, verb, arguments)
+            response, listed = self._ask(verb, arguments)
         except SourceError as error:
             if self.single_use_tokens and token is not None and not isinstance(error, SourceRefused):
                 raise TokenSpent(error) from error
             raise
         return Reply(token, response, listed.answer, listed.pieces)
+
+    def _ask(self, verb: str, arguments: Mapping[str, str]) -> tuple[Response, Listed]:
+        response = self.get(verb, arguments)
+        listed = _listed(response, verb, arguments)
+        if not listed.doubts:
+            return response, listed
+        if self.single_use_tokens and "resumptionToken" in arguments:
+            raise MalformedResponse(f"{response.url} {_DOUBTFUL} Try again.")
+        first, response = listed, self.get(verb, arguments)
+        listed = _listed(response, verb, arguments)
+        if listed.doubts and (listed.doubts, len(listed.pieces)) != (first.doubts, len(first.pieces)):
+            raise MalformedResponse(
+                f"{response.url} {_DOUBTFUL} It does so in another way each time: try again."
+            )
+        return response, listed
 
     def get_one(self, identifier: str, metadata_prefix: str) -> Response | None:
         """The answer to GetRecord, whatever it says; None where the server breaks down over this record.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # A comment or processing instruction between two records.
-_GAP = re.compile(rb"\s*(?:(?:<!--.*?-->|<\?.*?\?>)\s*)*", re.DOTALL)
+_GAP = re.compile(rb"[ \t\r\n]*(?:(?:<!--.*?-->|<\?.*?\?>)[ \t\r\n]*)*", re.DOTALL)
 _ATTRIBUTES = rb"(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*?"
 # Inside of these, tags are text.
 _SECTIONS = {b"<![CDATA[": b"]]>", b"<!--": b"-->", b"<?": b"?>"}
@@ -61,7 +61,11 @@ class Cut:
         header = piece.raw[: end.start()] if end else b""
         start = rb"<" + name + rb"identifier(?=[\s>])"
         found = re.search(start + _ATTRIBUTES + rb">[^<>]*</" + name + rb"identifier\s*>", header)
-        if found is None or len(re.findall(start, header)) > 1 or re.search(rb"<[!?]", header):
+        if (
+            found is None
+            or len(re.findall(start, header)) > 1
+            or re.search(rb"<[!?]", header[: found.start()])
+        ):
             return None
         whole = self._enclosed(b"header", found[0])
         return whole if self.item == "header" else self._enclosed(b"record", whole)

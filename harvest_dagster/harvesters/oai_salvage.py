@@ -5,6 +5,10 @@ within the page's own envelope, with the limits of `strict_xml` for each; and th
 must parse strictly as a whole and hold exactly the others. So the envelope is whole, the token is the page's
 own, and every record of the page is either given or a Culprit with its bytes. What does not hold to that is
 refused as ever.
+
+A culprit whose tags nest is broken by its characters: nothing but itself can be in it. Where they do not, a part of
+the page with several records may just as well be missing in its midst. Such a page is doubtful: only where the
+source gives the same piece a second time (`oai_endpoint`) is it the record's own fault.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from xml.parsers import expat
 
 from lxml import etree
 
@@ -25,6 +30,7 @@ from harvest_dagster.harvesters.strict_xml import reason
 ITEMS = {"ListRecords": "record", "ListIdentifiers": "header"}
 
 _Reader = Callable[[bytes], Answer]
+_NO_MARKUP = re.compile(rb"[^\t\n\r -~]|&")
 _PLACE = re.compile(r",? line \d+,? column \d+.*$")  # of the parser, in the page without the others
 
 
@@ -36,11 +42,13 @@ class Culprit:
         raw: its bytes, as they came.
         error: where it stands and what is wrong with it, one sentence.
         identifier: from its header, where that much of it can be read.
+        nests: whether its tags do, and it has one header.
     """
 
     raw: bytes
     error: str
     identifier: str | None
+    nests: bool
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,11 @@ class Listed:
 
     answer: Answer
     pieces: Sequence[etree._Element | Culprit]
+
+    @property
+    def doubts(self) -> Sequence[bytes]:
+        """The pieces that may be what is left of several records."""
+        return [piece.raw for piece in self.pieces if isinstance(piece, Culprit) and not piece.nests]
 
 
 def read_list(
@@ -125,12 +138,22 @@ def _fault(parts: Cut, piece: Piece, strictly: _Reader) -> str | None:
 
 
 def _culprit(parts: Cut, piece: Piece, error: str, strictly: _Reader) -> Culprit:
-    return Culprit(piece.raw, error, _identifier(parts, piece, strictly))
+    return Culprit(piece.raw, error, _identifier(parts, piece, strictly), _nests(parts, piece.raw))
 
 
 def _place(body: bytes, piece: Piece, url: str) -> str:
     line = body.count(b"\n", 0, piece.start) + 1
     return f"not well-formed, at byte {piece.start}, line {line} of {url}: "
+
+
+def _nests(parts: Cut, raw: bytes) -> bool:
+    """Whether by its tags it is one element with one header, whatever its characters, namespaces and depth."""
+    headers = re.findall(rb"<" + re.escape(parts.prefix) + rb"header[\s>]", raw)
+    try:
+        expat.ParserCreate("us-ascii").Parse(_NO_MARKUP.sub(b"x", raw), True)
+    except expat.ExpatError:
+        return False
+    return len(headers) == 1
 
 
 def _identifier(parts: Cut, piece: Piece, strictly: _Reader) -> str | None:
