@@ -68,6 +68,11 @@ class JsonListHarvester(Harvester):
         return DAY if self.arguments.granularity == "day" else _SECOND
 
     @property
+    def parts(self) -> int:
+        """One list."""
+        return 1
+
+    @property
     def repeatable(self) -> bool:
         """Not where `next` says `single_use`."""
         return not self.arguments.next.single_use
