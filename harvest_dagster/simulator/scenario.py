@@ -107,6 +107,11 @@ def behaviours(texts: Sequence[str]) -> tuple[Behaviour, ...]:
     return _collected(texts, behaviour, lambda at: f"--behaviour {texts[at]}")
 
 
+def asked(named: Named, **settings: Any) -> Behaviour:
+    """A behaviour of the registry where the conformance suite asks it of a harvester."""
+    return named(when=condition(named.at), **settings)
+
+
 def _collected(
     given: Sequence[Any], read: Callable[[Any], Behaviour], place: Callable[[int], str]
 ) -> tuple[Behaviour, ...]:

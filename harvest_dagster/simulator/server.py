@@ -146,7 +146,7 @@ def _noted(behaviour: Behaviour, answer: Answer, acted: list[str]) -> Answer:
 
         def inner(asked: Request) -> Response:
             response = answer(asked)
-            if asked is request:
+            if asked == request:
                 same.append(response)
             return response
 

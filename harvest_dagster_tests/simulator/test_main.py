@@ -11,8 +11,29 @@ from urllib.request import urlopen
 import pytest
 
 from harvest_dagster.simulator.__main__ import main
+from harvest_dagster.simulator.registry import REGISTRY
+from harvest_dagster.simulator.scenario import GRAMMAR
 
 COMMAND = [sys.executable, "-m", "harvest_dagster.simulator"]
+
+
+def test_it_is_as_hostile_as_it_is_told_to_be(tmp_path) -> None:
+    """Behaviours of the file and of the command line, the URL of the JSON API, and the log."""
+    (tmp_path / "hostile.yaml").write_text("behaviours: [html-login@records]")
+    options = ["--scenario", "hostile.yaml", "--behaviour", "empty-body@Identify", "--log", "log.jsonl"]
+    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        try:
+            oai, api = (process.stdout.readline().decode().strip() for _ in range(2))
+            told = [process.stdout.readline().decode().strip() for _ in range(2)]
+            bodies = [urlopen(url).read() for url in (f"{oai}?verb=Identify", api)]  # noqa: S310 - loopback
+            process.terminate()
+            process.wait(timeout=30)
+        finally:
+            process.kill()
+    assert told == ["hostile: html-login", "hostile: empty-body"]
+    assert bodies[0] == b""
+    assert b"Log in" in bodies[1]
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -31,6 +52,30 @@ def test_it_prints_its_url_first_and_stops_on_a_signal(number) -> None:
     assert page.count(b"<record>") == 5
     assert b'completeListSize="7"' in page
     assert (process.returncode, errors) == (0, b"")
+
+
+def test_help_tells_all_within_the_width_of_a_terminal(capsys, monkeypatch) -> None:
+    """Examples, the form of scenarios, every behaviour: nobody has to read the code."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {f"  {name}" for name in REGISTRY} <= {line.partition(" (")[0] for line in lines}
+    assert {line.rstrip() for line in GRAMMAR.splitlines()} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--behaviour", "cutt"], "--behaviour cutt: there is no behaviour 'cutt'; did you mean cut"),
+        (["--scenario", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_bad_scenario_is_refused_before_anything_is_served(arguments, problem, capsys) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert (problem in said.err, said.out) == (True, "")
 
 
 def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

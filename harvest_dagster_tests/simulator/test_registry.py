@@ -26,7 +26,7 @@ NEVER_ANSWERED = {"stall", "silence"}
 
 def acts(entry: Named, protocol: str) -> bool:
     """Whether a list, its second page once more and an empty list meet it."""
-    behaviour = entry(when=scenario.condition(entry.at), **EASIER.get(entry.name, {}))
+    behaviour = scenario.asked(entry, **EASIER.get(entry.name, {}))
     with Server(REPOSITORY, behaviours=[behaviour]) as server:
         if entry.name in NEVER_ANSWERED:
             first = get(address(server, protocol))

@@ -46,7 +46,11 @@ class Behaviour(ABC):
 
 
 class Demand(Enum):
-    """What a harvester owes where a source behaves like this; the value says it to people."""
+    """What a harvester owes where a source behaves like this; the value says it to people.
+
+    Where only one place of a list is closed for ever, a harvester may come through by smaller windows: it need
+    not fail.
+    """
 
     COMPLETE = "gives all"
     SAFE = "fails or gives all"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from harvest_dagster.simulator.behaviours.base import JSON, OAI, Answer, Behaviour, Demand, Named, parameter
 from harvest_dagster.simulator.conditions import When, every, place
@@ -32,8 +33,8 @@ class Repeat(Behaviour):
             self._second[:] = [whole.page.token]
         if not request.token or place(request) != self.page:
             return whole
-        token = request.token if self.back_to == "same" else self._second[0]
-        return whole.rewritten(replace(whole.page, token=token))
+        back = request.token if self.back_to == "same" else self._second[0]
+        return whole.rewritten(replace(whole.page, token=back))
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Stay(Behaviour):
 
 @dataclass(frozen=True)
 class Expire(Behaviour):
-    """Tokens are refused: those older than so many seconds, or all."""
+    """Tokens older than so many seconds are refused, as their expirationDate says."""
 
     seconds: float = parameter(0.0, "how long a token can be used")
     when: When = every
@@ -74,6 +75,8 @@ class Expire(Behaviour):
             return _refused(whole, "The token has expired")
         if whole.page and whole.page.token:
             self._given[whole.page.token] = request.monotonic
+            until = request.arrived + timedelta(seconds=self.seconds)
+            return whole.rewritten(replace(whole.page, expires=until))
         return whole
 
 
@@ -138,9 +141,9 @@ class EmptyPage(Behaviour):
     _asked: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
 
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
-        known = self._asked.get(request.token or "")
-        whole = answer(request if known is None else replace(request, arguments=known.arguments))
-        if known is not None or whole.page is None or place(request) != self.page:
+        known = self._asked.get(request.token or "", request)
+        whole = answer(replace(request, arguments=known.arguments))
+        if known is not request or whole.page is None or place(request) != self.page:
             return whole
         token = f"empty{request.number}"
         self._asked[token] = request
@@ -183,7 +186,7 @@ ENTRIES = (
         "token-expires",
         Expire,
         "refuses a token that is older than so many seconds; 0 refuses every one",
-        Demand.FAILS,
+        Demand.SAFE,
         "never takes badResumptionToken for the end",
         at="list",
         lessons=(2, 22),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harvest_dagster.simulator.behaviours.base import Answer, Behaviour, Demand, Named, parameter
+from harvest_dagster.simulator.behaviours.base import BOTH, JSON, Answer, Behaviour, Demand, Named, parameter
 from harvest_dagster.simulator.conditions import When, every
 from harvest_dagster.simulator.errors import OaiError
 from harvest_dagster.simulator.exchange import Page, Request, Response
 
-_LIES = ("higher", "lower", "changing", "negative", "absurd", "zero", "text", "none")
+_LIES = ("higher", "lower", "changing", "negative", "absurd", "zero", "string", "text", "none")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Total(Behaviour):
             "negative": -1,
             "absurd": 10**12,
             "zero": 0,
+            "string": str(total),
             "text": "many",
         }
         return lies.get(self.lie)
@@ -78,8 +79,18 @@ class Depth(Behaviour):
         return whole.rewritten(OaiError("badResumptionToken" if request.token else "badArgument", problem))
 
 
-def _lie(lie: str, about: str, demand: Demand, proves: str) -> Named:
-    return Named(f"total-{lie}", Total, about, demand, proves, at="list", lessons=(1, 8), preset={"lie": lie})
+def _lie(lie: str, about: str, demand: Demand, proves: str, protocols: tuple[str, ...] = BOTH) -> Named:
+    return Named(
+        f"total-{lie}",
+        Total,
+        about,
+        demand,
+        proves,
+        at="list",
+        lessons=(1, 8),
+        protocols=protocols,
+        preset={"lie": lie},
+    )
 
 
 _COUNTS = "counts distinct records against the total, and says both numbers"
@@ -96,6 +107,13 @@ ENTRIES = (
     _lie("negative", "says that the total is -1", Demand.SAFE, _NO_PROOF),
     _lie("absurd", "says that the total is a million millions", Demand.HONEST, _COUNTS),
     _lie("zero", "says that the total is 0", Demand.SAFE, _NO_PROOF),
+    _lie(
+        "string",
+        "gives the true total as a string, as bioRxiv does",
+        Demand.COMPLETE,
+        "reads digits as a number",
+        (JSON,),
+    ),
     _lie("text", "says a word where the total belongs", Demand.SAFE, _NO_PROOF),
     _lie("none", "gives no total", Demand.COMPLETE, "calls the window unverified"),
     Named(
