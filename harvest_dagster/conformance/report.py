@@ -20,10 +20,11 @@ def head() -> str:
 def line(verdict: Verdict) -> str:
     """One verdict, with its faults on lines of their own."""
     mark = "BAD" if verdict.faults else "ok"
+    owed = _OWED.get(verdict.demand, verdict.demand)
     first = _LINE.format(
         mark,
         verdict.name,
-        _OWED.get(verdict.demand, verdict.demand),
+        owed,
         verdict.text,
         verdict.requests,
         f"{verdict.seconds:.1f}",

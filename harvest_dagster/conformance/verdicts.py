@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harvest_dagster.conformance.trial import LIMIT, REPOSITORY, Outcome
@@ -69,13 +69,12 @@ def judge(name: str, demand: Demand, outcome: Outcome, truth: Stored, source: Be
 
 def judge_reference(outcome: Outcome) -> Verdict:
     """The verdict on the harvest of a source that behaves, with which all others are compared."""
-    faults = [*_of_the_end(Demand.COMPLETE, outcome)]
-    if outcome.error is None and len(outcome.stored) != REPOSITORY.size:
-        faults.append(
-            f"stored {len(outcome.stored)} of {REPOSITORY.size} records of a source that does nothing wrong"
-        )
-    plain = judge("(none)", Demand.COMPLETE, outcome, outcome.stored, None)
-    return Verdict(**{**vars(plain), "faults": tuple(faults)})
+    verdict = judge("(none)", Demand.COMPLETE, outcome, outcome.stored, None)
+    missing = REPOSITORY.size - len(outcome.stored)
+    if outcome.error is not None or not outcome.ended or missing == 0:
+        return verdict
+    fault = f"LOST {missing} of {REPOSITORY.size} records of a source that does nothing wrong"
+    return replace(verdict, faults=(*verdict.faults, fault))
 
 
 def _text(outcome: Outcome) -> str:

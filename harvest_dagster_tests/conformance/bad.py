@@ -1,0 +1,110 @@
+"""Harvesters as they should not be, each with the faults of real ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from urllib.request import urlopen
+
+from lxml import etree
+
+from harvest_dagster.errors import ProtocolError
+from harvest_dagster.harvesters.interface import Arguments, Harvester
+from harvest_dagster.harvesters.oai import OaiHarvester
+from harvest_dagster.records import Cursor, Page, Record, Request
+from harvest_dagster.windows import Window
+
+OAI = "{http://www.openarchives.org/OAI/2.0/}"
+
+
+class Where(Arguments):
+    base_url: str
+
+
+class Careless(Harvester):
+    """Lesson 1 and 2: parses in recovery mode, takes an empty page for the end, reads no totals."""
+
+    Arguments = Where
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:  # noqa: ARG002 - it takes all
+        while True:
+            token = cursor and cursor.token
+            asked = {"resumptionToken": token} if token else {"metadataPrefix": "oai_dc"}
+            response = self.session.get(self.arguments.base_url, {"verb": "ListRecords", **asked})
+            tree = _recovered(response.body)
+            count = 0 if tree is None else len(list(tree.iter(f"{OAI}record")))
+            following = tree.findtext(f".//{OAI}resumptionToken") if count else None
+            yield Page(
+                body=response.body,
+                request=Request(response.url),
+                status=response.status,
+                received=response.received,
+                cursor=cursor or Cursor(),
+                next=Cursor(following) if following else None,
+                count=count,
+            )
+            if not following:
+                return
+            cursor = Cursor(following)
+
+    def records(self, page: Page, window: Window) -> Iterator[Record]:  # noqa: ARG002 - it gives all
+        tree = _recovered(page.body)
+        for element in [] if tree is None else tree.iter(f"{OAI}record"):
+            identifier = element.findtext(f"{OAI}header/{OAI}identifier")
+            if identifier:
+                yield Record(identifier, None, False, etree.tostring(element, encoding="unicode"))
+
+
+def _recovered(body: bytes) -> etree._Element | None:
+    try:
+        return etree.fromstring(body, etree.XMLParser(recover=True))
+    except etree.XMLSyntaxError:
+        return None
+
+
+class Doubling(OaiHarvester):
+    """Lesson 28: a blob that is never the same twice."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record]:
+        for record in super().records(page, window):
+            yield Record(record.identifier, None, False, f"{page.received}{record.blob}")
+
+
+class Crashing(OaiHarvester):
+    """Whatever happens to it is an exception of Python's."""
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        try:
+            yield from super().pages(window, cursor)
+        except Exception:
+            raise KeyError("resumptionToken") from None
+
+
+class Terse(Careless):
+    """Nobody knows what to do."""
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        try:
+            yield from super().pages(window, cursor)
+        except Exception:
+            raise ProtocolError("bad response") from None
+
+
+class Hanging(OaiHarvester):
+    """Lesson 13: waits for ever once something goes wrong."""
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        try:
+            yield from super().pages(window, cursor)
+        except Exception:
+            threading.Event().wait()
+
+
+class Hammering(OaiHarvester):
+    """Lesson 21: asks past the session, and so past its budget."""
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        for _ in range(30):
+            with urlopen(f"{self.arguments.base_url}?verb=Identify") as answer:  # noqa: S310 - of the simulator
+                answer.read()
+        yield from super().pages(window, cursor)
