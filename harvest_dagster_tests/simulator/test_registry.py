@@ -13,7 +13,7 @@ from harvest_dagster.simulator.registry import KINDS, REGISTRY
 from harvest_dagster_tests.simulator.raw import address, get, walk
 
 REPOSITORY = Repository(days=1, records_per_day=20, page_size=5, deleted=0)
-DOCUMENT = Path(__file__).parents[2] / table.FILE
+ROOT = Path(__file__).parents[2]
 # Less of what costs time, and none that depends on how fast this machine is.
 EASIER = {
     "drip": {"piece": 4000, "pause": 0.0},
@@ -76,7 +76,14 @@ def test_a_setting_that_a_behaviour_does_not_have_is_refused() -> None:
 
 def test_the_documentation_is_up_to_date() -> None:
     """`python -m harvest_dagster.simulator.table` writes it."""
-    assert DOCUMENT.read_text(encoding="utf-8") == table.markdown()
+    assert (ROOT / table.FILE).read_text(encoding="utf-8") == table.markdown()
+
+
+@pytest.mark.parametrize("file", ["README.md", str(table.FILE)])
+def test_what_people_are_shown_can_be_typed(file) -> None:
+    shown = re.findall(r"--behaviour '?([^\s'`]+)", (ROOT / file).read_text(encoding="utf-8"))
+    assert len(shown) == 2
+    assert [scenario.behaviour(text).label for text in shown] == ["cut", "busy-date"]
 
 
 @pytest.mark.parametrize("width", [60, 100])
