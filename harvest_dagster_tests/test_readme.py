@@ -212,15 +212,15 @@ def museum(*bodies: str) -> tuple[Harvester, Answers]:
 DAY = Window(
     datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=1)
 )
-FIRST = '{"total": 2, "next": "b", "items": [{"id": "1", "changed": "2024-01-01T05:00:00+00:00"}]}'
-LAST = '{"total": 2, "next": null, "items": [{"id": "2"}]}'
+FIRST = '{"total": 2, "next": "b", "records": [{"id": "1", "updated": "2024-01-01T05:00:00Z"}]}'
+LAST = '{"total": 2, "next": null, "records": [{"id": "2"}]}'
 
 
 def test_the_harvester_of_the_guide_walks_the_list_and_sets_aside_what_it_cannot_read() -> None:
     """People copy it: it must do what it tells them to do."""
     harvester, session = museum(FIRST, LAST)
     first, last = harvester.pages(DAY)
-    assert [asked.get("token") for asked in session.asked] == [None, "b"]
+    assert [asked.get("cursor") for asked in session.asked] == [None, "b"]
     assert (first.next, last.next, last.total) == (Cursor("b"), None, 2)
     (record,) = harvester.records(first, DAY)
     (unreadable,) = harvester.records(last, DAY)
@@ -232,7 +232,7 @@ def test_the_harvester_of_the_guide_goes_on_from_a_cursor_and_refuses_what_is_no
     """The same, for the ways that go wrong."""
     harvester, session = museum(LAST)
     assert len(list(harvester.pages(DAY, Cursor("b")))) == 1
-    assert session.asked[0]["token"] == "b"
+    assert session.asked[0]["cursor"] == "b"
     harvester, _ = museum("<html>")
     with pytest.raises(ProtocolError, match=r"museum\.example"):
         next(harvester.pages(DAY))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from harvest_dagster.conformance.subject import Subject
 from harvest_dagster.conformance.suite import concerned, examine
 from harvest_dagster.conformance.verdicts import Verdict
 from harvest_dagster.simulator.registry import REGISTRY
+from harvest_dagster_tests.test_readme import marked
 
 BAD = "harvest_dagster_tests.conformance.bad"
 A_FEW = ("cut", "empty-page", "token-circle", "total-higher", "record-bad-utf-8", "busy-seconds", "cap")
@@ -172,3 +175,32 @@ def test_the_command_ends_though_a_harvest_hangs() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1, ended.stderr
     assert "hung: no end after " in ended.stdout
+
+
+def guided(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
+    """The command of the guide to plug-ins for the harvester of that guide, which lies in a folder."""
+    (folder / "museum.py").write_text(marked("docs/plugins.md", "museum.py")[0], encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "museum", raising=False)
+    plugins.use(plugins.HARVESTERS, "museum", "museum:Museum")  # as its entry point does
+    (command,) = marked("docs/plugins.md", "conformance")
+    _, _, module, *arguments = shlex.split(command)
+    assert module == "harvest_dagster.conformance"
+    return arguments
+
+
+def test_the_command_of_the_guide_and_its_harvester(monkeypatch, tmp_path, capsys) -> None:
+    """What people copy first; and a stranger's harvester is tested as ours are."""
+    few = [word for name in A_FEW for word in ("--only", name)]
+    status, out, _ = printed(capsys, *guided(monkeypatch, tmp_path), *few)
+    assert (status, f"museum: {len(A_FEW) + 1} behaviours, all met" in out) == (0, True), out
+
+
+@pytest.mark.slow
+def test_the_harvester_of_the_guide_meets_all_but_what_only_its_yaml_could_tell(
+    monkeypatch, tmp_path, capsys
+) -> None:
+    """It knows one kind of API: a list that ends with an empty page is no list of the museum's."""
+    status, out, _ = printed(capsys, *guided(monkeypatch, tmp_path), "--json")
+    bad = [each["name"] for each in json.loads(out)["verdicts"] if each["faults"]]
+    assert (status, bad) == (1, ["token-stays"])
