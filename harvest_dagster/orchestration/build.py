@@ -10,6 +10,7 @@ from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.orchestration.assets import assets_of
 from harvest_dagster.orchestration.automation import SENSORS
+from harvest_dagster.orchestration.automation.standing import up_to_date
 from harvest_dagster.orchestration.checks import completeness_check
 from harvest_dagster.orchestration.executor import EXECUTOR
 from harvest_dagster.orchestration.jobs import harvest
@@ -35,7 +36,9 @@ def build_defs(
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)
         assets = [asset for config in catalog.configs for asset in assets_of(config)]
-        checks = [completeness_check(config) for config in catalog.configs]
+        checks = [
+            check for config in catalog.configs for check in (completeness_check(config), up_to_date(config))
+        ]
     told = {"catalogue problems": catalog.problems, "catalogue warnings": catalog.warnings}
     return dg.Definitions(
         assets=assets,

@@ -74,7 +74,8 @@ def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], s
     return names, {event.pid for event in ended if event.pid}
 
 
-IN_ORDER = ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] * 2, "finish"]
+CHECKS = ["raw__demo_complete", "raw__demo_up_to_date"]
+IN_ORDER = ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] * 2, "finish", *CHECKS]
 
 
 def test_a_run_is_one_process_by_default(deployment: Deployment) -> None:

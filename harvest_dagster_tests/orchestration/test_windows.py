@@ -44,7 +44,8 @@ def test_windows_run_one_after_the_other(source: Server, on_sqlite: Deploy) -> N
         if event.event_type_value == "STEP_SUCCESS"
     ]
     windows = ["fetch", "split", "store", "launch"] * 4
-    assert done == ["preflight", "lock", "plan", *windows, "finish", "raw__demo_complete"]
+    checks = ["raw__demo_complete", "raw__demo_up_to_date"]
+    assert done == ["preflight", "lock", "plan", *windows, "finish", *checks]
 
 
 def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_sqlite: Deploy) -> None:
