@@ -22,6 +22,10 @@ from harvest_dagster.spool import AttemptSpool
 from harvest_dagster.storage import harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
+# So many different datestamps, one after the other, are taken for an order: eight of them come like that by chance in
+# one list of 40,000. Where the source gives a total that would show what is missing, two are enough.
+_ORDERED, _SURELY_ORDERED = 2, 8
+
 
 @dataclass(frozen=True)
 class Walker:
@@ -135,19 +139,21 @@ class Walker:
 
     def _safe_datestamp(self, walk: Walk) -> datetime | None:
         """The last record's, where all that came of the walk was in the order of its datestamps; else None."""
-        first: datetime | None = None
-        last: datetime | None = None
+        steps, last = 0, None
+        for stamp in self._datestamps(walk):
+            if stamp is None or stamp not in walk.window or (last is not None and stamp < last):
+                return None
+            steps, last = steps + (stamp != last), stamp
+        return last if steps >= (_ORDERED if walk.total is not None else _SURELY_ORDERED) else None
+
+    def _datestamps(self, walk: Walk) -> Iterator[datetime | None]:
+        """Of all that came of a walk, in order; None for what has none or cannot be read."""
         for entry in self.spool.entries():
-            if entry.stretch != walk.stretch:
-                continue
-            whole = self.spool.read(entry.number)
-            for piece in self.harvester.records(whole.page, walk.window):
-                stamp = piece.datestamp if isinstance(piece, Record) else None
-                if stamp is None or stamp not in walk.window or (last is not None and stamp < last):
-                    return None
-                first, last = first or stamp, stamp
-            self.check()
-        return last if first != last else None
+            if entry.stretch == walk.stretch:
+                page = self.spool.read_page(entry.number)
+                for piece in self.harvester.records(page, walk.window):
+                    yield piece.datestamp if isinstance(piece, Record) else None
+                self.check()
 
     @property
     def spool(self) -> AttemptSpool:
