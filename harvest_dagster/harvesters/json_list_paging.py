@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
-from harvest_dagster.errors import ProtocolError
+from harvest_dagster.errors import EndlessList, ProtocolError
 from harvest_dagster.harvesters.json_list_arguments import FROM, NEXT, UNTIL, JsonListArguments
 from harvest_dagster.harvesters.json_paths import find
 from harvest_dagster.http.budget import host_of
@@ -50,6 +50,7 @@ class Pager:
             url: how it was asked, redacted; for messages.
 
         Raises:
+            EndlessList: an empty page that leads to itself.
             ProtocolError: a link to another host; a cursor that is no text; none where only an empty page is
                 the end.
         """
@@ -65,7 +66,14 @@ class Pager:
                 "ends this list. If the source ends it so, set end: either in `next`."
             )
             raise ProtocolError(message)
-        return found if found is None or paging.by == "cursor" else self._link(found, url)
+        following = found if found is None or paging.by == "cursor" else self._link(found, url)
+        if following is not None and following == token and count == 0:
+            message = (
+                f"{url} answered with no records and with the {paging.by} that was sent: the list would never end. "
+                "If the source ends it so, set end: either in `next`."
+            )
+            raise EndlessList(message)
+        return following
 
     @property
     def _params(self) -> dict[str, str]:

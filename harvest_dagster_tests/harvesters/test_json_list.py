@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from harvest_dagster.errors import (
     CursorRefused,
+    EndlessList,
     MaintenancePage,
     MalformedResponse,
     ProtocolError,
@@ -74,6 +75,12 @@ def test_either_may_end_a_list_that_ends_so_or_so(last) -> None:
     """Europe PMC's last page has no cursor, or the next one is empty and repeats it."""
     source = scripted(listed("a", next="1"), last, next={**CURSOR, "end": "either"})
     assert len(pages(source)) == 2
+
+
+def test_an_empty_page_that_leads_to_itself_is_no_list() -> None:
+    """Followed as any empty page, it was asked for 583 times in half a minute."""
+    with pytest.raises(EndlessList, match="end: either"):
+        pages(scripted(listed("a", next="1"), listed(next="1")))
 
 
 @pytest.mark.parametrize(
