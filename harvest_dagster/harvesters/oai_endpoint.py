@@ -29,7 +29,6 @@ from harvest_dagster.http.webpages import recognise, web_page_error
 
 # Error statuses that may carry a valid OAI-PMH error: 422 is Zenodo's. All others are the session's business.
 _ALLOWED = frozenset({400, 404, 406, 409, 410, 422})
-_DOUBTFUL = "answered with XML whose tags do not nest, so that several records may be missing."
 _BUSY = frozenset({408, 425, 429, 503})
 _AWAY = frozenset({MaintenancePage, LoginPage, BotWall})
 
@@ -93,21 +92,6 @@ class Endpoint:
             raise
         return Reply(token, response, listed.answer, listed.pieces)
 
-    def _ask(self, verb: str, arguments: Mapping[str, str]) -> tuple[Response, Listed]:
-        response = self.get(verb, arguments)
-        listed = _listed(response, verb, arguments)
-        if not listed.doubts:
-            return response, listed
-        if self.single_use_tokens and "resumptionToken" in arguments:
-            raise MalformedResponse(f"{response.url} {_DOUBTFUL} Try again.")
-        first, response = listed, self.get(verb, arguments)
-        listed = _listed(response, verb, arguments)
-        if listed.doubts and (listed.doubts, len(listed.pieces)) != (first.doubts, len(first.pieces)):
-            raise MalformedResponse(
-                f"{response.url} {_DOUBTFUL} It does so in another way each time: try again."
-            )
-        return response, listed
-
     def get_one(self, identifier: str, metadata_prefix: str) -> Response | None:
         """The answer to GetRecord, whatever it says; None where the server breaks down over this record.
 
@@ -151,6 +135,31 @@ class Endpoint:
             if token is None:
                 return
 
+    def _ask(self, verb: str, arguments: Mapping[str, str]) -> tuple[Response, Listed]:
+        """An answer; one with Culprits only where it comes with the same ones twice.
+
+        What went astray once on the way comes whole the next time. And it may have been more than one record: with
+        a part of the page, from the midst of one to that of another, all between them is gone.
+        """
+        response, listed = self._once(verb, arguments)
+        if not listed.culprits:
+            return response, listed
+        blamed = listed.shape
+        if "resumptionToken" in arguments and self.single_use_tokens:
+            raise MalformedResponse(f"{response.url} answered with {_culprits(listed)}.")
+        response, listed = self._once(verb, arguments)
+        if listed.culprits and listed.shape != blamed:
+            message = (
+                f"{response.url} answered with {_culprits(listed)}, and with others when it was asked before. "
+                "Try again; where it stays so, tell the operator of the source."
+            )
+            raise MalformedResponse(message)
+        return response, listed
+
+    def _once(self, verb: str, arguments: Mapping[str, str]) -> tuple[Response, Listed]:
+        response = self.get(verb, arguments)
+        return response, _listed(response, verb, arguments)
+
 
 def _listed(response: Response, verb: str, arguments: Mapping[str, str]) -> Listed:
     how = {"verb": verb, "url": response.url, "content_type": response.content_type}
@@ -158,6 +167,11 @@ def _listed(response: Response, verb: str, arguments: Mapping[str, str]) -> List
         return read_list(response.body, **how, status=response.status, asked=arguments)
     answer = read(response.body, **how, status=response.status, asked=arguments)
     return Listed(answer, answer.items)
+
+
+def _culprits(listed: Listed) -> str:
+    bad = listed.culprits
+    return f"{len(bad)} of {len(listed.pieces)} records unreadable, the first one {bad[0].error}"
 
 
 class CircleDetector:

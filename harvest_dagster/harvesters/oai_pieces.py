@@ -54,6 +54,16 @@ class Cut:
         """The page with this in place of its pieces."""
         return self.head + content + self.tail
 
+    def may_be_several(self, piece: Piece) -> bool:
+        """Whether a piece that is broken may hold more than one item, the tags between them being broken, too."""
+        prefix = re.escape(self.prefix)
+        tags = [b"<" + prefix + b"datestamp"]
+        if self.item == "header":
+            tags.append(b"<" + prefix + b"identifier")
+        else:
+            tags += [b"<" + prefix + b"header", b"</" + prefix + b"header"]
+        return any(len(re.findall(tag + rb"[\s>]", piece.raw)) > 1 for tag in tags)
+
     def identified(self, piece: Piece) -> bytes | None:
         """A piece cut down to its header's identifier; None where it is in doubt which that is."""
         name = re.escape(self.prefix)

@@ -6,9 +6,9 @@ must parse strictly as a whole and hold exactly the others. So the envelope is w
 own, and every record of the page is either given or a Culprit with its bytes. What does not hold to that is
 refused as ever.
 
-A culprit whose tags nest is broken by its characters: nothing but itself can be in it. Where they do not, a part of
-the page with several records may just as well be missing in its midst. Such a page is doubtful: only where the
-source gives the same piece a second time (`oai_endpoint`) is it the record's own fault.
+That holds for the bytes that came. What was in the page before bytes of it went astray, several records perhaps,
+nobody can tell from one answer: so a page is blamed only where it comes with the same culprits twice
+(`oai_endpoint`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from xml.parsers import expat
 
 from lxml import etree
 
@@ -30,7 +29,6 @@ from harvest_dagster.harvesters.strict_xml import reason
 ITEMS = {"ListRecords": "record", "ListIdentifiers": "header"}
 
 _Reader = Callable[[bytes], Answer]
-_NO_MARKUP = re.compile(rb"[^\t\n\r -~]|&")
 _PLACE = re.compile(r",? line \d+,? column \d+.*$")  # of the parser, in the page without the others
 
 
@@ -42,13 +40,11 @@ class Culprit:
         raw: its bytes, as they came.
         error: where it stands and what is wrong with it, one sentence.
         identifier: from its header, where that much of it can be read.
-        nests: whether its tags do, and it has one header.
     """
 
     raw: bytes
     error: str
     identifier: str | None
-    nests: bool
 
 
 @dataclass(frozen=True)
@@ -64,9 +60,14 @@ class Listed:
     pieces: Sequence[etree._Element | Culprit]
 
     @property
-    def doubts(self) -> Sequence[bytes]:
-        """The pieces that may be what is left of several records."""
-        return [piece.raw for piece in self.pieces if isinstance(piece, Culprit) and not piece.nests]
+    def culprits(self) -> Sequence[Culprit]:
+        """Those that do not parse."""
+        return [piece for piece in self.pieces if isinstance(piece, Culprit)]
+
+    @property
+    def shape(self) -> tuple[int, list[bytes]]:
+        """How many pieces there are, and what the culprits are: two answers of one shape are broken in one way."""
+        return len(self.pieces), [culprit.raw for culprit in self.culprits]
 
 
 def read_list(
@@ -126,11 +127,13 @@ def _fault(parts: Cut, piece: Piece, strictly: _Reader) -> str | None:
     """What keeps a piece from being one item of the list; None where it is one.
 
     Raises:
-        _DoubtfulError: it is more than one, or none.
+        _DoubtfulError: it is more than one, or may be, or none.
     """
     try:
         items = strictly(parts.around(piece.raw)).items
     except MalformedResponse as error:
+        if parts.may_be_several(piece):
+            raise _DoubtfulError from error
         return _PLACE.sub("", reason(error.__cause__ or error))
     if len(items) != 1:
         raise _DoubtfulError
@@ -138,22 +141,12 @@ def _fault(parts: Cut, piece: Piece, strictly: _Reader) -> str | None:
 
 
 def _culprit(parts: Cut, piece: Piece, error: str, strictly: _Reader) -> Culprit:
-    return Culprit(piece.raw, error, _identifier(parts, piece, strictly), _nests(parts, piece.raw))
+    return Culprit(piece.raw, error, _identifier(parts, piece, strictly))
 
 
 def _place(body: bytes, piece: Piece, url: str) -> str:
     line = body.count(b"\n", 0, piece.start) + 1
     return f"not well-formed, at byte {piece.start}, line {line} of {url}: "
-
-
-def _nests(parts: Cut, raw: bytes) -> bool:
-    """Whether by its tags it is one element with one header, whatever its characters, namespaces and depth."""
-    headers = re.findall(rb"<" + re.escape(parts.prefix) + rb"header[\s>]", raw)
-    try:
-        expat.ParserCreate("us-ascii").Parse(_NO_MARKUP.sub(b"x", raw), True)
-    except expat.ExpatError:
-        return False
-    return len(headers) == 1
 
 
 def _identifier(parts: Cut, piece: Piece, strictly: _Reader) -> str | None:
