@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
 import pytest
 
+from harvest_dagster import simulator
 from harvest_dagster.simulator import Repository, Server, scenario, table
 from harvest_dagster.simulator.behaviours.base import Named
 from harvest_dagster.simulator.registry import KINDS, REGISTRY
@@ -77,6 +79,13 @@ def test_a_setting_that_a_behaviour_does_not_have_is_refused() -> None:
 def test_the_documentation_is_up_to_date() -> None:
     """`python -m harvest_dagster.simulator.table` writes it."""
     assert (ROOT / table.FILE).read_text(encoding="utf-8") == table.markdown()
+
+
+def test_the_example_of_the_package_runs() -> None:
+    """It is what people copy."""
+    results = doctest.testmod(simulator)
+    assert results.attempted > 0
+    assert results.failed == 0
 
 
 @pytest.mark.parametrize("file", ["README.md", str(table.FILE)])
