@@ -75,11 +75,19 @@ def fetched(window: Window, end: End, statistics: Statistics) -> dict[str, Any]:
         "window": str(window),
         "pages": end.pages,
         "records": end.records,
-        **({} if end.expected is None else {"expected": end.expected}),
+        **_known(expected=end.expected, identifiers=end.identifiers),
+        "completeness": end.completeness,
+        "stretches": end.stretches,
+        "recoveries": end.recoveries,
         "requests": statistics.requests,
         "bytes": statistics.bytes,
         "seconds_waited": round(statistics.seconds_waited, 3),
     }
+
+
+def _known(**numbers: int | None) -> dict[str, int]:
+    """Those that are known: a gap in a plot is true, a zero is not."""
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def sample(harvest: Harvest, log: HarvestLog) -> list[dict[str, str]]:
@@ -188,7 +196,8 @@ def _numbers(summary: Summary) -> dict[str, Any]:
     """What the UI plots."""
     return {
         **counts_of(summary.counts, summary.strays),
-        **({} if summary.expected is None else {"expected": summary.expected}),
+        **_known(expected=summary.expected, identifiers=summary.identifiers),
+        "recoveries": summary.recoveries,
         "bytes": summary.bytes,
         "requests": summary.requests,
         "seconds": round(summary.seconds, 3),

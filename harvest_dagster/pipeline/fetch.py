@@ -91,23 +91,26 @@ def fetch(
         ledger = Ledger(log.window, sightings, harvester.parts)
         walker = Walker(harvest, harvester, log, grip, check, ledger)
         try:
-            pages = walker.walk()
+            walker.walk()
         except IncompleteList:
-            _note_end(harvest, log, grip, _end(ledger, spool.page_count(), "short"))
+            _note_end(harvest, log, grip, _end(harvest, log, ledger, "short"))
             raise
-        end = _end(ledger, pages, ledger.verdict() if log.record_limit is None else "unverified")
+        end = _end(harvest, log, ledger, ledger.verdict() if log.record_limit is None else "unverified")
     _note_end(harvest, log, grip, end)
     return end
 
 
-def _end(ledger: Ledger, pages: int, completeness: str) -> End:
+def _end(harvest: Harvest, log: HarvestLog, ledger: Ledger, completeness: str) -> End:
+    with harvest.database.read() as connection:
+        recoveries = harvest_logs.get(connection, log.id).recoveries
     return End(
-        pages=pages,
+        pages=harvest.attempt(log).page_count(),
         records=ledger.records,
         completeness=completeness,
         expected=ledger.expected,
         identifiers=ledger.identifiers,
         stretches=len(ledger.walks),
+        recoveries=recoveries,
     )
 
 

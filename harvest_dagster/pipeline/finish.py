@@ -23,6 +23,8 @@ class Summary:
         counts: the logs' counts together.
         strays: the logs' strays together.
         expected: the source's own totals together; None where one is missing.
+        identifiers: different ones in each window, together; None where a harvester gives none.
+        recoveries: how often a list broke and was gone on with in another way.
         completeness: `complete` if every window was proven to be, `unverified` if one was not, None without any.
         requests: sent to the source.
         bytes: received.
@@ -33,6 +35,8 @@ class Summary:
     counts: Counts
     strays: Strays
     expected: int | None
+    identifiers: int | None
+    recoveries: int
     completeness: str | None
     requests: int
     bytes: int
@@ -116,17 +120,24 @@ def summarize(logs: Sequence[HarvestLog]) -> Summary:
         counts += log.counts
         strays += log.strays
     verdicts = {log.completeness for log in logs}
-    totals = [log.expected for log in logs if log.expected is not None]
     return Summary(
         counts=counts,
         strays=strays,
-        expected=sum(totals) if totals and len(totals) == len(logs) else None,
+        expected=_sum([log.expected for log in logs]),
+        identifiers=_sum([log.identifiers for log in logs]),
+        recoveries=sum(log.recoveries for log in logs),
         completeness=None if not verdicts else "complete" if verdicts == {"complete"} else "unverified",
         requests=sum(log.requests for log in logs),
         bytes=sum(log.bytes for log in logs),
         seconds=_seconds(logs),
         seconds_waited=sum(log.seconds_waited for log in logs),
     )
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    """None where there are none, or one is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known and len(known) == len(numbers) else None
 
 
 def _seconds(logs: Sequence[HarvestLog]) -> float:

@@ -47,8 +47,8 @@ class Walker:
     check: Callable[[], None]
     ledger: Ledger
 
-    def walk(self) -> int:
-        """To the window's end, or to the limit; gives the number of pages in the spool.
+    def walk(self) -> None:
+        """To the window's end, or to the limit.
 
         Raises:
             SourceError: a list broke, and no rung of the ladder is left.
@@ -65,7 +65,7 @@ class Walker:
                     self._keep(pages, page, ask)
                     pages += 1
                     if self._is_enough():
-                        return pages
+                        return
                     ladder.page_came()
                     walk.refuse_standstill()
                     self.check()
@@ -75,7 +75,6 @@ class Walker:
             except SourceError as error:
                 ask = ladder.recover(error)
                 self._tell(ask, f"a list broke off after {walk.pages} pages: {error}")
-        return pages
 
     def _recall(self) -> int:
         """What an earlier run left."""

@@ -65,6 +65,7 @@ class End:
         expected: the source's own total of the window, None where it gives none.
         identifiers: how many different ones came, None where the harvester gives none.
         stretches: how many there were.
+        recoveries: how often a list broke and was gone on with in another way.
     """
 
     pages: int
@@ -73,6 +74,7 @@ class End:
     expected: int | None = None
     identifiers: int | None = None
     stretches: int = 1
+    recoveries: int = 0
 
 
 def fingerprints(identifiers: Iterable[str]) -> bytes:
