@@ -1,7 +1,8 @@
 """OAI-PMH 2.0, the whole protocol: http://www.openarchives.org/OAI/openarchivesprotocol.html.
 
-Here: from windows to pages, from pages to records, and the verbs that tools ask. How an answer is read is in
-`oai_response`, the walk along tokens in `oai_endpoint`, dates in `oai_time`, single records in `oai_records`.
+Here: from windows to pages, and the verbs that tools ask. What pages hold is in `oai_pages`, the walk along tokens
+in `oai_endpoint`, how an answer is read in `oai_response`, a page that single records break in `oai_salvage`, dates
+in `oai_time`, single records in `oai_records`.
 """
 
 from __future__ import annotations
