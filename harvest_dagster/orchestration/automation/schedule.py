@@ -1,7 +1,7 @@
 """`schedule`: what is due of each source is harvested, and what was missed while nothing ran."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -80,7 +80,7 @@ def harvest_by_schedule(
     }
     if not times:
         return dg.SensorResult(skip_reason="no source is due", cursor=str(Served(now)))
-    look = _Look.at(stores.database(), UnderWay.look(context.instance), now)
+    look = _Look.at(stores.database(), times, UnderWay.look(context.instance), now)
     wanted = sorted(
         (config for config in catalog.configs if config.label in times), key=lambda c: times[c.label]
     )
@@ -107,9 +107,11 @@ class _Look:
     now: datetime
 
     @classmethod
-    def at(cls, database: Database, under_way: UnderWay, now: datetime) -> "_Look":
+    def at(cls, database: Database, due: Iterable[str], under_way: UnderWay, now: datetime) -> "_Look":
         with database.read() as connection:
-            return cls(overview.config_ids(connection), overview.coverage(connection), under_way, now)
+            ids = overview.config_ids(connection)
+            coverage = overview.coverage(connection, [ids[label] for label in due if label in ids])
+        return cls(ids, coverage, under_way, now)
 
     def runs(self, config: IngestConfig, time: datetime) -> list[dg.RunRequest] | None:
         """What is to be launched for a source; None where it has to wait for its last run by the schedule."""
