@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1_000)
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        for url in arguments.urls or _new_databases(stack):
+        for url in arguments.urls or new_databases(stack):
             # A fresh process each: the peak of memory is a process's.
             process = multiprocessing.get_context("spawn").Process(
                 target=measure, args=(url, arguments.records, arguments.batch)
@@ -91,7 +91,8 @@ def _ingest_config(database: Database) -> int:
         return int(result.inserted_primary_key[0])
 
 
-def _new_databases(stack: ExitStack) -> Iterator[str]:
+def new_databases(stack: ExitStack) -> Iterator[str]:
+    """A new database of each kind, gone with the stack."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     yield f"sqlite:///{Path(folder) / 'benchmark.db'}"
     sys.path.insert(0, str(Path(__file__).parent.parent))
