@@ -128,7 +128,8 @@ def _sentence(found: Standing) -> str:
     if found.until is None:
         return "never harvested" + (f"; missing: {_listed(found.missing)}" if found.missing else "")
     if found.missing:
-        return f"{found.missing_days} days are missing: {_listed(found.missing)}"
+        days = "1 day is" if found.missing_days == 1 else f"{found.missing_days} days are"
+        return f"{days} missing: {_listed(found.missing)}"
     return f"complete up to {format_instant(found.until)}"
 
 
@@ -156,7 +157,7 @@ def _listed(stretches: Sequence[Days]) -> str:
 
 def _digest(found: Standing) -> str:
     """What tells a standing from another; when the source was asked last is no part of it."""
-    told = (found.until, found.newest, found.missing, found.repairable, found.before, found.late)
+    told = (found.first, found.until, found.newest, found.missing, found.repairable, found.late)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
