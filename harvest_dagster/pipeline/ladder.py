@@ -13,21 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
 
-from harvest_dagster.errors import (
-    BotWall,
-    CursorRefused,
-    EmptyBody,
-    HttpStatusError,
-    LoginPage,
-    MalformedResponse,
-    SourceError,
-    SourceRefused,
-    SourceUnreachable,
-    Truncated,
-    WebPage,
-    WrongVerb,
-)
+from harvest_dagster.errors import CursorRefused, SourceError
 from harvest_dagster.harvesters.interface import Harvester
+from harvest_dagster.pipeline.breaks import is_permanent, may_be_one_record, may_pass
 from harvest_dagster.pipeline.completeness import Ledger, Shortfall
 from harvest_dagster.pipeline.walks import Walk
 from harvest_dagster.records import Cursor
@@ -39,7 +27,6 @@ _MOST_IN_A_ROW = 4  # without a page in between; then the source is down, or eve
 _CUT = 0.9  # of its total: a list with less was cut off, one with more lost something on its way
 _ROUND = 1_000  # a short list of round length was cut off, too
 _ROOM = 4  # a stretch of so many times fewer records than broke a list may be followed by one twice as long
-_REFUSALS = frozenset({401, 402, 403, 404, 405, 407, 410, 451})
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -92,6 +79,11 @@ class Ladder:
         """What is to be asked now; of a run that begins, where the last one broke off."""
         return self._now
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the page that is due was asked for before, and did not come."""
+        return self._repeated
+
     def advance(self) -> Ask | None:
         """What follows a stretch that is done; None after the window's end."""
         window, walk = self._ledger.window, self._ledger.walks[-1]
@@ -132,7 +124,7 @@ class Ladder:
 
     def _after_break(self, error: SourceError) -> Iterator[_Rung]:
         if self._in_a_row <= _MOST_IN_A_ROW:
-            if error.transient or isinstance(error, (MalformedResponse, WrongVerb)):
+            if may_pass(error):
                 yield self._same_page
             yield self._from_last_datestamp
             if isinstance(error, CursorRefused) and not self._came:
@@ -140,7 +132,7 @@ class Ladder:
                 yield self._same_stretch
             if not self._anew:
                 yield self._half
-        if isinstance(error, MalformedResponse) and not isinstance(error, (EmptyBody, Truncated, WebPage)):
+        if may_be_one_record(error):
             yield self._one_by_one
         if self._in_a_row <= _MOST_IN_A_ROW:
             yield self._from_start
@@ -228,20 +220,3 @@ class Ladder:
         """On the grid of what the source can tell apart."""
         unit = self._harvester.smallest
         return _EPOCH + (instant - _EPOCH) // unit * unit
-
-
-def is_permanent(error: SourceError, *, deep: bool) -> bool:
-    """Whether it is of no use to ask for less, or once more.
-
-    Args:
-        error: why a list broke.
-        deep: whether pages of it had come. Then a source that takes no request of this kind refuses the list's
-            length: some answer 400 to pages beyond a bound.
-    """
-    if isinstance(error, HttpStatusError):
-        return not error.transient and (error.status in _REFUSALS or not deep)
-    if isinstance(error, SourceRefused):
-        return not (isinstance(error, CursorRefused) and deep)
-    if isinstance(error, SourceUnreachable):
-        return not error.transient
-    return isinstance(error, (LoginPage, BotWall))

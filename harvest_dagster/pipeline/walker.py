@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from harvest_dagster.errors import CursorRefused, SourceError
+from harvest_dagster.errors import CursorRefused, ProtocolError, SourceError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.completeness import Ledger
 from harvest_dagster.pipeline.harvest import Harvest
@@ -62,6 +62,7 @@ class Walker:
             walk = self.ledger.begin(ask.stretch)
             try:
                 for page in self._pages(walk, ask):
+                    self._doubt_position(walk, page, is_repeated=ladder.is_repeated)
                     self._keep(pages, page, ask)
                     pages += 1
                     if self._is_enough():
@@ -97,7 +98,6 @@ class Walker:
         return singly if singly is not None else self.harvester.pages(walk.window, ask.cursor)
 
     def _keep(self, number: int, page: Page, ask: Ask) -> None:
-        self._doubt_position(page)
         # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page
         # over those of the run that goes on with them.
         self.grip.confirm()
@@ -127,14 +127,24 @@ class Walker:
         with self.grip.begin() as connection:
             harvest_states.recover(connection, self.log.id)
 
-    def _doubt_position(self, page: Page) -> None:
-        """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own."""
-        listing = self.ledger.walks[-1].lists.get(page.cursor.part)
+    def _doubt_position(self, walk: Walk, page: Page, *, is_repeated: bool) -> None:
+        """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own.
+
+        Raises:
+            ProtocolError: it had counted as we do, until a page was asked for again: the answer is the page after.
+        """
+        listing = walk.lists.get(page.cursor.part)
         before = listing.records if listing is not None else 0
-        if page.position is not None and page.position != before:
-            self.harvest.say(
-                f"the source puts this page at position {page.position} of its list, after {before} records came"
+        if page.position is None or page.position == before:
+            return
+        place = f"position {page.position} of its list, after {before} records came"
+        if is_repeated and walk.in_step and page.position > before:
+            message = (
+                f"{page.request.url}: asked again, the source goes on at {place}: its cursors can be used once. "
+                "Say so in harvester_kwargs, if the harvester has a word for it."
             )
+            raise ProtocolError(message)
+        self.harvest.say(f"the source puts this page at {place}")
 
     def _safe_datestamp(self, walk: Walk) -> datetime | None:
         """The last record's, where all that came of the walk was in the order of its datestamps; else None."""

@@ -59,6 +59,7 @@ class Walk:
         ended: the source said that its lists end.
         stale: so many pages in a row, up to the last, brought nothing that their list did not have.
         empty: so many pages in a row, up to the last, had no records.
+        in_step: the source counts the places of its pages as they came.
     """
 
     stretch: Stretch
@@ -68,6 +69,7 @@ class Walk:
     ended: bool = False
     stale: int = 0
     empty: int = 0
+    in_step: bool = True
 
     @property
     def window(self) -> Window:
@@ -104,6 +106,7 @@ class Walk:
     def note(self, page: Page, named: int, new: int) -> None:
         """Count a page with so many identifiers, of which so many are new to its list."""
         listing = self.lists[page.cursor.part]
+        self.in_step = self.in_step and page.position in (None, listing.records)
         listing.records += page.count
         listing.distinct += new
         listing.unnamed += max(0, page.count - named)
