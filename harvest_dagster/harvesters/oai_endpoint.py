@@ -20,6 +20,7 @@ from harvest_dagster.errors import (
     ResponseTooLarge,
     SourceError,
     SourceRefused,
+    WrongVerb,
 )
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.oai_errors import TokenSpent
@@ -63,6 +64,7 @@ class Endpoint:
         self.base_url = base_url
         self.session = session
         self.single_use_tokens = single_use_tokens
+        self._named: dict[str, str] = {}  # by verb, what the repository calls itself
 
     def get(self, verb: str, arguments: Mapping[str, str]) -> Response:
         """One request; what the answer says is not looked at.
@@ -119,11 +121,13 @@ class Endpoint:
 
         Raises:
             EndlessList: the tokens go round in a circle; the page that closes it is not given.
+            WrongVerb: a page is another repository's.
             SourceError: see `ask`.
         """
         circle = CircleDetector(token)
         while True:
             reply = self.ask(verb, arguments if token is None else {"resumptionToken": token})
+            self._refuse_another(verb, reply)
             token = reply.answer.token.text
             if token is not None and circle.closes(token):
                 message = (
@@ -134,6 +138,21 @@ class Endpoint:
             yield reply
             if token is None:
                 return
+
+    def _refuse_another(self, verb: str, reply: Reply) -> None:
+        """Refuse a page that names another repository than the first one did: a proxy or a cache mixed them up.
+
+        What a repository calls itself is often not how it was asked; that it changes within a list was seen in none
+        of the recorded ones.
+        """
+        said = reply.answer.repository
+        known = self._named.setdefault(verb, said) if said else said
+        if said != known:
+            message = (
+                f"{reply.response.url} answered with a page of {said}, in a list of {known}. Try again; where it "
+                "stays so, tell the operator of the source."
+            )
+            raise WrongVerb(message)
 
     def _ask(self, verb: str, arguments: Mapping[str, str]) -> tuple[Response, Listed]:
         """An answer; one with Culprits only where it comes with the same ones twice.

@@ -57,12 +57,14 @@ class Answer:
         items: its child elements without the resumptionToken, in order.
         token: what it says of the rest of the list.
         source_time: responseDate, where it is a date.
+        repository: as it names itself, by host and path of its base URL; empty where it does not.
     """
 
     content: etree._Element
     items: Sequence[etree._Element]
     token: Token
     source_time: datetime | None
+    repository: str = ""
 
 
 def read(
@@ -93,14 +95,14 @@ def read(
         ProtocolError: OAI-PMH, but no answer to any.
     """
     root = _root(body, url=url, content_type=content_type, status=status)
-    source_time = lenient_instant(root.findtext(f"{OAI}responseDate"))
+    source_time, repository = lenient_instant(root.findtext(f"{OAI}responseDate")), _repository(root)
     if errors := root.findall(f"{OAI}error"):
         _raise_unless_empty(errors, verb=verb, url=url)
         _raise_if_for_another(root, verb, asked, url=url)
         if root.find(OAI + verb) is not None:
             message = f"{url} answered with {verb} and with noRecordsMatch at once. Tell the operator of the source."
             raise ProtocolError(message)
-        return Answer(errors[0], (), Token(total=0), source_time)
+        return Answer(errors[0], (), Token(total=0), source_time, repository)
     if status >= _ERROR_STATUS:
         raise _status_error(body, url=url, status=status)
     content = root.find(OAI + verb)
@@ -108,9 +110,14 @@ def read(
         raise _no_answer(root, verb=verb, url=url)
     _raise_if_for_another(root, verb, asked, url=url)
     tag = f"{OAI}resumptionToken"
-    return Answer(
-        content, [child for child in content if child.tag != tag], _token(content.find(tag)), source_time
-    )
+    items = [child for child in content if child.tag != tag]
+    return Answer(content, items, _token(content.find(tag)), source_time, repository)
+
+
+def _repository(root: etree._Element) -> str:
+    """The base URL in `request` (section 3.2), without scheme and query: some write the whole request there."""
+    said = (root.findtext(f"{OAI}request") or "").strip()
+    return said.partition("?")[0].rpartition("://")[2].rstrip("/")
 
 
 def _root(body: bytes, *, url: str, content_type: str, status: int) -> etree._Element:

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 
 import pytest
 
-from harvest_dagster.errors import CursorRefused, EndlessList
+from harvest_dagster.errors import CursorRefused, EndlessList, WrongVerb
 from harvest_dagster.harvesters.oai_endpoint import CircleDetector
 from harvest_dagster.harvesters.oai_errors import BadResumptionToken
 from harvest_dagster.records import Cursor
@@ -98,6 +98,25 @@ def test_no_records_match_on_a_later_page_is_the_end() -> None:
     """commons.mla.org hands out a last token whose page is noRecordsMatch."""
     source = scripted(listed(record("a"), token="1"), error("noRecordsMatch"))
     assert [page.count for page in source.pages(DAY)] == [1, 0]
+
+
+def test_a_page_of_another_repository_is_refused_also_when_it_is_asked_for_again() -> None:
+    """A cache mixed two repositories up: one's records under the other's name, and as many of its own missing."""
+    other = listed(record("b")).replace(f"<request>{BASE_URL}", "<request>http://other.test/oai")
+    source = scripted(listed(record("a"), token="1"), other, other)
+    (first,) = islice(source.pages(DAY), 1)
+    for _ in range(2):
+        with pytest.raises(WrongVerb, match=r"a page of other\.test/oai, in a list of repository\.test/oai"):
+            next(source.pages(DAY, first.next))
+
+
+@pytest.mark.parametrize(
+    "said", ["https://repository.test/oai/", f"{BASE_URL}?verb=ListRecords&amp;from=x", ""]
+)
+def test_a_repository_may_write_its_address_in_several_ways(said) -> None:
+    """cyberleninka.ru writes the whole request there."""
+    rest = listed(record("b")).replace(f"<request>{BASE_URL}", f"<request>{said}")
+    assert found(scripted(listed(record("a"), token="1"), rest)) == ["a", "b"]
 
 
 def test_a_refused_token_is_never_the_end_of_a_list() -> None:
