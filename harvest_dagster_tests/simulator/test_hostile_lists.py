@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http.client import RemoteDisconnected
 from itertools import chain
 
 import pytest
@@ -69,7 +70,7 @@ def test_an_expired_token_is_refused(protocol) -> None:
 
 
 def first_and_second_use(name: str, protocol: str) -> tuple[Got, Got]:
-    with Server(REPOSITORY, behaviours=[REGISTRY[name]()]) as server:
+    with Server(REPOSITORY, behaviours=[REGISTRY[name](lost=0)]) as server:
         token = get(address(server, protocol)).token
         first, second = (get(address(server, protocol, token)) for _ in range(2))
     return first, second
@@ -88,6 +89,17 @@ def test_a_token_that_burns_silently_gives_the_page_after(protocol) -> None:
     """Lesson 23: a blind retry loses a page, and nothing tells."""
     first, second = first_and_second_use("token-burns-silently", protocol)
     assert (first.numbers, second.numbers) == (ALL[5:10], ALL[10:15])
+
+
+@BOTH
+def test_a_token_burns_although_its_answer_was_lost(protocol) -> None:
+    """Lesson 23: this is when a client asks again, once; the next list is well."""
+    with Server(REPOSITORY, behaviours=[REGISTRY["token-burns-silently"]()]) as server:
+        token = get(address(server, protocol)).token
+        lost, again = (get(address(server, protocol, token)) for _ in range(2))
+        (_, second, *_) = walk(server, protocol)
+    assert isinstance(lost.error, RemoteDisconnected)
+    assert (again.numbers, second.numbers) == (ALL[10:15], ALL[5:10])
 
 
 @BOTH

@@ -155,7 +155,8 @@ ENTRIES = (
         OtherRepository,
         "the answer of another repository: other base URL, other identifiers",
         Demand.SAFE,
-        "does not file one repository's records under another's name",
+        "notices that the base URL in <request> is another one than on the page before",
         at="page=2",
+        protocols=(OAI,),
     ),
 )

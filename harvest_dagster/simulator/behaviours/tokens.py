@@ -1,4 +1,4 @@
-"""Resumption tokens and cursors that repeat, stay, expire, burn, or lead to nothing."""
+"""Resumption tokens and cursors that repeat, stay, expire or burn; those that lead to nothing are in `empty`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from harvest_dagster.simulator.behaviours.base import JSON, OAI, Answer, Behaviour, Demand, Named, parameter
+from harvest_dagster.simulator.behaviours.base import JSON, Answer, Behaviour, Demand, Named, parameter
 from harvest_dagster.simulator.conditions import When, every, place
 from harvest_dagster.simulator.errors import OaiError
-from harvest_dagster.simulator.exchange import JSON_LIST, Page, Request, Response
+from harvest_dagster.simulator.exchange import Delivery, Request, Response
 
 
 def _refused(response: Response, reason: str) -> Response:
@@ -82,72 +82,40 @@ class Expire(Behaviour):
 
 @dataclass(frozen=True)
 class Burn(Behaviour):
-    """A token can be used once: asked again, it is refused, or gives the page after."""
+    """A token can be used once: asked again, it is refused, or gives the page after.
+
+    The first answer to one page is lost on its way, for a client that never asks again would see no difference.
+    """
 
     again: str = parameter("refused", "what the second use gets", ("refused", "next"))
+    lost: int = parameter(2, "the page whose first answer is lost; 0: none is")
     when: When = every
     _used: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _lost: list[int] = field(default_factory=list, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
         with self._lock:
-            whole = answer(request)
-            if not request.token or not request.is_list:
+            whole = self._answer(request, answer)
+            if place(request) != self.lost or self._lost:
                 return whole
-            if request.token not in self._used:
-                self._used[request.token] = (whole.page and whole.page.token) or ""
-                return whole
-            following = self._used[request.token]
+            self._lost.append(request.number)
+            return replace(whole, delivery=Delivery(head=False, then="close"))
+
+    def _answer(self, request: Request, answer: Answer) -> Response:
+        token = request.token or ""
+        whole = answer(request)
+        if token in self._used:
+            following = self._used[token]
             if self.again == "refused" or not following:
                 return _refused(whole, "The token was used before")
             whole = answer(request.with_token(following))
-            self._used[request.token] = (whole.page and whole.page.token) or ""
-            return whole
-
-
-@dataclass(frozen=True)
-class EndsInNothing(Behaviour):
-    """The last page has a token, too; the page after it is an error, or empty."""
-
-    end: str = parameter("noRecordsMatch", "what the token leads to", ("noRecordsMatch", "empty"))
-    when: When = every
-    _last: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
-
-    def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
-        if request.token in self._last:
-            return self._end(request, answer)
-        whole = answer(request)
-        if whole.page is None or whole.page.token or not request.is_list:
-            return whole
-        token = f"last{request.number}"
-        self._last[token] = request
-        return whole.rewritten(replace(whole.page, token=token))
-
-    def _end(self, request: Request, answer: Answer) -> Response:
-        asked = self._last[request.token or ""]
-        whole = answer(replace(request, arguments=asked.arguments))
-        if whole.page is None or (self.end == "noRecordsMatch" and request.operation != JSON_LIST):
-            return whole.rewritten(OaiError("noRecordsMatch", "No record matches"))
-        after = whole.page.offset + len(whole.page.records)
-        return whole.rewritten(Page((), after, whole.page.total, ""))
-
-
-@dataclass(frozen=True)
-class EmptyPage(Behaviour):
-    """A page without records, whose token leads to those that were due: no end of the list."""
-
-    page: int = parameter(2, "which page of the list is empty")
-    when: When = every
-    _asked: dict[str, Request] = field(default_factory=dict, init=False, repr=False)
-
-    def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
-        known = self._asked.get(request.token or "", request)
-        whole = answer(replace(request, arguments=known.arguments))
-        if known is not request or whole.page is None or place(request) != self.page:
-            return whole
-        token = f"empty{request.number}"
-        self._asked[token] = request
-        return whole.rewritten(replace(whole.page, records=(), token=token))
+        following = (whole.page and whole.page.token) or ""
+        if token:
+            self._used[token] = following
+        # It may be the text of one that an earlier list gave; it is a new token all the same.
+        self._used.pop(following, None)
+        return whole
 
 
 _CANNOT_END = "notices that a token leads back, and fails or begins anew"
@@ -219,33 +187,5 @@ ENTRIES = (
         at="list",
         lessons=(23,),
         preset={"again": "next"},
-    ),
-    Named(
-        "ends-in-error",
-        EndsInNothing,
-        "gives the last page a token, whose page is noRecordsMatch, as commons.mla.org does",
-        Demand.COMPLETE,
-        "after a first page, noRecordsMatch is the end",
-        at="list",
-        protocols=(OAI,),
-        preset={"end": "noRecordsMatch"},
-    ),
-    Named(
-        "ends-in-empty",
-        EndsInNothing,
-        "gives the last page a token, whose page is empty and without token",
-        Demand.COMPLETE,
-        "an empty page without token is the end",
-        at="list",
-        preset={"end": "empty"},
-    ),
-    Named(
-        "empty-page",
-        EmptyPage,
-        "puts an empty page with a token into the list",
-        Demand.COMPLETE,
-        "follows the token of an empty page",
-        at="list",
-        lessons=(2,),
     ),
 )
