@@ -28,6 +28,12 @@ class Budget(Protocol):
     def reserve(self, host: str, limit: Limit) -> float:
         """Take one request that leaves at once (0), or nothing: seconds until it is worth asking again."""
 
+    def left(self, host: str) -> None:
+        """The request that `reserve` granted is on its way: if only now, the next ones keep their distance from now.
+
+        Costs nothing where that was at once. A budget within the process need not mind.
+        """
+
     def pause(self, host: str, seconds: float) -> None:
         """The host asked for quiet (Retry-After): nothing leaves for so long, whoever asks."""
 
@@ -102,6 +108,13 @@ class ProcessBudget:
             if seconds == 0:
                 state.depart(now)
             return seconds
+
+    def left(self, host: str) -> None:
+        """See Budget."""
+        with self._lock:
+            state = self._of(host)
+            if state.departures:
+                state.departures[-1] = self._clock()
 
     def pause(self, host: str, seconds: float) -> None:
         """See Budget."""

@@ -1,9 +1,9 @@
 """The request budget of each host, kept in the harvest database: one for all runs, processes and machines.
 
-It is a sliding window, as exact as the clock. A host has a row, which is locked for each step, and its
-departures are numbered: whether a limit of n calls leaves room is told by the one departure n before the
-next, however large n is. All limits that anybody goes by at the moment stand in the host's row, and all of
-them hold for everybody. No connection is held while somebody waits, and none has a state of its own.
+It is a sliding window, as exact as the clock. Departures are numbered: whether a limit of n calls leaves room
+is told by the one departure n before the next, however large n is. All limits that anybody goes by at the
+moment stand in the host's row, and all of them hold for everybody. No connection is held while somebody waits,
+and none has a state of its own.
 
 Here: `http.budget.Budget` in the database. Not here: its rows (`request_hosts`), what a limit or a slowdown is
 (`limits`), and waiting.
@@ -22,11 +22,11 @@ from sqlalchemy import Connection
 from harvest_dagster.limits import Limit
 from harvest_dagster.storage import request_hosts
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.request_hosts import Host
+from harvest_dagster.storage.request_hosts import Host, Sight
 
 # A clock that was set back by more than this takes all that is on record with it; below, time stands still.
 JUMP = 1.0
-# A grant that takes longer than this to reach the one who asked is dated anew.
+# A request that leaves later than this after its grant is dated anew.
 LATE = 0.01
 # What was seen when the last request left need not be asked again so soon.
 FRESH = 1.0
@@ -37,18 +37,14 @@ class _Account:
     """A host under its lock.
 
     Attributes:
-        host: its row; what it is at the end is written back.
-        now: the time by the budget's clock.
-        asked: no later, by this process's own clock.
+        connection: the transaction.
+        sight: the host as it stands.
+        host: its row; what it is at the end is written.
     """
 
     connection: Connection
+    sight: Sight
     host: Host
-    now: float
-    asked: float
-
-    def wait(self) -> float:
-        return self.host.wait(self.now, request_hosts.departures(self.connection, self.host))
 
 
 class DatabaseBudget:
@@ -72,6 +68,7 @@ class DatabaseBudget:
         self._clock = time.monotonic if clock is None and database.dialect == "sqlite" else clock
         self._own_clock = clock or time.monotonic
         self._seen: dict[str, tuple[float, float]] = {}
+        self._granted: dict[str, tuple[int, float]] = {}
         self._slowed: dict[str, bool] = {}
 
     def wait(self, host: str, limit: Limit) -> float:
@@ -83,41 +80,48 @@ class DatabaseBudget:
         age = self._own_clock() - seen
         if 0 <= age < FRESH:
             return max(0.0, seconds - age)
-        return self._look(host, self._limits(host, limit))
-
-    def _look(self, host: str, limits: frozenset[Limit]) -> float:
+        limits = self._limits(host, limit)
         with self._database.read() as connection:
-            if found := request_hosts.find(connection, host):
-                known, now = found[0], self._now(found[1])
-                if known.touched - now < JUMP and not known.lacks(limits, now):
-                    return known.wait(now, request_hosts.departures(connection, known))
-        with self._locked(host, limits) as account:
-            return account.wait()
+            sight = request_hosts.look(connection, host, self._clock)
+        return (sight if _is_valid(sight, limits) else self._bind(host, limits)).wait()
 
     def reserve(self, host: str, limit: Limit) -> float:
         """Take one request that leaves at once (0), or nothing: seconds until it is worth asking again."""
-        with self._locked(host, self._limits(host, limit)) as account:
-            departed = request_hosts.departures(account.connection, account.host)
-            seconds = account.host.wait(account.now, departed)
-            if seconds > 0:
-                return seconds
-            account.host = request_hosts.depart(account.connection, account.host, account.now)
-        departed[account.host.newest] = account.now
-        self._seen[host] = self._own_clock(), account.host.wait(account.now, departed)
-        if self._own_clock() - account.asked > LATE:
-            self._date(host, account.host.newest)
-        return 0.0
+        limits = self._limits(host, limit)
+        while True:
+            with self._database.steps() as connection:
+                asked = self._own_clock()
+                sight = request_hosts.look(connection, host, self._clock)
+                if (valid := _is_valid(sight, limits)) and (seconds := sight.wait()) > 0:
+                    return seconds
+                departed = request_hosts.depart(connection, sight, self._clock) if valid else None
+            if departed is not None:
+                self._note(host, sight.after(departed), asked)
+                return 0.0
+            if not valid:
+                self._bind(host, limits)
+
+    def left(self, host: str) -> None:
+        """The request that was granted last is on its way. Costs nothing, unless that took long.
+
+        By the date of the grant the request that is `calls` later would follow too soon: a commit, a busy
+        machine or a lock had held this one up.
+        """
+        number, asked = self._granted.pop(host, (0, inf))
+        if self._own_clock() - asked > LATE:
+            with self._locked(host) as account:
+                request_hosts.date(account.connection, account.host, number, account.sight.now)
 
     def pause(self, host: str, seconds: float) -> None:
         """Nothing leaves for so long, whoever asks."""
         with self._locked(host) as account:
-            until = max(account.host.paused_until, account.now + seconds)
+            until = max(account.host.paused_until, account.sight.now + seconds)
             account.host = replace(account.host, paused_until=until)
 
     def refused(self, host: str) -> None:
         """The host answered 429 or 503: it gets slower for everybody."""
         with self._locked(host) as account:
-            account.host = replace(account.host, slowdown=account.host.slowdown.refused(account.now))
+            account.host = replace(account.host, slowdown=account.host.slowdown.refused(account.sight.now))
 
     def answered(self, host: str) -> None:
         """The host gave a good answer. Costs nothing while it is not slowed down."""
@@ -128,45 +132,46 @@ class DatabaseBudget:
     def observed(self, host: str, limit: Limit) -> None:
         """The host's own headers tell a limit: it holds for everybody, for a while."""
         with self._locked(host) as account:
-            until = account.now + limit.observed_for
-            account.host = account.host.bound_until({limit: until}, account.now)
+            now = account.sight.now
+            account.host = account.host.bound_until({limit: now + limit.observed_for}, now)
 
     def _limits(self, host: str, limit: Limit) -> frozenset[Limit]:
         return frozenset((limit, *self._shared.get(host, ())))
 
-    def _now(self, told: float) -> float:
-        return told if self._clock is None else self._clock()
+    def _note(self, host: str, sight: Sight, asked: float) -> None:
+        """A request was granted: what was seen, and now and then a few departures that are forgotten."""
+        self._seen[host] = self._own_clock(), sight.wait()
+        self._granted[host] = sight.newest, asked
+        self._slowed[host] = sight.host.slowdown.at(sight.now).factor > 1
+        if sight.newest % request_hosts.CHUNK == 0:
+            with self._locked(host) as account:
+                account.host = request_hosts.forget(account.connection, account.sight)
 
-    def _date(self, host: str, number: int) -> None:
-        """A lock, a commit or a checkpoint took its time: the request leaves only now.
-
-        By the older date the request that is `calls` later would leave too soon after it.
-        """
-        with self._locked(host) as account:
-            request_hosts.date(account.connection, account.host, number, account.now)
-            account.host = replace(account.host, touched=account.now)
+    def _bind(self, host: str, limits: frozenset[Limit]) -> Sight:
+        with self._locked(host, limits) as account:
+            return account.sight
 
     @contextmanager
     def _locked(self, host: str, limits: Iterable[Limit] = ()) -> Iterator[_Account]:
-        """A host that nobody else changes meanwhile, bound by these limits, too."""
-        # Else each request waits for the disk: docs/decisions/0011 says what that risks.
+        """A host whose row nobody else changes meanwhile, bound by these limits, too."""
         with self._database.begin(durable=False) as connection:
-            asked = self._own_clock()
-            found, told = request_hosts.lock(connection, host)
-            account = _Account(connection, found, self._now(told), asked)
-            _follow_clock(account)
-            if account.host.lacks(limits, account.now):
-                account.host = account.host.bound(limits, account.now)
+            request_hosts.lock(connection, host)
+            sight = request_hosts.look(connection, host, self._clock)
+            if sight.ahead >= JUMP:  # a clock that was set back blocks nobody: the distances stay
+                moved = request_hosts.move(connection, sight.host, sight.ahead)
+                request_hosts.save(connection, moved, sight.now)
+                sight = request_hosts.look(connection, host, self._clock)
+            if sight.host.lacks(limits, sight.now):
+                request_hosts.save(connection, sight.host.bound(limits, sight.now), sight.now)
+                sight = request_hosts.look(connection, host, self._clock)
+            account = _Account(connection, sight, sight.host)
             yield account
-            if account.host != found:
-                request_hosts.save(connection, account.host, account.now)
-        self._slowed[host] = account.host.slowdown.at(account.now).factor > 1
+            if account.host != sight.host:
+                request_hosts.save(connection, account.host, sight.now)
+        self._slowed[host] = account.host.slowdown.at(sight.now).factor > 1
         self._seen.pop(host, None)
 
 
-def _follow_clock(account: _Account) -> None:
-    """A clock that was set back blocks nobody: what is on record keeps its distances, and ends at now."""
-    ahead = account.host.touched - account.now
-    if ahead >= JUMP:
-        account.host = request_hosts.move(account.connection, account.host, ahead)
-    account.now = max(account.now, account.host.touched)
+def _is_valid(sight: Sight, limits: Iterable[Limit]) -> bool:
+    """Whether its times are those of the clock, and these limits bind everybody."""
+    return sight.ahead < JUMP and not sight.host.lacks(limits, sight.now)

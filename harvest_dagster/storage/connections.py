@@ -118,6 +118,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
     # LOCAL: it ends with the transaction, so that behind a pooler no other client inherits it. A statement
     # over a page's records looks costly to the planner and takes milliseconds: to compile it takes longer.
     timeout = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'"

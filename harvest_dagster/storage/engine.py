@@ -81,6 +81,24 @@ class Database:
             yield connection
 
     @contextmanager
+    def steps(self) -> Iterator[Connection]:
+        """Statements that are safe one by one, for what must cost little.
+
+        On PostgreSQL each is a transaction of its own, so that none pays for BEGIN and COMMIT. On SQLite, where
+        those are for nothing, they are one as of `begin`.
+
+        Raises:
+            DatabaseUnreachable: as `begin`.
+        """
+        if self.dialect == "sqlite":
+            with self.begin() as connection:
+                yield connection
+            return
+        single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._errors(), single.connect() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """One transaction that only reads; it waits for no writer, and is rolled back at the end.
 

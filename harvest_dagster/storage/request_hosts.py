@@ -1,13 +1,17 @@
 """What is on record of a host's requests: its row, and its numbered departures.
 
-Instants are seconds of the clock that the budget goes by. Here: rows, and how long they say to wait. Not here:
-when that is asked (`budgets`), what a limit and a slowdown are (`limits`).
+Instants are seconds of the clock that the budget goes by. A departure takes the number after the newest, which
+only one can have: so two that saw the same room do not both take it, and no row is locked for a request. What
+changes a host's row locks it.
+
+Here: rows, and how long they say to wait. Not here: when that is asked (`budgets`), what a limit and a slowdown
+are (`limits`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -16,14 +20,15 @@ from sqlalchemy import (
     Connection,
     Double,
     Row,
+    and_,
     bindparam,
     cast,
     delete,
     extract,
     func,
-    insert,
     null,
     select,
+    text,
     update,
 )
 
@@ -38,17 +43,30 @@ MOST_LIMITS = 32
 # Departures that no limit looks back to go by the chunk, two chunks of old ones for one of new ones.
 CHUNK = 32
 
-# The time is read when the row is locked, since waiting for the lock takes time, too: PostgreSQL flattens no
-# subquery that locks. SQLite's own clock is the calendar's, and knows no less than a millisecond.
-_NOW = {
-    "postgresql": cast(extract("epoch", func.clock_timestamp()), Double).label("now"),
-    "sqlite": null().label("now"),
-}
-_THIS_HOST = select(request_host).where(request_host.c.host == bindparam("key"))
-_LOCKED = _THIS_HOST.with_for_update(key_share=True).subquery()
-_FIND = {dialect: _THIS_HOST.add_columns(now) for dialect, now in _NOW.items()}
-_LOCK = {dialect: select(_LOCKED, now) for dialect, now in _NOW.items()}
+_DATABASE_TIME = cast(extract("epoch", func.clock_timestamp()), Double)
+# SQLite's own clock is the calendar's, and knows no less than a millisecond.
+_NOW = {"postgresql": _DATABASE_TIME.label("now"), "sqlite": null().label("now")}
+
+_THIS_HOST = request_host.c.host == bindparam("key")
+_LOCK = select(request_host.c.id).where(_THIS_HOST).with_for_update(key_share=True)
 _SAVE = update(request_host).where(request_host.c.id == bindparam("of"))
+
+_NEWEST = (
+    select(func.max(request_departure.c.number))
+    .where(request_departure.c.host_id == request_host.c.id)
+    .correlate(request_host)
+    .scalar_subquery()
+)
+_WITH_ITS_NEWEST = request_host.outerjoin(
+    request_departure,
+    and_(request_departure.c.host_id == request_host.c.id, request_departure.c.number == _NEWEST),
+)
+_FIND = {
+    dialect: select(request_host, request_departure.c.number, request_departure.c.departed, now)
+    .select_from(_WITH_ITS_NEWEST)
+    .where(_THIS_HOST)
+    for dialect, now in _NOW.items()
+}
 
 _ITS_DEPARTURES = request_departure.c.host_id == bindparam("of")
 _WITH_NUMBER = request_departure.c.number == bindparam("with_number")
@@ -56,7 +74,6 @@ _DEPARTURES = select(request_departure.c.number, request_departure.c.departed).w
     _ITS_DEPARTURES, request_departure.c.number.in_(bindparam("numbers", expanding=True))
 )
 _DEPARTED = select(request_departure.c.departed).where(_ITS_DEPARTURES, _WITH_NUMBER)
-_DEPART = insert(request_departure)
 _DATE = update(request_departure).where(_ITS_DEPARTURES, _WITH_NUMBER).values(departed=bindparam("at"))
 _MOVE = (
     update(request_departure)
@@ -65,6 +82,24 @@ _MOVE = (
 )
 _FORGET = delete(request_departure).where(_ITS_DEPARTURES, request_departure.c.number < bindparam("end"))
 
+# As text: an INSERT with ON CONFLICT is compiled anew each time by SQLAlchemy, which takes half a millisecond.
+# Without synchronous_commit off each request waits for the disk: docs/decisions/0011 says what that risks.
+_DEPART = {
+    "postgresql": text(
+        "INSERT INTO request_departure (host_id, number, departed)"
+        " SELECT :of, :with_number, coalesce(:at, extract(epoch FROM clock_timestamp()))"
+        " WHERE set_config('synchronous_commit', 'off', true) = 'off'"
+        " ON CONFLICT DO NOTHING RETURNING departed"
+    ).bindparams(bindparam("at", type_=Double)),
+    "sqlite": text(
+        "INSERT INTO request_departure (host_id, number, departed) VALUES (:of, :with_number, :at)"
+        " ON CONFLICT DO NOTHING RETURNING departed"
+    ),
+}
+
+# Gives the time in place of the database's clock.
+Clock = Callable[[], float] | None
+
 
 @dataclass(frozen=True)
 class Host:
@@ -72,7 +107,6 @@ class Host:
 
     Attributes:
         id: its primary key.
-        newest: number of the last departure, 0 before the first.
         oldest: number of the first departure that is kept.
         touched: when the row was written.
         paused_until: nothing leaves before.
@@ -81,7 +115,6 @@ class Host:
     """
 
     id: int
-    newest: int = 0
     oldest: int = 1
     touched: float = -inf
     paused_until: float = -inf
@@ -103,34 +136,62 @@ class Host:
         others.sort(key=lambda each: each[0], reverse=True)
         return replace(self, limits={**own, **{limit: until for until, limit in others[:MOST_LIMITS]}})
 
-    def wait(self, now: float, departed: Mapping[int, float]) -> float:
-        """Seconds until a request may leave.
 
-        Args:
-            now: the time.
-            departed: see `departures`.
-        """
-        limits = [limit for limit, until in self.limits.items() if until > now]
-        due = [departed.get(self.newest + 1 - limit.calls, -inf) + limit.spacing for limit in limits]
-        even = departed.get(self.newest, -inf) + self.slowdown.at(now).interval(limits)
-        return max(0.0, max(self.paused_until, even, *due) - now)
+@dataclass(frozen=True)
+class Sight:
+    """A host as it stood at one moment.
+
+    Attributes:
+        host: its row.
+        now: the moment.
+        newest: number of the last departure, 0 before the first.
+        departed: when those left that matter for the next departure and the one after it, by their numbers.
+    """
+
+    host: Host
+    now: float
+    newest: int
+    departed: Mapping[int, float]
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that what is on record lies in the future: the clock was set back."""
+        return max(self.host.touched, self.departed.get(self.newest, -inf)) - self.now
+
+    def wait(self) -> float:
+        """Seconds until a request may leave."""
+        limits = [limit for limit, until in self.host.limits.items() if until > self.now]
+        due = [self.departed.get(self.newest + 1 - limit.calls, -inf) + limit.spacing for limit in limits]
+        even = self.departed.get(self.newest, -inf) + self.host.slowdown.at(self.now).interval(limits)
+        return max(0.0, max(self.host.paused_until, even, *due) - max(self.now, self.now + self.ahead))
+
+    def after(self, departed: float) -> Sight:
+        """The same, once another request has left."""
+        number = self.newest + 1
+        return replace(self, now=departed, newest=number, departed={**self.departed, number: departed})
 
 
-def find(connection: Connection, name: str) -> tuple[Host, float] | None:
-    """A host's row, and the time by PostgreSQL's clock; None before its first request."""
+def look(connection: Connection, name: str, clock: Clock) -> Sight:
+    """A host as it stands; one that was never asked has no limits yet."""
     row = connection.execute(_FIND[connection.dialect.name], {"key": _key(name)}).first()
-    return None if row is None else (_host(row), row.now)
-
-
-def lock(connection: Connection, name: str) -> tuple[Host, float]:
-    """The same, made where it is missing, and nobody else's until this transaction ends."""
-    statement = _LOCK[connection.dialect.name]
-    key = _key(name)
-    row = connection.execute(statement, {"key": key}).first()
     if row is None:
+        return Sight(Host(0), 0.0, 0, {})
+    host, newest = _host(row), row.number or 0
+    looked_at = {newest + 1 - limit.calls for limit in host.limits}
+    numbers = {*looked_at, *(number + 1 for number in looked_at)}
+    departed = {newest: row.departed} if newest else {}
+    if others := sorted(number for number in numbers if host.oldest <= number < newest):
+        found = connection.execute(_DEPARTURES, {"of": host.id, "numbers": others})
+        departed.update((each.number, each.departed) for each in found)
+    return Sight(host, row.now if clock is None else clock(), newest, departed)
+
+
+def lock(connection: Connection, name: str) -> None:
+    """Let nobody else change a host's row until this transaction ends; it is made where it is missing."""
+    key = _key(name)
+    if connection.execute(_LOCK, {"key": key}).first() is None:
         insert_or_ignore(connection, request_host, {"host": key, **_values(Host(0))})
-        row = connection.execute(statement, {"key": key}).one()
-    return _host(row), row.now
+        connection.execute(_LOCK, {"key": key})
 
 
 def save(connection: Connection, host: Host, now: float) -> None:
@@ -138,20 +199,10 @@ def save(connection: Connection, host: Host, now: float) -> None:
     connection.execute(_SAVE, {"of": host.id, **_values(replace(host, touched=now))})
 
 
-def departures(connection: Connection, host: Host) -> dict[int, float]:
-    """When those requests left that a limit or the slowdown looks at, for the next one and the one after it."""
-    looked_at = [host.newest + 1 - limit.calls for limit in host.limits]
-    numbers = {host.newest, *looked_at, *(number + 1 for number in looked_at)}
-    rows = connection.execute(_DEPARTURES, {"of": host.id, "numbers": sorted(numbers)})
-    return {row.number: row.departed for row in rows}
-
-
-def depart(connection: Connection, host: Host, now: float) -> Host:
-    """A request leaves; now and then a few departures that nothing looks back to are deleted."""
-    number = host.newest + 1
-    connection.execute(_DEPART, {"host_id": host.id, "number": number, "departed": now})
-    departed = replace(host, newest=number)
-    return departed if number % CHUNK else _forget(connection, departed, now)
+def depart(connection: Connection, sight: Sight, clock: Clock) -> float | None:
+    """A request leaves: when; None where another one has left since the host was looked at."""
+    number = {"of": sight.host.id, "with_number": sight.newest + 1, "at": clock and clock()}
+    return connection.execute(_DEPART[connection.dialect.name], number).scalar()
 
 
 def date(connection: Connection, host: Host, number: int, now: float) -> None:
@@ -171,13 +222,16 @@ def move(connection: Connection, host: Host, seconds: float) -> Host:
     )
 
 
-def _forget(connection: Connection, host: Host, now: float) -> Host:
-    """Never many at once: a limit of a million calls that holds no more leaves as many departures behind."""
-    end = host.oldest + 2 * CHUNK
+def forget(connection: Connection, sight: Sight) -> Host:
+    """Delete a few departures that nothing looks back to.
+
+    Never many at once: a limit of a million calls that holds no more leaves as many departures behind.
+    """
+    host, end = sight.host, sight.host.oldest + 2 * CHUNK
     last = connection.scalar(_DEPARTED, {"of": host.id, "with_number": end - 1})
-    reach = max(limit.calls for limit in host.limits)
-    horizon = now - max(limit.spacing for limit in host.limits)
-    if last is None or (last > horizon and end > host.newest - reach):
+    reach = max((limit.calls for limit in host.limits), default=0)
+    horizon = sight.now - max((limit.spacing for limit in host.limits), default=0.0)
+    if last is None or (last > horizon and end > sight.newest - reach):
         return host
     connection.execute(_FORGET, {"of": host.id, "end": end})
     return replace(host, oldest=end)
@@ -191,7 +245,6 @@ def _key(name: str) -> str:
 def _host(row: Row[Any]) -> Host:
     return Host(
         id=row.id,
-        newest=row.newest,
         oldest=row.oldest,
         touched=row.touched,
         paused_until=row.paused_until,
@@ -202,7 +255,6 @@ def _host(row: Row[Any]) -> Host:
 
 def _values(host: Host) -> dict[str, Any]:
     return {
-        "newest": host.newest,
         "oldest": host.oldest,
         "touched": host.touched,
         "paused_until": host.paused_until,

@@ -308,8 +308,7 @@ request_host = Table(
     Column("id", Integer, primary_key=True),
     # SHA-256 of its name, which may come out of the environment.
     Column("host", String(64), nullable=False, unique=True),
-    # Departures are numbered; of those behind, from `oldest` on, some are kept.
-    Column("newest", BigInteger, nullable=False),
+    # Departures are numbered; those from this one on are kept.
     Column("oldest", BigInteger, nullable=False),
     Column("touched", Double, nullable=False),
     Column("paused_until", Double, nullable=False),

@@ -260,12 +260,17 @@ def test_a_clock_that_is_set_back_blocks_for_no_longer_than_the_period(process, 
     assert limit.period <= clock() - began <= limit.spacing + budgets.JUMP
 
 
-def test_a_grant_that_was_long_under_way_is_dated_by_its_arrival(process, host, database, clock):
+def test_a_request_that_leaves_long_after_its_grant_is_dated_by_that(process, host, database, clock):
     """A commit that took half a second would let the next request follow on the heels of this one."""
-    limit, slow = Limit(1, 3), iter([0.5])
-    with on_event(database, "commit", lambda _connection: clock.sleep(next(slow, 0.0))):
-        assert process().reserve(host, limit) == 0
+    limit, budget = Limit(1, 3), process()
+    assert budget.reserve(host, limit) == 0
+    clock.sleep(0.5)
+    budget.left(host)
     assert process().reserve(host, limit) == pytest.approx(limit.spacing)
+    begun: list[Any] = []
+    with on_event(database, "begin", begun.append):
+        budget.left(host)
+    assert begun == []
 
 
 def test_old_departures_are_deleted_a_few_at_a_time(process, host, database, clock):

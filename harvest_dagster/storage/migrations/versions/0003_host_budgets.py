@@ -15,7 +15,6 @@ def upgrade() -> None:
         "request_host",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("host", sa.String(64), nullable=False),
-        sa.Column("newest", sa.BigInteger(), nullable=False),
         sa.Column("oldest", sa.BigInteger(), nullable=False),
         sa.Column("touched", sa.Double(), nullable=False),
         sa.Column("paused_until", sa.Double(), nullable=False),
