@@ -1,0 +1,95 @@
+"""The sensors under a real daemon: transforms, gaps and the schedule, each launched once and to its end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+import dagster as dg
+import pytest
+from sqlalchemy import func, select
+
+from harvest_dagster.simulator import Repository
+from harvest_dagster.storage import overview
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.tables import harvest_log, ingest_log
+from harvest_dagster.windows import DAY
+from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
+from harvest_dagster_tests.crash.conftest import Deploy
+from harvest_dagster_tests.crash.test_daemon import MODULE, dagster_dev, wait_until
+
+SCHEDULE, GAPS, TRANSFORMS = "harvest_by_schedule", "repair_gaps", "transform_pending"
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: Deploy) -> None:
+    """Days 1 and 3 were harvested by hand; the rest comes by itself, in one run each, and then nothing more."""
+    # Tomorrow is in it, too, should midnight pass meanwhile.
+    first = datetime.now(timezone.utc).date() - 5 * DAY
+    deployment = deploy(repository=Repository(first_day=first, days=7, records_per_day=5, page_size=5))
+    with (deployment.folder / "sources" / "source.yaml").open("a") as file:
+        file.write('schedule: "* * * * *"\n')
+    for day in (first, first + 2 * DAY):
+        deployment.materialize(day, day).succeed()
+    with (
+        deployment.instance() as instance,
+        Database.open(deployment.database_url) as database,
+        dagster_dev(deployment),
+    ):
+        wait_until(lambda: transformed(database) == 10)
+        start(deployment, GAPS)
+        wait_until(lambda: transformed(database) == 15)
+        start(deployment, SCHEDULE)
+        wait_until(lambda: transformed(database) >= 25)
+        served = cursor(instance, SCHEDULE)
+        wait_until(lambda: cursor(instance, SCHEDULE)["until"] >= served["until"] + 60)
+        wait_until(lambda: all(run.is_finished for run in instance.get_runs()))
+        asked = [run.tags.get("dagster/sensor_name") for run in instance.get_runs()]
+        assert asked.count(TRANSFORMS) == 2
+        assert asked.count(GAPS) == 1
+        assert 1 <= asked.count(SCHEDULE) <= 2  # midnight may have passed
+        assert all(run.is_success for run in instance.get_runs())
+        assert_told(instance)
+        with database.read() as connection:
+            (covered,) = overview.coverage(connection).values()
+            assert {status for (status,) in connection.execute(select(harvest_log.c.status))} == {"SUCCEEDED"}
+        assert [window.start.date() for window in covered.windows] == [first]
+
+
+def assert_told(instance: dg.DagsterInstance) -> None:
+    """The check of the source has said that it is complete."""
+    records = instance.get_records_for_run(
+        run_id=next(run.run_id for run in instance.get_runs()),
+        of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    ).records
+    assert any("complete up to" in str(record.event_log_entry.dagster_event) for record in records)
+
+
+def transformed(database: Database) -> int:
+    with database.read() as connection:
+        done = select(func.count()).select_from(ingest_log).where(ingest_log.c.status == "SUCCEEDED")
+        return int(connection.scalar(done) or 0)
+
+
+def cursor(instance: dg.DagsterInstance, name: str) -> dict[str, int]:
+    """A sensor's; as if nothing had been served before its first tick."""
+    for state in instance.all_instigator_state():
+        if state.instigator_name == name and getattr(state.instigator_data, "cursor", None):
+            return dict(json.loads(state.instigator_data.cursor))
+    return {"until": 0}
+
+
+def start(deployment: Deployment, sensor: str) -> None:
+    """Switch it on, as the UI does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "sensor", "start", sensor, *MODULE],
+        cwd=deployment.folder,
+        env=deployment.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
