@@ -44,7 +44,8 @@ class Timeout(_Strict):
     connect: Duration = Field(default=timedelta(seconds=10), description="for the connection to the source")
     read: Duration = Field(default=timedelta(seconds=60), description="between two pieces of an answer")
     harvest: Duration = Field(
-        default=timedelta(hours=3), description="for one window, from its first request to its last"
+        default=timedelta(hours=3),
+        description="for one window, from its first request to its last; pauses that free the worker do not count",
     )
 
 

@@ -126,7 +126,9 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     began = before.attempt_began
     if began is None or before.status == "SUCCEEDED" or before.record_limit != limit:
         return False
-    if now - began >= _TOO_OLD or began < before.window.end <= now:
+    # A run that was put off again and again, by a quota for each hour, comes to its list's end all the same.
+    is_own = before.status == "STARTED" and before.run_id == harvest.runner.run_id
+    if (now - began >= _TOO_OLD and not is_own) or began < before.window.end <= now:
         # Pages from before the window's end lack what the source has published since.
         return False
     if are_too_many(before.counts, harvest.config.quarantine):

@@ -10,7 +10,7 @@ from harvest_dagster.errors import HttpStatusError, ResponseTooLarge, SourceUnre
 from harvest_dagster.http.budget import Limit, ProcessBudget, host_of
 from harvest_dagster.http.hop import Hop
 from harvest_dagster.http.session import Sizes
-from harvest_dagster_tests.http.server import response
+from harvest_dagster_tests.http.server import response, then_close
 
 
 def to(location: str, status: int = 302) -> bytes:
@@ -81,6 +81,16 @@ def test_the_same_host_keeps_them(serve, open_session):
     first, second = (request.headers for request in server.requests)
     assert first["authorization"] == second["authorization"]
     assert second["x-api-key"] == "sesame"
+
+
+@pytest.mark.parametrize("broken", [then_close(b""), response(status=503, Retry_After="0")])
+def test_a_request_that_must_not_be_repeated_is_not_repeated_behind_a_redirect(serve, open_session, broken):
+    """Lesson 23: a single-use token is used up wherever the redirect leads."""
+    other = serve(broken, response())
+    server = serve(to(other.url))
+    with pytest.raises((SourceUnreachable, HttpStatusError)):
+        open_session().get(server.url, {"resumptionToken": "once"}, repeatable=False)
+    assert len(server.requests) == len(other.requests) == 1
 
 
 def test_each_hop_counts_for_its_own_host(serve, open_session, clock):
