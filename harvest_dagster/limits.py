@@ -47,14 +47,19 @@ class Limit:
         return f"{self.calls} request{'s' * (self.calls > 1)} in {self.period:g} s"
 
     @property
-    def spacing(self) -> float:
-        """Seconds from one request to the one `calls` later, a little more than the period.
+    def slack(self) -> float:
+        """Seconds that requests may be late on their way.
 
         The source counts arrivals, we departures. Without the slack a request that the network or a busy
         machine delays, and a punctual one after it, are one too many on the source's clock. 97 % of the
         budget remain.
         """
-        return self.period + min(self.period * SLACK, LONGEST_SLACK)
+        return min(self.period * SLACK, LONGEST_SLACK)
+
+    @property
+    def spacing(self) -> float:
+        """Seconds from one request to the one `calls` later: the period, and the slack."""
+        return self.period + self.slack
 
     @property
     def observed_for(self) -> float:

@@ -45,6 +45,10 @@ class Allowance:
         """Wait until a request may leave, which it does at once; otherwise as `wait`."""
         return self._until(self.budget.reserve, host)
 
+    def left(self, host: str) -> None:
+        """The request that was taken is on its way."""
+        self.budget.left(host)
+
     def count(self, host: str) -> None:
         """Take a request that found no connection: a source that is down must not be hammered either."""
         self.budget.reserve(host, self.limit)

@@ -204,6 +204,7 @@ class HttpSession:
             silence=self._timeouts.read,
             longest=self._timeouts.response,
             largest=self._sizes.received,
+            left=partial(self._allowance.left, hop.host),
         )
         self._wait(self._allowance.wait, hop)
         try:

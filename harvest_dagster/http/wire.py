@@ -26,6 +26,10 @@ from harvest_dagster.errors import ResponseTooLarge, SourceUnreachable
 from harvest_dagster.http.waiting import SLICE, Watch
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass
 class Exchange:
     """One request and its response.
@@ -37,6 +41,7 @@ class Exchange:
         silence: seconds, the longest between two pieces.
         longest: seconds for the whole response, from the request's departure.
         largest: bytes that may arrive.
+        left: told once the request is on its way.
         slice: seconds, the longest between two looks.
         departed: when the request left; None while it cannot have reached the server.
         received: bytes so far.
@@ -48,6 +53,7 @@ class Exchange:
     silence: float
     longest: float
     largest: int
+    left: Callable[[], None] = _nothing
     slice: float = SLICE
     departed: float | None = None
     received: int = 0
@@ -149,6 +155,7 @@ def _watched(base: type[HTTPConnection], current: Callable[[], Exchange]) -> typ
                 self.connect()
             current().depart()
             super().request(*args, **options)
+            current().left()
 
     return Watched
 

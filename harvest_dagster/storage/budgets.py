@@ -26,8 +26,8 @@ from harvest_dagster.storage.request_hosts import Host, Sight
 
 # A clock that was set back by more than this takes all that is on record with it; below, time stands still.
 JUMP = 1.0
-# A request that leaves later than this after its grant is dated anew.
-LATE = 0.01
+# The share of the slack that a request may use up from its grant until it leaves; later, it is dated anew.
+OWN_SHARE = 1 / 3
 # What was seen when the last request left need not be asked again so soon.
 FRESH = 1.0
 
@@ -68,7 +68,7 @@ class DatabaseBudget:
         self._clock = time.monotonic if clock is None and database.dialect == "sqlite" else clock
         self._own_clock = clock or time.monotonic
         self._seen: dict[str, tuple[float, float]] = {}
-        self._granted: dict[str, tuple[int, float]] = {}
+        self._granted: dict[str, tuple[int, float]] = {}  # number, and when it should have left
         self._slowed: dict[str, bool] = {}
 
     def wait(self, host: str, limit: Limit) -> float:
@@ -107,8 +107,8 @@ class DatabaseBudget:
         By the date of the grant the request that is `calls` later would follow too soon: a commit, a busy
         machine or a lock had held this one up.
         """
-        number, asked = self._granted.pop(host, (0, inf))
-        if self._own_clock() - asked > LATE:
+        number, latest = self._granted.pop(host, (0, inf))
+        if self._own_clock() > latest:
             with self._locked(host) as account:
                 request_hosts.date(account.connection, account.host, number, account.sight.now)
 
@@ -141,7 +141,8 @@ class DatabaseBudget:
     def _note(self, host: str, sight: Sight, asked: float) -> None:
         """A request was granted: what was seen, and now and then a few departures that are forgotten."""
         self._seen[host] = self._own_clock(), sight.wait()
-        self._granted[host] = sight.newest, asked
+        slack = min(limit.slack for limit in sight.host.limits)
+        self._granted[host] = sight.newest, asked + slack * OWN_SHARE
         self._slowed[host] = sight.host.slowdown.at(sight.now).factor > 1
         if sight.newest % request_hosts.CHUNK == 0:
             with self._locked(host) as account:
