@@ -30,6 +30,9 @@ class Heard:
     def reserve(self, _host: str, _limit: Limit) -> float:
         return 0.0
 
+    def left(self, _host: str) -> None:
+        pass
+
     def pause(self, _host: str, seconds: float) -> None:
         self.told.append(("pause", seconds))
 
