@@ -10,7 +10,8 @@ from harvest_dagster.errors import IncompleteList
 from harvest_dagster.pipeline import walks
 from harvest_dagster.simulator import Behaviour, Cut, Html, Repository
 from harvest_dagster.simulator.behaviours.changes import Change, Overlap
-from harvest_dagster.simulator.behaviours.tokens import Burn, EmptyPage, EndsInNothing, Expire, Repeat
+from harvest_dagster.simulator.behaviours.empty import EmptyPage, EndsInNothing
+from harvest_dagster.simulator.behaviours.tokens import Burn, Expire, Repeat
 from harvest_dagster.simulator.behaviours.totals import Cap, Depth, Total
 from harvest_dagster.simulator.conditions import nth, page
 from harvest_dagster.windows import Window, whole_day
