@@ -42,7 +42,7 @@ REPOSITORY = Repository(first_day=date(2024, 3, 1), days=2, records_per_day=20, 
 WINDOW = Window(REPOSITORY.midnight, REPOSITORY.midnight + timedelta(days=REPOSITORY.days))
 LIMIT = Limit(20, 1.0)
 
-_TIMEOUTS = Timeouts(connect=2.0, read=1.0, response=3.0)
+_TIMEOUTS = Timeouts(connect=2.0, read=0.5, response=2.0)
 _SIZES = Sizes(received=4 * 2**20, decoded=16 * 2**20)
 _RETRY = RetryPolicy(attempts=4, base=0.1, ceiling=0.5, shortest=0.05, total=10.0)
 _LONGEST_WAIT = 5.0
