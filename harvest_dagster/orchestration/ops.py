@@ -11,7 +11,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
-from harvest_dagster.orchestration.checks import check_window
+from harvest_dagster.orchestration.checks import check_done_window, check_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.failures import told
 from harvest_dagster.orchestration.partitions import chosen_window, of_partitions, wanted_window
@@ -198,7 +198,7 @@ def launch(
         if is_part and log.record_limit is None:
             reporting.materialize_days(context, log, done_days(work.harvest, log, days))
         if is_part:
-            check_window(context, work.harvest, log.window)
+            check_done_window(context, work.harvest, log.window)
     return {
         "log_id": log.id,
         "days": reporting.by_day(days, log.window),

@@ -74,6 +74,7 @@ def test_each_partition_of_a_range_has_its_own(source: Server, on_sqlite: Deploy
     deployment = on_sqlite(source.url, max_window=max_window)
     result = deployment.materialize(*DAYS[::3])
     assert shown(deployment, result) == dict.fromkeys(DAYS, GOOD)
+    assert len(all_evaluations(deployment, result)) == len(DAYS)
 
 
 def test_where_the_source_gives_no_total_it_warns(on_sqlite: Deploy) -> None:
