@@ -38,9 +38,15 @@ class JsonListHarvester(Harvester):
         """The pages of the list, from a cursor on.
 
         Raises:
-            CursorRefused: the source no longer accepts the cursor.
+            CursorRefused: the source no longer accepts the cursor, or nobody would notice that it was used before.
             SourceError: the list breaks; the pages given so far are whole.
         """
+        if cursor is not None and cursor.token is not None and not self.repeatable and not self._tells_total:
+            message = (
+                f"{self.arguments.base_url} may have given the page of this cursor before, to a run that broke off, "
+                "and without a total nobody would miss it. The list must be begun again."
+            )
+            raise CursorRefused(message, code="single_use")
         asked = self._asked(window)
         pager = Pager(self.arguments, *self._dates(asked))
         following: Cursor | None = cursor or Cursor()
@@ -153,11 +159,15 @@ class JsonListHarvester(Harvester):
 
     def _total(self, document: Any) -> int | None:
         """The source's own count; bioRxiv writes it as text."""
-        if self.arguments.total is None or not self.arguments.trust_total:
+        if not self._tells_total:
             return None
-        text = find(document, self.arguments.total)
+        text = find(document, self.arguments.total or "")
         is_count = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT
         return int(text) if is_count else None
+
+    @property
+    def _tells_total(self) -> bool:
+        return self.arguments.total is not None and self.arguments.trust_total
 
     def _record(self, item: Any) -> Record | str:
         """The record, or what is wrong with it."""

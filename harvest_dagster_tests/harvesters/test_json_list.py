@@ -168,6 +168,17 @@ def test_every_request_carries_the_headers_and_whether_it_may_be_sent_twice() ->
     assert not source.repeatable
 
 
+def test_a_cursor_that_can_be_used_once_is_gone_on_with_only_where_a_total_tells_what_is_lost() -> None:
+    """Lesson 23: killed between answer and spool, the next run would get the page after the one that is lost."""
+    once = {**CURSOR, "single_use": True}
+    counted = scripted(listed("c"), next=once)
+    assert len(list(counted.pages(DAY, Cursor("2")))) == 1
+    for uncounted in (scripted(next=once, total=None), scripted(next=once, trust_total=False)):
+        with pytest.raises(CursorRefused, match="begun again"):
+            next(uncounted.pages(DAY, Cursor("2")))
+        assert uncounted.session.asked == []
+
+
 @pytest.mark.parametrize("status", [400, 404, 410, 422])
 def test_a_cursor_that_is_refused_is_said_to_be(status) -> None:
     """Lesson 22: the list is then begun anew, where any other 404 ends the window."""
