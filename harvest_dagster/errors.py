@@ -209,7 +209,19 @@ class CursorRefused(SourceRefused):
 
 
 class IncompleteList(SourceError):
-    """The list ended before the source's own total was reached; the message carries both numbers."""
+    """The list ended before the source's own total was reached; the message carries both numbers.
+
+    Attributes:
+        stretch: number of the part of the window that was asked for.
+        announced: the source's total.
+        came: different records.
+    """
+
+    def __init__(self, message: str, *, stretch: int, announced: int, came: int) -> None:
+        super().__init__(message)
+        self.stretch = stretch
+        self.announced = announced
+        self.came = came
 
 
 class TooManyUnreadable(SourceError):

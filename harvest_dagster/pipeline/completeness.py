@@ -14,22 +14,6 @@ from harvest_dagster.spool.manifest import FINGERPRINT
 from harvest_dagster.windows import Window, subtract
 
 
-class Shortfall(IncompleteList):
-    """A list that ended before its total was reached, or seems to.
-
-    Attributes:
-        window: what the list was asked for.
-        announced: the source's total.
-        came: different records.
-    """
-
-    def __init__(self, message: str, *, window: Window, announced: int, came: int) -> None:
-        super().__init__(message)
-        self.window = window
-        self.announced = announced
-        self.came = came
-
-
 class Ledger:
     """The walks of a window, in order.
 
@@ -88,7 +72,7 @@ class Ledger:
         """Refuse a walk that ended before its totals were reached, by itself and with all others of its time.
 
         Raises:
-            Shortfall: with both numbers.
+            IncompleteList: with both numbers.
         """
         short = [
             (listing.total, came)
@@ -101,7 +85,7 @@ class Ledger:
                 f"the source says that {walk.window} holds {announced} records, and gave {came}. Run again; "
                 "if its total is known to be wrong, set trust_total: false in harvester_kwargs."
             )
-            raise Shortfall(message, window=walk.window, announced=announced, came=came)
+            raise IncompleteList(message, stretch=walk.stretch.number, announced=announced, came=came)
 
     def refuse_gaps(self) -> None:
         """Refuse a window of which a list that was given up had announced more than came in its place.
@@ -109,7 +93,7 @@ class Ledger:
         What a later list of the same time, or of more, proved to be all of it takes the older total's place.
 
         Raises:
-            Shortfall: with both numbers.
+            IncompleteList: with both numbers.
         """
         for place, walk in enumerate(self.walks):
             later = self.walks[place + 1 :]

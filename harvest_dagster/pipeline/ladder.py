@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
 
-from harvest_dagster.errors import CursorRefused, SourceError
+from harvest_dagster.errors import CursorRefused, IncompleteList, SourceError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.breaks import is_permanent, may_be_one_record, may_pass
-from harvest_dagster.pipeline.completeness import Ledger, Shortfall
+from harvest_dagster.pipeline.completeness import Ledger
 from harvest_dagster.pipeline.walks import Walk
 from harvest_dagster.records import Cursor
 from harvest_dagster.spool import Stretch
@@ -72,7 +72,7 @@ class Ladder:
         self._repeated = False  # whether the page at work was asked for again
         self._anew = False  # whether the window was begun anew
         self._cap: int | None = None  # where the source cut a list
-        self._slipped: list[Shortfall] = []  # of lists that were not cut
+        self._slipped: list[IncompleteList] = []  # of lists that were not cut
 
     @property
     def now(self) -> Ask:
@@ -109,7 +109,9 @@ class Ladder:
         self._in_a_row += 1
         if self._recoveries > MOST_RECOVERIES or is_permanent(error, deep=walk.pages > 0):
             raise error
-        rungs = self._after_shortfall(error) if isinstance(error, Shortfall) else self._after_break(error)
+        rungs = (
+            self._after_shortfall(error) if isinstance(error, IncompleteList) else self._after_break(error)
+        )
         for rung in rungs:
             if (ask := rung(walk)) is not None:
                 return ask
@@ -137,30 +139,36 @@ class Ladder:
         if self._in_a_row <= _MOST_IN_A_ROW:
             yield self._from_start
 
-    def _after_shortfall(self, error: Shortfall) -> Iterator[_Rung]:
+    def _after_shortfall(self, error: IncompleteList) -> Iterator[_Rung]:
         """Of a list that was cut off, the rest. Of another one all of it again; if that differs, halves; then no more.
 
         A total that is simply wrong thus costs two harvests and a half.
         """
-        if error.window == self._now.stretch.window and self._is_cut(error):
+        if error.stretch == self._now.stretch.number and self._is_cut(error):
             self._cap = error.came
             yield self._from_last_datestamp
             yield self._half
             return
         self._slipped.append(error)
         if len(self._slipped) == 1:
-            yield lambda _: self._ask(error.window, "a new list of all of it")
+            yield self._same_stretch_as(error)
         first, last = self._slipped[0], self._slipped[-1]
         if len(self._slipped) == 2 and (first.announced, first.came) != (last.announced, last.came):  # noqa: PLR2004
             yield self._half
 
-    def _is_cut(self, error: Shortfall) -> bool:
+    def _same_stretch_as(self, error: IncompleteList) -> _Rung:
+        """What fell short may be an earlier stretch than the one at work."""
+        short = next(walk for walk in self._ledger.walks if walk.stretch.number == error.stretch)
+        return lambda _: self._same_stretch(short)
+
+    def _is_cut(self, error: IncompleteList) -> bool:
         if self._cap is not None and error.came < _CUT * self._cap:
             return False
         return error.came < _CUT * error.announced or (error.came > 0 and error.came % _ROUND == 0)
 
     def _same_page(self, walk: Walk) -> Ask | None:
-        if self._repeated or (walk.next is not None and not self._harvester.repeatable):
+        is_first = walk.next is None or walk.next.token is None
+        if self._repeated or not (is_first or self._harvester.repeatable):
             return None
         self._repeated = True
         self._now = replace(self._now, cursor=walk.next, why="the same page is asked for once more")

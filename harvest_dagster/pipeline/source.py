@@ -70,6 +70,7 @@ def _session(harvest: Harvest, watch: Watch, longest_turn: float) -> HttpSession
         redact=harvest.redact,
         contact=harvest.contact,
         watch=watch,
+        now=harvest.clock,
         longest_wait=harvest.patience.longest_wait,
         longest_turn=longest_turn,
     )

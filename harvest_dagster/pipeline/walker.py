@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from harvest_dagster.errors import CursorRefused, ProtocolError, SourceError
 from harvest_dagster.harvesters.interface import Harvester
@@ -56,6 +56,8 @@ class Walker:
             LeaseLost: another run took over; the page at work does not count.
         """
         pages = self._recall()
+        if self._is_enough():
+            return
         ladder = Ladder(self.harvester, self.ledger, self._safe_datestamp)
         ask: Ask | None = ladder.now
         while ask is not None:
@@ -90,12 +92,18 @@ class Walker:
     def _pages(self, walk: Walk, ask: Ask) -> Iterator[Page]:
         if walk.ended:
             return iter(())
-        expires = walk.last.expires if walk.last is not None else None
-        if ask.cursor is not None and expires is not None and self.harvest.clock() >= expires:
-            message = f"the cursor expired at {expires}. The list must be begun again."
+        if ask.cursor is not None and walk.last is not None and self._is_over(walk.last):
+            message = f"the cursor was good until {walk.last.expires}. The list must be begun again."
             raise CursorRefused(message, code="expired")
         singly = self.harvester.one_by_one(walk.window) if ask.singly and ask.cursor is None else None
         return singly if singly is not None else self.harvester.pages(walk.window, ask.cursor)
+
+    def _is_over(self, page: Page) -> bool:
+        """Whether the source says that it takes the page's cursor no longer; its clock may not be ours (Lesson 25)."""
+        if page.expires is None:
+            return False
+        ahead = page.source_time - page.received if page.source_time is not None else timedelta()
+        return page.received + ahead < page.expires <= self.harvest.clock() + ahead
 
     def _keep(self, number: int, page: Page, ask: Ask) -> None:
         # Confirmed before and in between, or a holder that was frozen at a request would wake and put its page

@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from harvest_dagster.errors import EndlessList
+from harvest_dagster.errors import EndlessList, IncompleteList
 from harvest_dagster.pipeline import walks
-from harvest_dagster.pipeline.completeness import Ledger, Shortfall
+from harvest_dagster.pipeline.completeness import Ledger
 from harvest_dagster.pipeline.sightings import Sightings
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.spool import Entry, Stretch, fingerprints
@@ -70,7 +70,7 @@ def verdict(book: Book) -> str:
             if walk.ended:
                 book.ledger.refuse_shortfall(walk)
         book.ledger.refuse_gaps()
-    except Shortfall as short:
+    except IncompleteList as short:
         return f"{short.came} of {short.announced}"
     return book.ledger.verdict()
 
@@ -142,7 +142,7 @@ def test_a_later_list_that_proves_itself_takes_the_older_total_s_place(book: Boo
     book.page(book.begin(), "abc", 5, last=True)
     stretch = book.begin()
     book.page(stretch, "abcd", 4, last=True)
-    with pytest.raises(Shortfall):
+    with pytest.raises(IncompleteList):
         book.ledger.refuse_shortfall(book.ledger.walks[0])
     book.ledger.refuse_gaps()
     assert book.ledger.verdict() == "complete"
