@@ -5,6 +5,8 @@ Not here: which arguments a harvester takes (`arguments`).
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,6 +16,8 @@ from urllib.parse import quote, quote_plus
 from harvest_dagster.errors import MissingSecret
 
 MASK = "***"
+_TELLING = 8  # characters of base64; fewer stand in other texts by chance
+_URL_SAFE = str.maketrans("+/", "-_")
 _RESERVED = "!#$&'()*+,/:;=?@[]~"
 
 # "$${" stands for a literal "${".
@@ -68,7 +72,7 @@ def resolve(
 
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that masks every secret in a text, also quoted for a URL, JSON or Python.
+    """A function that masks every secret in a text, also quoted for a URL, JSON, HTML or Python, and in base64.
 
     To be called on a whole text: a secret that was cut off is not recognised.
     """
@@ -84,7 +88,22 @@ def _forms(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
     # As `requests` quotes a URL in which it stands as it is: with and without its percent signs.
     yield from (quote(secret, safe=_RESERVED), quote(secret, safe=f"{_RESERVED}%"))
-    yield from (json.dumps(secret)[1:-1], repr(secret)[1:-1])
+    yield from (
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+        html.escape(secret),
+        html.escape(secret, quote=False),
+    )
+    yield from _in_base64(secret.encode(errors="surrogateescape"))
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """What is sure to stand in the base64 of a longer text with the secret in it, such as `user:password`."""
+    for before in range(3):  # bytes before it, but for whole groups of three
+        first, end = -(-8 * before // 6), 8 * (before + len(secret)) // 6
+        text = base64.b64encode(bytes(before) + secret).decode()[first:end]
+        if len(text) >= _TELLING:
+            yield from (text, text.translate(_URL_SAFE))
 
 
 def _replace(value: Any, environ: Mapping[str, str]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -113,3 +114,19 @@ def test_a_secret_is_masked_without_the_line_end_of_its_file() -> None:
 def test_without_secrets_nothing_changes(secrets: list[str]) -> None:
     """An empty secret must not put a mask between all letters."""
     assert redactor(secrets)("a text") == "a text"
+
+
+@pytest.mark.parametrize("secret", ["pa55+w=rd&1", "öpen sesame", "12345678"])
+@pytest.mark.parametrize("before", ["", "u:", "us:", "use:"])
+def test_a_secret_in_base64_is_masked_whatever_stands_before_it(secret, before):
+    """A page that echoes the header Authorization: Basic holds user and password in base64."""
+    for encode in (b64encode, urlsafe_b64encode):
+        encoded = encode(f"{before}{secret}; more".encode()).decode()
+        left, _, right = redactor([secret])(encoded).partition("***")
+        assert len(left) <= 8 * len(before) / 6 + 1
+        assert len(right) <= 8 * len("; more") / 6 + 4
+
+
+def test_a_secret_in_html_is_masked():
+    """A page that echoes the URL writes & as &amp;."""
+    assert redactor(["a&b<c"])("no such key: a&amp;b&lt;c") == "no such key: ***"

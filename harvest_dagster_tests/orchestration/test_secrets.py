@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import dagster as dg
 import pytest
@@ -11,13 +14,23 @@ import zstandard
 from sqlalchemy import select
 
 from harvest_dagster.simulator import Behaviour, Fail, Html, Request, Response, Server, every
-from harvest_dagster.simulator.behaviours import Answer
+from harvest_dagster.simulator.behaviours import Answer, When
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.engine import Database
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, REPOSITORY, Deployment
 
 SECRET = "s3cr3t-key"
+PASSWORD = "pa55+w=rd&1"
+FORMS = (
+    SECRET,
+    PASSWORD,
+    quote(PASSWORD, safe=""),
+    quote(PASSWORD),
+    escape(PASSWORD),
+    b64encode(f"aggregator:{PASSWORD}".encode()).decode(),
+    b64encode(SECRET.encode()).decode()[:-2],
+)
 
 
 class Gate(Behaviour):
@@ -36,6 +49,7 @@ class Gate(Behaviour):
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARVEST_TEST_KEY", SECRET)
+    monkeypatch.setenv("HARVEST_TEST_PASSWORD", PASSWORD)
 
 
 def everything_written(deployment: Deployment, result: dg.ExecuteInProcessResult) -> str:
@@ -100,3 +114,60 @@ def test_a_bug_that_quotes_the_secret_is_redacted(
     written = everything_written(deployment, result) + printed.out + printed.err
     assert "cannot be parsed" in written
     assert SECRET not in written
+
+
+@dataclass(frozen=True)
+class Echo(Behaviour):
+    """A page that gives back what was sent with the request, in all its forms; by default no XML."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = "<OAI-PMH><error>no such key: {}</error>"
+    when: When = every
+
+    def apply(self, request: Request, answer: Answer) -> Response:
+        del request, answer
+        return Response(self.body.format(" ".join(FORMS)).encode(), self.status, self.headers)
+
+
+ECHOES: dict[str, list[Behaviour]] = {
+    "well": [],
+    "401": [Echo(401)],
+    "not XML": [Echo()],
+    "HTML": [Echo(body="<html><title>Log in with {}</title></html>")],
+    "redirect to nowhere": [
+        Echo(302, {"Location": f"ftp://a:{PASSWORD}@b/?key={SECRET}&p={quote(PASSWORD)}"})
+    ],
+    "redirect to a host that is down": [
+        Echo(302, {"Location": f"http://127.0.0.1:1/{SECRET}?p={quote(PASSWORD)}"})
+    ],
+}
+
+
+@pytest.mark.usefixtures("without_retries")
+def test_nothing_that_dagster_keeps_or_prints_holds_a_secret(
+    on_sqlite: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An instance on disk: its event log, the logs of its steps, and what a source gives back of the secrets."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    ended = {}
+    with dg.DagsterInstance.get() as instance:
+        for case, behaviours in ECHOES.items():
+            with Server(REPOSITORY, behaviours=[*behaviours, Gate()]) as source:
+                url = source.url.replace("//", "//aggregator:${HARVEST_TEST_PASSWORD}@")
+                deployment = replace(on_sqlite(f"{url}?key=${{HARVEST_TEST_KEY}}"), instance=instance)
+                ended[case] = deployment.materialize(*DAYS[::3], superfluous=True, force=True)
+        url = "http://aggregator:${HARVEST_TEST_PASSWORD}@127.0.0.1:1/oai?key=${HARVEST_TEST_KEY}"
+        deployment = replace(on_sqlite(url), instance=instance)
+        ended["down"] = deployment.materialize(*DAYS[::3], superfluous=True, force=True)
+        written = [everything_written(deployment, result) for result in ended.values()]
+    assert [case for case, result in ended.items() if result.success] == ["well"]
+    files = [path.read_bytes().decode(errors="replace") for path in home.rglob("*") if path.is_file()]
+    printed = capfd.readouterr()
+    everything = "\n".join([*written, *files, printed.out, printed.err])
+    assert "no such key: ***" in everything
+    assert len(files) > len(ended)  # the run storage, and a log for each run at least
+    assert [form for form in FORMS if form in everything] == []
