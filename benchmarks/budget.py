@@ -25,7 +25,7 @@ from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.engine import Database
 
 PLENTY = Limit(1_000_000, 1.0)
-TIGHT = Limit(10, 1.0)
+TIGHT = Limit(40, 4.0)
 PROCESSES = 10
 
 

@@ -90,16 +90,28 @@ class DatabaseBudget:
         limits = self._limits(host, limit)
         while True:
             with self._database.steps() as connection:
-                asked = self._own_clock()
-                sight = request_hosts.look(connection, host, self._clock)
-                if (valid := _is_valid(sight, limits)) and (seconds := sight.wait()) > 0:
-                    return seconds
-                departed = request_hosts.depart(connection, sight, self._clock) if valid else None
-            if departed is not None:
-                self._note(host, sight.after(departed), asked)
+                outcome = self._take(connection, host, limits)
+            if isinstance(outcome, float):
+                return outcome
+            if outcome is not None:
+                self._note(host, outcome)
                 return 0.0
-            if not valid:
-                self._bind(host, limits)
+            self._bind(host, limits)
+
+    def _take(self, connection: Connection, host: str, limits: frozenset[Limit]) -> Sight | float | None:
+        """The host once a request has left, else the seconds to wait; None where it must be bound first."""
+        while True:
+            asked = self._own_clock()
+            sight = request_hosts.look(connection, host, self._clock)
+            if not _is_valid(sight, limits):
+                return None
+            if (seconds := sight.wait()) > 0:
+                return seconds
+            departed = request_hosts.depart(connection, sight, self._clock)
+            if departed is not None:
+                slack = min(limit.slack for limit in sight.host.limits)
+                self._granted[host] = sight.newest + 1, asked + slack * OWN_SHARE
+                return sight.after(departed)
 
     def left(self, host: str) -> None:
         """The request that was granted last is on its way. Costs nothing, unless that took long.
@@ -138,11 +150,9 @@ class DatabaseBudget:
     def _limits(self, host: str, limit: Limit) -> frozenset[Limit]:
         return frozenset((limit, *self._shared.get(host, ())))
 
-    def _note(self, host: str, sight: Sight, asked: float) -> None:
+    def _note(self, host: str, sight: Sight) -> None:
         """A request was granted: what was seen, and now and then a few departures that are forgotten."""
         self._seen[host] = self._own_clock(), sight.wait()
-        slack = min(limit.slack for limit in sight.host.limits)
-        self._granted[host] = sight.newest, asked + slack * OWN_SHARE
         self._slowed[host] = sight.host.slowdown.at(sight.now).factor > 1
         if sight.newest % request_hosts.CHUNK == 0:
             with self._locked(host) as account:
