@@ -15,8 +15,8 @@ from harvest_dagster.simulator import Repository
 from harvest_dagster.storage import overview
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import harvest_log, ingest_log
-from harvest_dagster.windows import DAY
-from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
+from harvest_dagster.windows import DAY, Window, whole_day
+from harvest_dagster_tests.crash.commands import LABEL, PATIENCE, Deployment
 from harvest_dagster_tests.crash.conftest import Deploy
 from harvest_dagster_tests.crash.test_daemon import MODULE, dagster_dev, wait_until
 
@@ -25,12 +25,13 @@ SCHEDULE, GAPS, TRANSFORMS = "harvest_by_schedule", "repair_gaps", "transform_pe
 
 @pytest.mark.slow
 def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: Deploy) -> None:
-    """Days 1 and 3 were harvested by hand; the rest comes by itself, in one run each, and then nothing more."""
+    """Days 1 and 3 of one source were harvested by hand, another has a schedule: one run each, then nothing more."""
     # Tomorrow is in it, too, should midnight pass meanwhile.
     first = datetime.now(timezone.utc).date() - 5 * DAY
     deployment = deploy(repository=Repository(first_day=first, days=7, records_per_day=5, page_size=5))
-    with (deployment.folder / "sources" / "source.yaml").open("a") as file:
-        file.write('schedule: "* * * * *"\n')
+    source = deployment.folder / "sources" / "source.yaml"
+    daily = source.read_text().replace(f"label: {LABEL}", "label: daily") + 'schedule: "* * * * *"\n'
+    source.with_name("daily.yaml").write_text(daily)
     for day in (first, first + 2 * DAY):
         deployment.materialize(day, day).succeed()
     with (
@@ -42,7 +43,7 @@ def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: De
         start(deployment, GAPS)
         wait_until(lambda: transformed(database) == 15)
         start(deployment, SCHEDULE)
-        wait_until(lambda: transformed(database) >= 25)
+        wait_until(lambda: transformed(database) >= 15 + 25)
         served = cursor(instance, SCHEDULE)
         wait_until(lambda: cursor(instance, SCHEDULE)["until"] >= served["until"] + 60)
         wait_until(lambda: all(run.is_finished for run in instance.get_runs()))
@@ -53,9 +54,10 @@ def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: De
         assert all(run.is_success for run in instance.get_runs())
         assert_told(instance)
         with database.read() as connection:
-            (covered,) = overview.coverage(connection).values()
+            by_hand, by_schedule = overview.coverage(connection).values()
             assert {status for (status,) in connection.execute(select(harvest_log.c.status))} == {"SUCCEEDED"}
-        assert [window.start.date() for window in covered.windows] == [first]
+        assert by_hand.windows == (Window(whole_day(first).start, whole_day(first + 2 * DAY).end),)
+        assert [window.start.date() for window in by_schedule.windows] == [first]
 
 
 def assert_told(instance: dg.DagsterInstance) -> None:

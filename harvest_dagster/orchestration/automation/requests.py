@@ -10,8 +10,9 @@ import dagster as dg
 from harvest_dagster.orchestration.reporting import asset_key
 from harvest_dagster.pipeline.calendar import Days
 
-# A run more takes the daemon up to a second to submit, with a thousand sources; the rest comes with the next tick.
-RUNS_PER_TICK = 25
+# With a thousand sources the daemon takes 2 s to submit a run, and the other sensors wait; the rest comes with the
+# next tick.
+RUNS_PER_TICK = 10
 # Above what people launch (0): a backfill of ten years in fifty runs keeps no daily run waiting in the queue.
 SCHEDULE, TRANSFORM, REPAIR = 3, 2, 1
 
