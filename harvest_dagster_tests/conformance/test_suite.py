@@ -21,7 +21,7 @@ from harvest_dagster.simulator.registry import REGISTRY
 from harvest_dagster_tests.test_readme import marked
 
 BAD = "harvest_dagster_tests.conformance.bad"
-A_FEW = ("cut", "empty-page", "token-circle", "total-higher", "record-bad-utf-8", "busy-seconds", "cap")
+A_FEW = ("cut", "empty-page", "token-circle", "record-bad-utf-8", "cap")
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def test_one_that_asks_too_often_is_convicted() -> None:
 
 def test_one_that_hangs_is_left_behind() -> None:
     """Lesson 13. The suite itself must come to its end."""
-    assert "hung" in faults("Hanging", "gone", deadline=2.0)["gone"]
+    assert "hung" in faults("Hanging", "gone", deadline=1.0)["gone"]
 
 
 def test_a_protocol_is_known_by_the_url_that_is_asked_for() -> None:
@@ -168,6 +168,7 @@ def test_the_list_tells_every_behaviour(capsys) -> None:
     assert told == {name for name, entry in REGISTRY.items() if "oai" in entry.protocols}
 
 
+@pytest.mark.slow
 def test_the_command_ends_though_a_harvest_hangs() -> None:
     """A thread that never ends would keep the process."""
     options = ["--harvester", f"{BAD}:Hanging", "--argument", "base_url={oai_url}", "--only", "gone"]
@@ -191,9 +192,8 @@ def guided(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
 
 def test_the_command_of_the_guide_and_its_harvester(monkeypatch, tmp_path, capsys) -> None:
     """What people copy first; and a stranger's harvester is tested as ours are."""
-    few = [word for name in A_FEW for word in ("--only", name)]
-    status, out, _ = printed(capsys, *guided(monkeypatch, tmp_path), *few)
-    assert (status, f"museum: {len(A_FEW) + 1} behaviours, all met" in out) == (0, True), out
+    status, out, _ = printed(capsys, *guided(monkeypatch, tmp_path), "--only", "cut", "--only", "empty-page")
+    assert (status, "museum: 3 behaviours, all met" in out) == (0, True), out
 
 
 @pytest.mark.slow
