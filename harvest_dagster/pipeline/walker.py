@@ -72,7 +72,7 @@ class Walker:
                     ladder.page_came()
                     walk.refuse_standstill()
                     self.check()
-                walk.ended = True
+                walk.end()
                 self.ledger.refuse_shortfall(walk)
                 ask = self._beyond(ladder, walk)
             except SourceError as error:
@@ -122,7 +122,7 @@ class Walker:
                 f"a list of {walk.window} ended after {walk.records} records, where sources cut their lists"
             )
             if (ask := ladder.doubt(walk)) is not None:
-                self._tell(ask, seen)
+                self._tell(ask, f"{seen}.")
                 return ask
             self.harvest.say(f"{seen}; there may be more, and nothing shorter can be asked for")
         if (ask := ladder.advance()) is None:
@@ -152,7 +152,8 @@ class Walker:
                 "Say so in harvester_kwargs, if the harvester has a word for it."
             )
             raise ProtocolError(message)
-        self.harvest.say(f"the source puts this page at {place}")
+        if walk.in_step:  # once, not for each page that follows
+            self.harvest.say(f"the source puts this page at {place}")
 
     def _safe_datestamp(self, walk: Walk) -> datetime | None:
         """The last record's, where all that came of the walk was in the order of its datestamps; else None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harvest_dagster.errors import EndlessList
+from harvest_dagster.errors import EndlessList, ProtocolError
 from harvest_dagster.records import Cursor, Page
 from harvest_dagster.spool import Stretch
 from harvest_dagster.windows import Window
@@ -117,6 +117,20 @@ class Walk:
             self.empty = 0 if page.count else self.empty + 1
             self.stale = self.stale + 1 if 0 < page.count <= named and not new else 0
         self.last, self.ended = page, page.next is None
+
+    def end(self) -> None:
+        """No more pages come.
+
+        Raises:
+            ProtocolError: the last one had named a next.
+        """
+        if self.next is not None:
+            message = (
+                "the harvester's list ended at a page that names a next one. Tell its author: a list ends only where "
+                "the source says so."
+            )
+            raise ProtocolError(message)
+        self.ended = True
 
     def refuse_standstill(self) -> None:
         """Refuse a list that does not go forward.

@@ -14,6 +14,7 @@ from harvest_dagster.errors import (
     HttpStatusError,
     LoginPage,
     MalformedResponse,
+    ProtocolError,
     SourceRefused,
     SourceUnreachable,
     Truncated,
@@ -209,6 +210,19 @@ def test_a_list_that_goes_round_in_a_circle_fails_and_says_so(
     with pytest.raises(EndlessList):
         harvest(small_world, Circle(None, hostile))
     assert hostile.requests < 60
+
+
+def test_a_harvester_that_stops_in_the_middle_has_not_come_to_the_end(small_world: World) -> None:
+    """A `return` in the wrong place of somebody's harvester, and the window would be green."""
+
+    class Lazy(HostileHarvester):
+        def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+            yield self.session.page(window, cursor)
+
+    hostile = source(totals=False)
+    hostile.items = [(name, WINDOW.start) for name, _ in hostile.items]
+    with pytest.raises(ProtocolError, match="ended at a page that names a next one"):
+        harvest(small_world, Lazy(None, hostile))
 
 
 def test_the_steps_are_said_and_counted(small_world: World) -> None:
