@@ -57,6 +57,7 @@ def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
         deps=[reporting.asset_key("raw", config.label)],
         partitions_def=daily(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        op_tags=ops.rank(8),
         **_described(config, f"One document for each record, made by {config.transformer}.", "json"),
     )
     @told

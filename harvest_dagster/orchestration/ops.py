@@ -35,12 +35,15 @@ Catalogue = dg.ResourceParam[Catalog]
 _STEP_CONFIG = StepConfig.to_config_schema().as_field()
 
 
-def _rank(rank: int) -> dict[str, str]:
-    """The further down the chain, the sooner: a window is finished before the next is fetched."""
+def rank(rank: int) -> dict[str, str]:
+    """The further down the chain, the sooner: a window is finished before the next is fetched.
+
+    And a source before the next is locked, where a run is of several: a lease that waits for its turn runs out.
+    """
     return {"dagster/priority": str(rank)}
 
 
-@dg.op(description="Refuse what is disabled or keeps failing, before anything is touched.", tags=_rank(0))
+@dg.op(description="Refuse what is disabled or keeps failing, before anything is touched.", tags=rank(0))
 @told
 def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue) -> int:
     """Gives the process id it ran in."""
@@ -78,7 +81,7 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
     """
     name = f"lock_{pool}" if pool else "lock"
     description = "Take the lease of the source: one harvest at a time."
-    return dg.op(name=name, description=description, tags=_rank(0), pool=pool, config_schema=_STEP_CONFIG)(
+    return dg.op(name=name, description=description, tags=rank(1), pool=pool, config_schema=_STEP_CONFIG)(
         _lock
     )
 
@@ -86,7 +89,7 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
 @dg.op(
     description="Leave out what is covered, cut the rest into windows.",
     out=dg.DynamicOut(dict),
-    tags=_rank(0),
+    tags=rank(2),
 )
 @told
 def plan(
@@ -111,7 +114,7 @@ def plan(
     ]
 
 
-@dg.op(description="The pages of a window, as they come, into the spool.", tags=_rank(1))
+@dg.op(description="The pages of a window, as they come, into the spool.", tags=rank(3))
 @told
 def fetch(
     context: dg.OpExecutionContext,
@@ -134,7 +137,7 @@ def fetch(
     return log.id
 
 
-@dg.op(description="Each page into records; what cannot be read is set aside.", tags=_rank(2))
+@dg.op(description="Each page into records; what cannot be read is set aside.", tags=rank(4))
 @told
 def split(
     context: dg.OpExecutionContext,
@@ -155,7 +158,7 @@ def split(
     return log_id
 
 
-@dg.op(description="Identifiers and data into the database, a page in a transaction.", tags=_rank(3))
+@dg.op(description="Identifiers and data into the database, a page in a transaction.", tags=rank(5))
 @told
 def store(
     context: dg.OpExecutionContext,
@@ -175,7 +178,7 @@ def store(
     return log_id
 
 
-@dg.op(description="An ingest log for every datum of the window; the window is done.", tags=_rank(4))
+@dg.op(description="An ingest log for every datum of the window; the window is done.", tags=rank(6))
 @told
 def launch(
     context: dg.OpExecutionContext,
@@ -209,7 +212,7 @@ def launch(
 @dg.op(
     description="Sum up, and give the lease back.",
     out=dg.Out(dg.Nothing, is_required=False),
-    tags=_rank(0),
+    tags=rank(7),
 )
 @told
 def finish(

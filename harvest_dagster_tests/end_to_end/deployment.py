@@ -50,6 +50,7 @@ class Deployment:
 
     folder: Path
     database_url: str
+    settings: str = "telemetry: {enabled: false}\n"  # the text of its dagster.yaml
 
     def source(self, label: str, base_url: str = "", **more: Any) -> None:
         """Write the YAML of a source."""
@@ -107,7 +108,7 @@ class Deployment:
         }
         home = self.folder / "dagster"
         home.mkdir(exist_ok=True)
-        home.joinpath("dagster.yaml").write_text("telemetry: {enabled: false}\n")
+        home.joinpath("dagster.yaml").write_text(self.settings)
         return kept | {
             "HARVEST_SOURCES": str(self._sources),
             "HARVEST_DATABASE_URL": self.database_url,
