@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from harvest_dagster.pipeline import calendar
 from harvest_dagster.pipeline.calendar import Days
 from harvest_dagster.storage.overview import Waiting
-from harvest_dagster.windows import Window, whole_day
+from harvest_dagster.windows import DAY, Window, whole_day
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,23 @@ def batches(waiting: Sequence[Waiting], covered: Sequence[Window]) -> list[Batch
 
     Args:
         waiting: of one source, in order; of each day once for each version.
-        covered: what is done of the source.
+        covered: what is done of the source, in order; none touches the next.
     """
-    known = [*covered, *(whole_day(one.day) for one in waiting)]
+    starts = [window.start for window in covered]
     together: list[Batch] = []
     for one in waiting:
         batch = Batch(Days(one.day, one.day), one.since, one.newest)
-        if together and not calendar.missing(Days(together[-1].days.first, one.day), known):
+        if together and _is_done(together[-1].days.last + DAY, one.day, covered, starts):
             together[-1] += batch
         else:
             together.append(batch)
     return together
+
+
+def _is_done(first: date, end: date, covered: Sequence[Window], starts: Sequence[datetime]) -> bool:
+    """Whether the days from `first` until before `end` are covered; by one window then, since none touches another."""
+    if first >= end:
+        return True
+    between = Window(whole_day(first).start, whole_day(end).start)
+    place = bisect_right(starts, between.start) - 1
+    return place >= 0 and covered[place].encloses(between)

@@ -132,7 +132,7 @@ def waiting(*days: int, since: datetime = NOW) -> list[Waiting]:
 
 def test_days_with_nothing_but_done_days_between_are_transformed_together() -> None:
     """A weekly source would cost a process for each week of its history."""
-    found = batches(waiting(1, 2, 9, 20), covered(may(1, 14)))
+    found = batches(waiting(1, 2, 9, 20), [may(1, 14).window])
     assert [batch.days for batch in found] == [may(1, 9), may(20)]
 
 
