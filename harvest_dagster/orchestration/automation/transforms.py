@@ -43,8 +43,10 @@ def transform_pending(
     found = list(OneByOne(context.log).of(configs, look.batches))
     ledger.keep({config.label: [batch.days for batch in waiting] for config, waiting in found})
     for config, batch in ((config, batch) for config, waiting in found for batch in waiting):
+        if len(asked) == requests.RUNS_PER_TICK:
+            break
         is_taken = any(batch.days.overlaps(days) for days in under_way.of("transformed", config.label))
-        if len(asked) < requests.RUNS_PER_TICK and not is_taken and look.may_ask(config.label, batch):
+        if not is_taken and look.may_ask(config.label, batch):
             asked.append(look.ask(config.label, batch))
     reason = (
         None if asked else f"{len(found)} sources wait; their runs are under way, or paused after failures"
