@@ -88,8 +88,12 @@ class Deployment:
 
     def dagster(self, *arguments: str, **environment: str) -> str:
         """Run Dagster's command line in a process of its own; its output, once it has succeeded."""
+        return self.run(sys.executable, "-m", "dagster", *arguments, **environment)
+
+    def run(self, *command: str, **environment: str) -> str:
+        """Run any other command in the same way."""
         done = subprocess.run(
-            [sys.executable, "-m", "dagster", *arguments],
+            command,
             env=self.environment | environment,
             cwd=self.folder,
             capture_output=True,

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
+from harvest_dagster.simulator import Repository, Server
+from harvest_dagster.windows import DAY
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 from harvest_dagster_tests.end_to_end.repositories import recorded_repository, window
 from harvest_dagster_tests.end_to_end.servers import oaipmh, serve
@@ -14,6 +20,8 @@ from harvest_dagster_tests.end_to_end.test_recorded_repositories import (
 )
 from harvest_dagster_tests.recorded import requires_recorded
 
+ROOT = Path(__file__).parents[2]
+DG = str(Path(sys.executable).parent / "dg")
 MATERIALIZE = ("asset", "materialize", "-m", "harvest_dagster.definitions", "--select")
 
 
@@ -53,3 +61,53 @@ def test_with_a_process_for_each_op_the_same_arrives(deployment: Deployment) -> 
     expected = {key: item for key, item in expected.items() if item.datestamp.date().isoformat() == days[-1]}
     assert_arrived(deployment, "zenodo", expected)
     assert {log.status for log in deployment.ingest_logs("zenodo")} == {"CREATED"}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_dg_launch_does_the_same_with_config(deployment: Deployment) -> None:
+    """Dagster's newer command; it finds the code location by the checkout's pyproject.toml."""
+    with Server(Repository(days=2, records_per_day=3)) as source:
+        day = str(source.repository.first_day)
+        deployment.source("demo", source.url, earliest_date=day)
+        config = json.dumps({"ops": {"raw__demo": {"config": {"limit": 2, "transform": False}}}})
+        launch = (DG, "launch", "--target-path", str(ROOT), "--assets", "raw/demo")
+        deployment.run(*launch, "--partition", day, "--config-json", config)
+    assert len(deployment.data("demo")) == 2
+    assert {log.status for log in deployment.ingest_logs("demo")} == {"CREATED"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_dg_launch_takes_ranges_both_assets_and_the_job(deployment: Deployment) -> None:
+    """Anywhere with -m, as where the package is installed and no checkout is."""
+    with Server(Repository(days=4, records_per_day=3)) as source:
+        first, second, third = (str(source.repository.first_day + number * DAY) for number in range(3))
+        deployment.source("demo", source.url, earliest_date=first)
+        launch = (DG, "launch", "-m", "harvest_dagster.definitions")
+        both = ("--assets", "raw/demo,transformed/demo")
+        deployment.run(*launch, *both, "--partition-range", f"{first}...{second}")
+        assert len(deployment.documents("demo")) == len(deployment.data("demo")) == 6
+        config = json.dumps({"ingest_config": "demo", "start_date": third, "end_date": f"{third}T12:00"})
+        deployment.run(*launch, "--job", "harvest", "--config-json", config)
+    assert len(deployment.data("demo")) > 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_partition_then_both_assets_and_config_by_file(deployment: Deployment) -> None:
+    """The forms of `dagster asset materialize` that no other test uses: --config, and a partition of both."""
+    with Server(Repository(days=2, records_per_day=3)) as source:
+        day = str(source.repository.first_day)
+        deployment.source("demo", source.url, earliest_date=day)
+        file = deployment.folder / "run.yaml"
+        file.write_text("ops: {raw__demo: {config: {superfluous: true}}}\n")
+        both = (*MATERIALIZE, "raw/demo,transformed/demo", "--partition", day)
+        deployment.dagster(*both)
+        asked = len(source.requests)
+        deployment.dagster(*both)
+        assert len(source.requests) == asked
+        deployment.dagster(*both, "--config", str(file))
+        assert len(source.requests) > asked
+    (log,) = deployment.harvest_logs("demo")
+    assert log.completions == 2
+    assert len(deployment.documents("demo")) == 3
