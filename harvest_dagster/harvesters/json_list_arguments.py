@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from harvest_dagster.harvesters.interface import Arguments
-from harvest_dagster.harvesters.json_paths import Path
+from harvest_dagster.harvesters.json_paths import PATTERN, Path
 
 FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
 
@@ -25,8 +25,14 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-_Text = Annotated[str, BeforeValidator(_as_text)]
-_Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_list), Field(min_length=1)]
+_Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+_PATH = {"type": "string", "pattern": PATTERN}
+_Paths = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]}),
+]
 
 
 class Next(Arguments):

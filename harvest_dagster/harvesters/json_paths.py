@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-Path = Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")]
+PATTERN = r"^[^.]+(\.[^.]+)*$"
+Path = Annotated[str, Field(pattern=PATTERN)]
 """Names of members joined by dots; in a list a number from 0."""
 
 

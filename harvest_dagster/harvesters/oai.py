@@ -45,7 +45,12 @@ class OaiHarvester(Harvester):
 
     def __init__(self, arguments: OaiArguments, session: Session) -> None:
         super().__init__(arguments, session)
-        self._endpoint = Endpoint(arguments.base_url, session, single_use_tokens=arguments.single_use_tokens)
+        self._endpoint = Endpoint(
+            arguments.base_url,
+            session,
+            single_use_tokens=arguments.single_use_tokens,
+            several_names=arguments.several_names,
+        )
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """The pages of ListRecords, set by set; `Cursor.part` counts the sets.

@@ -23,6 +23,8 @@ class OaiArguments(Arguments):
         trust_total: False where the source's completeListSize is known to be wrong; it is then not read.
         single_use_tokens: whether the source takes each resumptionToken once only (Lesson 23). None is then sent
             twice: what fails is begun anew.
+        several_names: whether the pages of one list may name different repositories: nodes behind one address that
+            each call themselves otherwise. Else such a page is refused as another repository's.
     """
 
     base_url: str
@@ -30,6 +32,7 @@ class OaiArguments(Arguments):
     set: _SetSpec | Annotated[tuple[_SetSpec, ...], Field(min_length=1)] | None = None
     trust_total: bool = True
     single_use_tokens: bool = False
+    several_names: bool = False
 
     @field_validator("base_url")
     @classmethod

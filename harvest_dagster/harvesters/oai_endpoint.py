@@ -58,12 +58,16 @@ class Endpoint:
         base_url: where requests go.
         session: through which they go.
         single_use_tokens: whether a resumptionToken must not be sent twice.
+        several_names: whether the pages of one list may name different repositories.
     """
 
-    def __init__(self, base_url: str, session: Session, *, single_use_tokens: bool = False) -> None:
+    def __init__(
+        self, base_url: str, session: Session, *, single_use_tokens: bool = False, several_names: bool = False
+    ) -> None:
         self.base_url = base_url
         self.session = session
         self.single_use_tokens = single_use_tokens
+        self.several_names = several_names
         self._named: dict[str, str] = {}  # by verb, what the repository calls itself
 
     def get(self, verb: str, arguments: Mapping[str, str]) -> Response:
@@ -147,10 +151,11 @@ class Endpoint:
         """
         said = reply.answer.repository
         known = self._named.setdefault(verb, said) if said else said
-        if said != known:
+        if said != known and not self.several_names:
             message = (
                 f"{reply.response.url} answered with a page of {said}, in a list of {known}. Try again; where it "
-                "stays so, tell the operator of the source."
+                "stays so, tell the operator of the source, or, if both are this one, set several_names: true in "
+                "harvester_kwargs."
             )
             raise WrongVerb(message)
 

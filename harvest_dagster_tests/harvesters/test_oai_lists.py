@@ -110,6 +110,13 @@ def test_a_page_of_another_repository_is_refused_also_when_it_is_asked_for_again
             next(source.pages(DAY, first.next))
 
 
+def test_nodes_behind_one_address_may_each_have_a_name() -> None:
+    """Else a source that is well could not be harvested, and nothing in its YAML would help."""
+    other = listed(record("b")).replace(f"<request>{BASE_URL}", "<request>http://node2.test/oai")
+    source = scripted(listed(record("a"), token="1"), other, several_names=True)
+    assert found(source) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     "said", ["https://repository.test/oai/", f"{BASE_URL}?verb=ListRecords&amp;from=x", ""]
 )
