@@ -6,6 +6,8 @@ by the ops of the harvest where a run may never come to its end, since a window 
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
+from typing import Any, get_args, get_type_hints
 
 import dagster as dg
 from sqlalchemy import Connection
@@ -42,6 +44,8 @@ _MEANS = {
 _LONGEST_ERROR = 300
 _MOST_CULPRITS = 50  # in a partition's table
 _MOST_LOGS = 20
+# The pointer from an evaluation to a materialization. Dagster has no public name for it (1.13), but this hint.
+_Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
 
 def completeness_check(config: IngestConfig) -> dg.AssetChecksDefinition:
@@ -128,7 +132,7 @@ def _series(connection: Connection, config: IngestConfig) -> Series | None:
 
 def _log(context: dg.OpExecutionContext, label: str, found: Sequence[Verdict]) -> None:
     for verdict in found:
-        _tell(context, _of_day(label, verdict))
+        _tell(context, _of_day(label, verdict, _target(context, label, verdict.day)))
 
 
 def _tell(context: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
@@ -136,13 +140,22 @@ def _tell(context: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -
     context.log_event(evaluation)  # type: ignore[arg-type]
 
 
-def _of_day(label: str, verdict: Verdict) -> dg.AssetCheckEvaluation:
+def _target(context: dg.OpExecutionContext, label: str, day: date) -> Any:
+    """The newest materialization of a day: beside one that it does not point to, Dagster shows a check as missing."""
+    of_day = dg.AssetRecordsFilter(asset_key("raw", label), asset_partitions=[day.isoformat()])
+    for record in context.instance.fetch_materializations(of_day, limit=1).records:
+        return _Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+    return None
+
+
+def _of_day(label: str, verdict: Verdict, target: Any) -> dg.AssetCheckEvaluation:
     aside = f" {verdict.quarantined} records of its window cannot be read." if verdict.quarantined else ""
     return dg.AssetCheckEvaluation(
         asset_key=asset_key("raw", label),
         check_name=CHECK,
         partition=verdict.day.isoformat(),
         passed=verdict.is_good,
+        target_materialization_data=target,
         severity=_severity(verdict.is_done),
         description=_MEANS[verdict.state] + aside,
         metadata={

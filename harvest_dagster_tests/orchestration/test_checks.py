@@ -43,6 +43,11 @@ def shown(deployment: Deployment, result: dg.ExecuteInProcessResult) -> dict[str
     }
 
 
+def materializations(deployment: Deployment) -> list[dg.EventLogRecord]:
+    """The newest last."""
+    return list(deployment.instance.fetch_materializations(RAW, limit=100, ascending=True).records)
+
+
 def alone(deployment: Deployment, partition: str | None = None) -> dg.ExecuteInProcessResult:
     """The check without a harvest, as its button in the UI runs it."""
     job = dg.define_asset_job("check", dg.AssetSelection.checks(KEY))
@@ -111,6 +116,17 @@ def test_a_window_that_fails_is_shown_though_the_run_never_comes_to_its_end(depl
     failed = evaluations(deployment, result)[DAYS[2]]
     assert failed.severity == dg.AssetCheckSeverity.ERROR
     assert "404" in str(failed.metadata["harvests"].value)
+
+
+def test_each_verdict_is_of_the_newest_materialization(on_sqlite: Deploy) -> None:
+    """The UI shows the check of a partition as missing, if it was made of another materialization or of none."""
+    with Server(REPOSITORY, behaviours=[Fail(404, when=third_day)]) as source:
+        deployment = on_sqlite(source.url, max_window="1d")
+        result = deployment.materialize(*DAYS[::3])
+    newest = {record.partition_key: record.storage_id for record in materializations(deployment)}
+    assert newest.keys() == {*DAYS} - {DAYS[2]}
+    targets = {day: one.target_materialization_data for day, one in evaluations(deployment, result).items()}
+    assert {day: target.storage_id for day, target in targets.items() if target} == newest
 
 
 def test_a_harvest_cut_short_does_not_pass(source: Server, on_sqlite: Deploy) -> None:
