@@ -36,10 +36,7 @@ _STEP_CONFIG = StepConfig.to_config_schema().as_field()
 
 
 def rank(rank: int) -> dict[str, str]:
-    """The further down the chain, the sooner: a window is finished before the next is fetched.
-
-    And a source before the next is locked, where a run is of several: a lease that waits for its turn runs out.
-    """
+    """The further down the chain, the sooner: a window, and a source with its lease, is done before the next."""
     return {"dagster/priority": str(rank)}
 
 
@@ -97,9 +94,12 @@ def plan(
 ) -> Any:
     """Gives each window that is to be harvested."""
     del token  # what it stands for is in the database; the input makes this op come after lock
+    wanted = wanted_window(context, config)
     with at_work(context, config, stores, catalog) as work:
-        planned = planning.plan(work.harvest, wanted_window(context, config), work.grip)
+        planned = planning.plan(work.harvest, wanted, work.grip)
     reporting.tell_plan(context, planned)
+    if of_partitions(context) and planned.windows:
+        reporting.materialize_left_out(context, planned.left_out(wanted))
     tag_run(context, log_id=planned.parent_id)
     return [
         dg.DynamicOutput(

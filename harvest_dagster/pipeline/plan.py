@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.storage import harvest_logs, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
-from harvest_dagster.windows import Window, subtract
+from harvest_dagster.windows import Window, subtract, whole_day
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Plan:
     windows: list[Window]
     parent_id: int | None
     covered_by: list[HarvestLog]
+
+    def left_out(self, wanted: Window) -> list[date]:
+        """The days that lie in the range as a whole, and in no window."""
+        days = (day for day in wanted.days if wanted.encloses(whole_day(day)))
+        return [day for day in days if not any(one.intersection(whole_day(day)) for one in self.windows)]
 
 
 def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:

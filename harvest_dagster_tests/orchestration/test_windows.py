@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import dagster as dg
+
+from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.simulator import Fail, Request, Server
 from harvest_dagster.storage import tables
 from harvest_dagster_tests.orchestration.conftest import Deploy
@@ -10,6 +15,8 @@ from harvest_dagster_tests.orchestration.deployment import (
     RAW,
     REPOSITORY,
     TRANSFORMED,
+    Deployment,
+    config,
     messages,
     reason,
 )
@@ -127,6 +134,20 @@ def test_the_next_run_does_only_what_failed(on_sqlite: Deploy) -> None:
     assert deployment.materialized() == set(DAYS)
 
 
+def test_days_that_are_done_stay_done_when_the_others_fail(on_sqlite: Deploy) -> None:
+    """Lesson 34: Dagster shows each partition of a failed run as failed, but for those the run says are done."""
+    with Server(REPOSITORY, behaviours=[Fail(404, when=third_day)]) as source:
+        deployment = on_sqlite(source.url, max_window="1d")
+        assert deployment.materialize(*DAYS[:2]).success
+        assert not deployment.materialize(*DAYS[::3]).success
+    known = deployment.defs.resolve_assets_def(RAW).partitions_def
+    assert known is not None
+    states = deployment.instance.get_status_by_partition(RAW, DAYS, known)
+    assert states is not None
+    found = [state.value if state else None for state in map(states.get, DAYS)]
+    assert found == ["MATERIALIZED", "MATERIALIZED", "FAILED", "MATERIALIZED"]
+
+
 def test_nothing_left_to_do_is_a_success_that_asks_nobody(source: Server, deploy: Deploy) -> None:
     """A second run costs the source nothing, and says why it did nothing."""
     deployment = deploy(source.url, max_window="2d")
@@ -161,3 +182,22 @@ def test_an_ad_hoc_harvest_is_an_observation(source: Server, on_sqlite: Deploy) 
     (observation,) = deployment.instance.fetch_observations(RAW, limit=10).records
     assert observation.asset_observation.metadata["records"].value == 7
     assert deployment.logs() == [("03-01T06", "03-02T12", "SUCCEEDED", 7)]
+
+
+def test_of_several_sources_in_a_run_one_is_done_before_the_next_begins(
+    database_url: str, tmp_path: Path, instance: dg.DagsterInstance, source: Server
+) -> None:
+    """One run of all is what Dagster makes of a backfill over equal partitions; no lease may wait and run out."""
+    catalog = Catalog(tuple(config(source.url, label=label, max_window="2d") for label in ("one", "two")))
+    deployment = Deployment(catalog, database_url, tmp_path / "spool", instance)
+    keys = [dg.AssetKey([kind, label]) for kind in ("raw", "transformed") for label in ("one", "two")]
+    result = deployment.materialize(*DAYS[::3], assets=keys)
+    assert result.success
+    steps = [
+        event.step_key.partition(".")[0].rpartition("__")[2]
+        for event in result.all_events
+        if event.event_type_value == "STEP_SUCCESS" and "." in event.step_key
+    ]
+    assert len(set(steps)) == 2
+    assert steps == sorted(steps, key=steps.index)
+    assert all(deployment.materialized(key) == set(DAYS) for key in keys)
