@@ -39,7 +39,8 @@ def harvest_asset(config: IngestConfig) -> dg.AssetsDefinition:
         partitions_def=daily(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
         config=dg.ConfigMapping(to_ops, _PARAMETERS),
-        **_described(config, f"As the source sent it, by {config.harvester}.", config.harvester),
+        **_described(config, f"The records as the source sent them, by `{config.harvester}`."),
+        kinds={"raw", config.harvester},
     )
     def raw() -> Any:
         return ops.harvest_graph(pool=f"harvest_{config.label}")
@@ -58,7 +59,8 @@ def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
         partitions_def=daily(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
         op_tags=ops.rank(8),
-        **_described(config, f"One document for each record, made by {config.transformer}.", "json"),
+        **_described(config, f"One document for each record, made by `{config.transformer}`."),
+        kinds={"transformed", "json"},
     )
     @told
     def transformed(
@@ -77,19 +79,18 @@ def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
     return made
 
 
-def _described(config: IngestConfig, what: str, kind: str) -> dict[str, Any]:
+def _described(config: IngestConfig, what: str) -> dict[str, Any]:
     lines = [f"**{config.name}**", what, config.description]
     if config.home_page:
         lines.append(f"Source: <{config.home_page}>")
     return {
         "description": "\n\n".join(line for line in lines if line),
         "group_name": config.label,
-        "kinds": {kind},
         "owners": list(config.owners) or None,
         "tags": dict(config.tags),
         "metadata": {
             "rate limit": f"{config.rate_limit.calls} requests in {config.rate_limit.period:g} s",
             "longest window": format_duration(config.max_window),
-            "disabled": config.disabled,
+            **({"disabled": True} if config.disabled else {}),
         },
     }

@@ -111,19 +111,18 @@ def materialize_days(
     """Mark the partitions that are done with a window, each with its own counts, as soon as it is."""
     for day, counts in done.items():
         came = {} if counts is None else {"records": counts.records, "deleted": counts.deleted}
+        told = {**came, "harvest_log": str(log.id)}  # text: of a number the UI draws a curve
         context.log_event(
-            dg.AssetMaterialization(
-                context.asset_key, partition=day.isoformat(), metadata={**came, "harvest_log": log.id}
-            )
+            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=told)
         )
 
 
 def materialize_left_out(context: dg.OpExecutionContext, days: Sequence[date]) -> None:
     """Mark days that are done before the rest is harvested: Dagster shows them as failed if that fails."""
+    told = {"completeness": "covered"}
     for day in days:
-        covered = {"completeness": "covered"}
         context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=covered)
+            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=told)
         )
 
 
@@ -164,15 +163,17 @@ def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> 
         context.add_output_metadata({**numbers, **_metadata(of_run)})
     else:
         run_numbers = {f"run_{name}": number for name, number in numbers.items()}
-        context.add_output_metadata({**run_numbers, **_metadata(of_run)})
-        _report_days(context, _all_days(of_run.windows))
+        _report_days(context, _all_days(of_run.windows), {**run_numbers, **_metadata(of_run)})
 
 
-def _report_days(context: dg.OpExecutionContext, days: Mapping[str, Mapping[str, int]]) -> None:
+def _report_days(
+    context: dg.OpExecutionContext, days: Mapping[str, Mapping[str, int]], of_run: Mapping[str, Any]
+) -> None:
+    """A partition's own numbers, above those of the run."""
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
-    # Those that an earlier run harvested are left as they are: they were not found empty by this one.
-    for key in days.keys() & set(context.partition_keys):
-        asset_context.add_asset_metadata(dict(days[key]), partition_key=key)
+    for key in context.partition_keys:
+        # Those that an earlier run harvested have none: they were not found empty by this one.
+        asset_context.add_asset_metadata({**days.get(key, {}), **of_run}, partition_key=key)
 
 
 def report_transformed(context: dg.AssetExecutionContext, outcomes: Mapping[date, Outcome]) -> None:

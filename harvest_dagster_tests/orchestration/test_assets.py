@@ -60,14 +60,14 @@ def test_people_find_owner_source_kind_and_tags_on_the_asset() -> None:
         owners=["team:metadata", "who@example.org"],
         tags={"tier": "gold"},
     )
-    for key, kind in ((RAW, "oai"), (TRANSFORMED, "json")):
+    for key, kinds in ((RAW, {"raw", "oai"}), (TRANSFORMED, {"transformed", "json"})):
         spec = node(defs, key).get_asset_spec(key)
         assert spec.description is not None
         for text in ("**Demo, all of it**", "<https://demo.example.org>", "Every *second* Tuesday."):
             assert text in spec.description
         assert list(spec.owners) == ["team:metadata", "who@example.org"]
         assert spec.group_name == "demo"
-        assert spec.kinds == {kind}
+        assert spec.kinds == kinds
         assert spec.tags["tier"] == "gold"
 
 
