@@ -7,9 +7,9 @@ import dagster as dg
 
 from harvest_dagster.pipeline.harvest import Fate, Runner, Runs
 from harvest_dagster.processes import this_process
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_tries
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.harvest_logs import Try
+from harvest_dagster.storage.harvest_tries import Try
 from harvest_dagster.windows import Window, format_instant
 
 _STATUS = {
@@ -59,9 +59,9 @@ def attempts(
     """
     with database.read() as connection:
         if log_id is not None and run_id is None:
-            tries = harvest_logs.tries_of_log(connection, log_id)
+            tries = harvest_tries.of_log(connection, log_id)
         elif run_id is not None and log_id is None:
-            tries = harvest_logs.tries_of_run(connection, run_id)
+            tries = harvest_tries.of_run(connection, run_id)
         else:
             message = "name either a log or a run"
             raise ValueError(message)

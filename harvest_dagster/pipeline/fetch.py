@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.sightings import Sightings
 from harvest_dagster.pipeline.unreadable import are_too_many
 from harvest_dagster.pipeline.walker import Walker
 from harvest_dagster.spool import AttemptSpool, End
-from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage import harvest_logs, harvest_progress, harvest_states
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
 
@@ -118,7 +118,7 @@ def _note_end(harvest: Harvest, log: HarvestLog, grip: Grip, end: End) -> None:
     grip.confirm()
     harvest.attempt(log).write_end(end)
     with grip.begin() as connection:
-        harvest_states.expect(connection, log.id, end.expected, end.identifiers)
+        harvest_progress.expect(connection, log.id, end.expected, end.identifiers)
 
 
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:

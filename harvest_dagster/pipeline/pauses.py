@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from harvest_dagster.errors import SourceUnreachable, SpoolError, WaitTooLong
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import harvest_tries
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
 # The retry comes a little later, at random, and its worker may have to be started first.
@@ -59,7 +59,7 @@ def longest_turn(harvest: Harvest, log: HarvestLog) -> float:
 def last_progress(harvest: Harvest, log: HarvestLog) -> datetime:
     """When the last page came, or when this run took the window up, whichever is later."""
     with harvest.database.read() as connection:
-        tries = harvest_logs.tries_of_log(connection, log.id)
+        tries = harvest_tries.of_log(connection, log.id)
     instants = [one.date_started for one in tries if one.run_id == harvest.runner.run_id]
     with suppress(SpoolError):
         spool = harvest.attempt(log)

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.settle import settle
-from harvest_dagster.storage import harvest_logs, leases
-from harvest_dagster.storage.harvest_logs import HarvestLog, Try
+from harvest_dagster.storage import harvest_logs, harvest_tries, leases
+from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.storage.harvest_tries import Try
 from harvest_dagster.storage.leases import Lease
 from harvest_dagster.windows import format_instant
 
@@ -78,7 +79,7 @@ def _refuse_repeated_failure(harvest: Harvest) -> None:
     threshold = harvest.config.failure_threshold
     with harvest.database.read() as connection:
         logs = harvest_logs.last_finished(connection, harvest.series, threshold)
-        failures = harvest_logs.failures_in_a_row(connection, harvest.series)
+        failures = harvest_tries.failures_in_a_row(connection, harvest.series)
         if not (_all_failed(logs, threshold) or len(failures) >= threshold):
             return
         reasons = _reasons(connection, logs, failures[-threshold:])

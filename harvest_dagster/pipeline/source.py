@@ -15,7 +15,7 @@ from harvest_dagster.http.waiting import Watch
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.pauses import longest_turn
-from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage import harvest_progress
 from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
@@ -94,7 +94,7 @@ def _note_cost(session: HttpSession, grip: Grip, log: HarvestLog) -> None:
     if spent.requests == 0:
         return
     with grip.begin() as connection:
-        harvest_states.spend(
+        harvest_progress.spend(
             connection,
             log.id,
             requests=spent.requests,

@@ -15,7 +15,7 @@ from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.strays import StrayCounter
 from harvest_dagster.spool import Taken
-from harvest_dagster.storage import harvest_logs, harvest_states, quarantine, raw_data
+from harvest_dagster.storage import harvest_logs, harvest_progress, quarantine, raw_data
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Strays
 
 _REMEMBERED = (
@@ -56,7 +56,7 @@ def store(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], Non
         with grip.begin() as connection:
             counts = _store_page(connection, harvest, log.id, number, taken)
             held.clear(connection, taken)
-            harvest_states.advance(connection, log.id, number, counts, page_strays)
+            harvest_progress.advance(connection, log.id, number, counts, page_strays)
         stored += counts
         strays.add(page_strays)
         if unreadable.are_hopeless(log.counts + stored):

@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.lock import Grip
 from harvest_dagster.pipeline.walks import Walk
 from harvest_dagster.records import Page, Record
 from harvest_dagster.spool import AttemptSpool
-from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage import harvest_progress
 from harvest_dagster.storage.harvest_logs import HarvestLog
 
 # So many different datestamps, one after the other, are taken for an order: eight of them come like that by chance in
@@ -133,7 +133,7 @@ class Walker:
         """Say and count a rung of the ladder."""
         self.harvest.say(f"{what} Going on: {ask.why}")
         with self.grip.begin() as connection:
-            harvest_states.recover(connection, self.log.id)
+            harvest_progress.recover(connection, self.log.id)
 
     def _doubt_position(self, walk: Walk, page: Page, *, is_repeated: bool) -> None:
         """Say where the source counts its list otherwise: a page may be lost, or it counts in a way of its own.

@@ -1,6 +1,7 @@
 """The HarvestLog: one row for each window of an IngestConfig under one harvester version.
 
-Here: the values, and what is asked of them. How a row changes is `harvest_states`. `covers` tells what is done:
+Here: the values, and what is asked of them. How a row changes is `harvest_states`, which runs worked at it
+`harvest_tries`. `covers` tells what is done:
 a later failure leaves that alone.
 """
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
 
-from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
+from harvest_dagster.storage.tables import COUNTS, harvest_log
 from harvest_dagster.windows import Window
 
 
@@ -77,22 +78,6 @@ class HarvestLog:
     requests: int
     bytes: int
     seconds_waited: float
-
-
-@dataclass(frozen=True)
-class Try:
-    """What one run did at one log.
-
-    Attributes:
-        status: as the log's own: STARTED, SUCCEEDED, FAILED or CANCELLED.
-    """
-
-    harvest_log_id: int
-    run_id: str
-    status: str
-    date_started: datetime
-    date_completed: datetime | None
-    error: str | None
 
 
 @dataclass(frozen=True)
@@ -184,33 +169,6 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
     return [_log(row) for row in rows]
 
 
-def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) -> list[Try]:
-    """What failed since the last success of any window, in order; of very many the newest.
-
-    Runs that were killed are not among them: the source has not failed.
-    """
-    of_series = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
-    last_success = (
-        select(func.max(harvest_log_run.c.date_completed))
-        .select_from(of_series)
-        .where(series.clause, harvest_log_run.c.status == "SUCCEEDED")
-        .scalar_subquery()
-    )
-    rows = connection.execute(
-        select(*(harvest_log_run.c[field.name] for field in fields(Try)))
-        .select_from(of_series)
-        .where(
-            series.clause,
-            harvest_log_run.c.status == "FAILED",
-            ~harvest_log_run.c.broken_off,
-            or_(last_success.is_(None), harvest_log_run.c.date_completed > last_success),
-        )
-        .order_by(harvest_log_run.c.date_completed.desc())
-        .limit(most)
-    )
-    return [Try(*row) for row in rows][::-1]
-
-
 def overtaken(connection: Connection, log: HarvestLog, but_by: Collection[str | None] = ()) -> bool:
     """Whether another window was stored from a list that was begun later than this log's.
 
@@ -247,26 +205,6 @@ def of_run(connection: Connection, run_id: str) -> list[HarvestLog]:
         .order_by(case((harvest_log.c.status == "SPLIT", 1), else_=0), harvest_log.c.start_date)
     )
     return [_log(row) for row in rows]
-
-
-def tries_of_log(connection: Connection, log_id: int) -> list[Try]:
-    """The runs that worked at a log, in order."""
-    return _tries(connection, harvest_log_run.c.harvest_log_id == log_id)
-
-
-def tries_of_run(connection: Connection, run_id: str) -> list[Try]:
-    """The logs that a run worked at, in order, also those that another run has taken up since."""
-    return _tries(connection, harvest_log_run.c.run_id == run_id)
-
-
-def _tries(connection: Connection, which: ColumnElement[bool]) -> list[Try]:
-    columns = [harvest_log_run.c[field.name] for field in fields(Try)]
-    rows = connection.execute(
-        select(*columns)
-        .where(which)
-        .order_by(harvest_log_run.c.date_started, harvest_log_run.c.harvest_log_id)
-    )
-    return [Try(*row) for row in rows]
 
 
 def is_window(window: Window) -> ColumnElement[bool]:

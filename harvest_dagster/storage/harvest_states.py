@@ -1,21 +1,21 @@
-"""How a harvest log changes: got or created, STARTED, counted, and ended.
+"""How the status of a harvest log changes: got or created, STARTED, SPLIT, and ended.
 
 Only the holder of the lease writes a row that is STARTED: every caller but `settle` and `reschedule` checks the
-fencing token in the same transaction. Not here: what is read of the logs (`harvest_logs`).
+fencing token in the same transaction. Not here: what is read of the logs (`harvest_logs`), what is counted
+meanwhile (`harvest_progress`).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, update
 
-from harvest_dagster.errors import LeaseLost
-from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, Strays, find, get
+from harvest_dagster.storage import harvest_tries
+from harvest_dagster.storage.harvest_logs import HarvestLog, Series, find, get
 from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
+from harvest_dagster.storage.tables import COUNTS, harvest_log
 from harvest_dagster.windows import Window
 
 # What belongs to the present attempt, and begins from zero with the next.
@@ -51,7 +51,7 @@ def start(
         "parent_id": parent_id,
     }
     connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
-    _note_try(connection, log.id, run_id, now)
+    harvest_tries.note(connection, log.id, run_id, now)
     return get(connection, log.id)
 
 
@@ -59,7 +59,7 @@ def go_on(connection: Connection, log_id: int, *, run_id: str, now: datetime) ->
     """Mark a log STARTED that a run goes on with in the middle: re-executed from the op that failed."""
     values = {"status": "STARTED", "run_id": run_id, "date_completed": None, "error": None}
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
-    _note_try(connection, log_id, run_id, now)
+    harvest_tries.note(connection, log_id, run_id, now)
     return get(connection, log_id)
 
 
@@ -106,55 +106,6 @@ def split(
     return get(connection, log.id)
 
 
-def advance(connection: Connection, log_id: int, page: int, counts: Counts, strays: Strays) -> None:
-    """Count a page that this transaction stores: `page` is its number, from 0.
-
-    Raises:
-        LeaseLost: another process of this run stored it before.
-    """
-    came = {**asdict(counts), **asdict(strays)}
-    added = {name: harvest_log.c[name] + number for name, number in came.items()}
-    advanced = connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id, harvest_log.c.pages_stored == page)
-        .values(pages_stored=page + 1, **added)
-    )
-    if advanced.rowcount == 0:
-        message = (
-            f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
-        )
-        raise LeaseLost(message)
-
-
-def spend(connection: Connection, log_id: int, *, requests: int, size: int, seconds_waited: float) -> None:
-    """Add what was spent at the source: requests, bytes received, seconds waited for the rate limit."""
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            requests=harvest_log.c.requests + requests,
-            bytes=harvest_log.c.bytes + size,
-            seconds_waited=harvest_log.c.seconds_waited + seconds_waited,
-        )
-    )
-
-
-def expect(connection: Connection, log_id: int, expected: int | None, identifiers: int | None = None) -> None:
-    """Note the source's own total, and how many different identifiers came."""
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(expected=expected, identifiers=identifiers)
-    )
-
-
-def recover(connection: Connection, log_id: int) -> None:
-    """Count a rung of the ladder: a list broke, and was gone on with in another way."""
-    connection.execute(
-        update(harvest_log).where(harvest_log.c.id == log_id).values(recoveries=harvest_log.c.recoveries + 1)
-    )
-
-
 def succeed(
     connection: Connection,
     log_id: int,
@@ -187,7 +138,7 @@ def succeed(
             covered_since=began if covers_now else log.covered_since,
         )
     )
-    _end_try(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)
+    harvest_tries.end(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)
     return get(connection, log_id)
 
 
@@ -221,7 +172,7 @@ def settle(
         )
         .values(status=status, date_completed=now, error=error)
     )
-    _end_try(connection, log.id, log.run_id, status, now=now, error=error, broken_off=broken_off)
+    harvest_tries.end(connection, log.id, log.run_id, status, now=now, error=error, broken_off=broken_off)
 
 
 def stop_waiting(connection: Connection, log: HarvestLog, *, now: datetime, error: str) -> None:
@@ -255,40 +206,6 @@ def reschedule(
             harvest_log.c.run_id.is_distinct_from(holder),
         )
         .values(status="RESCHEDULED", run_id=run_id, error=error)
-    )
-
-
-def _note_try(connection: Connection, log_id: int, run_id: str, now: datetime) -> None:
-    insert_or_ignore(
-        connection,
-        harvest_log_run,
-        {"harvest_log_id": log_id, "run_id": run_id, "status": "STARTED", "date_started": now},
-    )
-    connection.execute(
-        update(harvest_log_run)
-        .where(harvest_log_run.c.harvest_log_id == log_id, harvest_log_run.c.run_id == run_id)
-        .values(status="STARTED", date_completed=None, error=None)
-    )
-
-
-def _end_try(
-    connection: Connection,
-    log_id: int,
-    run_id: str | None,
-    status: str,
-    *,
-    now: datetime,
-    error: str | None,
-    broken_off: bool = False,
-) -> None:
-    connection.execute(
-        update(harvest_log_run)
-        .where(
-            harvest_log_run.c.harvest_log_id == log_id,
-            harvest_log_run.c.run_id == run_id,
-            harvest_log_run.c.status == "STARTED",
-        )
-        .values(status=status, date_completed=now, error=error, broken_off=broken_off)
     )
 
 

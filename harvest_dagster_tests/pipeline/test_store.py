@@ -6,7 +6,7 @@ import pytest
 
 from harvest_dagster.errors import LeaseLost
 from harvest_dagster.pipeline import fetch, lock
-from harvest_dagster.storage import harvest_states
+from harvest_dagster.storage import harvest_progress
 from harvest_dagster.storage.harvest_logs import Counts
 from harvest_dagster.storage.tables import ingest_log
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
@@ -58,7 +58,7 @@ def test_killed_within_a_page_nothing_of_it_is_there(world: World, monkeypatch: 
     harvest = world.harvest("run 1")
     with pytest.raises(Killed), lock.holding(harvest) as grip:  # noqa: PT012 - the run ends inside
         log = world.window(harvest, grip, until="split")
-        monkeypatch.setattr(harvest_states, "advance", killed)
+        monkeypatch.setattr(harvest_progress, "advance", killed)
         world.step("store", harvest, log.id, grip)
     monkeypatch.undo()
     assert (world.stored(), world.log(log.id).pages_stored) == ([], 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage import harvest_logs, harvest_states, harvest_tries
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, Strays
 from harvest_dagster.windows import DAY, Window
@@ -74,4 +74,4 @@ class Logs:
 
     def failures(self) -> int:
         with self.database.read() as connection:
-            return len(harvest_logs.failures_in_a_row(connection, self.series))
+            return len(harvest_tries.failures_in_a_row(connection, self.series))

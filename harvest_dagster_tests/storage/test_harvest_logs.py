@@ -1,4 +1,4 @@
-"""What is asked of the logs: coverage, streaks, tries, counts. On both databases."""
+"""What is asked of the logs: coverage, what is finished, counts. On both databases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage import harvest_logs, harvest_progress, harvest_states
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.storage.configs import NOW
-from harvest_dagster_tests.storage.logs import MIDNIGHT, MINUTE, SOME, STRAYS, WINDOW, Logs, day
+from harvest_dagster_tests.storage.logs import MIDNIGHT, SOME, STRAYS, WINDOW, Logs, day
 
 
 @pytest.fixture
@@ -117,55 +117,13 @@ def test_the_last_finished_are_those_that_succeeded_or_failed(logs: Logs) -> Non
     assert [log.id for log in newest] == [succeeded.id]
 
 
-def test_failures_in_a_row_end_with_a_success(logs: Logs) -> None:
-    """By them the pause before the next probe grows; a source that works again starts from zero."""
-    assert logs.failures() == 0
-    for run in ("run 1", "run 2"):
-        logs.end(logs.start(day(1), run))
-    logs.end(logs.start(day(2), "run 3"))
-    assert logs.failures() == 3
-    logs.end(logs.start(day(3), "run 4"), "CANCELLED")
-    assert logs.failures() == 3
-    logs.succeed(logs.start(day(4), "run 5"))
-    assert logs.failures() == 0
-    logs.end(logs.start(day(1), "run 6"))
-    assert logs.failures() == 1
-
-
-def test_a_success_that_a_later_run_of_its_window_undid_has_ended_the_row_of_failures(logs: Logs) -> None:
-    """The log has its last status only; counted by it, two failures around a success would be a streak."""
-    logs.end(logs.start(day(1), "run 1"))
-    logs.succeed(logs.start(WINDOW, "run 2"))
-    logs.end(logs.start(WINDOW, "run 3"))
-    assert logs.failures() == 1
-
-
-def test_every_run_that_worked_at_a_window_is_remembered(logs: Logs) -> None:
-    """Lesson 31: the row has the last run only, and the one before it is the one that says what went wrong."""
-    log = logs.end(logs.start(run="run 1"), error="no luck")
-    logs.end(logs.start(run="run 2"), "CANCELLED", error="stopped")
-    began = logs.now + MINUTE
-    logs.succeed(logs.start(run="run 3"))
-    logs.start(day(1), run="run 3")
-    with logs.database.read() as connection:
-        tries = harvest_logs.tries_of_log(connection, log.id)
-        of_run = harvest_logs.tries_of_run(connection, "run 3")
-    assert [(one.run_id, one.status, one.error) for one in tries] == [
-        ("run 1", "FAILED", "no luck"),
-        ("run 2", "CANCELLED", "stopped"),
-        ("run 3", "SUCCEEDED", None),
-    ]
-    assert (tries[2].date_started, tries[2].date_completed) == (began, began + MINUTE)
-    assert [one.status for one in of_run] == ["SUCCEEDED", "STARTED"]
-
-
 @pytest.mark.parametrize("expected", [None, 50])
 def test_the_column_counts_says_what_the_columns_say(logs: Logs, expected: int | None) -> None:
     """DESIGN.md names it; it is computed by each database in its own way, and must not drift."""
     log = logs.start()
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
-        harvest_states.expect(connection, log.id, expected)
+        harvest_progress.advance(connection, log.id, 0, SOME, STRAYS)
+        harvest_progress.expect(connection, log.id, expected)
     with logs.database.read() as connection:
         counts = connection.scalar(select(harvest_log.c.counts))
         plain = connection.scalar(text("SELECT counts FROM harvest_log"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select, text
 
-from harvest_dagster.errors import LeaseLost
 from harvest_dagster.records import Unreadable
-from harvest_dagster.storage import harvest_logs, harvest_states, quarantine
+from harvest_dagster.storage import harvest_progress, harvest_states, harvest_tries, quarantine
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Counts, Series, Strays
 from harvest_dagster.storage.tables import quarantine as quarantined
@@ -82,7 +81,7 @@ def test_a_run_that_goes_on_in_the_middle_takes_the_log_and_keeps_its_beginning(
     failed = logs.end(logs.start(run="run 1"))
     with logs.database.begin() as connection:
         log = harvest_states.go_on(connection, failed.id, run_id="run 2", now=NOW + DAY)
-        tries = harvest_logs.tries_of_log(connection, failed.id)
+        tries = harvest_tries.of_log(connection, failed.id)
     assert (log.status, log.run_id, log.error, log.date_completed) == ("STARTED", "run 2", None, None)
     assert log.date_started == failed.date_started
     assert [(one.run_id, one.status) for one in tries] == [("run 1", "FAILED"), ("run 2", "STARTED")]
@@ -100,28 +99,13 @@ def test_only_the_dead_run_s_row_is_settled(logs: Logs) -> None:
     assert (logs.find().status, logs.find().error) == ("CANCELLED", "stopped")
 
 
-def test_a_page_is_counted_once(logs: Logs) -> None:
-    """Lesson 6: progress and data in one transaction; a page that is counted twice was stored twice."""
-    log = logs.start()
-    with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
-    for page in (0, 2):
-        refused = pytest.raises(LeaseLost, match=f"page {page} of harvest log {log.id}")
-        with refused, logs.database.begin() as connection:
-            harvest_states.advance(connection, log.id, page, SOME, STRAYS)
-    with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 1, SOME, STRAYS)
-    assert (logs.find().pages_stored, logs.find().counts) == (2, SOME + SOME)
-    assert logs.find().strays == STRAYS + STRAYS
-
-
 def test_a_window_begun_anew_counts_from_zero(logs: Logs) -> None:
     """Its old counts and costs belong to pages that are not used; what they set aside is all that is seen of it."""
     log = logs.start()
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, log.id, 0, SOME, STRAYS)
-        harvest_states.spend(connection, log.id, requests=3, size=1000, seconds_waited=1.5)
-        harvest_states.expect(connection, log.id, 50)
+        harvest_progress.advance(connection, log.id, 0, SOME, STRAYS)
+        harvest_progress.spend(connection, log.id, requests=3, size=1000, seconds_waited=1.5)
+        harvest_progress.expect(connection, log.id, 50)
         quarantine.set_aside(connection, log.id, 0, [Unreadable(b"<", "no end")], NOW)
     with logs.database.begin() as connection:
         anew = harvest_states.restart(connection, log.id, NOW)
@@ -130,13 +114,3 @@ def test_a_window_begun_anew_counts_from_zero(logs: Logs) -> None:
     assert anew.strays == Strays()
     assert (anew.requests, anew.bytes, anew.seconds_waited) == (0, 0, 0.0)
     assert (anew.attempt, anew.status, anew.run_id) == (log.attempt + 1, "STARTED", "run 1")
-
-
-def test_costs_add_up_over_the_runs_that_worked_on_a_window(logs: Logs) -> None:
-    """The source's operators count all of them."""
-    log = logs.start()
-    for _ in range(2):
-        with logs.database.begin() as connection:
-            harvest_states.spend(connection, log.id, requests=3, size=3_000_000_000, seconds_waited=1.5)
-    again = logs.start(run="run 2")
-    assert (again.requests, again.bytes, again.seconds_waited) == (6, 6_000_000_000, 3.0)

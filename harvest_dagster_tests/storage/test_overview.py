@@ -10,7 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harvest_dagster.records import Record
-from harvest_dagster.storage import harvest_states, ingest_logs, launches, overview, raw_data
+from harvest_dagster.storage import (
+    harvest_progress,
+    ingest_logs,
+    launches,
+    overview,
+    raw_data,
+)
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.ingest_logs import Queue
 from harvest_dagster.storage.launches import Launch, Launching
@@ -87,7 +93,7 @@ def test_what_failed_what_a_limit_cut_and_what_is_half_stored_is_not_covered(log
     logs.succeed(logs.start(day(5)))
     half = logs.start(day(5), "run 2")
     with logs.database.begin() as connection:
-        harvest_states.advance(connection, half.id, 0, half.counts, STRAYS)
+        harvest_progress.advance(connection, half.id, 0, half.counts, STRAYS)
     logs.end(half)
     assert coverage(logs) == []
 
