@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,17 @@ class Server:
     def database(self, template: str = "template1") -> Iterator[str]:
         """The URL of a new database, a copy of `template`; gone afterwards, whoever is still connected."""
         name = f"harvest_{uuid.uuid4().hex}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {self._strategy}")
         try:
             yield self.url.set(database=name).render_as_string(hide_password=False)
         finally:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @cached_property
+    def _strategy(self) -> str:
+        """Copying files takes a third of the processor time of the default, which came with PostgreSQL 15."""
+        with psycopg.connect(self.url.render_as_string(hide_password=False)) as connection:
+            return "STRATEGY FILE_COPY" if connection.info.server_version >= 15_00_00 else ""
 
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url.render_as_string(hide_password=False), autocommit=True) as connection:

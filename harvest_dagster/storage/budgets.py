@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from harvest_dagster.limits import Limit
 from harvest_dagster.storage import request_hosts
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.request_hosts import Host, Sight
+from harvest_dagster.storage.sights import Host, Sight
 
 # A clock that was set back by more than this takes all that is on record with it; below, time stands still.
 JUMP = 1.0

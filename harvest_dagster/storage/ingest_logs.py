@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -71,45 +72,36 @@ def renew_for_version(connection: Connection, queue: Queue, days: tuple[date, da
         days: first and last partition, both included.
         now: the time.
     """
+    values: dict[str, ColumnElement[Any]] = {
+        "raw_id": ingest_log.c.raw_id,
+        "ingest_config_id": literal(queue.ingest_config_id),
+        "transformer_version": literal(queue.transformer_version),
+        "status": literal("PENDING"),
+        "partition_date": func.max(ingest_log.c.partition_date, type_=Date),
+        "revision": func.max(ingest_log.c.revision),
+        "date_created": literal(now, type_=ingest_log.c.date_created.type),
+        "date_modified": literal(now, type_=ingest_log.c.date_created.type),
+    }
+    outdated = select(*values.values()).where(_is_outdated(queue), _on(days)).group_by(ingest_log.c.raw_id)
+    # Another run may do the same at this moment.
+    added = dialect_insert(connection, ingest_log).from_select(list(values), outdated)
+    connection.execute(added.on_conflict_do_nothing())
+
+
+def _is_outdated(queue: Queue) -> ColumnElement[bool]:
+    """A log of an older version of which the present one has none, as a condition."""
     newer = ingest_log.alias("newer")
     has_newer = exists().where(
         newer.c.raw_id == ingest_log.c.raw_id,
         newer.c.ingest_config_id == queue.ingest_config_id,
         newer.c.transformer_version == queue.transformer_version,
     )
-    outdated = (
-        select(
-            ingest_log.c.raw_id,
-            literal(queue.ingest_config_id),
-            literal(queue.transformer_version),
-            literal("PENDING"),
-            func.max(ingest_log.c.partition_date, type_=Date),
-            func.max(ingest_log.c.revision),
-            literal(now, type_=ingest_log.c.date_created.type),
-            literal(now, type_=ingest_log.c.date_created.type),
-        )
-        .where(
-            ingest_log.c.ingest_config_id == queue.ingest_config_id,
-            ingest_log.c.transformer_version < queue.transformer_version,
-            ingest_log.c.status != "CREATED",
-            _on(days),
-            ~has_newer,
-        )
-        .group_by(ingest_log.c.raw_id)
+    return and_(
+        ingest_log.c.ingest_config_id == queue.ingest_config_id,
+        ingest_log.c.transformer_version < queue.transformer_version,
+        ingest_log.c.status != "CREATED",
+        ~has_newer,
     )
-    columns = (
-        "raw_id",
-        "ingest_config_id",
-        "transformer_version",
-        "status",
-        "partition_date",
-        "revision",
-        "date_created",
-        "date_modified",
-    )
-    # Another run may do the same at this moment.
-    added = dialect_insert(connection, ingest_log).from_select(columns, outdated)
-    connection.execute(added.on_conflict_do_nothing())
 
 
 def return_orphans(connection: Connection, queue: Queue, run_ids: Sequence[str], now: datetime) -> None:

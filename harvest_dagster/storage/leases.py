@@ -5,7 +5,7 @@ transaction that writes for a harvest calls `check` inside itself, so that a hol
 nothing more (Lesson 11). On PostgreSQL the check locks the row FOR KEY SHARE: renewing goes on meanwhile,
 taking over does not. On SQLite the one writer at a time does the same.
 
-Who is dead is not decided here: `acquire` is told which token it may take over.
+Not here: who is dead, for `acquire` is told which token it may take over; and who held it before (`lease_grants`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, insert, literal, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, literal, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
+from harvest_dagster.storage import lease_grants
 from harvest_dagster.storage.statements import insert_or_ignore
-from harvest_dagster.storage.tables import Instant, lease, lease_grant
+from harvest_dagster.storage.tables import Instant, lease
 
 TTL = timedelta(seconds=60)
 
@@ -108,8 +109,7 @@ def acquire(
     ).scalar()
     if taken is None:
         raise LeaseHeld(_who_holds(find(connection, ingest_config_id)))
-    grant = {"ingest_config_id": ingest_config_id, "token": taken, "run_id": holder.run_id, "acquired": now}
-    connection.execute(insert(lease_grant).values(**grant))
+    lease_grants.add(connection, ingest_config_id, holder.run_id, taken, now)
     return Lease(ingest_config_id, holder.run_id, taken)
 
 
@@ -179,18 +179,6 @@ def release(connection: Connection, held: Lease) -> bool:
     return bool(released.rowcount)
 
 
-def held_before(connection: Connection, ingest_config_id: int, run_id: str) -> bool:
-    """Whether this run ever held the lease."""
-    return (
-        connection.scalar(
-            select(lease_grant.c.token).where(
-                lease_grant.c.ingest_config_id == ingest_config_id, lease_grant.c.run_id == run_id
-            )
-        )
-        is not None
-    )
-
-
 def _lock_row(connection: Connection, ingest_config_id: int) -> None:
     """Lock the config's row, made where it is missing, or raise LeaseHeld: a holder is writing just now."""
     statement = select(lease.c.token).where(lease.c.ingest_config_id == ingest_config_id)
@@ -209,7 +197,7 @@ _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A: lock_not_available
 
 
 def _refuse_second(connection: Connection, ingest_config_id: int, run_id: str) -> None:
-    if held_before(connection, ingest_config_id, run_id):
+    if lease_grants.held_before(connection, ingest_config_id, run_id):
         message = (
             f"run {run_id} lost its lease to another run and writes nothing more. "
             "Start a new run: it goes on where the harvest stands."
@@ -253,13 +241,7 @@ def _who_holds(held: Held | None) -> str:
 
 
 def _who_took(connection: Connection, lost: Lease) -> str:
-    newest = (
-        select(lease_grant.c.run_id)
-        .where(lease_grant.c.ingest_config_id == lost.ingest_config_id)
-        .order_by(lease_grant.c.token.desc())
-        .limit(1)
-    )
-    newest_run = connection.scalar(newest)
+    newest_run = lease_grants.newest_run(connection, lost.ingest_config_id)
     by = "it was taken away" if newest_run == lost.run_id else f"run {newest_run} took over"
     return (
         f"run {lost.run_id} lost its lease (token {lost.token}): {by}, since it was silent for more than "

@@ -33,6 +33,11 @@ def put(
     """Insert or replace the documents, in bulk. One that was made from newer content stays."""
     if not documents:
         return
+    of_all = {
+        "ingest_config_id": ingest_config_id,
+        "transformer_version": transformer_version,
+        "date_modified": now,
+    }
     added = dialect_insert(connection, normalized_datum)
     replaced = ("raw_id", "transformer_version", "revision", "document", "deleted", "date_modified")
     connection.execute(
@@ -41,17 +46,15 @@ def put(
             set_={name: added.excluded[name] for name in replaced},
             where=normalized_datum.c.revision <= added.excluded.revision,
         ),
-        [
-            {
-                "suid_id": one.suid_id,
-                "raw_id": one.raw_id,
-                "ingest_config_id": ingest_config_id,
-                "transformer_version": transformer_version,
-                "revision": one.revision,
-                "document": one.document,
-                "deleted": one.document is None,
-                "date_modified": now,
-            }
-            for one in documents
-        ],
+        [{**_values(one), **of_all} for one in documents],
     )
+
+
+def _values(one: Normalized) -> dict[str, Any]:
+    return {
+        "suid_id": one.suid_id,
+        "raw_id": one.raw_id,
+        "revision": one.revision,
+        "document": one.document,
+        "deleted": one.document is None,
+    }

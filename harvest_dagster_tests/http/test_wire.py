@@ -27,22 +27,32 @@ ONCE = RetryPolicy(attempts=1)
 
 
 class Drip:
-    """One byte for each look that the client takes; each look costs ten seconds of the test's time."""
+    """One byte for each look that the client takes; each look costs ten seconds of the test's time.
+
+    Time stands still until the head is out, and a look lasts until its byte is: on a busy machine the client
+    would otherwise see a minute's silence.
+    """
 
     def __init__(self, clock: Clock, head: bytes) -> None:
         self.clock = clock
         self.head = head
+        self.begun = threading.Event()
         self.looks = threading.Semaphore(0)
+        self.bytes = threading.Semaphore(0)
 
     def look(self) -> None:
-        self.clock.now += 10
-        self.looks.release()
+        if self.begun.is_set():
+            self.clock.now += 10
+            self.looks.release()
+            assert self.bytes.acquire(timeout=30)
 
     def reply(self, connection) -> None:
         with suppress(OSError):
             connection.sendall(self.head)
-            while self.looks.acquire(timeout=5):
+            self.begun.set()
+            while self.looks.acquire(timeout=30):
                 connection.sendall(b"x")
+                self.bytes.release()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from harvest_dagster.limits import LONGEST_INTERVAL, Limit
 from harvest_dagster.storage import budgets
 from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.request_hosts import CHUNK, MOST_LIMITS
+from harvest_dagster.storage.request_hosts import CHUNK
+from harvest_dagster.storage.sights import MOST_LIMITS
 from harvest_dagster.storage.tables import request_departure, request_host
 from harvest_dagster_tests.conftest import DIALECTS
 from harvest_dagster_tests.http.clock import Clock

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
-from harvest_dagster.storage import leases
+from harvest_dagster.storage import lease_grants, leases
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.leases import TTL, Holder, Lease
 from harvest_dagster_tests.storage.configs import NOW, new_config
@@ -130,7 +130,7 @@ class Runs(RuleBasedStateMachine):
     def the_database_says_who_holds_it(self) -> None:
         with self.database.read() as connection:
             held = leases.find(connection, self.config_id)
-            before = {run for run in RUNS if leases.held_before(connection, self.config_id, run)}
+            before = {run for run in RUNS if lease_grants.held_before(connection, self.config_id, run)}
         said = held and (held.token, held.holder.run_id, held.expires)
         assert said == (self.owner and (self.newest, self.owner, self.expires))
         assert before == {lease.run_id for lease in self.granted}
