@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -20,6 +21,7 @@ import psutil
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 
 LOCATION = "harvest_dagster.definitions"
+ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds: for a busy machine; nothing waits for so long where all is well
 _REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
 
@@ -159,14 +161,23 @@ class Ui:
         (run,) = self.runs(runIds=[run_id])
         return str(run["status"])
 
-    def workers(self) -> list[psutil.Process]:
-        """The processes of runs."""
-        return [one for one in self.process.children(recursive=True) if "execute_run" in _command(one)]
+    def workers(self) -> set[int]:
+        """The ids of the processes of runs: what the code server starts, but for its helper."""
+        below = self.process.children(recursive=True)
+        servers = {one.pid for one in below if "grpc" in _command(one)}
+        return {
+            one.pid for one in below if _parent(one) in servers and "resource_tracker" not in _command(one)
+        }
 
 
 def key(kind: str, label: str) -> dict[str, Any]:
     """An asset, to GraphQL."""
     return {"path": [kind, label]}
+
+
+def shipped(file: str) -> str:
+    """The text of one of our files of settings."""
+    return (ROOT / file).read_text(encoding="utf-8")
 
 
 def _execution(
@@ -180,11 +191,18 @@ def _execution(
     }
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _command(process: psutil.Process) -> str:
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline())
     except psutil.Error:
-        return []
+        return ""
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return 0
 
 
 @contextmanager
