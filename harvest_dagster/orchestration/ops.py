@@ -78,9 +78,8 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
     """
     name = f"lock_{pool}" if pool else "lock"
     description = "Take the lease of the source: one harvest at a time."
-    return dg.op(name=name, description=description, tags=rank(1), pool=pool, config_schema=_STEP_CONFIG)(
-        _lock
-    )
+    op = dg.op(name=name, description=description, tags=rank(1), pool=pool, config_schema=_STEP_CONFIG)
+    return op(_lock)
 
 
 @dg.op(
@@ -99,7 +98,7 @@ def plan(
         planned = planning.plan(work.harvest, wanted, work.grip)
     reporting.tell_plan(context, planned)
     if of_partitions(context) and planned.windows:
-        reporting.materialize_left_out(context, planned.left_out(wanted))
+        reporting.materialize_days(context, dict.fromkeys(planned.left_out(wanted), reporting.COVERED))
     tag_run(context, log_id=planned.parent_id)
     return [
         dg.DynamicOutput(
@@ -127,7 +126,7 @@ def fetch(
     window = Window(parse_instant(planned["start"]), parse_instant(planned["end"]))
     with at_work(context, config, stores, catalog) as work:
         limit = fetching.limit_left(work.harvest, window)
-        if limit == 0:
+        if limit == 0 and not fetching.is_put_off(work.harvest, window):
             return None
         log = fetching.begin(work.harvest, window, work.grip, parent_id=planned["parent_id"], limit=limit)
         tag_run(context, log_id=log.parent_id or log.id)
@@ -199,7 +198,8 @@ def launch(
         # Where the window is all of the range, the asset's own materialization is at hand.
         is_part = of_partitions(context) and not log.window.encloses(chosen_window(context))
         if is_part and log.record_limit is None:
-            reporting.materialize_days(context, log, done_days(work.harvest, log, days))
+            shown = reporting.counted(log, done_days(work.harvest, log, days))
+            reporting.materialize_days(context, shown)
         if is_part:
             check_done_window(context, work.harvest, log.window)
     return {

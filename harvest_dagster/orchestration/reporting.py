@@ -28,6 +28,7 @@ from harvest_dagster.windows import Window
 SAMPLE = 5
 _EXCERPT = 120
 _MOST_LISTED = 50
+COVERED = {"completeness": "covered"}
 
 
 def asset_key(kind: str, label: str) -> dg.AssetKey:
@@ -105,25 +106,17 @@ def by_day(days: Mapping[date, DayCounts], window: Window) -> dict[str, dict[str
     return {day.isoformat(): {"records": of.records, "deleted": of.deleted} for day, of in counts.items()}
 
 
-def materialize_days(
-    context: dg.OpExecutionContext, log: HarvestLog, done: Mapping[date, DayCounts | None]
-) -> None:
-    """Mark the partitions that are done with a window, each with its own counts, as soon as it is."""
-    for day, counts in done.items():
-        came = {} if counts is None else {"records": counts.records, "deleted": counts.deleted}
-        told = {**came, "harvest_log": str(log.id)}  # text: of a number the UI draws a curve
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=told)
-        )
+def materialize_days(context: dg.OpExecutionContext, days: Mapping[date, Mapping[str, Any]]) -> None:
+    """Mark partitions that are done while a run goes on: Dagster shows the others as failed if that fails."""
+    for day, shown in days.items():
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=str(day), metadata=shown))
 
 
-def materialize_left_out(context: dg.OpExecutionContext, days: Sequence[date]) -> None:
-    """Mark days that are done before the rest is harvested: Dagster shows them as failed if that fails."""
-    told = {"completeness": "covered"}
-    for day in days:
-        context.log_event(
-            dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=told)
-        )
+def counted(log: HarvestLog, done: Mapping[date, DayCounts | None]) -> dict[date, dict[str, int]]:
+    """What to show of the days that are done with a window: their own counts, where they are known."""
+    return {
+        day: {**(asdict(counts) if counts else {}), "harvest_log": log.id} for day, counts in done.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -169,11 +162,13 @@ def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> 
 def _report_days(
     context: dg.OpExecutionContext, days: Mapping[str, Mapping[str, int]], of_run: Mapping[str, Any]
 ) -> None:
-    """A partition's own numbers, above those of the run."""
+    """A partition's own numbers, above those of the run; its tables are long, and stand at the last one only."""
+    short = {name: value for name, value in of_run.items() if not isinstance(value, dg.MarkdownMetadataValue)}
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
     for key in context.partition_keys:
         # Those that an earlier run harvested have none: they were not found empty by this one.
-        asset_context.add_asset_metadata({**days.get(key, {}), **of_run}, partition_key=key)
+        more = of_run if key == context.partition_keys[-1] else short
+        asset_context.add_asset_metadata({**days.get(key, {}), **more}, partition_key=key)
 
 
 def report_transformed(context: dg.AssetExecutionContext, outcomes: Mapping[date, Outcome]) -> None:
@@ -218,7 +213,7 @@ def _numbers(summary: Summary) -> dict[str, Any]:
 def _metadata(of_run: Report) -> dict[str, Any]:
     """What people read."""
     if not of_run.windows:
-        return {"completeness": "covered", "covered_by": _listed(of_run.covering)}
+        return {**COVERED, "covered_by": _listed(of_run.covering)}
     days = [(day, counts["records"]) for day, counts in sorted(_all_days(of_run.windows).items())]
     samples = [row for window in of_run.windows for row in window["sample"]]
     return {

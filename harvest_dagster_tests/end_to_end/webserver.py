@@ -79,10 +79,20 @@ class Ui:
         assert "errors" not in answer, answer["errors"]
         return dict(answer["data"])
 
-    def backfill(self, labels: Sequence[str], days: Sequence[str], **more: Any) -> str:
-        """The button of the partition dialog: some days of one or several sources; the backfill's id."""
-        params = {"assetSelection": [key("raw", label) for label in labels], "partitionNames": list(days)}
-        launched = self.ask(_BACKFILL, params=params | more)["launchPartitionBackfill"]
+    def backfill(self, labels: Sequence[str], days: Sequence[str]) -> str:
+        """The button of the partition dialog: some days of sources that begin on the same one; the backfill's id."""
+        return self._backfill(
+            {"assetSelection": [key("raw", label) for label in labels], "partitionNames": list(days)}
+        )
+
+    def backfill_each(self, labels: Sequence[str], day: str) -> str:
+        """One day of sources whatever their first is; the backfill's id."""
+        chosen = {"range": {"start": day, "end": day}}
+        each = [{"assetKey": key("raw", label), "partitions": chosen} for label in labels]
+        return self._backfill({"partitionsByAssets": each})
+
+    def _backfill(self, params: Mapping[str, Any]) -> str:
+        launched = self.ask(_BACKFILL, params=params)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
 

@@ -76,6 +76,8 @@ def test_each_partition_of_a_range_is_plotted_with_its_own_records(source: Serve
         shown = event.asset_materialization.metadata
         assert shown["records"].value == 6
         assert next(iter(shown)) == "records"  # above the twenty of the run
+        # Ten years of days with the tables of ten years each would be 40 MB of events.
+        assert ("records_by_day" in shown, "sample" in shown) == (day == DAYS[-1], day == DAYS[-1])
 
 
 @pytest.mark.parametrize(
