@@ -7,7 +7,7 @@ TESTS  ?= harvest_dagster_tests
 QUIET  := --quiet --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow lint migration schema clean
+.PHONY: help demo dev test test-slow test-browser lint migration schema clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([^:]*):[^#]*## /make \1\t/' | expand -t 18
@@ -28,6 +28,10 @@ $(VENV)/.test: $(VENV)/.run
 	$(BIN)/pip install $(QUIET) --group test
 	@touch $@
 
+$(VENV)/.browser: $(VENV)/.test
+	$(BIN)/pip install $(QUIET) --group browser
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.run
 	$(BIN)/pip install $(QUIET) --group lint
 	@touch $@
@@ -39,10 +43,13 @@ dev: $(VENV)/.run  ## the Dagster UI, with the simulated repository beside it
 	$(BIN)/python -m harvest_dagster.demo --serve
 
 test: $(VENV)/.test  ## the default tests, on SQLite and PostgreSQL
-	$(BIN)/pytest -n 2 -m 'not slow' $(TESTS)
+	$(BIN)/pytest -n 2 -m 'not slow and not browser' $(TESTS)
 
 test-slow: $(VENV)/.test  ## the slow ones
 	$(BIN)/pytest -n 2 -m slow $(TESTS)
+
+test-browser: $(VENV)/.browser  ## Dagster's UI in Chromium; pictures of it in build/screenshots
+	$(BIN)/pytest -m browser harvest_dagster_tests/browser
 
 lint: $(VENV)/.lint  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
