@@ -28,8 +28,37 @@ from harvest_dagster.storage.sights import Host, Sight
 JUMP = 1.0
 # The share of the slack that a request may use up from its grant until it leaves; later, it is dated anew.
 OWN_SHARE = 1 / 3
-# What was seen when the last request left need not be asked again so soon.
+# What was seen when the last request was asked for need not be asked again so soon.
 FRESH = 1.0
+
+
+@dataclass(frozen=True)
+class _Grant:
+    """A number that a request may leave by. Instants are of the clock of this process.
+
+    Attributes:
+        host_id: primary key of the host.
+        number: of the departure.
+        late: from when on the request must be dated anew: that is later than its slack covers.
+        lost: when others may go by its date already, so that a new one comes too late.
+        limits: those that it was granted by.
+    """
+
+    host_id: int
+    number: int
+    late: float
+    lost: float
+    limits: frozenset[Limit]
+
+    @classmethod
+    def asked(cls, sight: Sight, since: float) -> _Grant:
+        """What the next number of a host is good for, where it is dated by `since` at the earliest."""
+        return cls(sight.host.id, sight.newest + 1, since, since, frozenset(sight.host.limits)).dated(since)
+
+    def dated(self, since: float) -> _Grant:
+        """The same number, dated anew."""
+        late = since + OWN_SHARE * min(limit.slack for limit in self.limits)
+        return replace(self, late=late, lost=since + min(limit.spacing for limit in self.limits))
 
 
 @dataclass
@@ -68,13 +97,13 @@ class DatabaseBudget:
         self._clock = time.monotonic if clock is None and database.dialect == "sqlite" else clock
         self._own_clock = clock or time.monotonic
         self._seen: dict[str, tuple[float, float]] = {}
-        self._granted: dict[str, tuple[int, float]] = {}  # number, and when it should have left
+        self._granted: dict[str, _Grant] = {}
         self._slowed: dict[str, bool] = {}
 
     def wait(self, host: str, limit: Limit) -> float:
         """Seconds until a request may leave, 0 for now. Takes nothing, and as a rule only reads.
 
-        Right after a request of its own it goes by what it saw then: `reserve` has the last word.
+        Right after `reserve` it goes by what that saw, which has the last word.
         """
         seen, seconds = self._seen.get(host, (-inf, 0.0))
         age = self._own_clock() - seen
@@ -92,11 +121,14 @@ class DatabaseBudget:
             with self._database.steps() as connection:
                 outcome = self._take(connection, host, limits)
             if isinstance(outcome, float):
+                self._seen[host] = self._own_clock(), outcome
                 return outcome
-            if outcome is not None:
-                self._note(host, outcome)
+            if outcome is None:
+                self._bind(host, limits)
+                continue
+            self._note(host, outcome)
+            if self._is_in_time(host):
                 return 0.0
-            self._bind(host, limits)
 
     def _take(self, connection: Connection, host: str, limits: frozenset[Limit]) -> Sight | float | None:
         """The host once a request has left, else the seconds to wait; None where it must be bound first."""
@@ -109,20 +141,35 @@ class DatabaseBudget:
                 return seconds
             departed = request_hosts.depart(connection, sight, self._clock)
             if departed is not None:
-                slack = min(limit.slack for limit in sight.host.limits)
-                self._granted[host] = sight.newest + 1, asked + slack * OWN_SHARE
+                self._granted[host] = _Grant.asked(sight, asked)
                 return sight.after(departed)
 
     def left(self, host: str) -> None:
         """The request that was granted last is on its way. Costs nothing, unless that took long.
 
-        By the date of the grant the request that is `calls` later would follow too soon: a commit, a busy
-        machine or a lock had held this one up.
+        One that left after its number was lost takes the next, without asking whether there is room: from now on
+        all keep their distance from it.
         """
-        number, latest = self._granted.pop(host, (0, inf))
-        if self._own_clock() > latest:
-            with self._locked(host) as account:
-                request_hosts.date(account.connection, account.host, number, account.sight.now)
+        if host in self._granted and not self._is_in_time(host):
+            departed = None
+            while departed is None:
+                with self._database.steps() as connection:
+                    sight = request_hosts.look(connection, host, self._clock)
+                    departed = request_hosts.depart(connection, sight, self._clock)
+        self._granted.pop(host, None)
+
+    def _is_in_time(self, host: str) -> bool:
+        """Whether the request that was granted last keeps its number if it leaves now; it is dated by that if need be.
+
+        By the date of the grant the request that is `calls` later would follow too soon: a commit, a busy
+        machine or a lock has held this one up. Before `lost` none could look at the old date and go.
+        """
+        grant, now = self._granted[host], self._own_clock()
+        if grant.late < now < grant.lost:
+            with self._database.steps() as connection:
+                request_hosts.date(connection, grant.host_id, grant.number, self._clock)
+            self._granted[host] = grant.dated(now)
+        return self._own_clock() < grant.lost
 
     def pause(self, host: str, seconds: float) -> None:
         """Nothing leaves for so long, whoever asks."""

@@ -69,7 +69,6 @@ _DEPARTURES = select(request_departure.c.number, request_departure.c.departed).w
     _ITS_DEPARTURES, request_departure.c.number.in_(bindparam("numbers", expanding=True))
 )
 _DEPARTED = select(request_departure.c.departed).where(_ITS_DEPARTURES, _WITH_NUMBER)
-_DATE = update(request_departure).where(_ITS_DEPARTURES, _WITH_NUMBER).values(departed=bindparam("at"))
 _MOVE = (
     update(request_departure)
     .where(_ITS_DEPARTURES)
@@ -91,6 +90,15 @@ _DEPART = {
         " ON CONFLICT DO NOTHING RETURNING departed"
     ),
 }
+_DATE = {
+    "postgresql": text(
+        "UPDATE request_departure SET departed = coalesce(:at, extract(epoch FROM clock_timestamp()))"
+        " WHERE host_id = :of AND number = :with_number AND set_config('synchronous_commit', 'off', true) = 'off'"
+    ).bindparams(bindparam("at", type_=Double)),
+    "sqlite": text(
+        "UPDATE request_departure SET departed = :at WHERE host_id = :of AND number = :with_number"
+    ),
+}
 
 # Gives the time in place of the database's clock.
 Clock = Callable[[], float] | None
@@ -101,10 +109,10 @@ def look(connection: Connection, name: str, clock: Clock) -> Sight:
     row = connection.execute(_FIND[connection.dialect.name], {"key": _key(name)}).first()
     if row is None:
         return Sight(Host(0), 0.0, 0, {})
-    host, newest = _host(row), row.number or 0
+    host, newest = _host(row), row.number or row.oldest - 1
     looked_at = {newest + 1 - limit.calls for limit in host.limits}
     numbers = {*looked_at, *(number + 1 for number in looked_at)}
-    departed = {newest: row.departed} if newest else {}
+    departed = {newest: row.departed} if row.number else {}
     if others := sorted(number for number in numbers if host.oldest <= number < newest):
         found = connection.execute(_DEPARTURES, {"of": host.id, "numbers": others})
         departed.update((each.number, each.departed) for each in found)
@@ -130,9 +138,10 @@ def depart(connection: Connection, sight: Sight, clock: Clock) -> float | None:
     return connection.execute(_DEPART[connection.dialect.name], number).scalar()
 
 
-def date(connection: Connection, host: Host, number: int, now: float) -> None:
-    """A request left later than was said."""
-    connection.execute(_DATE, {"of": host.id, "with_number": number, "at": now})
+def date(connection: Connection, host_id: int, number: int, clock: Clock) -> None:
+    """A request leaves only now, later than was said."""
+    at = {"of": host_id, "with_number": number, "at": clock and clock()}
+    connection.execute(_DATE[connection.dialect.name], at)
 
 
 def move(connection: Connection, host: Host, seconds: float) -> Host:
@@ -148,14 +157,17 @@ def move(connection: Connection, host: Host, seconds: float) -> Host:
 
 
 def forget(connection: Connection, sight: Sight) -> Host:
-    """Delete a few departures that nothing looks back to.
+    """Delete a few departures that nothing looks back to, never the newest: the next number is told by it.
 
     Never many at once: a limit of a million calls that holds no more leaves as many departures behind.
     """
     host, end = sight.host, sight.host.oldest + 2 * CHUNK
+    if end > sight.newest:
+        return host
     last = connection.scalar(_DEPARTED, {"of": host.id, "with_number": end - 1})
     reach = max((limit.calls for limit in host.limits), default=0)
-    horizon = sight.now - max((limit.spacing for limit in host.limits), default=0.0)
+    # Twice, since one with a lower number may have left later, by less than that: it was dated anew.
+    horizon = sight.now - 2 * max((limit.spacing for limit in host.limits), default=0.0)
     if last is None or (last > horizon and end > sight.newest - reach):
         return host
     connection.execute(_FORGET, {"of": host.id, "end": end})

@@ -17,7 +17,7 @@ from sqlalchemy import event, func, select
 
 from harvest_dagster.http.budget import Budget
 from harvest_dagster.limits import LONGEST_INTERVAL, Limit
-from harvest_dagster.storage import budgets
+from harvest_dagster.storage import budgets, request_hosts
 from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.request_hosts import CHUNK
@@ -274,6 +274,47 @@ def test_a_request_that_leaves_long_after_its_grant_is_dated_by_that(process, ho
     assert begun == []
 
 
+def test_a_request_that_lost_its_turn_while_its_process_was_frozen_waits_for_another(
+    process, host, clock, monkeypatch
+):
+    """The others left by its date; with them it would be one too many, and dating it anew holds nobody back."""
+    limit, frozen = Limit(2, 3), process()
+    assert frozen.reserve(host, limit) == 0
+
+    def freeze(*_: object) -> None:
+        clock.sleep(10)
+        assert [process().reserve(host, limit) for _ in range(2)] == [0, 0]
+
+    monkeypatch.setattr(frozen, "_note", freeze)
+    clock.sleep(10)
+    assert frozen.reserve(host, limit) == pytest.approx(limit.spacing)
+
+
+def test_a_request_that_left_after_it_had_lost_its_turn_counts_from_then_on(process, host, clock):
+    """A process that froze with the request half sent: nobody can call it back, and the next must wait for it."""
+    limit, frozen = Limit(2, 3), process()
+    assert frozen.reserve(host, limit) == 0
+    clock.sleep(10)
+    assert process().reserve(host, limit) == 0
+    frozen.left(host)
+    assert process().reserve(host, limit) == pytest.approx(limit.spacing)
+
+
+@pytest.mark.parametrize("calls", [1, 5])
+def test_a_process_that_stalls_where_departures_are_deleted_forgets_none_that_counts(
+    process, host, clock, monkeypatch, calls
+):
+    """Without the newest one numbering began anew, and the limit was off for the next 64 requests."""
+    limit, budget = Limit(calls, 1), process()
+    departures = [demand(budget, host, clock, limit) for _ in range(2 * CHUNK - 1)]
+    with monkeypatch.context() as patched:
+        lock = request_hosts.lock
+        patched.setattr(request_hosts, "lock", lambda *which: (clock.sleep(100), lock(*which)))
+        departures.append(demand(budget, host, clock, limit))
+    departures += [demand(process(), host, clock, limit) for _ in range(3 * limit.calls)]
+    assert most_in_any(departures[2 * CHUNK :], limit.period) <= limit.calls
+
+
 def test_old_departures_are_deleted_a_few_at_a_time(process, host, database, clock):
     """A harvest of a year's pages must not keep a row for each, nor stop to sweep them all."""
     budget = process()
@@ -281,7 +322,7 @@ def test_old_departures_are_deleted_a_few_at_a_time(process, host, database, clo
         assert budget.reserve(host, Limit(1000, 1)) == 0
     clock.sleep(100)
     kept = []
-    for _ in range(4 * CHUNK):
+    for _ in range(5 * CHUNK):
         demand(budget, host, clock, Limit(2, 1))
         kept.append(_departures(database))
     assert max(before - after for before, after in pairwise(kept)) <= 2 * CHUNK
