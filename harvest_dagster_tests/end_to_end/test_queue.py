@@ -25,7 +25,7 @@ FIRST = date(2024, 3, 1)
 REPOSITORY = Repository(first_day=FIRST, days=3, records_per_day=4, page_size=2)
 DAYS = [str(FIRST + number * DAY) for number in range(3)]
 LABELS = [f"source_{number:02}" for number in range(50)]
-TWICE = LABELS[:10]
+TWICE = LABELS[:5]
 DAILY = LABELS[-1]
 RUNS = yaml.safe_load(shipped("dagster.yaml"))["concurrency"]["runs"]
 PLACES = RUNS["max_concurrent_runs"]

@@ -152,13 +152,13 @@ class Ui:
             after = page["cursor"]
 
     def wait_for_backfill(self, backfill: str) -> str:
-        """How it ended."""
+        """How it ended; a backfill of fifty runs on a busy machine takes its time."""
         going_on = {"REQUESTED", "CANCELING", "FAILING"}
 
         def status() -> str:
             return str(self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
 
-        wait_until(lambda: status() not in going_on)
+        wait_until(lambda: status() not in going_on, patience=10 * PATIENCE)
         return status()
 
     def wait_for_run(self, run_id: str, *statuses: str) -> str:
@@ -254,9 +254,9 @@ def _free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def wait_until(true: Callable[[], bool], *, every: float = 0.2) -> None:
-    """Ask again and again."""
-    end = time.monotonic() + PATIENCE
+def wait_until(true: Callable[[], bool], *, patience: float = PATIENCE) -> None:
+    """Ask again and again, for so many seconds at most."""
+    end = time.monotonic() + patience
     while not true():
         assert time.monotonic() < end
-        time.sleep(every)
+        time.sleep(0.2)

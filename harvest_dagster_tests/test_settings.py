@@ -1,0 +1,28 @@
+"""The shipped settings of Dagster: two files that differ in one thing. `end_to_end/test_ui.py` runs both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def settings(file: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
+
+
+def test_the_files_differ_in_the_storage_only() -> None:
+    """What is learnt on one machine must not be forgotten in the file for several."""
+    on_postgresql = settings("deploy/postgresql/dagster.yaml")
+    assert on_postgresql.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRESQL_URL"}}}
+    assert on_postgresql == settings("dagster.yaml") == settings("harvest_dagster/demo/dagster.yaml")
+
+
+def test_backfills_leave_a_place_in_the_queue() -> None:
+    """Priorities alone do not: nothing takes the place of a run that goes on for days."""
+    runs = settings("dagster.yaml")["concurrency"]["runs"]
+    (limit,) = runs["tag_concurrency_limits"]
+    assert limit == {"key": "dagster/backfill", "limit": runs["max_concurrent_runs"] - 1}
