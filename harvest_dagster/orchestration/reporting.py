@@ -112,10 +112,11 @@ def materialize_days(context: dg.OpExecutionContext, days: Mapping[date, Mapping
         context.log_event(dg.AssetMaterialization(context.asset_key, partition=str(day), metadata=shown))
 
 
-def counted(log: HarvestLog, done: Mapping[date, DayCounts | None]) -> dict[date, dict[str, int]]:
+def counted(log: HarvestLog, done: Mapping[date, DayCounts | None]) -> dict[date, dict[str, Any]]:
     """What to show of the days that are done with a window: their own counts, where they are known."""
+    number = str(log.id)  # text: of a number the UI draws a curve
     return {
-        day: {**(asdict(counts) if counts else {}), "harvest_log": log.id} for day, counts in done.items()
+        day: {**(asdict(counts) if counts else {}), "harvest_log": number} for day, counts in done.items()
     }
 
 
@@ -165,9 +166,10 @@ def _report_days(
     """A partition's own numbers, above those of the run; its tables are long, and stand at the last one only."""
     short = {name: value for name, value in of_run.items() if not isinstance(value, dg.MarkdownMetadataValue)}
     asset_context = dg.AssetExecutionContext(context)  # an op's own has no metadata for single partitions
-    for key in context.partition_keys:
+    keys = context.partition_keys  # made anew each time
+    for key in keys:
         # Those that an earlier run harvested have none: they were not found empty by this one.
-        more = of_run if key == context.partition_keys[-1] else short
+        more = of_run if key == keys[-1] else short
         asset_context.add_asset_metadata({**days.get(key, {}), **more}, partition_key=key)
 
 
