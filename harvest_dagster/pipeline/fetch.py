@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.sightings import Sightings
 from harvest_dagster.pipeline.unreadable import are_too_many
 from harvest_dagster.pipeline.walker import Walker
 from harvest_dagster.spool import AttemptSpool, End
-from harvest_dagster.storage import harvest_logs, harvest_progress, harvest_states
+from harvest_dagster.storage import harvest_logs, harvest_progress, harvest_states, harvest_tries
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window
 
@@ -27,13 +27,23 @@ _TOO_OLD = timedelta(days=1)  # a list begun longer ago is begun anew: the sourc
 
 
 def limit_left(harvest: Harvest, window: Window) -> int | None:
-    """How many records the run may still collect in this window; None where it has no `limit`."""
+    """How many records the run may still collect in this window; None where it has no `limit`.
+
+    Windows that were put off count with what they have in the spool: the run comes back to them.
+    """
     if harvest.parameters.limit is None:
         return None
     with harvest.database.read() as connection:
         logs = harvest_logs.of_run(connection, harvest.runner.run_id)
     others = (log for log in logs if log.status != "SPLIT" and log.window != window)
-    return max(0, harvest.parameters.limit - sum(log.counts.records for log in others))
+    return max(0, harvest.parameters.limit - sum(_collected(harvest, log) for log in others))
+
+
+def is_put_off(harvest: Harvest, window: Window) -> bool:
+    """Whether this run has begun the window already, and comes back to it: the log must be brought to an end."""
+    with harvest.database.read() as connection:
+        log = harvest_logs.find(connection, harvest.series, window)
+    return log is not None and log.status == "STARTED" and log.run_id == harvest.runner.run_id
 
 
 def begin(
@@ -43,10 +53,7 @@ def begin(
     now = harvest.clock()
     with harvest.database.read() as connection:
         before = harvest_logs.find(connection, harvest.series, window)
-        # A run whose fetch is tried again has gone on to its other windows meanwhile: these do not count.
-        own = (harvest.runner.run_id,)
-        overtaken = before is not None and harvest_logs.overtaken(connection, before, own)
-    goes_on = before is not None and not overtaken and _may_go_on(harvest, before, limit, now)
+    goes_on = before is not None and _may_go_on(harvest, before, limit, now)
     with grip.begin() as connection:
         log = harvest_states.start(
             connection,
@@ -121,14 +128,23 @@ def _note_end(harvest: Harvest, log: HarvestLog, grip: Grip, end: End) -> None:
         harvest_progress.expect(connection, log.id, end.expected, end.identifiers)
 
 
+def _collected(harvest: Harvest, log: HarvestLog) -> int:
+    """How much of the run's `limit` a window has used up."""
+    if log.status != "STARTED":
+        return log.counts.records
+    try:
+        spooled = sum(entry.page.count for entry in harvest.attempt(log).entries())
+    except SpoolError:
+        return log.counts.records  # it will be begun anew, with what is left then
+    return min(spooled, log.record_limit or 0)
+
+
 def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
     """Whether this attempt's pages are those that a harvest begun now would get."""
     began = before.attempt_began
-    if began is None or before.status == "SUCCEEDED" or before.record_limit != limit:
+    if began is None or before.status == "SUCCEEDED" or not _is_fresh(harvest, before, limit, now):
         return False
-    # A run that was put off again and again, by a quota for each hour, comes to its list's end all the same.
-    is_own = before.status == "STARTED" and before.run_id == harvest.runner.run_id
-    if (now - began >= _TOO_OLD and not is_own) or began < before.window.end <= now:
+    if began < before.window.end <= now:
         # Pages from before the window's end lack what the source has published since.
         return False
     if are_too_many(before.counts, harvest.config.quarantine):
@@ -140,9 +156,29 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
         return False
 
 
+def _is_fresh(harvest: Harvest, before: HarvestLog, limit: int | None, now: datetime) -> bool:
+    """Whether an attempt is neither too old, nor overtaken by other windows, nor of another limit."""
+    assert before.attempt_began is not None  # noqa: S101  # the caller has looked
+    run = (harvest.runner.run_id,)
+    is_held = before.status == "STARTED" and before.run_id in run
+    with harvest.database.read() as connection:
+        # Where this run began the list itself, was put off, and has gone on to other windows meanwhile. By a quota
+        # for each hour that may go on for days; it comes to the list's end all the same.
+        is_own = is_held and harvest_tries.began(connection, before, run)
+        if harvest_logs.overtaken(connection, before, run if is_own else (), harvest.config.settle):
+            return False
+    if not is_own:
+        return before.record_limit == limit and now - before.attempt_began < _TOO_OLD
+    # The other windows may have used up some of what was left for this one; nothing of it is split yet.
+    return limit == before.record_limit or (limit is not None and limit <= (before.record_limit or 0))
+
+
 def _is_usable(spool: AttemptSpool, before: HarvestLog) -> bool:
     pages, end = spool.page_count(), spool.end()
     if pages < before.pages_stored:
         return False
     # That a list was empty or short once is no news of today.
-    return end is None or (pages == end.pages > 0 and end.completeness != "short")
+    if end is not None and (pages != end.pages or pages == 0 or end.completeness == "short"):
+        return False
+    spool.verify()
+    return True

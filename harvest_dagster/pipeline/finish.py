@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip, release
-from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage import harvest_logs, harvest_states, harvest_tries
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Strays
 
 _KEPT = timedelta(days=14)  # pages of a failed window, for whoever looks into it
@@ -82,14 +84,23 @@ def take_up(harvest: Harvest, log_id: int, grip: Grip) -> HarvestLog:
         log = harvest_logs.get(connection, log_id)
         if log.status == "SUCCEEDED" or (log.status == "STARTED" and log.run_id == harvest.runner.run_id):
             return log
-        # The run that failed at this window went on to others, and this one goes on with those.
-        if harvest_logs.overtaken(connection, log, (log.run_id, harvest.runner.run_id)):
+        if _is_overtaken(connection, harvest, log):
             message = (
                 f"other windows were harvested since the pages of {log.window} were fetched. "
                 "Start a new run in place of going on with this one: it fetches them anew."
             )
             raise SpoolError(message)
         return harvest_states.go_on(connection, log_id, run_id=harvest.runner.run_id, now=harvest.clock())
+
+
+def _is_overtaken(connection: Connection, harvest: Harvest, log: HarvestLog) -> bool:
+    if log.attempt_began is None:
+        return False
+    # The run that failed at this window went on to others, and this one goes on with those. Pages that even the
+    # first of them had found there say nothing of how these windows stood.
+    runs = (log.run_id, harvest.runner.run_id)
+    but_by = runs if harvest_tries.began(connection, log, runs) else ()
+    return harvest_logs.overtaken(connection, log, but_by, harvest.config.settle)
 
 
 def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: str) -> HarvestLog:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.records import Record, Unreadable
@@ -18,7 +19,7 @@ _UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> int:
-    """Take the pages apart that are not split yet; `limit` cuts the last one.
+    """Take the pages apart that are not split yet, or whose records are damaged; `limit` cuts the last one.
 
     Args:
         harvest: what is harvested.
@@ -36,15 +37,22 @@ def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callab
     left = log.record_limit
     done, pages = spool.split_count(), spool.whole().pages
     for number in range(pages):
-        if number < done:
-            taken = spool.read_records(number) if left is not None else None
-        else:
+        taken = _taken_before(spool, number) if number < done else None
+        if taken is None:
             taken = _take(harvester, spool, number, left)
             spool.write_records(number, taken)
             check()
-        if left is not None and taken is not None:
+        if left is not None:
             left -= len(taken.records)
     return pages
+
+
+def _taken_before(spool: AttemptSpool, number: int) -> Taken | None:
+    """What an earlier try made of a page; None where that is damaged."""
+    try:
+        return spool.read_records(number)
+    except SpoolError:
+        return None
 
 
 def _take(harvester: Harvester, spool: AttemptSpool, number: int, left: int | None) -> Taken:

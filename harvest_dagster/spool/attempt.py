@@ -1,4 +1,8 @@
-"""The pages and records of one attempt at a window, each whole or not there, whatever happens to process or disk."""
+"""The pages and records of one attempt at a window, each whole or not there when the process is killed.
+
+Nothing is synced to the disk: that took 17 ms for each page, forty times what writing it takes. After a power cut
+the last files may be empty, which is found when they are read: pages by `verify`, records by split.
+"""
 
 from __future__ import annotations
 
@@ -129,6 +133,15 @@ class AttemptSpool:
         """Keep what split made of a page."""
         self._put(f"records/{number:06}.zst", zstandard.compress(msgspec.msgpack.encode(taken), _FAST))
 
+    def verify(self) -> None:
+        """Read every page, and compare it with its entry.
+
+        Raises:
+            SpoolError: one is not what its entry says, or the entry cannot be read.
+        """
+        for number in range(self.page_count()):
+            self.read(number)
+
     def split_count(self) -> int:
         """How many pages are split, from the first on."""
         return self._count("records", ".zst")
@@ -202,5 +215,5 @@ class AttemptSpool:
     def _damaged(self, name: str, why: object) -> str:
         return (
             f"the spooled file {self.path}/{name} is damaged: {why}. "
-            "Remove its directory and run again: the window is then fetched anew."
+            "Start a new run: it fetches the window anew."
         )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
 from harvest_dagster.storage.tables import COUNTS, harvest_log
 from harvest_dagster.windows import Window
@@ -169,22 +169,29 @@ def last_finished(connection: Connection, series: Series, count: int) -> list[Ha
     return [_log(row) for row in rows]
 
 
-def overtaken(connection: Connection, log: HarvestLog, but_by: Collection[str | None] = ()) -> bool:
+def overtaken(
+    connection: Connection,
+    log: HarvestLog,
+    but_by: Collection[str | None] = (),
+    settle: timedelta = timedelta(),
+) -> bool:
     """Whether another window was stored from a list that was begun later than this log's.
 
     What this log's pages say of a record may then be older than what is stored: storing them would turn it back.
 
     Args:
         connection: to read with.
-        log: of an attempt that is not done.
-        but_by: runs whose windows do not count.
+        log: of an attempt that is not done, and was begun.
+        but_by: runs whose windows count only where they may hold what changed since this log's list was begun.
+        settle: for so long after a window's end the source may still put changes into it.
     """
+    assert log.attempt_began is not None  # noqa: S101  # the caller has looked
     later = select(harvest_log.c.id).where(
         harvest_log.c.ingest_config_id == log.ingest_config_id,
         harvest_log.c.id != log.id,
         harvest_log.c.attempt_began > log.attempt_began,
         harvest_log.c.pages_stored > 0,
-        harvest_log.c.run_id.not_in(list(but_by)),
+        or_(harvest_log.c.run_id.not_in(list(but_by)), harvest_log.c.end_date > log.attempt_began - settle),
     )
     return connection.scalar(later.limit(1)) is not None
 
@@ -205,6 +212,12 @@ def of_run(connection: Connection, run_id: str) -> list[HarvestLog]:
         .order_by(case((harvest_log.c.status == "SPLIT", 1), else_=0), harvest_log.c.start_date)
     )
     return [_log(row) for row in rows]
+
+
+def failures_of_run(connection: Connection, run_id: str) -> int:
+    """How many windows FAILED when this run was the last to work at them."""
+    failed = select(func.count()).where(harvest_log.c.run_id == run_id, harvest_log.c.status == "FAILED")
+    return connection.execute(failed).scalar_one()
 
 
 def is_window(window: Window) -> ColumnElement[bool]:

@@ -6,12 +6,13 @@ Here: the values, what is asked of them, and how a row changes. What they make o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
 
-from harvest_dagster.storage.harvest_logs import Series
+from harvest_dagster.storage.harvest_logs import HarvestLog, Series
 from harvest_dagster.storage.statements import insert_or_ignore
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run
 
@@ -93,6 +94,16 @@ def failures_in_a_row(connection: Connection, series: Series, most: int = 1000) 
         .limit(most)
     )
     return [Try(*row) for row in rows][::-1]
+
+
+def began(connection: Connection, log: HarvestLog, run_ids: Collection[str | None]) -> bool:
+    """Whether one of these runs began the present attempt at a log: who took it up first tried after that."""
+    tries = select(harvest_log_run.c.run_id).where(
+        harvest_log_run.c.harvest_log_id == log.id,
+        harvest_log_run.c.run_id.in_(list(run_ids)),
+        harvest_log_run.c.date_started <= log.attempt_began,
+    )
+    return connection.scalar(tries.limit(1)) is not None
 
 
 def of_log(connection: Connection, log_id: int) -> list[Try]:

@@ -233,3 +233,14 @@ def test_the_list_s_beginning_is_that_of_its_first_page(broken: World) -> None:
     (log,) = broken.run("run 2")
     assert log.covered_since == began
     assert log.date_completed == began + timedelta(hours=3)
+
+
+@pytest.mark.parametrize("name", ["000000.json", "000001.json", "000001.zst"])
+def test_pages_that_are_damaged_are_fetched_anew(broken: World, name: str) -> None:
+    """A power cut leaves the last files empty: each run failed over them for a day, and was counted as a failure."""
+    (damaged,) = broken.folder.rglob(f"pages/{name}")
+    damaged.write_bytes(b"")
+    broken.run("run 2")
+    assert broken.source.asked == [0, 2, 4, 6, 8]
+    assert broken.stored() == all_of(broken)
+    assert any(f"{name} is damaged" in line for line in broken.said)

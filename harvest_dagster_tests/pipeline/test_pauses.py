@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.settle import settle
 from harvest_dagster.processes import Process
 from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.test_lock import elsewhere
 from harvest_dagster_tests.pipeline.world import WINDOW, World, nothing, records
 
@@ -150,6 +152,89 @@ def test_a_list_is_not_begun_anew_since_its_own_run_was_put_off_for_long(world: 
     with lock.holding(harvest) as grip:
         world.window(harvest, grip)
     assert world.source.asked == [4, 6, 8]
+
+
+EARLIER = Window(WINDOW.start - DAY, WINDOW.start)
+TODAY = Window(WINDOW.end, WINDOW.end + DAY)
+
+
+@pytest.mark.parametrize("other", [EARLIER, WINDOW, TODAY])
+def test_a_list_is_begun_anew_once_another_window_may_hold_what_changed_since(
+    small_world: World, other: Window
+) -> None:
+    """Lesson 3: a record changed after the list was begun, the newer version was stored, the older came after it."""
+    window = Window(WINDOW.start - 2 * DAY, EARLIER.start)
+    harvest = small_world.harvest("run 1")
+    lock.acquire(harvest, window, single_process=True)
+    small_world.source.items = records(2)
+    with lock.holding(harvest) as grip:
+        log = fetch.begin(harvest, window, grip, parent_id=None, limit=None)
+        pauses.put_off(harvest, log, grip, AN_HOUR)
+        small_world.clock.forward(minutes=1)
+        small_world.window(harvest, grip, other)
+        again = fetch.begin(harvest, window, grip, parent_id=None, limit=None)
+    assert again.attempt == (2 if other == TODAY else 1)
+
+
+def test_pages_that_a_run_found_there_are_begun_anew_once_it_has_done_another_window(
+    small_world: World,
+) -> None:
+    """They are yesterday's; that this run holds the log now does not make them younger than what it has stored."""
+    harvest = small_world.harvest("run 1")
+    fetch_two_pages(small_world, harvest)
+    small_world.clock.forward(minutes=2)
+    with lock.holding(harvest) as grip:
+        lock.release(harvest, grip)
+    second = small_world.harvest("run 2")
+    lock.acquire(second, WINDOW, single_process=True)
+    with lock.holding(second) as grip:
+        log = fetch.begin(second, WINDOW, grip, parent_id=None, limit=None)
+        assert (log.attempt, log.run_id) == (1, "run 2")
+        small_world.window(second, grip, EARLIER)
+        assert fetch.begin(second, WINDOW, grip, parent_id=None, limit=None).attempt == 2
+
+
+def test_pages_that_a_run_found_there_grow_old_though_it_was_put_off(small_world: World) -> None:
+    """As long as somebody was put off, pages of last week would be gone on with."""
+    fetch_two_pages(small_world, small_world.harvest("run 1"))
+    small_world.clock.forward(hours=23)
+    second = small_world.harvest("run 2")
+    lock.acquire(second, WINDOW, single_process=True)
+    with lock.holding(second) as grip:
+        assert fetch.begin(second, WINDOW, grip, parent_id=None, limit=None).attempt == 1
+        small_world.clock.forward(hours=1)
+        assert fetch.begin(second, WINDOW, grip, parent_id=None, limit=None).attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("pages", "limit", "came"),
+    [(0, 4, [4, 0]), (1, 6, [4, 2]), (1, 13, [10, 3]), (2, 3, [0, 3])],
+    ids=["nothing is left", "no more is left than it has", "more is left", "it had used all of it up"],
+)
+def test_a_limit_holds_for_windows_that_are_put_off(
+    small_world: World, pages: int, limit: int, came: list[int]
+) -> None:
+    """The window that waited found nothing left: its log said STARTED for ever, or its pages were thrown away."""
+    harvest = small_world.harvest("run 1", limit=limit)
+    lock.acquire(harvest, WINDOW, single_process=True)
+    source = small_world.source
+    source.items, source.breaks_at = records(10), pages
+    with lock.holding(harvest) as grip:
+        log = fetch.begin(harvest, WINDOW, grip, parent_id=None, limit=limit)
+        with suppress(SourceUnreachable):
+            fetch.fetch(harvest, small_world.harvester(), log, grip, nothing)
+        source.breaks_at = None
+        if left := fetch.limit_left(harvest, EARLIER):
+            small_world.window(harvest, grip, EARLIER, limit=left)
+        source.asked.clear()
+        assert fetch.is_put_off(harvest, WINDOW)
+        small_world.window(harvest, grip)
+        finish.finish_run(harvest, [], grip)
+    assert 0 not in source.asked
+    logs = small_world.logs()
+    assert [logs[one].counts.records if one in logs else 0 for one in (EARLIER, WINDOW)] == came
+    assert {log.status for log in logs.values()} == {"SUCCEEDED"}
+    assert sum(came) <= limit
 
 
 def test_a_turn_is_waited_for_as_long_as_the_harvests_own_pace_demands(world: World) -> None:

@@ -103,6 +103,20 @@ def test_killed_between_two_pages_it_splits_the_others(small_world: World, limit
     assert [record for one in taken for record in one.records] == records(8)[:limit]
 
 
+@pytest.mark.parametrize("limit", [None, 5])
+def test_records_that_are_damaged_are_split_again(small_world: World, limit: int | None) -> None:
+    """A power cut leaves the last files empty: store would fail over them in each run."""
+    small_world.source.items = records(8)
+    harvest = small_world.harvest("run 1", limit=limit)
+    with lock.holding(harvest) as grip:
+        log = small_world.window(harvest, grip, until="split")
+        (damaged,) = small_world.folder.rglob("records/000001.zst")
+        damaged.write_bytes(b"")
+        small_world.step("split", harvest, log.id, grip)
+        small_world.step("store", harvest, log.id, grip)
+    assert len(small_world.stored()) == (limit or 8)
+
+
 def test_pages_that_are_gone_are_no_empty_list(small_world: World) -> None:
     """A re-execution from split after the spool was cleared would find nothing and call it a success."""
     harvest = small_world.harvest("run 1")
