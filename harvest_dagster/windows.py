@@ -84,6 +84,12 @@ def whole_day(day: date) -> Window:
     return Window(start, start + DAY)
 
 
+def whole_days(window: Window) -> Window:
+    """The window of all UTC days that it touches."""
+    *_, last = window.days
+    return Window(whole_day(window.start.date()).start, whole_day(last).end)
+
+
 def subtract(window: Window, covered: Iterable[Window]) -> Iterator[Window]:
     """What of `window` no member of `covered` covers, in order; those may overlap and come in any order."""
     start = window.start

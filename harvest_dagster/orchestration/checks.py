@@ -6,7 +6,6 @@ by the ops of the harvest where a run may never come to its end, since a window 
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from typing import Any, get_args, get_type_hints
 
 import dagster as dg
@@ -21,11 +20,12 @@ from harvest_dagster.orchestration.partitions import chosen_window, daily, of_pa
 from harvest_dagster.orchestration.reporting import asset_key
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.pipeline.harvest import Harvest
-from harvest_dagster.pipeline.verdicts import Verdict, harvested, verdicts
+from harvest_dagster.pipeline.verdicts import Verdict, Whole, verdicts, whole
 from harvest_dagster.storage import harvest_logs, ingest_configs
-from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, STATES, UNVERIFIED, Part
+from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, STATES, UNVERIFIED
+from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import HarvestLog, Series
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import Window, whole_days
 
 CHECK = "complete"
 _DESCRIPTION = """\
@@ -42,8 +42,9 @@ _MEANS = {
     MISSING: "Not harvested to its end.",
 }
 _LONGEST_ERROR = 300
-_MOST_CULPRITS = 50  # in a partition's table
+_MOST_CULPRITS = 10  # in a partition's table, which each day of the window has
 _MOST_LOGS = 20
+_AT_ONCE = 500  # records of Dagster
 # The pointer from an evaluation to a materialization. Dagster has no public name for it (1.13), but this hint.
 _Target = get_args(get_type_hints(dg.AssetCheckEvaluation)["target_materialization_data"])[0]
 
@@ -62,35 +63,43 @@ def completeness_check(config: IngestConfig) -> dg.AssetChecksDefinition:
     def complete(
         context: dg.AssetCheckExecutionContext, stores: Stores, catalog: dg.ResourceParam[Catalog]
     ) -> None:
-        op_context = context.op_execution_context
-        with stores.database().read() as connection:
-            series = _series(connection, catalog.get(label))
-            if of_partitions(op_context):
-                _check_chosen(op_context, connection, label, series)
-            else:
-                _tell(op_context, _of_all(label, harvested(connection, series) if series else []))
+        op_context, config = context.op_execution_context, catalog.get(label)
+        if of_partitions(op_context):
+            _check_chosen(op_context, stores.database(), config)
+        else:
+            _tell(op_context, _of_all(label, _read_all(stores.database(), config)))
 
     made: dg.AssetChecksDefinition = complete
     return made
 
 
-def _check_chosen(
-    context: dg.OpExecutionContext, connection: Connection, label: str, series: Series | None
-) -> None:
+# Everything is read before anything is told: telling of ten years takes minutes, and PostgreSQL ends a transaction
+# in which nothing was asked for one (`connections.IDLE_IN_TRANSACTION`).
+
+
+def _check_chosen(context: dg.OpExecutionContext, database: Database, config: IngestConfig) -> None:
     window = chosen_window(context)
-    nothing = [Verdict(day, MISSING) for day in window.days]
-    found = nothing if series is None else verdicts(connection, series, window)
-    _log(context, label, found)
+    with database.read() as connection:
+        series = _series(connection, config)
+        found = verdicts(connection, series, window) if series else None
+    if found is None:
+        found = [Verdict(day, MISSING) for day in window.days]
+    _log(context, config.label, found)
     states = Counter(verdict.state for verdict in found)
     counted = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
     context.log.info(f"of {len(found)} partitions checked: {counted}")
 
 
+def _read_all(database: Database, config: IngestConfig) -> Whole:
+    with database.read() as connection:
+        series = _series(connection, config)
+        return whole(connection, series) if series else Whole()
+
+
 def check_window(context: dg.OpExecutionContext, harvest: Harvest, window: Window) -> None:
     """Evaluate the days of a window in the middle of a run, whose end may never come."""
     if of_partitions(context):
-        days = set(window.days)
-        _log(context, harvest.config.label, [one for one in _chosen(context, harvest) if one.day in days])
+        _log(context, harvest.config.label, _verdicts(context, harvest, window))
 
 
 def check_done_window(context: dg.OpExecutionContext, harvest: Harvest, window: Window) -> None:
@@ -106,21 +115,26 @@ def check_failed_window(context: dg.OpExecutionContext, harvest: Harvest, window
     """The same for a window that failed; with the first of a run also what is done: the end will not come."""
     if not of_partitions(context):
         return
-    is_first = _failures(harvest) == 1
+    if _failures(harvest) > 1:
+        check_window(context, harvest, window)
+        return
     days = set(window.days)
-    found = [one for one in _chosen(context, harvest) if one.day in days or (is_first and one.is_done)]
-    _log(context, harvest.config.label, found)
+    chosen = _verdicts(context, harvest, chosen_window(context))
+    _log(context, harvest.config.label, [one for one in chosen if one.day in days or one.is_done])
 
 
 def _failures(harvest: Harvest) -> int:
     with harvest.database.read() as connection:
-        logs = harvest_logs.of_run(connection, harvest.runner.run_id)
-    return sum(log.status == "FAILED" for log in logs)
+        return harvest_logs.failures_of_run(connection, harvest.runner.run_id)
 
 
-def _chosen(context: dg.OpExecutionContext, harvest: Harvest) -> list[Verdict]:
+def _verdicts(context: dg.OpExecutionContext, harvest: Harvest, window: Window) -> list[Verdict]:
+    """On the partitions chosen that a window touches, each as a whole day."""
+    days = whole_days(window).intersection(chosen_window(context))
+    if days is None:
+        return []
     with harvest.database.read() as connection:
-        return verdicts(connection, harvest.series, chosen_window(context))
+        return verdicts(connection, harvest.series, days)
 
 
 def _series(connection: Connection, config: IngestConfig) -> Series | None:
@@ -131,8 +145,9 @@ def _series(connection: Connection, config: IngestConfig) -> Series | None:
 
 
 def _log(context: dg.OpExecutionContext, label: str, found: Sequence[Verdict]) -> None:
+    targets = _targets(context, label, [verdict.day.isoformat() for verdict in found])
     for verdict in found:
-        _tell(context, _of_day(label, verdict, _target(context, label, verdict.day)))
+        _tell(context, _of_day(label, verdict, targets.get(verdict.day.isoformat())))
 
 
 def _tell(context: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -> None:
@@ -140,12 +155,20 @@ def _tell(context: dg.OpExecutionContext, evaluation: dg.AssetCheckEvaluation) -
     context.log_event(evaluation)  # type: ignore[arg-type]
 
 
-def _target(context: dg.OpExecutionContext, label: str, day: date) -> Any:
-    """The newest materialization of a day: beside one that it does not point to, Dagster shows a check as missing."""
-    of_day = dg.AssetRecordsFilter(asset_key("raw", label), asset_partitions=[day.isoformat()])
-    for record in context.instance.fetch_materializations(of_day, limit=1).records:
-        return _Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
-    return None
+def _targets(context: dg.OpExecutionContext, label: str, partitions: Sequence[str]) -> dict[str, Any]:
+    """The newest materializations: beside one that it does not point to, Dagster shows a check as missing."""
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    newest = context.instance.get_latest_storage_id_by_partition(
+        asset_key("raw", label), kind, set(partitions)
+    )
+    ids = sorted(newest.values())
+    found: dict[str, Any] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        some = dg.AssetRecordsFilter(asset_key("raw", label), storage_ids=ids[first : first + _AT_ONCE])
+        for record in context.instance.fetch_materializations(some, limit=_AT_ONCE).records:
+            target = _Target(storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp)
+            found[str(record.partition_key)] = target
+    return found
 
 
 def _of_day(label: str, verdict: Verdict, target: Any) -> dg.AssetCheckEvaluation:
@@ -167,19 +190,23 @@ def _of_day(label: str, verdict: Verdict, target: Any) -> dg.AssetCheckEvaluatio
     )
 
 
-def _of_all(label: str, parts: Sequence[Part]) -> dg.AssetCheckEvaluation:
+def _of_all(label: str, found: Whole) -> dg.AssetCheckEvaluation:
     """Where no partitions are chosen: of all the time between the first harvest and the last."""
+    parts = found.parts
     states = {part.state for part in parts}
     gaps = sum(part.state in (FAILED, MISSING) for part in parts)
     rows = [(part.window, part.state, ", ".join(map(str, part.log_ids[:_MOST_LOGS]))) for part in parts]
+    aside = f" {found.quarantined} records cannot be read." if found.quarantined else ""
+    described = f"{gaps} gaps between the first harvest and the last." if parts else "Never harvested."
     return dg.AssetCheckEvaluation(
         asset_key=asset_key("raw", label),
         check_name=CHECK,
-        passed=states == {COMPLETE},
+        passed=states == {COMPLETE} and not found.quarantined,
         severity=_severity(bool(parts) and not gaps),
-        description=f"{gaps} gaps between the first harvest and the last." if parts else "Never harvested.",
+        description=described + aside,
         metadata={
             "gaps": gaps,
+            "quarantined": found.quarantined,
             "coverage": dg.MetadataValue.md(table(("from, until", "state", "logs"), rows[:MOST_ROWS])),
         },
     )

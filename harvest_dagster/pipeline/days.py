@@ -9,7 +9,7 @@ from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.launch import DayCounts
 from harvest_dagster.storage import harvest_logs
 from harvest_dagster.storage.harvest_logs import HarvestLog
-from harvest_dagster.windows import DAY, Window, subtract, whole_day
+from harvest_dagster.windows import DAY, Window, subtract, whole_day, whole_days
 
 
 def is_covered(harvest: Harvest, window: Window) -> bool:
@@ -33,7 +33,7 @@ def done_days(
         what each day brought over all its windows; None where they do not add up to the day.
     """
     days = list(log.window.days)
-    hull = Window(whole_day(days[0]).start, whole_day(days[-1]).end)
+    hull = whole_days(log.window)
     with harvest.database.read() as connection:
         logs = harvest_logs.covering(connection, harvest.series, hull)
     gaps = list(subtract(hull, (covering.window for covering in logs)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 
@@ -51,26 +51,58 @@ def verdicts(connection: Connection, series: Series, window: Window) -> list[Ver
     """A verdict on each day that `window` touches, in order."""
     logs = harvest_logs.overlapping(connection, series, window)
     aside = quarantine.count_by_log(connection, [log.id for log in logs])
-    culprits = quarantine.of_logs(connection, list(aside), _MOST_CULPRITS) if aside else []
+    of_log = _culprits_by_log(connection, list(aside))
     of_day = _logs_by_day(logs, window)
     return [
-        Verdict(
-            day,
-            part.state,
-            tuple(of_day.get(day, ())),
-            sum(aside.get(log.id, 0) for log in of_day.get(day, ())),
-            tuple(one for one in culprits if one.harvest_log_id in {log.id for log in of_day.get(day, ())}),
-        )
+        _verdict(day, part.state, of_day.get(day, ()), aside, of_log)
         for day, part in by_day(tile(window, claims(logs))).items()
     ]
 
 
-def harvested(connection: Connection, series: Series) -> list[Part]:
-    """The states of all the time between the first harvest and the last; none where there was no harvest."""
-    said = claims(harvest_logs.overlapping(connection, series, _ALWAYS))
+def _culprits_by_log(connection: Connection, log_ids: Sequence[int]) -> dict[int, list[Culprit]]:
+    found: dict[int, list[Culprit]] = {}
+    for culprit in quarantine.of_logs(connection, log_ids, _MOST_CULPRITS) if log_ids else ():
+        found.setdefault(culprit.harvest_log_id, []).append(culprit)
+    return found
+
+
+def _verdict(
+    day: date,
+    state: str,
+    logs: Sequence[HarvestLog],
+    aside: Mapping[int, int],
+    of_log: Mapping[int, Sequence[Culprit]],
+) -> Verdict:
+    return Verdict(
+        day,
+        state,
+        tuple(logs),
+        quarantined=sum(aside.get(log.id, 0) for log in logs),
+        culprits=tuple(culprit for log in logs for culprit in of_log.get(log.id, ())),
+    )
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What is known of a source over all of the time that was ever asked for.
+
+    Attributes:
+        parts: of the time between the first harvest and the last; none where there was no harvest.
+        quarantined: how much is set aside of all its windows.
+    """
+
+    parts: tuple[Part, ...] = ()
+    quarantined: int = 0
+
+
+def whole(connection: Connection, series: Series) -> Whole:
+    """The states of all the time between the first harvest and the last, and what is set aside of it."""
+    logs = harvest_logs.overlapping(connection, series, _ALWAYS)
+    said = claims(logs)
     if not said:
-        return []
-    return tile(Window(min(one.window.start for one in said), max(one.window.end for one in said)), said)
+        return Whole()
+    hull = Window(min(one.window.start for one in said), max(one.window.end for one in said))
+    return Whole(tuple(tile(hull, said)), quarantine.count(connection, series))
 
 
 def _logs_by_day(logs: Iterable[HarvestLog], window: Window) -> dict[date, list[HarvestLog]]:

@@ -220,6 +220,12 @@ def failures_of_run(connection: Connection, run_id: str) -> int:
     return connection.execute(failed).scalar_one()
 
 
+def failures_of_run(connection: Connection, run_id: str) -> int:
+    """How many windows FAILED when this run was the last to work at them."""
+    failed = select(func.count()).where(harvest_log.c.run_id == run_id, harvest_log.c.status == "FAILED")
+    return connection.execute(failed).scalar_one()
+
+
 def is_window(window: Window) -> ColumnElement[bool]:
     """A row's window is exactly this, as a condition."""
     return and_(harvest_log.c.start_date == window.start, harvest_log.c.end_date == window.end)

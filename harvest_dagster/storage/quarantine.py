@@ -14,6 +14,8 @@ from datetime import datetime
 from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, delete, false, func, insert, or_, select
 
 from harvest_dagster.records import Unreadable
+from harvest_dagster.storage.harvest_logs import Series
+from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.storage.tables import harvest_log, quarantine
 
 
@@ -33,21 +35,22 @@ class Culprit:
 
 
 def set_aside(
-    connection: Connection, harvest_log_id: int, page: int, unreadable: Sequence[Unreadable], now: datetime
+    connection: Connection, log: HarvestLog, page: int, unreadable: Sequence[Unreadable], now: datetime
 ) -> None:
-    """Keep the unreadable pieces of a page; the caller's transaction stores its good records."""
+    """Keep the unreadable pieces of a page of a log's present attempt; the caller's transaction stores its good records."""
     if not unreadable:
         return
     connection.execute(
         insert(quarantine),
         [
             {
-                "harvest_log_id": harvest_log_id,
+                "harvest_log_id": log.id,
                 "identifier": piece.identifier,
                 "datum": piece.datum,
                 "error": piece.error,
                 "page": page,
                 "date_created": now,
+                "attempt": log.attempt,
             }
             for piece in unreadable
         ],
@@ -79,22 +82,24 @@ def clear(connection: Connection, ingest_config_id: int, good: Sequence[str]) ->
     connection.execute(delete(quarantine).where(is_good, quarantine.c.harvest_log_id.in_(logs)))
 
 
-def drop_outdated(connection: Connection, harvest_log_id: int, *, since: datetime | None) -> None:
+def drop_outdated(connection: Connection, log: HarvestLog) -> None:
     """Once a list was stored to its end: what only earlier lists had, and what came several times, but for the last.
+
+    A list that a limit cut says nothing of what else the window holds: then what earlier lists had stays.
 
     Args:
         connection: a transaction under the lease.
-        harvest_log_id: the window's log.
-        since: when the list was begun; None keeps what earlier lists had.
+        log: the window's, at the attempt that was stored.
     """
     newest = (
         select(func.max(quarantine.c.id))
-        .where(quarantine.c.harvest_log_id == harvest_log_id)
+        .where(quarantine.c.harvest_log_id == log.id)
         .group_by(quarantine.c.identifier, quarantine.c.datum)
     )
-    is_before = false() if since is None else quarantine.c.date_created < since
+    # By number: the list may have been begun on another machine, whose clock is ahead of this one's.
+    is_before = quarantine.c.attempt < log.attempt if log.record_limit is None else false()
     is_outdated = or_(quarantine.c.id.not_in(newest), is_before)
-    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == harvest_log_id, is_outdated))
+    connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log.id, is_outdated))
 
 
 def of_logs(connection: Connection, harvest_log_ids: Sequence[int], most: int) -> list[Culprit]:
@@ -116,3 +121,9 @@ def count_by_log(connection: Connection, harvest_log_ids: Sequence[int]) -> dict
         .group_by(quarantine.c.harvest_log_id)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def count(connection: Connection, series: Series) -> int:
+    """How much is set aside of all windows of a series."""
+    rows = select(func.count()).join_from(quarantine, harvest_log).where(series.clause)
+    return connection.execute(rows).scalar_one()

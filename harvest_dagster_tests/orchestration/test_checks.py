@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import dagster as dg
 import pytest
+from sqlalchemy import Connection
 
+from harvest_dagster.orchestration import checks
 from harvest_dagster.orchestration.checks import CHECK
+from harvest_dagster.pipeline.verdicts import Verdict, verdicts
 from harvest_dagster.simulator import Fail, Repository, Request, Server
 from harvest_dagster.simulator.behaviours.records import Flaw
+from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.harvest_logs import Series
+from harvest_dagster.windows import Window
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, TRANSFORMED, Deployment
 
 KEY = dg.AssetCheckKey(RAW, CHECK)
 GOOD = (True, "complete")
+
+
+def second_day(request: Request) -> bool:
+    return request.parameters.get("from", "").startswith("2024-03-02")
 
 
 def third_day(request: Request) -> bool:
@@ -103,6 +117,63 @@ def test_what_is_in_quarantine_is_named_and_warned_of(on_sqlite: Deploy) -> None
     assert evaluation.severity == dg.AssetCheckSeverity.WARN
     assert "1 records of its window cannot be read" in str(evaluation.description)
     assert evaluation.metadata["quarantined"].value == 1
+
+
+def test_what_is_in_quarantine_is_warned_of_without_partitions_too(on_sqlite: Deploy) -> None:
+    """Passed means that all of it could be read; whoever looks at the source as a whole must not see green."""
+    with Server(REPOSITORY, behaviours=[Flaw("bad-utf-8", 1)]) as source:
+        deployment = on_sqlite(source.url)
+        deployment.materialize(DAYS[0])
+    (whole,) = all_evaluations(deployment, alone(deployment))
+    assert (whole.passed, whole.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert whole.description == "0 gaps between the first harvest and the last. 1 records cannot be read."
+    assert whole.metadata["quarantined"].value == 1
+
+
+def test_nothing_is_told_within_a_transaction(
+    source: Server, on_sqlite: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telling of 7,700 partitions takes longer than PostgreSQL lets a transaction idle: a good run would fail."""
+    at_work: list[Database] = []
+    told: list[int] = []
+    read, log_event = Database.read, dg.OpExecutionContext.log_event
+
+    @contextmanager
+    def counted(database: Database) -> Iterator[Connection]:
+        with read(database) as connection:
+            at_work.append(database)
+            yield connection
+            at_work.pop()
+
+    def telling(context: dg.OpExecutionContext, event: Any) -> None:
+        told.append(len(at_work))
+        log_event(context, event)
+
+    monkeypatch.setattr(Database, "read", counted)
+    monkeypatch.setattr(dg.OpExecutionContext, "log_event", telling)
+    deployment = on_sqlite(source.url, max_window="2d")
+    assert deployment.materialize(*DAYS[::3]).success
+    assert alone(deployment).success
+    assert len(told) > len(DAYS)
+    assert set(told) == {0}
+
+
+def test_after_a_failure_each_window_judges_its_own_days(
+    on_sqlite: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each judged all of the range chosen: ten years in days would have taken hours."""
+    judged: list[list[str]] = []
+
+    def counted(connection: Connection, series: Series, window: Window) -> list[Verdict]:
+        judged.append([day.isoformat() for day in window.days])
+        return verdicts(connection, series, window)
+
+    monkeypatch.setattr(checks, "verdicts", counted)
+    with Server(REPOSITORY, behaviours=[Fail(404, when=second_day)]) as source:
+        deployment = on_sqlite(source.url, max_window="1d")
+        result = deployment.materialize(*DAYS[::3])
+    assert judged == [list(DAYS), [DAYS[2]], [DAYS[3]]]
+    assert shown(deployment, result) == {**dict.fromkeys(DAYS, GOOD), DAYS[1]: (False, "failed")}
 
 
 def test_a_window_that_fails_is_shown_though_the_run_never_comes_to_its_end(deploy: Deploy) -> None:
