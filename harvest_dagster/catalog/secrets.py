@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from harvest_dagster.errors import MissingSecret
+from harvest_dagster.texts import MASK
 
-MASK = "***"
 _TELLING = 8  # characters of base64; fewer stand in other texts by chance
 _URL_SAFE = str.maketrans("+/", "-_")
 _RESERVED = "!#$&'()*+,/:;=?@[]~"

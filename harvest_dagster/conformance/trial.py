@@ -20,10 +20,11 @@ from sqlalchemy import func, select
 
 from harvest_dagster.conformance.subject import Subject
 from harvest_dagster.harvesters.interface import Harvester
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.retry import RetryPolicy
 from harvest_dagster.http.session import HttpSession, Sizes, Timeouts
 from harvest_dagster.http.waiting import Watch
+from harvest_dagster.limits import Limit
 from harvest_dagster.pipeline import fetch, finish, lock, split, store
 from harvest_dagster.pipeline.harvest import Harvest, Parameters, Runner, Runs
 from harvest_dagster.processes import this_process

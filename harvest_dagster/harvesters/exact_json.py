@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from harvest_dagster.errors import EmptyBody, MalformedResponse, Truncated
-from harvest_dagster.harvesters.strict_xml import seen
 from harvest_dagster.http.webpages import is_html, web_page_error
+from harvest_dagster.texts import seen
 
 _LONGEST_ESCAPE = 6  # \\uXXXX: what a cut within it leaves is no other error
 _WHITE = " \t\n\r"

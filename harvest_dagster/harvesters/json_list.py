@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from harvest_dagster.errors import CursorRefused, MalformedResponse, ProtocolError
@@ -16,15 +17,16 @@ from harvest_dagster.harvesters.interface import Harvester, Response
 from harvest_dagster.harvesters.json_list_arguments import JsonListArguments
 from harvest_dagster.harvesters.json_list_paging import Pager
 from harvest_dagster.harvesters.json_paths import along, find, keys, remove
-from harvest_dagster.harvesters.oai_time import Granularity, asked_for, inside, lenient_instant
-from harvest_dagster.harvesters.strict_xml import seen
+from harvest_dagster.harvesters.source_dates import inside, lenient_instant
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.windows import DAY, Window
+from harvest_dagster.texts import brief, seen
+from harvest_dagster.windows import DAY, SECOND, Window, whole_days
 
 # How APIs say that a cursor has expired, or was never one of theirs.
 _CURSOR_REFUSED = frozenset({400, 404, 410, 422})
 _LONGEST_COUNT = 15  # digits
-_SECOND = timedelta(seconds=1)
+_KEYS_SEEN = 10
+_SEEN = 200  # characters of them
 
 
 class JsonListHarvester(Harvester):
@@ -71,7 +73,7 @@ class JsonListHarvester(Harvester):
     @property
     def smallest(self) -> timedelta:
         """A day or a second, as the API's dates are."""
-        return DAY if self.arguments.granularity == "day" else _SECOND
+        return DAY if self.arguments.granularity == "day" else SECOND
 
     @property
     def parts(self) -> int:
@@ -90,16 +92,16 @@ class JsonListHarvester(Harvester):
         changed half a second later.
         """
         if self.arguments.granularity == "day":
-            return asked_for(window, Granularity.DAY) or window
+            return whole_days(window)
         start, end = window.start.replace(microsecond=0), window.end.replace(microsecond=0)
-        end += _SECOND if end < window.end or self.arguments.until == "inclusive" else timedelta()
+        end += SECOND if end < window.end or self.arguments.until == "inclusive" else timedelta()
         return Window(start, end)
 
     def _dates(self, asked: Window) -> tuple[str, str]:
         is_inclusive = self.arguments.until == "inclusive"
         if self.arguments.granularity == "day":
             return f"{asked.start:%Y-%m-%d}", f"{asked.end - is_inclusive * DAY:%Y-%m-%d}"
-        return _instant(asked.start), _instant(asked.end - is_inclusive * _SECOND)
+        return _instant(asked.start), _instant(asked.end - is_inclusive * SECOND)
 
     def _page(self, pager: Pager, cursor: Cursor, widened: Window | None) -> Page:
         response = self._ask(pager, cursor)
@@ -150,7 +152,9 @@ class JsonListHarvester(Harvester):
         items = find(document, self.arguments.records)
         if isinstance(items, list):
             return items
-        found = f"the keys {', '.join(list(document)[:10])}" if isinstance(document, Mapping) else "no object"
+        found = "no object"
+        if isinstance(document, Mapping):
+            found = f"the keys {brief(', '.join(islice(document, _KEYS_SEEN)), _SEEN)}"
         message = (
             f"{url} answered with JSON that has no list at {self.arguments.records}, but {found}. "
             "Check `records`; where it is right, the source answered with an error."

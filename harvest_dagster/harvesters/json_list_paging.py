@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 from harvest_dagster.errors import EndlessList, ProtocolError
 from harvest_dagster.harvesters.json_list_arguments import FROM, NEXT, UNTIL, JsonListArguments
 from harvest_dagster.harvesters.json_paths import find
-from harvest_dagster.http.budget import host_of
+from harvest_dagster.limits import host_of
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,10 @@ from harvest_dagster.harvesters.oai_repository import (
     read_set,
 )
 from harvest_dagster.harvesters.oai_salvage import Culprit
-from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until, inside
+from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until
+from harvest_dagster.harvesters.source_dates import inside
 from harvest_dagster.records import Cursor, Page, Record, Unreadable
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import DAY, SECOND, Window
 
 
 class OaiHarvester(Harvester):
@@ -100,7 +101,7 @@ class OaiHarvester(Harvester):
     @property
     def smallest(self) -> timedelta:
         """A day or a second, as Identify says."""
-        return timedelta(days=1) if self.identity.granularity is Granularity.DAY else timedelta(seconds=1)
+        return DAY if self.identity.granularity is Granularity.DAY else SECOND
 
     @property
     def parts(self) -> int:

@@ -24,7 +24,7 @@ from harvest_dagster.harvesters.oai_records import (
 )
 from harvest_dagster.harvesters.oai_response import read
 from harvest_dagster.harvesters.oai_salvage import Culprit, read_list
-from harvest_dagster.harvesters.oai_time import inside
+from harvest_dagster.harvesters.source_dates import inside
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
 from harvest_dagster.windows import Window
 

@@ -13,7 +13,7 @@ from lxml import etree
 
 from harvest_dagster.harvesters.canonical_xml import canonical
 from harvest_dagster.harvesters.oai_response import OAI
-from harvest_dagster.harvesters.oai_time import lenient_instant
+from harvest_dagster.harvesters.source_dates import lenient_instant
 from harvest_dagster.records import Record, Unreadable
 
 _RECORD = f"{OAI}record"

@@ -8,7 +8,8 @@ from datetime import datetime
 from lxml import etree
 
 from harvest_dagster.harvesters.oai_response import OAI
-from harvest_dagster.harvesters.oai_time import Granularity, lenient_instant
+from harvest_dagster.harvesters.oai_time import Granularity
+from harvest_dagster.harvesters.source_dates import lenient_instant
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from lxml import etree
 
 from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, WrongVerb
 from harvest_dagster.harvesters.oai_errors import oai_error
-from harvest_dagster.harvesters.oai_time import lenient_instant
-from harvest_dagster.harvesters.strict_xml import parse, seen
+from harvest_dagster.harvesters.source_dates import lenient_instant
+from harvest_dagster.harvesters.strict_xml import parse
+from harvest_dagster.texts import seen
 
 NAMESPACE = "http://www.openarchives.org/OAI/2.0/"
 OAI = f"{{{NAMESPACE}}}"

@@ -19,17 +19,17 @@ from typing import NoReturn
 from lxml import etree
 
 from harvest_dagster.errors import EmptyBody, MalformedResponse, Truncated
+from harvest_dagster.http.markup import COMMENT, after
 from harvest_dagster.http.webpages import is_html, web_page_error
+from harvest_dagster.texts import brief, seen
 
 _WHITE = b" \t\r\n"
-_SEEN = 80  # characters of a body that go into a message
-_WHOLE_WORDS = re.compile(r"[^\s<>\"',;{}()]*$")  # what is to go, so that whole words are left
+_LONGEST_REASON = 300
 # A byte order mark, a declaration that names an encoding, or the zero bytes of UTF-16 and UTF-32.
 _SELF_DECLARED = re.compile(rb"\xef\xbb\xbf|\xff\xfe|\xfe\xff|<\?xml[^>]*\sencoding\s*=|<?\0")
-# The first tag, after a byte order mark, a declaration, comments and a DOCTYPE without a subset.
-_ROOT = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?.*?\?>|<!--.*?-->|<![^\[<>]*>)\s*)*<([A-Za-z_][^\s<>/]*)", re.DOTALL
-)
+# What may come before the first tag; no DOCTYPE with a subset does.
+_BEFORE = {b"<?": b"?>", **COMMENT, b"<!": b">"}
+_ROOT = re.compile(rb"<([A-Za-z_][^\s<>/]{,99})(?=[\s<>/])")
 
 
 class _NothingElse(etree.Resolver):
@@ -75,17 +75,6 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> etree._Element:
     return root
 
 
-def seen(body: bytes) -> str:
-    """How a body begins, on one line, for a message.
-
-    It is cut between words: half of a secret that a server repeats would not be recognised and masked.
-    """
-    start = body[: 4 * _SEEN].decode("utf-8", "replace").replace("\0", "")
-    start = " ".join("".join(c if c.isprintable() else " " for c in start).split())
-    whole = start if len(start) <= _SEEN else _WHOLE_WORDS.sub("", start[:_SEEN])
-    return f"beginning {whole!r}"
-
-
 def _well_formed(body: bytes, content_type: str, *, url: str, refusal: MalformedResponse) -> etree._Element:
     try:
         parser = _parser(body, content_type)
@@ -97,7 +86,7 @@ def _well_formed(body: bytes, content_type: str, *, url: str, refusal: Malformed
 
 
 def _unparsed(body: bytes, *, url: str, error: Exception) -> MalformedResponse:
-    root = _ROOT.match(body)
+    root = _ROOT.match(body, after(body, _BEFORE))
     if root is not None and re.search(rb"</" + re.escape(root[1]) + rb"\s*>", body) is None:
         missing = f"</{root[1].decode('utf-8', 'replace')}>"
         return Truncated(
@@ -112,7 +101,9 @@ def _unparsed(body: bytes, *, url: str, error: Exception) -> MalformedResponse:
 
 def reason(error: BaseException | None) -> str:
     """What a parser says, on one line."""
-    return " ".join(str(error.args[0]).split()) if error is not None and error.args else "no reason given"
+    return (
+        brief(str(error.args[0]), _LONGEST_REASON) if error is not None and error.args else "no reason given"
+    )
 
 
 def _parser(body: bytes, content_type: str) -> etree.XMLParser:

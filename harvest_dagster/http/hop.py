@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 
-from harvest_dagster.http.budget import host_of
+from harvest_dagster.limits import host_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT_ON_ANOTHER_HOST = ("accept", "accept-language")

@@ -20,11 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
-from harvest_dagster.http.budget import Limit
-from harvest_dagster.http.retry import http_date
-
-LONGEST = 3600.0
-"""Seconds: the longest pause that is obeyed, and the longest period of a limit."""
+from harvest_dagster.http.retry import LONGEST_PAUSE, http_date
+from harvest_dagster.limits import Limit
 
 _MOST_CALLS = 1_000_000
 _EPOCH = 1e9  # seconds: no pause is so long, and every instant since 2001 is later
@@ -112,7 +109,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _limit(calls: str, period: str) -> Limit | None:
     count, seconds = _number(calls), _duration(period)
-    if count is None or not 1 <= count <= _MOST_CALLS or not 0 < seconds <= LONGEST:
+    if count is None or not 1 <= count <= _MOST_CALLS or not 0 < seconds <= LONGEST_PAUSE:
         return None
     return Limit(int(count), seconds)
 
@@ -132,7 +129,7 @@ def _seconds(reset: str, now: datetime) -> float:
         number = 0.0 if instant is None else (instant - now).total_seconds()
     elif number >= _EPOCH:
         number = (number / 1000 if number >= _EPOCH_MS else number) - now.timestamp()
-    return max(0.0, min(number, LONGEST))
+    return max(0.0, min(number, LONGEST_PAUSE))
 
 
 def _number(text: str) -> float | None:

@@ -6,14 +6,16 @@ where it stands in a URL, goes in any case.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-MASK = "***"
+from harvest_dagster.http.markup import pieces, without_tags
+from harvest_dagster.texts import MASK, one_line, start_of
+
 EXCERPT = 200
+_READ = 64 * 1024  # bytes of a body; an error's own words are at its beginning
 
 _SECRET_NAME = re.compile(
     r"(key|token|secret|passw(or)?d|passphrase|pwd|pass|sig|signature|auth|authorization|credentials?|jwt|ticket"
@@ -21,9 +23,6 @@ _SECRET_NAME = re.compile(
 )
 # A cursor is no secret, and without it nobody could tell which page failed.
 _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
-_MARKUP = re.compile(
-    r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>|</?[a-z][^>]*\Z", re.IGNORECASE | re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Redactor:
 
     def excerpt(self, body: bytes) -> str:
         """The beginning of a body as one line of text without markup, a whole word or nothing of a secret."""
-        line = one_line(self._masked(_without_markup(body.decode("utf-8", errors="replace"))))
+        line = one_line(self._masked(without_tags(pieces(start_of(body, _READ)))))
         return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
 
     def _parameter(self, name: str, value: str) -> str:
@@ -63,20 +62,6 @@ class Redactor:
         decoded = unquote_plus(text)
         cleaned = self.replace(decoded)
         return self.replace(text) if cleaned == decoded else cleaned
-
-
-def text_of(markup: str) -> str:
-    """What a person reads of HTML or XML, on one line."""
-    return one_line(_without_markup(markup))
-
-
-def one_line(text: str) -> str:
-    """A text for a message: nothing in it that a terminal or a log would obey."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def _without_markup(markup: str) -> str:
-    return html.unescape(_MARKUP.sub(" ", markup))
 
 
 def is_secret_name(name: str) -> bool:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-LONGEST_RETRY_AFTER = 3600.0
+LONGEST_PAUSE = 3600.0
+"""Seconds: what a source may ask for; it writes the header, not we."""
+
 OBEYED_ON = frozenset({429, 503})
 
 
@@ -67,4 +69,4 @@ def http_date(text: str) -> datetime | None:
 
 
 def _bounded(seconds: float) -> float:
-    return max(0.0, min(seconds, LONGEST_RETRY_AFTER))
+    return max(0.0, min(seconds, LONGEST_PAUSE))

@@ -12,27 +12,26 @@ import re
 from dataclasses import dataclass
 
 from harvest_dagster.errors import BotWall, LoginPage, MaintenancePage, WebPage
-from harvest_dagster.http.redaction import text_of
+from harvest_dagster.http.markup import COMMENT, after, headings, pieces, without_tags
+from harvest_dagster.texts import brief, one_line, start_of
 
 _READ = 64 * 1024  # bytes; a wall, a login or a notice says so at once
 _SEEN = 120  # characters of a page that go into a message
 _LITTLE = 1500  # characters: a page that says more than that is not there to turn us away
-_WHOLE_WORDS = re.compile(r"[^\s<>\"',;{}()]*$")  # what is to go, so that whole words are left
 
 
 def _pattern(*alternatives: str) -> re.Pattern[str]:
     return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
-_BEFORE = rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*"
-_PAGE = re.compile(_BEFORE + rb"<(?:!doctype\s+html|html|head|body)(?=[\s>/])", re.IGNORECASE | re.DOTALL)
+_BEFORE = {b"<?": b">", **COMMENT}
+_PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)(?=[\s>/])", re.IGNORECASE)
 # Pages without a frame, as PHP's warnings and the shortest of walls are: only where they say that they are HTML.
 _FRAGMENT = re.compile(
-    _BEFORE + rb"<(?:title|meta|link|script|noscript|style|center|h[1-6]|p|div|br|b|font|table|form|iframe"
-    rb"|frameset)(?=[\s>/])",
-    re.IGNORECASE | re.DOTALL,
+    rb"<(?:title|meta|link|script|noscript|style|center|h[1-6]|p|div|br|b|font|table|form|iframe|frameset)"
+    rb"(?=[\s>/])",
+    re.IGNORECASE,
 )
-_HEADINGS = re.compile(r"<(title|h1|h2)\b[^>]*>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 
 _WALL_HEADING = _pattern(
     r"just a moment",  # Cloudflare, since 2020
@@ -62,7 +61,7 @@ _WALL_MARK = _pattern(
 _LOGIN_HEADING = _pattern(
     r"\b(log|sign)[ -]?(in|on)\b", r"\blogin\b", r"authentication required", r"\banmeld(en|ung)\b"
 )
-_LOGIN_MARK = _pattern(r"<input\b[^>]*\btype=[\"']?password", r"<input\b[^>]*\bname=[\"']?SAMLRequest")
+_LOGIN_FIELD = _pattern(r"\btype=[\"']?password", r"\bname=[\"']?SAMLRequest")
 _MAINTENANCE = _pattern(
     r"\bmaint[ea]n[ae]nce\b|\bwartung",
     r"(temporarily|currently|momentarily) (unavailable|down|offline|out of (service|order))",
@@ -79,11 +78,13 @@ class _Page:
         markup: as it came.
         headings: the texts of its title and first headings.
         text: what a person reads, on one line.
+        fields: the tags of what can be filled in.
     """
 
     markup: str
     headings: tuple[str, ...]
     text: str
+    fields: tuple[str, ...]
 
 
 def recognise(body: bytes, content_type: str = "") -> type[WebPage] | None:
@@ -101,9 +102,10 @@ def recognise(body: bytes, content_type: str = "") -> type[WebPage] | None:
 def is_html(body: bytes, content_type: str = "") -> bool:
     """Whether a body begins as HTML does; as a part of a page only where its Content-Type says so as well."""
     start = body[:_READ]
-    if _PAGE.match(start):
+    place = after(start, _BEFORE)
+    if _PAGE.match(start, place):
         return True
-    return "html" in content_type.lower() and _FRAGMENT.match(start) is not None
+    return "html" in content_type.lower() and _FRAGMENT.match(start, place) is not None
 
 
 def web_page_error(body: bytes, *, url: str, expected: str = "XML") -> WebPage:
@@ -140,10 +142,14 @@ REMEDIES: dict[type[WebPage], str] = {
 
 
 def _read(body: bytes) -> _Page:
-    start = body[:_READ]
-    markup = start.decode("utf-8", errors="replace")
-    headings = tuple(filter(None, (text_of(match.group(2)) for match in _HEADINGS.finditer(markup))))
-    return _Page(markup, headings, text_of(markup))
+    markup = start_of(body, _READ)
+    found = list(pieces(markup))
+    return _Page(
+        markup,
+        headings=tuple(filter(None, headings(found))),
+        text=one_line(without_tags(found)),
+        fields=tuple(raw for name, raw in found if name == "input"),
+    )
 
 
 def _kind(page: _Page) -> type[WebPage]:
@@ -151,7 +157,7 @@ def _kind(page: _Page) -> type[WebPage]:
     says_little = len(page.text) <= _LITTLE
     if _WALL_HEADING.search(headings):
         return BotWall
-    if _LOGIN_HEADING.search(headings) or _LOGIN_MARK.search(page.markup):
+    if _LOGIN_HEADING.search(headings) or any(map(_LOGIN_FIELD.search, page.fields)):
         return LoginPage
     if _MAINTENANCE.search(headings):
         return MaintenancePage
@@ -164,12 +170,7 @@ def _kind(page: _Page) -> type[WebPage]:
 
 def _seen(page: _Page) -> str:
     """Its title or first heading, and how its text begins."""
-    title = _cut(page.headings[0]) if page.headings else ""
+    title = brief(page.headings[0], _SEEN) if page.headings else ""
     text = page.text.removeprefix(page.headings[0]).lstrip() if page.headings else page.text
-    parts = (f"titled {title!r}" if title else "", f"saying {_cut(text)!r}" if text else "")
+    parts = (f"titled {title!r}" if title else "", f"saying {brief(text, _SEEN)!r}" if text else "")
     return ", ".join(filter(None, parts)) or "without any text"
-
-
-def _cut(text: str) -> str:
-    """Its beginning, in whole words: half of a secret that a server repeats would not be recognised and masked."""
-    return text if len(text) <= _SEEN else f"{_WHOLE_WORDS.sub('', text[:_SEEN]).rstrip()}…"

@@ -16,8 +16,9 @@ import pytest
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.json_list import JsonListArguments, JsonListHarvester
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
+from harvest_dagster.limits import Limit
 from harvest_dagster.records import Cursor, Page, Record, Unreadable
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import Answered

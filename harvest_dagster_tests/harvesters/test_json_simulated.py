@@ -8,8 +8,9 @@ from datetime import date, timedelta
 import pytest
 
 from harvest_dagster.harvesters.json_list import JsonListArguments, JsonListHarvester
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
+from harvest_dagster.limits import Limit
 from harvest_dagster.simulator import Repository, Server
 from harvest_dagster.windows import Window
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until, lenient_instant
+from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until
+from harvest_dagster.harvesters.source_dates import lenient_instant
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import (
     DAYS,

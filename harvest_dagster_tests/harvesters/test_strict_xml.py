@@ -74,7 +74,7 @@ def test_an_empty_body_is_named_as_what_it_is(body) -> None:
 def test_a_refusal_shows_the_first_characters_on_one_line() -> None:
     """Lesson 31: nobody could tell what a source had sent."""
     message = refusal(b"Fatal error:\r\n\tout of memory in \x1b[31m/oai.php\x00 " + b"x" * 1000)
-    assert "beginning 'Fatal error: out of memory in [31m/oai.php '" in message
+    assert "beginning 'Fatal error: out of memory in [31m/oai.php…'" in message
     assert len(message) < 400
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from harvest_dagster.http.budget import Limit
-from harvest_dagster.http.rate_headers import LONGEST, Notice, read
+from harvest_dagster.http.rate_headers import Notice, read
+from harvest_dagster.http.retry import LONGEST_PAUSE
+from harvest_dagster.limits import Limit
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
@@ -94,9 +95,9 @@ def test_a_limit_over_an_absurd_period_counts_as_absent(period):
 @pytest.mark.parametrize(
     ("reset", "pause"),
     [
-        ("86400", LONGEST),
-        (str(SOON + 10**8), LONGEST),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST),
+        ("86400", LONGEST_PAUSE),
+        (str(SOON + 10**8), LONGEST_PAUSE),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
         (str(SOON - 1000), 0),
         ("Mon, 01 Jan 1990 00:00:00 GMT", 0),
         ("soon", 0),
@@ -122,7 +123,7 @@ def test_an_epoch_is_of_the_clock_of_the_source():
 )
 def test_no_header_ever_crashes_the_parser(headers):
     """The source writes the header, not we."""
-    assert 0 <= read(headers, NOW).pause <= LONGEST
+    assert 0 <= read(headers, NOW).pause <= LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.http.retry import LONGEST_RETRY_AFTER, RetryPolicy, retry_after
+from harvest_dagster.http.retry import LONGEST_PAUSE, RetryPolicy, retry_after
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -22,15 +22,15 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
         ("1.5", 1.5),
         ("0", 0.0),
         ("-5", 0.0),
-        ("86400", LONGEST_RETRY_AFTER),
-        ("9" * 5000, LONGEST_RETRY_AFTER),
+        ("86400", LONGEST_PAUSE),
+        ("9" * 5000, LONGEST_PAUSE),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
         ("Sunday, 01-Mar-26 12:01:30 GMT", 90.0),  # RFC 850, which RFC 9110 still allows
         ("Sun, 01 Mar 2026 13:01:30 +0100", 90.0),
         ("Sun, 01 Mar 2026 12:01:30", 90.0),
         ("Sun, 01 Mar 2026 12:01:30 -0000", 90.0),
         ("Mon, 01 Jan 1990 00:00:00 GMT", 0.0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_RETRY_AFTER),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
     ],
 )
 def test_retry_after_is_understood_in_every_form(value, seconds):
@@ -56,7 +56,7 @@ def test_retry_after_is_obeyed_on_429_and_503_only(status):
 def test_no_header_ever_crashes_the_parser(value):
     """The source writes the header, not we."""
     seconds = retry_after(503, value, NOW)
-    assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
+    assert seconds is None or 0 <= seconds <= LONGEST_PAUSE
 
 
 @given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))
