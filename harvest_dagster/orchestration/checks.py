@@ -20,7 +20,7 @@ from harvest_dagster.orchestration.partitions import chosen_window, daily, of_pa
 from harvest_dagster.orchestration.reporting import asset_key
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.pipeline.harvest import Harvest
-from harvest_dagster.pipeline.verdicts import Verdict, Whole, verdicts, whole
+from harvest_dagster.pipeline.verdicts import DayVerdict, Whole, verdicts, whole
 from harvest_dagster.storage import harvest_logs, ingest_configs
 from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, STATES, UNVERIFIED
 from harvest_dagster.storage.engine import Database
@@ -83,7 +83,7 @@ def _check_chosen(context: dg.OpExecutionContext, database: Database, config: In
         series = _series(connection, config)
         found = verdicts(connection, series, window) if series else None
     if found is None:
-        found = [Verdict(day, MISSING) for day in window.days]
+        found = [DayVerdict(day, MISSING) for day in window.days]
     _log(context, config.label, found)
     states = Counter(verdict.state for verdict in found)
     counted = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
@@ -128,7 +128,7 @@ def _failures(harvest: Harvest) -> int:
         return harvest_logs.failures_of_run(connection, harvest.runner.run_id)
 
 
-def _verdicts(context: dg.OpExecutionContext, harvest: Harvest, window: Window) -> list[Verdict]:
+def _verdicts(context: dg.OpExecutionContext, harvest: Harvest, window: Window) -> list[DayVerdict]:
     """On the partitions chosen that a window touches, each as a whole day."""
     days = whole_days(window).intersection(chosen_window(context))
     if days is None:
@@ -144,7 +144,7 @@ def _series(connection: Connection, config: IngestConfig) -> Series | None:
     return None if config_id is None else Series(config_id, version)
 
 
-def _log(context: dg.OpExecutionContext, label: str, found: Sequence[Verdict]) -> None:
+def _log(context: dg.OpExecutionContext, label: str, found: Sequence[DayVerdict]) -> None:
     targets = _targets(context, label, [verdict.day.isoformat() for verdict in found])
     for verdict in found:
         _tell(context, _of_day(label, verdict, targets.get(verdict.day.isoformat())))
@@ -171,7 +171,7 @@ def _targets(context: dg.OpExecutionContext, label: str, partitions: Sequence[st
     return found
 
 
-def _of_day(label: str, verdict: Verdict, target: Any) -> dg.AssetCheckEvaluation:
+def _of_day(label: str, verdict: DayVerdict, target: Any) -> dg.AssetCheckEvaluation:
     aside = f" {verdict.quarantined} records of its window cannot be read." if verdict.quarantined else ""
     return dg.AssetCheckEvaluation(
         asset_key=asset_key("raw", label),
@@ -235,7 +235,7 @@ def _harvests(logs: Sequence[HarvestLog]) -> str:
     return table(names, rows)
 
 
-def _quarantine(verdict: Verdict) -> str:
+def _quarantine(verdict: DayVerdict) -> str:
     rows = [
         (culprit.identifier or "", culprit.page, culprit.error[:_LONGEST_ERROR], culprit.harvest_log_id)
         for culprit in verdict.culprits[:_MOST_CULPRITS]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from harvest_dagster.pipeline.calendar import Days
-from harvest_dagster.storage.overview import Waiting
+from harvest_dagster.storage.overview import WaitingDay
 from harvest_dagster.windows import DAY, Window, whole_day
 
 
@@ -33,7 +33,7 @@ class Batch:
         )
 
 
-def batches(waiting: Sequence[Waiting], covered: Sequence[Window]) -> list[Batch]:
+def batches(waiting: Sequence[WaitingDay], covered: Sequence[Window]) -> list[Batch]:
     """Days that wait, together where they follow each other or all between them is covered.
 
     A source that publishes once a week would otherwise be transformed in 520 runs after ten years.

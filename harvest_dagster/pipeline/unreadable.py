@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harvest_dagster.catalog.schema import Quarantine
 from harvest_dagster.errors import TooManyUnreadable
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog
-from harvest_dagster.storage.quarantine import Culprit
+from harvest_dagster.storage.quarantine import Quarantined
 
 NAMED = 5  # culprits in an error
 _HOPELESS = 1000  # unreadable records, and not one that is good: a longer list would only fill the quarantine
@@ -30,7 +30,7 @@ def are_hopeless(counts: Counts) -> bool:
     return counts.records == 0 and counts.quarantined >= _HOPELESS
 
 
-def too_many(log: HarvestLog, bounds: Quarantine, culprits: Sequence[Culprit]) -> TooManyUnreadable:
+def too_many(log: HarvestLog, bounds: Quarantine, culprits: Sequence[Quarantined]) -> TooManyUnreadable:
     """The error, with the numbers, the first culprits and the remedy."""
     named = "; ".join(_named(culprit) for culprit in culprits[:NAMED])
     message = (
@@ -51,6 +51,6 @@ def _numbers(log: HarvestLog, bounds: Quarantine) -> str:
     )
 
 
-def _named(culprit: Culprit) -> str:
+def _named(culprit: Quarantined) -> str:
     who = "one without an identifier" if culprit.identifier is None else culprit.identifier
     return f"{who} on page {culprit.page}, {culprit.error[:_LONGEST_ERROR].rstrip('.')}"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from harvest_dagster.storage import harvest_logs, quarantine
 from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, Part, by_day, claims, tile
 from harvest_dagster.storage.harvest_logs import HarvestLog, Series
-from harvest_dagster.storage.quarantine import Culprit
+from harvest_dagster.storage.quarantine import Quarantined
 from harvest_dagster.windows import Window
 
 _ALWAYS = Window(datetime(1, 1, 2, tzinfo=timezone.utc), datetime(9999, 12, 30, tzinfo=timezone.utc))
@@ -19,7 +19,7 @@ _MOST_CULPRITS = 400  # of all days together
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DayVerdict:
     """What is known of one day.
 
     Attributes:
@@ -34,7 +34,7 @@ class Verdict:
     state: str
     logs: tuple[HarvestLog, ...] = ()
     quarantined: int = 0
-    culprits: tuple[Culprit, ...] = ()
+    culprits: tuple[Quarantined, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -47,7 +47,7 @@ class Verdict:
         return self.state not in (FAILED, MISSING)
 
 
-def verdicts(connection: Connection, series: Series, window: Window) -> list[Verdict]:
+def verdicts(connection: Connection, series: Series, window: Window) -> list[DayVerdict]:
     """A verdict on each day that `window` touches, in order."""
     logs = harvest_logs.overlapping(connection, series, window)
     aside = quarantine.count_by_log(connection, [log.id for log in logs])
@@ -59,8 +59,8 @@ def verdicts(connection: Connection, series: Series, window: Window) -> list[Ver
     ]
 
 
-def _culprits_by_log(connection: Connection, log_ids: Sequence[int]) -> dict[int, list[Culprit]]:
-    found: dict[int, list[Culprit]] = {}
+def _culprits_by_log(connection: Connection, log_ids: Sequence[int]) -> dict[int, list[Quarantined]]:
+    found: dict[int, list[Quarantined]] = {}
     for culprit in quarantine.of_logs(connection, log_ids, _MOST_CULPRITS) if log_ids else ():
         found.setdefault(culprit.harvest_log_id, []).append(culprit)
     return found
@@ -71,9 +71,9 @@ def _verdict(
     state: str,
     logs: Sequence[HarvestLog],
     aside: Mapping[int, int],
-    of_log: Mapping[int, Sequence[Culprit]],
-) -> Verdict:
-    return Verdict(
+    of_log: Mapping[int, Sequence[Quarantined]],
+) -> DayVerdict:
+    return DayVerdict(
         day,
         state,
         tuple(logs),

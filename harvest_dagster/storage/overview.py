@@ -49,7 +49,7 @@ class Broken:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingDay:
     """A day of which data are PENDING for a version of the transformer.
 
     Attributes:
@@ -138,7 +138,7 @@ def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[S
     return found
 
 
-def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[Waiting]:
+def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[WaitingDay]:
     """The days of which data wait to be transformed, of these configs or of all.
 
     What an older version of a transformer left PENDING waits, too, unless a newer one has it already.
@@ -161,7 +161,7 @@ def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[
         .group_by(*by)
         .order_by(*by)
     )
-    return [Waiting(*row) for row in rows]
+    return [WaitingDay(*row) for row in rows]
 
 
 def _is_whole() -> ColumnElement[bool]:

@@ -14,13 +14,12 @@ from datetime import datetime
 from sqlalchemy import ARRAY, Connection, Text, any_, bindparam, delete, false, func, insert, or_, select
 
 from harvest_dagster.records import Unreadable
-from harvest_dagster.storage.harvest_logs import Series
-from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.storage.harvest_logs import HarvestLog, Series
 from harvest_dagster.storage.tables import harvest_log, quarantine
 
 
 @dataclass(frozen=True)
-class Culprit:
+class Quarantined:
     """A row, without its bytes.
 
     Attributes:
@@ -102,7 +101,7 @@ def drop_outdated(connection: Connection, log: HarvestLog) -> None:
     connection.execute(delete(quarantine).where(quarantine.c.harvest_log_id == log.id, is_outdated))
 
 
-def of_logs(connection: Connection, harvest_log_ids: Sequence[int], most: int) -> list[Culprit]:
+def of_logs(connection: Connection, harvest_log_ids: Sequence[int], most: int) -> list[Quarantined]:
     """What was set aside of some windows, the first of very many."""
     rows = connection.execute(
         select(quarantine.c.harvest_log_id, quarantine.c.identifier, quarantine.c.error, quarantine.c.page)
@@ -110,7 +109,7 @@ def of_logs(connection: Connection, harvest_log_ids: Sequence[int], most: int) -
         .order_by(quarantine.c.harvest_log_id, quarantine.c.page, quarantine.c.id)
         .limit(most)
     )
-    return [Culprit(*row) for row in rows]
+    return [Quarantined(*row) for row in rows]
 
 
 def count_by_log(connection: Connection, harvest_log_ids: Sequence[int]) -> dict[int, int]:

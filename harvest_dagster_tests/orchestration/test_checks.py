@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from harvest_dagster.orchestration import checks
 from harvest_dagster.orchestration.checks import CHECK
-from harvest_dagster.pipeline.verdicts import Verdict, verdicts
+from harvest_dagster.pipeline.verdicts import DayVerdict, verdicts
 from harvest_dagster.simulator import Fail, Repository, Request, Server
 from harvest_dagster.simulator.behaviours.records import Flaw
 from harvest_dagster.storage.engine import Database
@@ -164,7 +164,7 @@ def test_after_a_failure_each_window_judges_its_own_days(
     """Each judged all of the range chosen: ten years in days would have taken hours."""
     judged: list[list[str]] = []
 
-    def counted(connection: Connection, series: Series, window: Window) -> list[Verdict]:
+    def counted(connection: Connection, series: Series, window: Window) -> list[DayVerdict]:
         judged.append([day.isoformat() for day in window.days])
         return verdicts(connection, series, window)
 

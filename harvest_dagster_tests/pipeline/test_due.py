@@ -14,7 +14,7 @@ from harvest_dagster.pipeline import calendar
 from harvest_dagster.pipeline.batches import batches
 from harvest_dagster.pipeline.calendar import Days
 from harvest_dagster.pipeline.due import HORIZON, Due, due
-from harvest_dagster.storage.overview import Waiting
+from harvest_dagster.storage.overview import WaitingDay
 from harvest_dagster.windows import DAY, Window, whole_day
 
 NOW = datetime(2024, 5, 15, 3, tzinfo=timezone.utc)
@@ -126,8 +126,8 @@ def test_a_stretch_that_ends_before_it_begins_is_refused() -> None:
         Days(date(2024, 5, 2), date(2024, 5, 1))
 
 
-def waiting(*days: int, since: datetime = NOW) -> list[Waiting]:
-    return [Waiting(1, 1, date(2024, 5, day), since, since) for day in days]
+def waiting(*days: int, since: datetime = NOW) -> list[WaitingDay]:
+    return [WaitingDay(1, 1, date(2024, 5, day), since, since) for day in days]
 
 
 def test_days_with_nothing_but_done_days_between_are_transformed_together() -> None:

@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.batches import Batch, batches
 from harvest_dagster.storage import overview
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Series
-from harvest_dagster.storage.overview import Coverage, Waiting
+from harvest_dagster.storage.overview import Coverage, WaitingDay
 
 
 @dg.sensor(
@@ -59,7 +59,7 @@ class _Look:
     """What a tick knows of all sources; what it asks for goes into the ledger."""
 
     ids: Mapping[str, int]
-    waiting: Mapping[str, Sequence[Waiting]]
+    waiting: Mapping[str, Sequence[WaitingDay]]
     coverage: Mapping[Series, Coverage]
     ledger: Ledger
     now: datetime
@@ -67,7 +67,7 @@ class _Look:
     @classmethod
     def at(cls, database: Database, ledger: Ledger, now: datetime) -> "_Look":
         with database.read() as connection:
-            waiting: dict[int, list[Waiting]] = {}
+            waiting: dict[int, list[WaitingDay]] = {}
             for one in overview.waiting(connection):
                 waiting.setdefault(one.ingest_config_id, []).append(one)
             ids = overview.config_ids(connection)
