@@ -7,12 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import dagster as dg
-import psutil
 import pytest
 
 from harvest_dagster.simulator import Hold, nth
@@ -21,6 +17,7 @@ from harvest_dagster.storage.leases import find_all
 from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
 from harvest_dagster_tests.crash.contents import assert_whole, harvests
+from harvest_dagster_tests.daemon import dagster_dev, wait_until
 
 MODULE = ("-m", "harvest_dagster.definitions")
 RANGE = {
@@ -53,30 +50,6 @@ def test_lesson_16_the_pool_slot_of_a_killed_run_comes_free(deploy: Deploy) -> N
         assert_whole(database, deployment.source, ingested="SUCCEEDED")
 
 
-@contextmanager
-def dagster_dev(deployment: Deployment) -> Iterator[None]:
-    """Webserver and daemon on a free port, ended with all that they started."""
-    with (deployment.folder / "dev").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", *MODULE, "--port", "0"],
-            cwd=deployment.folder,
-            env=deployment.environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )
-    try:
-        yield
-    finally:
-        started = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
-        for left in psutil.wait_procs(started, 30)[1]:
-            left.kill()
-
-
 def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
     """Put a run of all days into the queue, as the UI does; its id."""
     before = {run.run_id for run in instance.get_runs()}
@@ -107,10 +80,3 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     run = instance.get_run_by_id(run_id)
     assert run is not None
     return run.status.value
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)

@@ -16,8 +16,9 @@ import yaml
 
 from harvest_dagster.simulator import Hold, Repository, Request, Server
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.daemon import PATIENCE, wait_until
 from harvest_dagster_tests.end_to_end.deployment import Deployment
-from harvest_dagster_tests.end_to_end.webserver import PATIENCE, Ui, key, serving, shipped, wait_until
+from harvest_dagster_tests.end_to_end.webserver import Ui, key, serving, shipped
 
 pytestmark = pytest.mark.slow
 

@@ -17,9 +17,10 @@ import pytest
 
 from harvest_dagster.simulator import Fail, Hold, Repository, Request, Server
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.daemon import PATIENCE
 from harvest_dagster_tests.databases import Server as PostgreSql
 from harvest_dagster_tests.end_to_end.deployment import RANGE, Deployment
-from harvest_dagster_tests.end_to_end.webserver import LOCATION, PATIENCE, Ui, key, serving, shipped
+from harvest_dagster_tests.end_to_end.webserver import LOCATION, Ui, key, serving, shipped
 
 pytestmark = pytest.mark.slow
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +14,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
 
+from harvest_dagster_tests.daemon import PATIENCE, dagster_dev, wait_until
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 
 LOCATION = "harvest_dagster.definitions"
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300  # seconds: for a busy machine; nothing waits for so long where all is well
 _REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
 
 _BACKFILL = """
@@ -219,27 +215,10 @@ def _parent(process: psutil.Process) -> int:
 def serving(deployment: Deployment, **environment: str) -> Iterator[Ui]:
     """Webserver and daemon, as `dagster dev` starts them, ended with all that they started."""
     port = _free_port()
-    with (deployment.folder / "dagster_dev").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "--port", str(port)],
-            cwd=deployment.folder,
-            env=deployment.environment | environment,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
-        )
-    ui = Ui(port, psutil.Process(process.pid))
-    try:
+    with dagster_dev(deployment, port=port, **environment) as process:
+        ui = Ui(port, process)
         wait_until(lambda: _is_up(ui))
         yield ui
-    finally:
-        started = ui.process.children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
-        for left in psutil.wait_procs(started, 30)[1]:
-            left.kill()
 
 
 def _is_up(ui: Ui) -> bool:
@@ -252,11 +231,3 @@ def _is_up(ui: Ui) -> bool:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
-
-
-def wait_until(true: Callable[[], bool], *, patience: float = PATIENCE) -> None:
-    """Ask again and again, for so many seconds at most."""
-    end = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.2)
