@@ -10,9 +10,10 @@ from typing import NoReturn
 
 from harvest_dagster.errors import WaitTooLong
 from harvest_dagster.http import rate_headers
-from harvest_dagster.http.budget import Budget, Limit
+from harvest_dagster.http.budget import Budget
 from harvest_dagster.http.retry import OBEYED_ON, retry_after
 from harvest_dagster.http.waiting import Watch
+from harvest_dagster.limits import Limit
 
 
 @dataclass
@@ -23,12 +24,14 @@ class Allowance:
         budget: shared by all sessions that ask the same hosts.
         limit: of the config; it holds for each host.
         watch: what waits.
+        redact: takes secrets out of a text; the name of a host may be one.
         longest_turn: seconds; a longer wait is not slept through.
     """
 
     budget: Budget
     limit: Limit
     watch: Watch
+    redact: Callable[[str], str]
     longest_turn: float = inf
     _told: dict[tuple[str, Limit], float] = field(default_factory=dict)
 
@@ -41,9 +44,14 @@ class Allowance:
         """
         return self._until(self.budget.wait, host)
 
-    def take(self, host: str) -> float:
-        """Wait until a request may leave, which it does at once; otherwise as `wait`."""
-        return self._until(self.budget.reserve, host)
+    def take(self, host: str, stands: Callable[[], bool]) -> float:
+        """Wait until a request may leave, which it does at once; otherwise as `wait`.
+
+        Args:
+            host: its key.
+            stands: asked before the budget each time; False ends the wait, and nothing is taken.
+        """
+        return self._until(lambda *which: self.budget.reserve(*which) if stands() else 0.0, host)
 
     def left(self, host: str) -> None:
         """The request that was taken is on its way."""
@@ -76,7 +84,7 @@ class Allowance:
 
     def _until(self, ask: Callable[[str, Limit], float], host: str) -> float:
         shared = f"{self.limit}, shared by all runs and configs that ask it"
-        reason = f"{host} takes no request now: {shared}, or what it asked for itself"
+        reason = self.redact(f"{host} takes no request now: {shared}, or what it asked for itself")
 
         def seconds() -> float:
             due = ask(host, self.limit)

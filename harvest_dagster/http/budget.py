@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
-from harvest_dagster.limits import Limit, Slowdown, host_of
-
-__all__ = ["PROCESS_BUDGET", "Budget", "Limit", "ProcessBudget", "host_of"]
+from harvest_dagster.limits import Limit, Slowdown
 
 
 class Budget(Protocol):
@@ -143,6 +141,3 @@ class ProcessBudget:
         state = self._hosts.setdefault(host, _Host())
         state.limits.update(limits)
         return state
-
-
-PROCESS_BUDGET = ProcessBudget()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from itertools import count
@@ -19,7 +20,7 @@ from requests import RequestException
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.http.allowance import Allowance, refuse_to_sleep
-from harvest_dagster.http.budget import PROCESS_BUDGET, Budget, Limit
+from harvest_dagster.http.budget import Budget
 from harvest_dagster.http.failures import (
     TRANSPORT_ERRORS,
     not_an_address,
@@ -34,7 +35,8 @@ from harvest_dagster.http.transport import Answer, Failure, Transport
 from harvest_dagster.http.values import Response, Sizes, Statistics, Timeouts
 from harvest_dagster.http.waiting import Watch
 from harvest_dagster.http.webpages import recognise
-from harvest_dagster.http.wire import Exchange
+from harvest_dagster.http.wire import Exchange, HungUp
+from harvest_dagster.limits import Limit
 
 __all__ = ["MOST_REDIRECTS", "HttpSession", "Response", "Sizes", "Statistics", "Timeouts"]
 
@@ -54,10 +56,10 @@ class HttpSession:
 
     Args:
         limit: of the config; it holds for each host that the session meets.
+        budget: shared by all sessions that ask the same hosts, wherever they run (Lesson 18).
         timeouts: see Timeouts.
         sizes: see Sizes.
         retry: see RetryPolicy.
-        budget: shared by all sessions that ask the same hosts.
         redact: puts something harmless in the place of every secret of the config in a text.
         contact: an address or a page, for the operators of the sources; part of the User-Agent.
         watch: the harvest's clock, its deadline, and who is told of waits.
@@ -71,10 +73,10 @@ class HttpSession:
         self,
         limit: Limit,
         *,
+        budget: Budget,
         timeouts: Timeouts | None = None,
         sizes: Sizes | None = None,
         retry: RetryPolicy | None = None,
-        budget: Budget = PROCESS_BUDGET,
         redact: Callable[[str], str] = str,
         contact: str = "",
         watch: Watch | None = None,
@@ -88,7 +90,7 @@ class HttpSession:
         self._retry = retry or RetryPolicy()
         self._redactor = Redactor(redact)
         self._watch = watch or Watch()
-        self._allowance = Allowance(budget, limit, self._watch, longest_turn)
+        self._allowance = Allowance(budget, limit, self._watch, redact, longest_turn)
         self._longest_wait = longest_wait
         self._now = now
         self._draw = draw
@@ -191,7 +193,7 @@ class HttpSession:
     def _wait_between(self, hop: Hop, attempt: int, pause: float, failure: Failure) -> None:
         asked = "" if failure.asked is None else f" (it asks for {failure.asked:g} s)"
         reason = f"{hop.host}: attempt {attempt + 1} of {self._retry.attempts}{asked}, after: {failure.error}"
-        waited = self._watch.pause(pause, reason)
+        waited = self._watch.pause(pause, self._redactor.replace(reason))
         self._statistics += Statistics(retries=1, seconds_waited=waited if failure.asked else 0.0)
 
     def _attempt(self, hop: Hop, allowed: frozenset[int]) -> Answer | Failure:
@@ -200,15 +202,14 @@ class HttpSession:
         exchange = Exchange(
             place=place,
             watch=self._watch,
-            grant=partial(self._wait, self._allowance.take, hop),
+            grant=partial(self._take, hop),
+            left=partial(self._allowance.left, hop.host),
             silence=self._timeouts.read,
             longest=self._timeouts.response,
             largest=self._sizes.received,
-            left=partial(self._allowance.left, hop.host),
         )
-        self._wait(self._allowance.wait, hop)
         try:
-            answer = self._transport.send(hop, exchange, allowed)
+            answer = self._send(hop, exchange, allowed)
         except SourceError as error:
             failure = error
         except TRANSPORT_ERRORS as error:
@@ -216,16 +217,22 @@ class HttpSession:
         else:
             return self._judge(hop, answer, place)
         finally:
-            self._settle(hop, exchange)
-        return Failure(failure, departed=exchange.departed is not None)
-
-    def _wait(self, until: Callable[[str], float], hop: Hop) -> None:
-        self._statistics += Statistics(seconds_waited=until(hop.host))
-
-    def _settle(self, hop: Hop, exchange: Exchange) -> None:
+            if exchange.departed is not None:
+                self._statistics += Statistics(requests=1, bytes=exchange.received)
         if exchange.departed is None:
             self._allowance.count(hop.host)
-        self._statistics += Statistics(requests=1, bytes=exchange.received)
+            self._statistics += Statistics(requests=1)
+        return Failure(failure, departed=exchange.departed is not None)
+
+    def _send(self, hop: Hop, exchange: Exchange, allowed: frozenset[int]) -> Answer:
+        """One request, once there is room: it connects only then, and anew where that did not last."""
+        while True:
+            self._statistics += Statistics(seconds_waited=self._allowance.wait(hop.host))
+            with suppress(HungUp):
+                return self._transport.send(hop, exchange, allowed)
+
+    def _take(self, hop: Hop, stands: Callable[[], bool]) -> None:
+        self._statistics += Statistics(seconds_waited=self._allowance.take(hop.host, stands))
 
     def _judge(self, hop: Hop, answer: Answer, place: str) -> Answer | Failure:
         asked = self._allowance.heed(hop.host, answer.status, answer.headers, self._now(), good=answer.good)

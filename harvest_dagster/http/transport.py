@@ -90,6 +90,7 @@ class Transport:
         """One request, within the exchange's bounds.
 
         Raises:
+            HungUp: the connection fell while the request waited for its turn; nothing was sent.
             SourceError: the answer is too large, too slow, cut short or wrongly encoded.
             requests.RequestException, urllib3.exceptions.HTTPError: see `failures.TRANSPORT_ERRORS`.
         """

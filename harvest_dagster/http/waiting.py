@@ -95,10 +95,10 @@ class Watch:
         return self.until_granted(lambda: end - self.clock(), reason)
 
     def _afford(self, seconds: float, reason: str) -> None:
-        left = self.deadline - self.clock()
-        if seconds >= left:
+        remaining = self.deadline - self.clock()
+        if seconds >= remaining:
             message = (
-                f"{reason}: {seconds:.0f} s to wait, and {left:.0f} s are left for this harvest."
+                f"{reason}: {seconds:.0f} s to wait, and {remaining:.0f} s remain for this harvest."
                 " Raise `timeout: {harvest: …}`, or harvest less at once."
             )
             raise DeadlineExceeded(message)

@@ -3,7 +3,8 @@
 A read timeout is the silence between two pieces; a server that drips one byte a minute never breaks it, and
 one that sends headers or a chunk's size without an end fills the memory. So the socket is read in slices,
 each with a look at the clock, the amount, and at whether the harvest is still wanted. And a request leaves
-only when its connection stands and the budget has granted it: at that instant, not before a slow handshake.
+only when its connection stands and the budget has granted it: at that instant, not before a slow handshake,
+and not over a connection that the other side closed while another process took the turn.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import io
 import logging
 import re
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -26,8 +29,8 @@ from harvest_dagster.errors import ResponseTooLarge, SourceUnreachable
 from harvest_dagster.http.waiting import SLICE, Watch
 
 
-def _nothing() -> None:
-    pass
+class HungUp(Exception):
+    """The other side closed the connection while a request waited for its turn; nothing was sent."""
 
 
 @dataclass
@@ -37,11 +40,11 @@ class Exchange:
     Attributes:
         place: the URL, redacted, for messages.
         watch: the harvest's clock and deadline.
-        grant: returns when the request may leave, and not before.
+        grant: returns when the request may leave, and not before, unless what it is handed says that it cannot.
+        left: told once the request is on its way.
         silence: seconds, the longest between two pieces.
         longest: seconds for the whole response, from the request's departure.
         largest: bytes that may arrive.
-        left: told once the request is on its way.
         slice: seconds, the longest between two looks.
         departed: when the request left; None while it cannot have reached the server.
         received: bytes so far.
@@ -49,18 +52,31 @@ class Exchange:
 
     place: str
     watch: Watch
-    grant: Callable[[], None]
+    grant: Callable[[Callable[[], bool]], None]
+    left: Callable[[], None]
     silence: float
     longest: float
     largest: int
-    left: Callable[[], None] = _nothing
     slice: float = SLICE
     departed: float | None = None
     received: int = 0
 
-    def depart(self) -> None:
-        """Wait for the budget; the request leaves right after."""
-        self.grant()
+    def depart(self, sock: socket.socket) -> None:
+        """Wait for the budget; the request leaves right after.
+
+        Raises:
+            HungUp: the connection fell meanwhile.
+        """
+        asked, fell = count(), False
+
+        def stands() -> bool:
+            nonlocal fell
+            fell = next(asked) > 0 and _has_hung_up(sock)  # the first time nothing was waited for
+            return not fell
+
+        self.grant(stands)
+        if fell:
+            raise HungUp
         self.departed = self.watch.clock()
 
     def receive(self, sock: socket.socket, buffer: Any) -> int:
@@ -87,19 +103,37 @@ class Exchange:
         if now - since >= self.silence:
             remedy = "Try later, or raise `timeout: {read: …}`."
             raise SourceUnreachable(f"{self.place}: nothing came for {self.silence:g} s. {remedy}")
-        left = inf if self.departed is None else self.departed + self.longest - now
-        if left <= 0:
+        remaining = inf if self.departed is None else self.departed + self.longest - now
+        if remaining <= 0:
             remedy = "Try later, or ask for smaller pages."
             raise SourceUnreachable(
                 f"{self.place}: the answer was not whole after {self.longest:g} s. {remedy}"
             )
-        return min(left, self.silence - (now - since))
+        return min(remaining, self.silence - (now - since))
 
     def _count(self, count: int) -> None:
         self.received += count
         if self.received > self.largest:
             message = f"{self.place}: the answer is larger than {self.largest} bytes. Ask for smaller pages."
             raise ResponseTooLarge(message)
+
+
+def _has_hung_up(sock: socket.socket) -> bool:
+    """Whether nothing can come any more, where nothing may have come yet.
+
+    That something can be read is not enough: TLS 1.3 sends tickets of its own after the handshake.
+    """
+    patience = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    finally:
+        sock.settimeout(patience)
+    return True
 
 
 class _Incoming(io.RawIOBase):
@@ -153,7 +187,7 @@ def _watched(base: type[HTTPConnection], current: Callable[[], Exchange]) -> typ
         def request(self, *args: Any, **options: Any) -> None:
             if self.sock is None:
                 self.connect()
-            current().depart()
+            current().depart(self.sock)
             super().request(*args, **options)
             current().left()
 

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
 from harvest_dagster.http.waiting import Watch
+from harvest_dagster.limits import Limit
 from harvest_dagster_tests.http.clock import Clock
 from harvest_dagster_tests.http.server import Server, serving
 

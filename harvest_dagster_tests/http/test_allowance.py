@@ -8,9 +8,17 @@ from datetime import datetime, timezone
 
 import pytest
 
-from harvest_dagster.errors import BotWall, HttpStatusError, MaintenancePage, WaitTooLong, WebPage
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.errors import (
+    BotWall,
+    DeadlineExceeded,
+    HttpStatusError,
+    MaintenancePage,
+    WaitTooLong,
+    WebPage,
+)
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.retry import RetryPolicy
+from harvest_dagster.limits import Limit
 from harvest_dagster_tests.http.server import response
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
@@ -189,3 +197,38 @@ def test_a_web_page_that_comes_with_an_error_status_is_named(  # noqa: PLR0917  
     assert said in str(caught.value)
     assert str(caught.value).endswith(remedy)
     assert caught.value.transient is (status in (429, 503))
+
+
+class Taken(Heard):
+    """A host with room, until one takes it: another process was faster, and it is long until there is more."""
+
+    def reserve(self, _host: str, _limit: Limit) -> float:
+        self.told.append(("asked",))
+        return 600.0
+
+
+def test_a_request_that_never_left_is_not_counted(serve, open_session):
+    """It would take a slot from those who may leave, and be reported as sent."""
+    budget = Taken()
+    session = open_session(budget=budget, longest_turn=10)
+    with pytest.raises(WaitTooLong):
+        session.get(serve(response()).url)
+    assert session.statistics.requests == 0
+    assert budget.told == [("asked",)]
+
+
+@pytest.mark.parametrize("longest_turn", [10, 1000])
+def test_the_name_of_a_host_that_is_a_secret_stands_in_no_reason(serve, open_session, waits, longest_turn):
+    """Put off became failed: what holds a secret goes no further as it is."""
+    budget = Taken()
+    watch = {"deadline": 1100} if longest_turn > 600 else {}
+    session = open_session(
+        budget=budget,
+        longest_turn=longest_turn,
+        watch=watch,
+        redact=lambda text: text.replace("127.0.0.1", "***"),
+    )
+    with pytest.raises((WaitTooLong, DeadlineExceeded)) as caught:
+        session.get(serve(response()).url)
+    assert "***" in str(caught.value)
+    assert "127.0.0.1" not in str([caught.value, waits])

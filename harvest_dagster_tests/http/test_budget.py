@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.http.budget import Limit, ProcessBudget, host_of
+from harvest_dagster.http.budget import ProcessBudget
+from harvest_dagster.limits import Limit, host_of
 from harvest_dagster_tests.http.clock import Clock
 
 HOST = "source.example"

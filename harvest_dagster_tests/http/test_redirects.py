@@ -7,9 +7,10 @@ from itertools import repeat
 import pytest
 
 from harvest_dagster.errors import HttpStatusError, ResponseTooLarge, SourceUnreachable
-from harvest_dagster.http.budget import Limit, ProcessBudget, host_of
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.hop import Hop
 from harvest_dagster.http.session import Sizes
+from harvest_dagster.limits import Limit, host_of
 from harvest_dagster_tests.http.server import response, then_close
 
 

@@ -7,8 +7,7 @@ import multiprocessing
 import pytest
 from sqlalchemy import select
 
-from harvest_dagster.http.budget import host_of
-from harvest_dagster.limits import Limit
+from harvest_dagster.limits import Limit, host_of
 from harvest_dagster.simulator import Repository, Server
 from harvest_dagster.storage.budgets import DatabaseBudget
 from harvest_dagster.storage.engine import Database

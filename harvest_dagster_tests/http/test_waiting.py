@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 import pytest
 
 from harvest_dagster.errors import DeadlineExceeded, HttpStatusError, LeaseLost
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.retry import RetryPolicy
+from harvest_dagster.limits import Limit
 from harvest_dagster_tests.http.server import response
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
@@ -79,7 +80,7 @@ def test_a_wait_that_the_deadline_does_not_allow_is_not_begun(serve, open_sessio
     """A worker would sleep for minutes only to fail then."""
     server = serve(reply)
     session = open_session(Limit(1, 600), watch={"deadline": 1300})
-    with pytest.raises(DeadlineExceeded, match="300 s are left"):
+    with pytest.raises(DeadlineExceeded, match="300 s remain"):
         _ = [session.get(server.url) for _ in range(2)]
     assert clock.now == 1000
     assert len(server.requests) == 1

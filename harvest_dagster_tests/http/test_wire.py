@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harvest_dagster.errors import DeadlineExceeded, LeaseLost, MalformedResponse, SourceUnreachable
-from harvest_dagster.http.budget import Limit, ProcessBudget
+from harvest_dagster.http.budget import ProcessBudget
 from harvest_dagster.http.retry import RetryPolicy
 from harvest_dagster.http.session import Timeouts
+from harvest_dagster.limits import Limit
 from harvest_dagster_tests.http.clock import Clock
 from harvest_dagster_tests.http.server import Reply, response, then_close, then_silence
 
@@ -242,6 +244,65 @@ def test_a_response_may_always_be_silent_for_as_long_as_it_is_allowed_to():
     """With `read: 10m` and five minutes for the whole answer, the first could never be used."""
     assert [Timeouts(read=read).response for read in (10, 60, 600)] == [300, 300, 3000]
     assert Timeouts(read=600, response=20).response == 20
+
+
+class Contended(ProcessBudget):
+    """A host with room, until one takes it: another process was faster, so many times.
+
+    Attributes:
+        losses: turns that are still to be lost.
+        meanwhile: what happens then.
+    """
+
+    def __init__(self, clock: Clock, losses: int = 0, meanwhile: Callable[[], object] = int) -> None:
+        super().__init__(clock)
+        self.losses = losses
+        self.meanwhile = meanwhile
+
+    def reserve(self, host: str, limit: Limit) -> float:
+        if not self.losses:
+            return super().reserve(host, limit)
+        self.losses -= 1
+        self.meanwhile()
+        return 1.0
+
+
+@pytest.fixture(params=["http", "https"])
+def serve_either(serve, serve_tls, certificate, monkeypatch, request) -> Callable:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    return serve_tls if request.param == "https" else serve
+
+
+def test_a_connection_that_fell_while_another_process_took_the_turn_is_opened_anew(
+    serve_either, open_session, clock
+):
+    """A list of single-use tokens broke, though its request was never answered; any other cost a slot more."""
+    impatient, gone = threading.Event(), threading.Event()
+
+    def answer_and_hang_up(connection) -> None:
+        connection.sendall(response())
+        assert impatient.wait(30)
+        connection.shutdown(socket.SHUT_RDWR)
+        gone.set()
+
+    server = serve_either(answer_and_hang_up, response())
+    budget = Contended(clock, meanwhile=lambda: impatient.set() or gone.wait(30))
+    session = open_session(budget=budget)
+    session.get(server.url)
+    budget.losses = 2
+    assert session.get(server.url, repeatable=False).body == b"<ok/>"
+    spent = session.statistics
+    assert (spent.requests, spent.retries, spent.seconds_waited) == (2, 0, 2.0)
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
+def test_a_connection_that_stands_waits_for_its_turn(serve_either, open_session, clock):
+    """Ten processes that take turns would connect ten times for each request; TLS's tickets are no sign of an end."""
+    server = serve_either(response())
+    session = open_session(budget=Contended(clock, losses=3))
+    for _ in range(2):
+        session.get(server.url)
+    assert server.connections == 1
 
 
 def test_redirects_from_https_to_http_are_not_followed(
