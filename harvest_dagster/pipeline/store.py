@@ -54,7 +54,7 @@ def store(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], Non
         taken = spool.read_records(number)
         page_strays = strays.count(taken.records)
         with grip.begin() as connection:
-            counts = _store_page(connection, harvest, log.id, number, taken)
+            counts = _store_page(connection, harvest, log, number, taken)
             held.clear(connection, taken)
             harvest_progress.advance(connection, log.id, number, counts, page_strays)
         stored += counts
@@ -68,10 +68,12 @@ def store(harvest: Harvest, log: HarvestLog, grip: Grip, check: Callable[[], Non
     return Stored(stored, strays.counted)
 
 
-def _store_page(connection: Connection, harvest: Harvest, log_id: int, number: int, taken: Taken) -> Counts:
+def _store_page(
+    connection: Connection, harvest: Harvest, log: HarvestLog, number: int, taken: Taken
+) -> Counts:
     now = harvest.clock()
     new = raw_data.store(connection, harvest.config_id, taken.records, now)
-    quarantine.set_aside(connection, log_id, number, taken.unreadable, now)
+    quarantine.set_aside(connection, log, number, taken.unreadable, now)
     return Counts(
         pages=1,
         records=len(taken.records),
@@ -88,9 +90,7 @@ def _judge(harvest: Harvest, log_id: int, grip: Grip) -> None:
     with grip.begin() as connection:
         log = harvest_logs.get(connection, log_id)
         if not unreadable.are_hopeless(log.counts):
-            # A list that a limit cut says nothing of what else the window holds.
-            since = log.attempt_began if log.record_limit is None else None
-            quarantine.drop_outdated(connection, log_id, since=since)
+            quarantine.drop_outdated(connection, log)
         culprits = quarantine.of_logs(connection, [log_id], unreadable.NAMED)
     if unreadable.are_too_many(log.counts, bounds):
         raise unreadable.too_many(log, bounds, culprits)
@@ -122,3 +122,5 @@ class _Held:
             quarantine.clear(connection, self.config_id, sorted(good))
         if self.identifiers is not None:
             self.identifiers |= bad
+            if len(self.identifiers) > _REMEMBERED:
+                self.identifiers = None

@@ -36,7 +36,7 @@ class Quarantined:
 def set_aside(
     connection: Connection, log: HarvestLog, page: int, unreadable: Sequence[Unreadable], now: datetime
 ) -> None:
-    """Keep the unreadable pieces of a page of a log's present attempt; the caller's transaction stores its good records."""
+    """Keep the unreadable pieces of a page of the present attempt; the caller's transaction stores its good records."""
     if not unreadable:
         return
     connection.execute(

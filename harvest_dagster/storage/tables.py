@@ -35,6 +35,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from harvest_dagster.storage.error_text import ErrorText
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -150,7 +152,7 @@ harvest_log = Table(
     Column("status", String(16), nullable=False),
     Column("date_started", Instant),
     Column("date_completed", Instant),
-    Column("error", Text),
+    Column("error", ErrorText),
     Column("completions", Integer, nullable=False, server_default="0"),
     Column("completeness", String(16)),
     Column("run_id", String(255)),
@@ -199,7 +201,7 @@ harvest_log_run = Table(
     Column("status", String(16), nullable=False),
     Column("date_started", Instant, nullable=False),
     Column("date_completed", Instant),
-    Column("error", Text),
+    Column("error", ErrorText),
     # The run was killed, or gone, before it could end the log: that says nothing against the source.
     Column("broken_off", Boolean, nullable=False, server_default=false()),
     _one_of("status", HARVEST_STATUSES),
@@ -240,7 +242,7 @@ ingest_log = Table(
     # 0 where the config names no transformer.
     Column("transformer_version", Integer, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("error", Text),
+    Column("error", ErrorText),
     # The UTC day of the partition it belongs to: the record's datestamp where it lies in the window harvested,
     # else the window's first day.
     Column("partition_date", Date, nullable=False),
@@ -292,9 +294,11 @@ quarantine = Table(
     Column("harvest_log_id", ForeignKey("harvest_log.id"), nullable=False),
     Column("identifier", Text),
     Column("datum", LargeBinary, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", ErrorText, nullable=False),
     Column("page", Integer, nullable=False),
     Column("date_created", Instant, nullable=False),
+    # harvest_log.attempt whose list it came by
+    Column("attempt", Integer, nullable=False, server_default="0"),
     Index(None, "harvest_log_id"),
     # store: a good version of a record clears what was set aside of it
     Index(None, "identifier"),

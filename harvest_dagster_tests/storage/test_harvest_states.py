@@ -106,7 +106,7 @@ def test_a_window_begun_anew_counts_from_zero(logs: Logs) -> None:
         harvest_progress.advance(connection, log.id, 0, SOME, STRAYS)
         harvest_progress.spend(connection, log.id, requests=3, size=1000, seconds_waited=1.5)
         harvest_progress.expect(connection, log.id, 50)
-        quarantine.set_aside(connection, log.id, 0, [Unreadable(b"<", "no end")], NOW)
+        quarantine.set_aside(connection, log, 0, [Unreadable(b"<", "no end")], NOW)
     with logs.database.begin() as connection:
         anew = harvest_states.restart(connection, log.id, NOW)
         left = connection.scalar(select(func.count()).select_from(quarantined))
