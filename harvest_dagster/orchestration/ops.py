@@ -13,11 +13,11 @@ from harvest_dagster.errors import LeaseHeld
 from harvest_dagster.orchestration import reporting
 from harvest_dagster.orchestration.checks import check_done_window, check_window
 from harvest_dagster.orchestration.config import StepConfig
-from harvest_dagster.orchestration.failures import told
+from harvest_dagster.orchestration.failures import told, without_secrets
 from harvest_dagster.orchestration.partitions import chosen_window, of_partitions, wanted_window
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs import tag_run
-from harvest_dagster.orchestration.step import at_work, is_done, make_harvest, waiting, without_secrets
+from harvest_dagster.orchestration.step import at_work, is_done, make_harvest, waiting
 from harvest_dagster.pipeline import fetch as fetching
 from harvest_dagster.pipeline import finish as finishing
 from harvest_dagster.pipeline import launch as launching
@@ -47,7 +47,7 @@ def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores
     window = wanted_window(context, config)  # first: parameters that make no sense leave no row
     harvest = make_harvest(context, config, stores, catalog)
     tag_run(context, label=harvest.config.label, window=window)
-    with without_secrets(harvest):
+    with without_secrets(harvest.redact):
         checking.check(harvest)
     return harvest.runner.process.id
 
@@ -63,7 +63,7 @@ def _lock(
     config = StepConfig(**context.op_config)
     harvest = make_harvest(context, config, stores, catalog)
     single_process = preflight_process == harvest.runner.process.id
-    with without_secrets(harvest), waiting(context, stores.waiting, LeaseHeld):
+    with without_secrets(harvest.redact), waiting(context, stores.waiting, LeaseHeld):
         lease = locking.acquire(harvest, wanted_window(context, config), single_process=single_process)
         checking.check_again(harvest, lease)
     context.log.info(f"holds the lease of {harvest.config.label}, fencing token {lease.token}")

@@ -28,6 +28,7 @@ from harvest_dagster.errors import (
 )
 from harvest_dagster.orchestration.checks import check_failed_window
 from harvest_dagster.orchestration.config import StepConfig
+from harvest_dagster.orchestration.failures import without_secrets
 from harvest_dagster.orchestration.resources import Stores, Waiting
 from harvest_dagster.orchestration.runs import runner
 from harvest_dagster.pipeline import lock, pauses
@@ -181,7 +182,7 @@ def at_work(
     """
     with waiting(context, stores.waiting, LeaseHeld, DatabaseUnreachable), putting_off(context):
         harvest = make_harvest(context, config, stores, catalog)
-        with without_secrets(harvest), lock.holding(harvest) as grip:
+        with without_secrets(harvest.redact), lock.holding(harvest) as grip:
             yield Work(context, harvest, grip)
 
 
@@ -216,22 +217,6 @@ def putting_off(context: dg.OpExecutionContext) -> Generator[None, None, None]:
         until = (utc_now() + timedelta(seconds=seconds)).replace(microsecond=0)
         context.log.warning(f"{error} Put off until {format_instant(until)}; nothing has failed.")
         raise dg.RetryRequested(max_retries=context.retry_number + 1, seconds_to_wait=seconds) from error
-
-
-@contextmanager
-def without_secrets(harvest: Harvest) -> Generator[None, None, None]:
-    """Let no exception through that holds a secret in its text or in that of its causes (Lesson 32)."""
-    try:
-        yield
-    except Exception as error:
-        text = "".join(traceback.format_exception(error))
-        if harvest.redact(text) == text:
-            raise
-        kind, message = type(error).__name__, harvest.redact(str(error))
-    else:
-        return
-    # Outside of `except`, so that the original is not chained to it.
-    raise HarvestError(f"{kind}: {message}")
 
 
 def _as_text(harvest: Harvest) -> str:
