@@ -10,8 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
 
 from harvest_dagster.storage.harvest_logs import Series, covers
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log
@@ -76,6 +77,20 @@ def coverage(connection: Connection, ids: Collection[int] | None = None) -> dict
     The database merges them: a thousand sources harvested daily for years have a million logs, and a thousand
     windows.
     """
+    starts = connection.execute(_starts(ids))
+    found = {}
+    for series, rows in groupby(starts, key=lambda row: Series(row.ingest_config_id, row.harvester_version)):
+        windows = list(rows)
+        ends = [*(row.before for row in windows[1:]), windows[0].last]
+        found[series] = Coverage(
+            tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
+            windows[0].asked,
+        )
+    return found
+
+
+def _starts(ids: Collection[int] | None) -> Select[Any]:
+    """The logs that a window of `coverage` begins with, each with the end of what is covered before."""
     of_series = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
     end, start = harvest_log.c.end_date, harvest_log.c.start_date
     began = func.coalesce(harvest_log.c.covered_since, harvest_log.c.date_started)
@@ -91,20 +106,11 @@ def coverage(connection: Connection, ids: Collection[int] | None = None) -> dict
         .where(covers(), _is_whole(), _among(harvest_log.c.ingest_config_id, ids))
         .subquery()
     )
-    starts = connection.execute(
+    return (
         select(logs)
         .where(or_(logs.c.before.is_(None), logs.c.start_date > logs.c.before))
         .order_by(logs.c.ingest_config_id, logs.c.harvester_version, logs.c.start_date)
     )
-    found = {}
-    for series, rows in groupby(starts, key=lambda row: Series(row.ingest_config_id, row.harvester_version)):
-        windows = list(rows)
-        ends = [*(row.before for row in windows[1:]), windows[0].last]
-        found[series] = Coverage(
-            tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
-            windows[0].asked,
-        )
-    return found
 
 
 def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[Series, list[Broken]]:

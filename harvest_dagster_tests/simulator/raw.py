@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -54,6 +55,20 @@ def get(url: str, timeout: float = 30, **headers: str) -> Got:
         return Got(response.status, tuple(response.getheaders()), response.read())
     except (OSError, HTTPException) as error:
         return Got(error=error)
+    finally:
+        connection.close()
+
+
+def leave(server: Server, url: str) -> None:
+    """Ask, and hang up once the server has the request: a time-out may be over before that."""
+    place = urlsplit(url)
+    connection = HTTPConnection(place.netloc, timeout=30)
+    before, end = len(server.requests), time.monotonic() + 30
+    try:
+        connection.request("GET", f"{place.path}?{place.query}")
+        while len(server.requests) == before:
+            assert time.monotonic() < end, "the request never came"
+            time.sleep(0.001)
     finally:
         connection.close()
 

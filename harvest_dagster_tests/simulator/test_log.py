@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from harvest_dagster.simulator import Repository, Server, nth
 from harvest_dagster.simulator.registry import REGISTRY
-from harvest_dagster_tests.simulator.raw import address, get, walk
+from harvest_dagster_tests.simulator.raw import address, get, leave, walk
 
 REPOSITORY = Repository(days=1, records_per_day=20, page_size=5, deleted=0)
 
@@ -93,6 +93,6 @@ def test_the_file_has_a_line_for_each_request(tmp_path) -> None:
 def test_what_a_client_went_away_from_is_in_the_log(tmp_path) -> None:
     file = tmp_path / "requests.jsonl"
     with Server(REPOSITORY, behaviours=[REGISTRY["silence"]()], log=file) as server:
-        get(server.json_url, timeout=0.05)
+        leave(server, server.json_url)
     (line,) = file.read_text("utf-8").splitlines()
     assert (json.loads(line)["status"], json.loads(line)["sent"]) == (None, 0)

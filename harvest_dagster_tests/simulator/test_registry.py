@@ -12,7 +12,7 @@ from harvest_dagster import simulator
 from harvest_dagster.simulator import Repository, Server, scenario, table
 from harvest_dagster.simulator.behaviours.base import Named
 from harvest_dagster.simulator.registry import KINDS, REGISTRY
-from harvest_dagster_tests.simulator.raw import address, get, walk
+from harvest_dagster_tests.simulator.raw import address, get, leave, walk
 
 REPOSITORY = Repository(days=1, records_per_day=20, page_size=5, deleted=0)
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def acts(entry: Named, protocol: str) -> bool:
     with Server(REPOSITORY, behaviours=[behaviour]) as server:
         if entry.name in NEVER_ANSWERED:
             first = get(address(server, protocol))
-            get(address(server, protocol, first.token), timeout=0.05)
+            leave(server, address(server, protocol, first.token))
         else:
             first, *_ = walk(server, protocol)
             get(address(server, protocol, first.token))
