@@ -19,7 +19,7 @@ from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolE
 from harvest_dagster.harvesters.oai_errors import oai_error
 from harvest_dagster.harvesters.source_dates import lenient_instant
 from harvest_dagster.harvesters.strict_xml import parse
-from harvest_dagster.texts import seen
+from harvest_dagster.texts import brief, seen
 
 NAMESPACE = "http://www.openarchives.org/OAI/2.0/"
 OAI = f"{{{NAMESPACE}}}"
@@ -28,6 +28,7 @@ LISTS = frozenset({"ListRecords", "ListIdentifiers"})
 _VERBS = LISTS | {"GetRecord", "Identify", "ListMetadataFormats", "ListSets"}
 # What servers repeat in `request` as it was sent, in each of 500 recorded responses. Dates and tokens they rewrite.
 _REPEATED = ("verb", "metadataPrefix", "set", "identifier")
+_LONGEST_NAMES = 200  # characters
 _LONGEST_COUNT = 9  # digits: no repository has a thousand million records
 _ERROR_STATUS = 400
 
@@ -100,9 +101,7 @@ def read(
     if errors := root.findall(f"{OAI}error"):
         _raise_unless_empty(errors, verb=verb, url=url)
         _raise_if_for_another(root, verb, asked, url=url)
-        if root.find(OAI + verb) is not None:
-            message = f"{url} answered with {verb} and with noRecordsMatch at once. Tell the operator of the source."
-            raise ProtocolError(message)
+        _raise_if_more(root, errors[0], url=url)
         return Answer(errors[0], (), Token(total=0), source_time, repository)
     if status >= _ERROR_STATUS:
         raise _status_error(body, url=url, status=status)
@@ -110,6 +109,7 @@ def read(
     if content is None:
         raise _no_answer(root, verb=verb, url=url)
     _raise_if_for_another(root, verb, asked, url=url)
+    _raise_if_more(root, content, url=url)
     tag = f"{OAI}resumptionToken"
     items = [child for child in content if child.tag != tag]
     return Answer(content, items, _token(content.find(tag)), source_time, repository)
@@ -181,6 +181,21 @@ def _raise_if_for_another(
             "Try again; where it stays so, look for a cache or proxy that mixes up answers."
         )
         raise WrongVerb(message)
+
+
+def _raise_if_more(root: etree._Element, content: etree._Element, *, url: str) -> None:
+    """Raise where an answer holds more than its head, its errors and what is read of it: that would be lost.
+
+    A second list in one answer, say, or a list beside noRecordsMatch (section 3.2).
+    """
+    known = (f"{OAI}responseDate", f"{OAI}request", f"{OAI}error")
+    if any(child.tag not in known and child is not content for child in root):
+        found = ", ".join(etree.QName(child).localname for child in root if child.tag not in known[:2])
+        message = (
+            f"{url} answered with {brief(found, _LONGEST_NAMES)} at once, where an answer has one of them. "
+            "Tell the operator of the source."
+        )
+        raise ProtocolError(message)
 
 
 def _bare(text: str) -> str:

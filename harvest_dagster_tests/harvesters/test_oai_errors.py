@@ -120,6 +120,33 @@ def test_an_answer_without_content_is_an_error() -> None:
     assert not isinstance(caught.value, WrongVerb)
 
 
+_LIST = "<ListRecords>{}</ListRecords>"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _LIST.format(record("a")) + _LIST.format(record("b")),
+        _LIST.format(record("a")) + _LIST.format(record("b").replace("</metadata>", "")),
+        _LIST.format(record("a").replace("</metadata>", "")) + _LIST.format(record("b")),
+        _LIST.format(record("a")) + record("b"),
+        _LIST.format(record("a")) + "<ListIdentifiers/>",
+        '<error code="noRecordsMatch"/>' + _LIST.format(record("a")),
+        '<error code="noRecordsMatch"/><ListIdentifiers/>',
+    ],
+)
+def test_an_answer_with_more_than_one_content_is_an_error(content) -> None:
+    """What stands beside the list that is read would be dropped without a word, and the window be green."""
+    page = envelope(content)
+    with pytest.raises((ProtocolError, MalformedResponse)):
+        list(scripted(page, page).pages(DAY))
+
+
+def test_what_an_answer_holds_too_much_of_is_named() -> None:
+    with pytest.raises(ProtocolError, match="answered with ListRecords, ListRecords at once"):
+        list(scripted(envelope(2 * _LIST.format(record("a")))).pages(DAY))
+
+
 @pytest.mark.parametrize(
     "body",
     [
