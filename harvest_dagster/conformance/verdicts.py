@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from harvest_dagster.conformance.trial import LIMIT, REPOSITORY, Outcome
 from harvest_dagster.errors import HarvestError
-from harvest_dagster.simulator.behaviours.base import Behaviour, Demand
+from harvest_dagster.simulator.behaviours.base import Behaviour, Demand, Fate
 
 MOST_REQUESTS = 400
 _PUNCTUAL = 0.95  # of a wait: clocks and threads are late by some milliseconds
@@ -53,7 +53,7 @@ def judge(name: str, demand: Demand, outcome: Outcome, truth: Stored, source: Be
     """
     faults = (
         *_of_the_end(demand, outcome),
-        *_of_the_records(demand, outcome, truth),
+        *_of_the_records(demand, outcome, truth, source),
         *_of_manners(outcome, source),
     )
     return Verdict(
@@ -100,21 +100,32 @@ def _of_the_end(demand: Demand, outcome: Outcome) -> Iterator[str]:
         yield "gave up where all could be had"
 
 
-def _of_the_records(demand: Demand, outcome: Outcome, truth: Stored) -> Iterator[str]:
+def _of_the_records(
+    demand: Demand, outcome: Outcome, truth: Stored, source: Behaviour | None
+) -> Iterator[str]:
     if not outcome.ended or outcome.error is not None:
         return
-    claims = demand is not Demand.HONEST or outcome.completeness == "complete"
-    allowed = int(demand is Demand.OTHERS)
-    shared = truth.keys() & outcome.stored.keys()
-    counted = {
-        "LOST": len(truth) - len(shared),
-        "ALTERED": sum(not truth[name] & outcome.stored[name] for name in shared),
-        "DOUBLED": sum(len(outcome.stored[name]) > 1 for name in shared),
-        "FOREIGN": 0 if demand is Demand.HONEST else len(outcome.stored.keys() - shared),
-    }
-    for what, count in counted.items():
-        if claims and count > allowed:
+    if demand is Demand.HONEST and outcome.completeness != "complete":
+        return
+    fates = source.fates if source is not None and demand is Demand.OTHERS else {}
+    for what, count in _counted(outcome, truth, fates, is_honest=demand is Demand.HONEST).items():
+        if count:
             yield f"{what} {count} of {len(truth)} records, and says success"
+
+
+def _counted(
+    outcome: Outcome, truth: Stored, fates: Mapping[str, Fate], *, is_honest: bool
+) -> dict[str, int]:
+    """What is wrong with what is stored; of a record that came spoilt only what its fate does not allow."""
+    stored = outcome.stored
+    strict = [name for name in truth.keys() & stored.keys() if fates.get(name) is not Fate.EITHER]
+    gone = {name for name, fate in fates.items() if fate is Fate.ABSENT or outcome.set_aside}
+    return {
+        "LOST": len(truth.keys() - stored.keys() - gone),
+        "ALTERED": sum(not truth[name] & stored[name] for name in strict),
+        "DOUBLED": sum(len(stored[name]) > 1 for name in strict),
+        "FOREIGN": 0 if is_honest else len(stored.keys() - truth.keys()),
+    }
 
 
 def _of_manners(outcome: Outcome, source: Behaviour | None) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.request import urlopen
 
 from lxml import etree
@@ -11,7 +12,7 @@ from lxml import etree
 from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.interface import Arguments, Harvester
 from harvest_dagster.harvesters.oai import OaiHarvester
-from harvest_dagster.records import Cursor, Page, Record, Request
+from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
 from harvest_dagster.windows import Window
 
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
@@ -68,6 +69,44 @@ class Doubling(OaiHarvester):
     def records(self, page: Page, window: Window) -> Iterator[Record]:
         for record in super().records(page, window):
             yield Record(record.identifier, None, False, f"{page.received}{record.blob}")
+
+
+class Twice(OaiHarvester):
+    """Lesson 28: one record, and two contents of it in one harvest."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
+        for record in super().records(page, window):
+            yield record
+            if isinstance(record, Record):
+                yield replace(record, blob=f"{record.blob} ")
+
+
+class Dropping(OaiHarvester):
+    """Lesson 31: throws away what it cannot read, and says nothing."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
+        return (piece for piece in super().records(page, window) if isinstance(piece, Record))
+
+
+class Repairing(OaiHarvester):
+    """Lesson 1: makes up a content for what it cannot read."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
+        for piece in super().records(page, window):
+            if isinstance(piece, Unreadable) and piece.identifier:
+                yield Record(piece.identifier, None, False, "<record/>")
+            else:
+                yield piece
+
+
+class Quitting(OaiHarvester):
+    """Lesson 25: one datestamp that is not as it should be, and all is refused."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
+        for piece in super().records(page, window):
+            if isinstance(piece, Record) and piece.datestamp and piece.datestamp not in window:
+                raise ProtocolError(f"{piece.identifier} lies outside of {window}. Ask the source.")
+            yield piece
 
 
 class Crashing(OaiHarvester):

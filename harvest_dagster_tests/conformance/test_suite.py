@@ -16,7 +16,10 @@ from harvest_dagster import plugins
 from harvest_dagster.conformance.__main__ import main
 from harvest_dagster.conformance.subject import Subject
 from harvest_dagster.conformance.suite import concerned, examine
-from harvest_dagster.conformance.verdicts import Verdict
+from harvest_dagster.conformance.trial import Outcome
+from harvest_dagster.conformance.verdicts import Stored, Verdict, judge
+from harvest_dagster.simulator.behaviours.base import Demand
+from harvest_dagster.simulator.behaviours.records import Flaw
 from harvest_dagster.simulator.registry import REGISTRY
 from harvest_dagster_tests.test_readme import marked
 
@@ -75,11 +78,42 @@ def test_a_careless_harvester_is_convicted_of_every_loss() -> None:
         ("Doubling", "gzip", "ALTERED 40 of 40"),
         ("Crashing", "gone", "crashed: KeyError is no HarvestError"),
         ("Terse", "gone", "failed unclearly"),
+        ("Dropping", "record-bad-utf-8", "LOST 1 of 40"),
+        ("Repairing", "record-bad-utf-8", "ALTERED 1 of 40"),
+        ("Quitting", "datestamp-outside", "gave up where all could be had"),
     ],
 )
 def test_every_other_fault_is_named(harvester, behaviour, fault) -> None:
     """Each is one that users of such systems reported."""
     assert fault in faults(harvester, behaviour)[behaviour]
+
+
+def test_one_that_stores_a_record_twice_is_convicted() -> None:
+    """Even of a source that does nothing wrong, which is compared with itself."""
+    assert faults("Twice", "gone") == {"(none)": "DOUBLED 40 of 40 records, and says success"}
+
+
+def test_of_a_spoilt_record_nothing_else_is_forgiven() -> None:
+    """One of any kind was: a harvester that lost another record, or set nothing aside, met all that is owed."""
+    spoilt = Flaw("bad-utf-8", 3)
+    (name,) = spoilt.fates
+    truth = {f"oai:repository.example.org:{number:09d}": frozenset({str(number)}) for number in range(40)}
+    others = {each: contents for each, contents in truth.items() if each != name}
+    another = next(iter(others))
+
+    def found(stored: Stored, set_aside: int = 1) -> tuple[str, ...]:
+        outcome = Outcome(True, None, "complete", stored, set_aside, (), 1.0)
+        faults = judge("record-bad-utf-8", Demand.OTHERS, outcome, truth, spoilt).faults
+        return tuple(fault.partition(" ")[0] for fault in faults)
+
+    assert found(others) == ()
+    assert found(others, set_aside=0) == ("LOST",)
+    assert found({**truth, name: frozenset({"repaired"})}) == ("ALTERED",)
+    lost = {each: contents for each, contents in truth.items() if each != another}
+    assert found({**lost, name: frozenset({"repaired"})}) == ("LOST", "ALTERED")
+    assert found({**others, another: frozenset({"another"})}) == ("ALTERED",)
+    assert found({**others, another: truth[another] | {"another"}}) == ("DOUBLED",)
+    assert found({**others, "oai:unknown": frozenset({"x"})}) == ("FOREIGN",)
 
 
 def test_one_that_asks_too_often_is_convicted() -> None:

@@ -17,6 +17,14 @@ OAI, JSON = "oai", "json"
 BOTH = (OAI, JSON)
 
 
+class Fate(Enum):
+    """What may become of a record that does not come as the repository has it; the value says it to people."""
+
+    ASIDE = "set aside"
+    EITHER = "stored as it came, or set aside"
+    ABSENT = "none, since nothing comes under its identifier"
+
+
 class Behaviour(ABC):
     """One thing that a server does to the requests that it is meant for.
 
@@ -37,6 +45,11 @@ class Behaviour(ABC):
 
         Where it does nothing after all, it returns that very answer: the log tells by this what has acted.
         """
+
+    @property
+    def fates(self) -> Mapping[str, Fate]:
+        """What may become of the records that it spoils, by identifier; all others are owed as they are."""
+        return {}
 
     def open(self, edits: Edits) -> None:  # noqa: B027 - most change no record
         """The server has started; `edits` are those of its repository."""

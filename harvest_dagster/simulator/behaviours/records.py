@@ -6,7 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harvest_dagster.simulator.behaviours.base import BOTH, OAI, Answer, Behaviour, Demand, Named, parameter
+from harvest_dagster.simulator.behaviours.base import (
+    BOTH,
+    OAI,
+    Answer,
+    Behaviour,
+    Demand,
+    Fate,
+    Named,
+    parameter,
+)
 from harvest_dagster.simulator.conditions import When, every
 from harvest_dagster.simulator.exchange import Request, Response
 
@@ -26,6 +35,8 @@ _FLAWS: Mapping[str, tuple[str, str]] = {
     "no-identifier": (_IDENTIFIER, ""),
     "no-datestamp": (_STAMP, ""),
 }
+# Without a datestamp it is a record still, and in JSON a bare control character leaves no doubt of what is meant.
+_READABLE = frozenset({"no-datestamp", "control-character"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class Flaw(Behaviour):
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
         return _changed(answer(request), self.record, *_FLAWS[self.kind])
 
+    @property
+    def fates(self) -> Mapping[str, Fate]:  # noqa: D102
+        fate = Fate.EITHER if self.kind in _READABLE else Fate.ASIDE
+        return {_identifier(self.record): fate}
+
 
 @dataclass(frozen=True)
 class Stamp(Behaviour):
@@ -51,6 +67,10 @@ class Stamp(Behaviour):
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
         return _changed(answer(request), self.record, _STAMP_TEXT, self.text)
 
+    @property
+    def fates(self) -> Mapping[str, Fate]:  # noqa: D102
+        return {_identifier(self.record): Fate.EITHER}
+
 
 @dataclass(frozen=True)
 class SameIdentifier(Behaviour):
@@ -62,6 +82,10 @@ class SameIdentifier(Behaviour):
     def apply(self, request: Request, answer: Answer) -> Response:  # noqa: D102
         text = r'(?<=<identifier>)oai:[^<]*|(?<="id": ")[^"]*'
         return _changed(answer(request), self.record, text, _identifier(self.record - 1))
+
+    @property
+    def fates(self) -> Mapping[str, Fate]:  # noqa: D102
+        return {_identifier(self.record - 1): Fate.EITHER, _identifier(self.record): Fate.ABSENT}
 
 
 def _identifier(number: int) -> str:
