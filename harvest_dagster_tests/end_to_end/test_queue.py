@@ -64,23 +64,25 @@ def test_fifty_sources_at_once(tmp_path: Path, migrated_sqlite: Path) -> None:
             # All that had begun before it stand still, and it had the place that was left for it.
             waiting = ui.runs(statuses=["QUEUED"])
             assert len(waiting) == len(LABELS) + len(TWICE) - LIMIT["limit"]
+            # They are rows and no processes; that of a run which is over may need a moment to end.
+            wait_until(lambda: len(ui.workers()) == LIMIT["limit"])
             hold.release()
             assert [ui.wait_for_backfill(backfill) for backfill in backfills] == ["COMPLETED_SUCCESS"] * 2
-    assert most == [PLACES]
+    assert max(most) <= PLACES
     assert_one_at_a_time(server)
     assert {len(deployment.data(label)) for label in LABELS} == {4, 8}
 
 
 @contextmanager
 def watched(ui: Ui) -> Iterator[list[int]]:
-    """The most processes of runs that there were at once: filled in at the end."""
+    """The most runs that were at work at once: filled in at the end."""
     seen: list[int] = []
     most: list[int] = []
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.5):
-            seen.append(len(ui.workers()))
+            seen.append(len(ui.runs(statuses=["STARTING", "STARTED"])))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
