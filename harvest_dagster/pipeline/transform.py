@@ -17,6 +17,7 @@ from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.arguments import make_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import TransformError
+from harvest_dagster.masking import masker
 from harvest_dagster.pipeline.harvest import Runner
 from harvest_dagster.processes import is_gone
 from harvest_dagster.storage import ingest_logs, normalized_data, transform_runs
@@ -63,8 +64,7 @@ class Transformation:
     @property
     def redact(self) -> Callable[[str], str]:
         """Masks the transformer's secrets in a text."""
-        names = secrets.names(self.config.transformer_kwargs)
-        return secrets.redactor(self.environ.get(name, "") for name in names)
+        return masker(secrets.values(self.config.transformer_kwargs, self.environ))
 
     @property
     def queue(self) -> Queue:
@@ -110,23 +110,26 @@ def transform(transformation: Transformation) -> dict[date, Outcome]:
 
 def _make_ready(transformation: Transformation) -> None:
     now, queue, days = transformation.clock(), transformation.queue, transformation.days
+    over = _runs_over(transformation)
     with transformation.database.begin() as connection:
-        over = [
-            run_id
-            for run_id in ingest_logs.runs_at_work(connection, queue)
-            if _is_over(transformation, connection, run_id)
-        ]
         ingest_logs.return_orphans(connection, queue, over, now)
         ingest_logs.renew_for_version(connection, queue, days, now)
         if transformation.superfluous:
             ingest_logs.relaunch(connection, queue, days, now)
 
 
-def _is_over(transformation: Transformation, connection: Connection, run_id: str) -> bool:
+def _runs_over(transformation: Transformation) -> list[str]:
+    """Of the runs that have claimed something, those that are over; Dagster is asked within no transaction."""
+    with transformation.database.read() as connection:
+        at_work = ingest_logs.runs_at_work(connection, transformation.queue)
+        seen = {run_id: transform_runs.find(connection, run_id) for run_id in at_work}
+    return [run_id for run_id in at_work if _is_over(transformation, run_id, seen[run_id])]
+
+
+def _is_over(transformation: Transformation, run_id: str, seen: transform_runs.Seen | None) -> bool:
     runner = transformation.runner
     if run_id == runner.run_id or runner.runs.fate(run_id) is not None:
         return True
-    seen = transform_runs.find(connection, run_id)
     return seen is None or is_gone(seen.process) or transformation.clock() - seen.last_seen > _SILENT
 
 
