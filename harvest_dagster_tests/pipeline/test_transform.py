@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +17,7 @@ from harvest_dagster.pipeline import transform as transforming
 from harvest_dagster.pipeline.harvest import Fate
 from harvest_dagster.pipeline.transform import Outcome, Transformation, transform
 from harvest_dagster.records import Record
+from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import ingest_log, normalized_datum
 from harvest_dagster.transformers.interface import Transformer
 from harvest_dagster_tests.pipeline.world import WINDOW, World
@@ -133,6 +137,39 @@ def test_what_a_killed_run_had_claimed_is_transformed_by_the_next(world: World) 
         with pytest.raises(KeyboardInterrupt):
             transform(transformation(world, "the next"))
     assert statuses(world) == ["STARTED", "STARTED"]
+
+
+def test_dagster_is_asked_of_other_runs_within_no_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers when it can; meanwhile PostgreSQL would end the transaction, and SQLite keep all others waiting."""
+    harvest(world, "run 1", "kill")
+    with pytest.raises(KeyboardInterrupt):
+        transform(transformation(world, "dead"))
+    open_now: list[str] = []
+    asked: list[tuple[str, list[str]]] = []
+
+    def counted(name: str) -> Any:
+        original = getattr(Database, name)
+
+        @contextmanager
+        def within(database: Database) -> Iterator[Any]:
+            with original(database) as connection:
+                open_now.append(name)
+                yield connection
+                open_now.remove(name)
+
+        return within
+
+    def fate(run_id: str) -> Fate | None:
+        asked.append((run_id, list(open_now)))
+        return None
+
+    for name in ("read", "begin"):
+        monkeypatch.setattr(Database, name, counted(name))
+    monkeypatch.setattr(world, "runs", replace(world.runs, fate=fate))
+    assert transform(transformation(world, "the next")) == {}
+    assert asked == [("dead", [])]
 
 
 def test_a_new_version_and_superfluous_do_it_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
