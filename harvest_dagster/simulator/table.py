@@ -20,7 +20,7 @@ _HEAD = """\
 <!-- Written by `python -m harvest_dagster.simulator.table`. -->
 
 `python -m harvest_dagster.simulator` serves an OAI-PMH repository and, with the same records, a JSON API; each
-`--behaviour` makes it hostile in one way: `NAME[:KEY=VALUE,…][@CONDITION,…]`, as in
+`--behaviour` makes it hostile in one of {count} ways: `NAME[:KEY=VALUE,…][@CONDITION,…]`, as in
 
 ```sh
 python -m harvest_dagster.simulator --behaviour 'cut:length=1000@ListRecords#3' --behaviour busy-date@list#2
@@ -28,8 +28,9 @@ python -m harvest_dagster.simulator --behaviour 'cut:length=1000@ListRecords#3' 
 
 `--help` tells the conditions. "A harvester" is what anybody's must do in its face, whatever it does besides:
 **gives all** (every record, and success), **fails or gives all**, **fails**, **gives all others, or fails** (one
-record is broken), **does not claim to be complete, unless it is**. "Asked" is the condition under which the
-conformance suite asks it; settings stand with their defaults. There are {count} of them.
+record is broken, and may be missing only where it is set aside), **does not claim to be complete, unless it is**.
+"Asked" is the condition under which the conformance suite asks it; settings stand with their defaults. "Lessons" are
+the numbers by which the tests call what went wrong with harvesters before.
 """
 
 
