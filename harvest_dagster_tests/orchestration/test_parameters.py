@@ -33,6 +33,15 @@ def run(request: pytest.FixtureRequest) -> Run:
     return way
 
 
+# Both ways and both databases, where rows are written a second time.
+EACH = pytest.mark.parametrize(
+    ("run", "database_url"),
+    [(on_asset, "postgresql"), (ad_hoc, "sqlite")],
+    indirect=["database_url"],
+    ids=["asset-postgresql", "job-sqlite"],
+)
+
+
 def statuses(deployment: Deployment) -> set[str]:
     return {row.status for row in deployment.rows(tables.ingest_log)}
 
@@ -45,6 +54,7 @@ def test_by_default_all_is_collected_and_launched(run: Run, source: Server, on_s
     assert statuses(deployment) == {"PENDING"}
 
 
+@EACH
 def test_limit_cuts_and_covers_nothing(run: Run, source: Server, deploy: Deploy) -> None:
     """Lesson 4: a sample must never pass for the harvest."""
     deployment = deploy(source.url, max_window="2d")
@@ -65,6 +75,7 @@ def test_limit_is_reached_before_the_last_windows(run: Run, source: Server, on_s
     ]
 
 
+@EACH
 def test_superfluous_does_again_what_has_succeeded(run: Run, source: Server, deploy: Deploy) -> None:
     """Lesson 14: a superfluous run hit a unique constraint."""
     deployment = deploy(source.url)
@@ -129,6 +140,7 @@ def test_no_split_makes_one_window_of_any_length(run: Run, source: Server, on_sq
     assert deployment.logs() == [("03-01T00", "03-05T00", "SUCCEEDED", 24)]
 
 
+@EACH
 def test_optimize_leaves_out_what_is_covered(run: Run, source: Server, deploy: Deploy) -> None:
     """Overlapping ranges cost the source only what is new."""
     deployment = deploy(source.url)
