@@ -15,13 +15,14 @@ from harvest_dagster_tests.crash.contents import assert_whole, harvests, lists
 
 
 @pytest.mark.parametrize(
-    ("number", "asked_in_ui", "run_status"),
+    ("number", "asked_in_ui", "run_status", "database_url"),
     [
-        (signal.SIGTERM, True, "CANCELED"),
+        (signal.SIGTERM, True, "CANCELED", "postgresql"),
         # Nobody has told Dagster that the run shall end: to it, it failed, and may be retried.
-        (signal.SIGTERM, False, "FAILURE"),
-        (signal.SIGINT, False, "FAILURE"),
+        (signal.SIGTERM, False, "FAILURE", "sqlite"),
+        (signal.SIGINT, False, "FAILURE", "postgresql"),
     ],
+    indirect=["database_url"],
     ids=["UI", "SIGTERM", "SIGINT"],
 )
 def test_a_cancelled_run_says_so_and_the_next_goes_on_from_there(

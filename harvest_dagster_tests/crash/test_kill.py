@@ -35,12 +35,24 @@ PHASES = {
 }
 
 
-def test_killed_in_every_phase_and_run_again(deploy: Deploy) -> None:
+@pytest.mark.parametrize(
+    ("phases", "database_url"),
+    [
+        # Between them both databases see every phase.
+        (tuple(PHASES)[::2], "sqlite"),
+        (tuple(PHASES)[1::2], "postgresql"),
+        pytest.param(tuple(PHASES), "sqlite", marks=pytest.mark.slow),
+        pytest.param(tuple(PHASES), "postgresql", marks=pytest.mark.slow),
+    ],
+    indirect=["database_url"],
+    ids=["half on sqlite", "half on postgresql", "all on sqlite", "all on postgresql"],
+)
+def test_killed_in_every_phase_and_run_again(deploy: Deploy, phases: Sequence[str]) -> None:
     """Without it a deployment that the kernel kills for memory loses records or stores them twice."""
     deployment = deploy()
     attempts = []
-    for phase, moment in PHASES.items():
-        attempt = deployment.materialize(FIRST, LAST, killed_at=moment)
+    for phase in phases:
+        attempt = deployment.materialize(FIRST, LAST, killed_at=PHASES[phase])
         assert attempt.wait() == -9, f"{phase}: {attempt.said}"
         attempts.append(attempt)
     attempts.append(deployment.materialize(FIRST, LAST).succeed())

@@ -42,7 +42,12 @@ def make_job(sources: str) -> dg.JobDefinition:
     return dg.Definitions.merge(defs, dg.Definitions(jobs=[only])).resolve_job_def("only")
 
 
-@pytest.mark.parametrize("table", ["raw_datum", "ingest_log"])
+@pytest.mark.parametrize(
+    ("table", "database_url"),
+    [("raw_datum", "postgresql"), ("ingest_log", "sqlite")],
+    indirect=["database_url"],
+    ids=["store", "launch"],
+)
 def test_it_goes_on_with_the_op_that_failed_and_asks_the_source_for_nothing(
     deployment: Deployment, table: str
 ) -> None:
