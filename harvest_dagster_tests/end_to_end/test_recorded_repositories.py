@@ -25,7 +25,15 @@ from harvest_dagster_tests.end_to_end.repositories import (
 from harvest_dagster_tests.end_to_end.servers import Served, oai_repository, oaipmh, serve
 from harvest_dagster_tests.recorded import requires_recorded
 
-SERVERS = pytest.mark.parametrize("server", [oaipmh, oai_repository])
+SERVERS = pytest.mark.parametrize(
+    ("server", "database_url"),
+    [(oaipmh, "sqlite"), (oai_repository, "postgresql")],
+    indirect=["database_url"],
+    ids=["oaipmh-sqlite", "oai_repository-postgresql"],
+)
+# What these show lies above the database; others of this folder run on both.
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 CHRISTMAS = ("2014-12-24", "2014-12-26")
 
 
@@ -116,6 +124,7 @@ def test_a_repository_with_days_arrives_over_a_range_of_partitions(deployment, s
 
 
 @requires_recorded
+@ON_POSTGRESQL
 def test_partition_by_partition_brings_the_same_as_a_range(deployment) -> None:
     """Lesson 24: neighbouring windows neither share a day nor lose one."""
     repository = arxiv()
@@ -132,6 +141,7 @@ def test_partition_by_partition_brings_the_same_as_a_range(deployment) -> None:
 
 
 @requires_recorded
+@ON_SQLITE
 def test_another_server_that_writes_the_same_brings_nothing_new(deployment) -> None:
     """Lesson 28: prefixes, white space and the place of declarations differ from server to server."""
     repository = arxiv()
@@ -147,6 +157,7 @@ def test_another_server_that_writes_the_same_brings_nothing_new(deployment) -> N
 
 
 @requires_recorded
+@ON_POSTGRESQL
 def test_what_was_harvested_is_not_asked_for_again(deployment) -> None:
     """Lesson 14: a second run of what succeeded is a success, and costs the source nothing."""
     with serve(oaipmh(arxiv())) as served:
@@ -181,6 +192,7 @@ def test_sets_of_a_repository_with_seconds_arrive(deployment, server, sets) -> N
 
 
 @requires_recorded
+@ON_SQLITE
 @pytest.mark.parametrize("prefix", ["oai_dc", "datacite"])
 def test_zenodo_arrives_in_each_of_its_formats(deployment, prefix) -> None:
     """Other metadata than Dublin Core, and deletions, by the job `harvest` between two instants."""
@@ -199,6 +211,7 @@ def test_zenodo_arrives_in_each_of_its_formats(deployment, prefix) -> None:
 
 
 @requires_recorded
+@ON_POSTGRESQL
 def test_sixty_repositories_at_once_arrive_over_thirteen_years(deployment) -> None:
     """SHARE's sample of list pages: 5,000 records of all kinds, in windows of a year, each with its log."""
     repository = recorded_repository("share_sample_harvester_data", "")

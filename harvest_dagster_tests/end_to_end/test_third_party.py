@@ -128,6 +128,7 @@ def changed(record: dict) -> datetime:
     return datetime.fromisoformat(record["changed"].replace("Z", "+00:00"))
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_plug_in_of_others_harvests_and_transforms(deployment: Deployment, installed: Path) -> None:
     """The project is edited nowhere; the key it is given comes from the environment and stays out of sight."""
     path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
