@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from harvest_dagster.catalog.problems import KeyPath, Problem, dotted
+from harvest_dagster.texts import is_keepable
 
 try:
     from yaml import CSafeLoader as _Base
@@ -25,7 +26,6 @@ except ImportError:  # PyYAML without libyaml: slower, the same otherwise
 _TAG = "tag:yaml.org,2002:"
 _UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 # A NUL or half a surrogate pair can be written as an escape, and PostgreSQL stores neither.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class _Loader(_Base):
@@ -201,7 +201,7 @@ class _Converter:
         return mapping
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        if _UNSTORABLE.search(node.value):
+        if not is_keepable(node.value):
             return self._report(node, path, "holds a NUL or half a surrogate pair; no database stores it")
         try:
             return _SCALARS[node.tag](node.value)

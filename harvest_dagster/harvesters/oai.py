@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 
-from harvest_dagster.errors import MalformedResponse, ProtocolError
+from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.interface import Harvester, Session
 from harvest_dagster.harvesters.oai_arguments import OaiArguments
 from harvest_dagster.harvesters.oai_endpoint import Endpoint, Reply
 from harvest_dagster.harvesters.oai_pages import alone_page, list_page, read_alone, records_of, to_ask_for
-from harvest_dagster.harvesters.oai_records import Header, read_header, read_record
+from harvest_dagster.harvesters.oai_records import read_record
 from harvest_dagster.harvesters.oai_repository import (
     Identity,
     MetadataFormat,
@@ -26,7 +26,6 @@ from harvest_dagster.harvesters.oai_repository import (
     read_metadata_format,
     read_set,
 )
-from harvest_dagster.harvesters.oai_salvage import Culprit
 from harvest_dagster.harvesters.oai_time import Granularity, asked_for, from_until
 from harvest_dagster.harvesters.source_dates import inside
 from harvest_dagster.records import Cursor, Page, Record, Unreadable
@@ -158,23 +157,6 @@ class OaiHarvester(Harvester):
             message = f"{reply.response.url} answered with {found}. Tell the operator of the source."
             raise ProtocolError(message)
         return read_record(reply.answer.items[0])
-
-    def list_identifiers(self, window: Window) -> Iterator[Header]:
-        """The headers of the records that `pages` and `records` give for the window.
-
-        Raises:
-            MalformedResponse: one of them cannot be read.
-        """
-        asked = asked_for(window, self.identity.granularity)
-        if asked is None:
-            return
-        for _, reply in self._lists("ListIdentifiers", asked, Cursor()):
-            for piece in reply.pieces:
-                if isinstance(piece, Culprit):
-                    raise MalformedResponse(f"A header is {piece.error}. Tell the operator of the source.")
-                header = read_header(piece)
-                if inside(header.datestamp, window, self._widened(window)):
-                    yield header
 
     def _lists(self, verb: str, asked: Window, cursor: Cursor) -> Iterator[tuple[int, Reply]]:
         """The replies of all lists from the cursor on, each with the number of its list."""

@@ -30,7 +30,8 @@ from harvest_dagster.http.webpages import recognise, web_page_error
 
 # Error statuses that may carry a valid OAI-PMH error: 422 is Zenodo's. All others are the session's business.
 _ALLOWED = frozenset({400, 404, 406, 409, 410, 422})
-_BUSY = frozenset({408, 425, 429, 503})
+# What a server says when it breaks down itself. With 502, 504 or 520 to 526 another says that it did not reach it.
+_BROKE_DOWN = 500
 _AWAY = frozenset({MaintenancePage, LoginPage, BotWall})
 
 
@@ -58,7 +59,7 @@ class Endpoint:
         base_url: where requests go.
         session: through which they go.
         single_use_tokens: whether a resumptionToken must not be sent twice.
-        several_names: whether the pages of one list may name different repositories.
+        several_names: whether its pages may name different repositories.
     """
 
     def __init__(
@@ -102,12 +103,12 @@ class Endpoint:
         """The answer to GetRecord, whatever it says; None where the server breaks down over this record.
 
         Raises:
-            SourceError: the source is busy or not to be had, which says nothing of the record.
+            SourceError: the source is busy, away or lets nobody in, which says nothing of the record.
         """
         try:
             response = self.get("GetRecord", {"identifier": identifier, "metadataPrefix": metadata_prefix})
         except HttpStatusError as error:
-            if error.status in _BUSY:
+            if error.status != _BROKE_DOWN or error.page in _AWAY:
                 raise
             return None
         except ResponseTooLarge:
@@ -146,16 +147,17 @@ class Endpoint:
     def _refuse_another(self, verb: str, reply: Reply) -> None:
         """Refuse a page that names another repository than the first one did: a proxy or a cache mixed them up.
 
-        What a repository calls itself is often not how it was asked; that it changes within a list was seen in none
-        of the recorded ones.
+        The first page that this endpoint gave, of whichever list: a list may be a single page, and one that breaks
+        is begun anew. What a repository calls itself is often not how it was asked; that it changes was seen in
+        none of the recorded lists.
         """
         said = reply.answer.repository
         known = self._named.setdefault(verb, said) if said else said
         if said != known and not self.several_names:
             message = (
-                f"{reply.response.url} answered with a page of {said}, in a list of {known}. Try again; where it "
-                "stays so, tell the operator of the source, or, if both are this one, set several_names: true in "
-                "harvester_kwargs."
+                f"{reply.response.url} answered with a page of {said}, where the pages before are of {known}. "
+                "Try again; where it stays so, tell the operator of the source, or, if both are this one, set "
+                "several_names: true in harvester_kwargs."
             )
             raise WrongVerb(message)
 

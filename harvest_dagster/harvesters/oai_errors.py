@@ -19,6 +19,9 @@
 from __future__ import annotations
 
 from harvest_dagster.errors import CursorRefused, SourceRefused
+from harvest_dagster.texts import brief
+
+_LONGEST = 500  # characters of what a server says that go into the message
 
 
 class OaiError(SourceRefused):
@@ -33,7 +36,7 @@ class OaiError(SourceRefused):
     remedy = "The code is none of the protocol's: ask the operator of the source."
 
     def __init__(self, *, code: str, text: str, request: str) -> None:
-        said = f"{code}: {text}".strip(" :.")
+        said = brief(f"{code}: {text}".strip(" :."), _LONGEST)
         super().__init__(f"{request} was refused with {said}. {self.remedy}", code=code)
         self.text = text
         self.request = request

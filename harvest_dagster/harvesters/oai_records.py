@@ -31,13 +31,11 @@ class Header:
         identifier: stripped of white space; None where it is missing or empty.
         datestamp: in UTC; None where it is missing or no date.
         deleted: whether its status says so.
-        sets: the setSpecs, sorted.
     """
 
     identifier: str | None
     datestamp: datetime | None
     deleted: bool
-    sets: tuple[str, ...]
 
 
 def read_header(element: etree._Element) -> Header:
@@ -50,7 +48,6 @@ def read_header(element: etree._Element) -> Header:
         identifier=texts.get(_IDENTIFIER, [""])[0] or None,
         datestamp=lenient_instant(datestamps[0]) if datestamps else None,
         deleted=element.get("status", "").strip() == "deleted",
-        sets=tuple(sorted(filter(None, texts.get(_SET_SPEC, ())))),
     )
 
 

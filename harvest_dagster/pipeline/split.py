@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,10 +11,10 @@ from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.records import Record, Unreadable
 from harvest_dagster.spool import AttemptSpool, Taken
 from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.texts import keepable
 
 # PostgreSQL's index takes no key of more than 2,704 bytes; no identifier of a working source is near that.
 LONGEST_IDENTIFIER = 2000
-_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def split(harvest: Harvest, harvester: Harvester, log: HarvestLog, check: Callable[[], None]) -> int:
@@ -88,17 +87,13 @@ def _fault(record: Record) -> str | None:
 
 def _keepable(piece: Unreadable) -> Unreadable:
     """What is wrong with a record may be in its identifier, and in what is said of it; its bytes stay as they are."""
-    identifier = None if piece.identifier is None else _cut(_legible(piece.identifier))
-    return replace(piece, identifier=identifier, error=_legible(piece.error))
+    identifier = None if piece.identifier is None else _cut(keepable(piece.identifier))
+    return replace(piece, identifier=identifier, error=keepable(piece.error))
 
 
 def _cut(identifier: str) -> str:
     """An identifier that the quarantine's index takes."""
     return identifier[:200] if len(identifier.encode()) > LONGEST_IDENTIFIER else identifier
-
-
-def _legible(text: str) -> str:
-    return _UNKEEPABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _is_utf8(text: str) -> bool:

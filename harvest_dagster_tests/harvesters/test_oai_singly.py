@@ -10,6 +10,8 @@ from harvest_dagster.errors import (
     BotWall,
     CursorRefused,
     HttpStatusError,
+    LoginPage,
+    MaintenancePage,
     SourceUnreachable,
     WaitTooLong,
 )
@@ -139,9 +141,8 @@ def test_a_record_that_cannot_be_had_is_set_aside_with_the_answer(answer, said) 
     assert said in bad.error
 
 
-@pytest.mark.parametrize("status", [403, 500])
-def test_a_record_over_which_the_server_breaks_down_is_set_aside_with_its_header(status) -> None:
-    source = harvester(Repository(*map(header, "abc"), b=HttpStatusError("No.", status=status, url="")))
+def test_a_record_over_which_the_server_breaks_down_is_set_aside_with_its_header() -> None:
+    source = harvester(Repository(*map(header, "abc"), b=HttpStatusError("No.", status=500, url="")))
     _, records = singly(source)
     assert [piece.identifier for piece in records] == ["a", "b", "c"]
     assert isinstance(records[1], Unreadable)
@@ -152,7 +153,14 @@ def test_a_record_over_which_the_server_breaks_down_is_set_aside_with_its_header
     ("answer", "kind"),
     [
         (SourceUnreachable("Gone."), SourceUnreachable),
-        (HttpStatusError("Busy.", status=429, url=""), HttpStatusError),
+        *(
+            (HttpStatusError("Away.", status=status, url=""), HttpStatusError)
+            for status in (401, 403, 429, 502, 503, 504, 522)
+        ),
+        *(
+            (HttpStatusError("It says so.", status=500, url="", page=page), HttpStatusError)
+            for page in (MaintenancePage, LoginPage, BotWall)
+        ),
         ("<html><title>Just a moment...</title></html>", BotWall),
     ],
 )

@@ -15,11 +15,9 @@ from harvest_dagster.plugins import HARVESTERS, load
 from harvest_dagster_tests.harvesters.sources import (
     BASE_URL,
     DAY,
-    FIRST,
     error,
     found,
     harvest,
-    header,
     listed,
     record,
     requests,
@@ -74,15 +72,6 @@ def test_a_record_alone_is_the_same_as_in_a_list() -> None:
 def test_no_record_where_one_was_asked_for_is_an_error() -> None:
     with pytest.raises(ProtocolError, match="0 records"):
         scripted(listed(verb="GetRecord")).get_record("a")
-
-
-def test_headers_are_listed_alone() -> None:
-    source = scripted(listed(header("a", sets=["y", "x"]), header("b", deleted=True), verb="ListIdentifiers"))
-    first, last = source.list_identifiers(DAY)
-    assert (first.identifier, first.datestamp) == ("a", DAY.start)
-    assert (first.deleted, first.sets) == (False, ("x", "y"))
-    assert (last.identifier, last.deleted) == ("b", True)
-    assert requests(source) == [FIRST | {"verb": "ListIdentifiers"}]
 
 
 @pytest.mark.parametrize("query", ["", "?journal=x", "/oai.php?a=1&b="])

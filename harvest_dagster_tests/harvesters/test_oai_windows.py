@@ -213,15 +213,3 @@ def test_neighbouring_windows_neither_share_nor_lose_a_record(changes, edges, gr
     for piece in map(Window, cuts, cuts[1:]):
         found.update(record.identifier for record in harvest(harvester(model.session), piece))
     assert found == Counter(item.identifier for item in model.items)
-
-
-@given(
-    changes=st.lists(whole_seconds, max_size=12),
-    piece=st.tuples(instants, instants).filter(lambda p: p[0] < p[1]),
-)
-def test_list_identifiers_names_the_records_that_a_harvest_brings(changes, piece) -> None:
-    """Tools compare the two to find what is missing."""
-    model = Model([Item(f"r{number}", changed) for number, changed in enumerate(changes)], DAYS)
-    source, wanted = harvester(model.session), Window(*piece)
-    named = [header.identifier for header in source.list_identifiers(wanted)]
-    assert named == [record.identifier for record in harvest(source, wanted)]

@@ -43,6 +43,19 @@ def test_another_version_of_the_harvester_has_rows_of_its_own(logs: Logs) -> Non
     assert logs.start().id != first.id
 
 
+@pytest.mark.parametrize("error", ["NUL \0", "half \ud800", "long " * 10**5, "ä\n\u2028😀"])
+def test_whatever_an_error_says_its_log_ends(logs: Logs, error: str) -> None:
+    """Lesson 13: a key of a foreign document in an error kept the row from saying FAILED, and it stayed STARTED."""
+    ended = logs.end(logs.start(), error=error)
+    with logs.database.read() as connection:
+        (tried,) = harvest_tries.of_log(connection, ended.id)
+    assert (ended.status, tried.status) == ("FAILED", "FAILED")
+    assert ended.error == tried.error
+    assert ended.error is not None
+    assert ended.error.startswith(error[:4])
+    assert len(ended.error) < 21_000
+
+
 def test_completions_count_successes(logs: Logs) -> None:
     """Whoever asks how often a window was harvested well is not told of the failures between."""
     logs.succeed(logs.start())

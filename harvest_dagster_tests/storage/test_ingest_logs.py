@@ -159,6 +159,13 @@ def test_what_a_dead_run_had_claimed_waits_again(logs: Logs) -> None:
     assert logs.statuses() == {"A": "SUCCEEDED", "B": "PENDING", "C": "STARTED"}
 
 
+def test_a_datum_fails_whatever_its_transformer_says(logs: Logs) -> None:
+    """One that nobody could mark failed would hold up the batch with all others, again and again."""
+    logs.launch(logs.store(("a", "A0")))
+    logs.mark(logs.claim(), "no \0 title \ud800")
+    assert logs.statuses() == {"A0": "FAILED"}
+
+
 def test_a_run_marks_only_what_is_its_own(logs: Logs) -> None:
     """Lesson 12: a run that was thought dead comes back; what it claimed is another's by now."""
     logs.launch(logs.store(("x", "A"), ("y", "B")))
