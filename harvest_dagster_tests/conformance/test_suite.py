@@ -123,7 +123,8 @@ def test_one_that_asks_too_often_is_convicted() -> None:
 
 def test_one_that_hangs_is_left_behind() -> None:
     """Lesson 13. The suite itself must come to its end."""
-    assert "hung" in faults("Hanging", "gone", deadline=1.0)["gone"]
+    # Long enough for the harvest of the good source, which comes first, on a busy machine.
+    assert "hung" in faults("Hanging", "gone", deadline=3.0)["gone"]
 
 
 def test_a_protocol_is_known_by_the_url_that_is_asked_for() -> None:
