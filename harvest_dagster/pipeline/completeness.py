@@ -10,7 +10,6 @@ from harvest_dagster.errors import IncompleteList
 from harvest_dagster.pipeline.sightings import Sightings
 from harvest_dagster.pipeline.walks import Listing, Walk
 from harvest_dagster.spool import Entry, Stretch
-from harvest_dagster.spool.manifest import FINGERPRINT
 from harvest_dagster.windows import Window, subtract
 
 
@@ -66,7 +65,7 @@ class Ledger:
             walk.lists[part] = Listing(self._lists)
             self._lists += 1
         new = self._sightings.add(walk.lists[part].number, entry.fingerprints)
-        walk.note(entry.page, len(entry.fingerprints) // FINGERPRINT, new)
+        walk.note(entry, new)
 
     def refuse_shortfall(self, walk: Walk) -> None:
         """Refuse a walk that ended before its totals were reached, by itself and with all others of its time.

@@ -2,13 +2,14 @@
 
 The rungs, from the cheapest to the dearest: the same page once more; a new list from the last safe datestamp; the
 stretch halved; its records one by one; the window from its start, once. What came stays: it is stored in the order in
-which it came, so that the newest list has the last word. Nothing here asks the source (`pipeline.fetch` does) or
-counts records (`pipeline.completeness`). Why these rungs, and what bounds them: docs/decisions/0013.
+which it came, so that the newest list has the last word. Nothing here asks the source for a page (`pipeline.walker`
+does) or counts records (`pipeline.completeness`). Why these rungs, and what bounds them: docs/decisions/0013.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -113,8 +114,11 @@ class Ladder:
             self._after_shortfall(error) if isinstance(error, IncompleteList) else self._after_break(error)
         )
         for rung in rungs:
-            if (ask := rung(walk)) is not None:
-                return ask
+            # A rung may ask the source what it can tell apart (`smallest`). If it does not say, the list broke all
+            # the same for the first reason, and the next rung may do without.
+            with suppress(SourceError):
+                if (ask := rung(walk)) is not None:
+                    return ask
         raise error
 
     def doubt(self, walk: Walk) -> Ask | None:

@@ -166,12 +166,11 @@ class Walker:
 
     def _datestamps(self, walk: Walk) -> Iterator[datetime | None]:
         """Of all that came of a walk, in order; None for what has none or cannot be read."""
-        for entry in self.spool.entries():
-            if entry.stretch == walk.stretch:
-                page = self.spool.read_page(entry.number)
-                for piece in self.harvester.records(page, walk.window):
-                    yield piece.datestamp if isinstance(piece, Record) else None
-                self.check()
+        for number in walk.entries:
+            page = self.spool.read_page(number)
+            for piece in self.harvester.records(page, walk.window):
+                yield piece.datestamp if isinstance(piece, Record) else None
+            self.check()
 
     @property
     def spool(self) -> AttemptSpool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from harvest_dagster.errors import EndlessList, ProtocolError
 from harvest_dagster.records import Cursor, Page
-from harvest_dagster.spool import Stretch
+from harvest_dagster.spool import Entry, Stretch
+from harvest_dagster.spool.manifest import FINGERPRINT
 from harvest_dagster.windows import Window
 
 # Where sources end a list politely though they have more (Lesson 8): 10,000 is Elasticsearch's.
@@ -54,6 +55,7 @@ class Walk:
     Attributes:
         stretch: what was asked for.
         lists: by part.
+        entries: the numbers of its pages in the manifest, which stand there one after the other.
         pages: how many; those that answer for a single record stand beside the list and do not count.
         last: the last page, without its body.
         ended: the source said that its lists end.
@@ -64,6 +66,7 @@ class Walk:
 
     stretch: Stretch
     lists: dict[int, Listing] = field(default_factory=dict)
+    entries: range = range(0)
     pages: int = 0
     last: Page | None = None
     ended: bool = False
@@ -103,8 +106,10 @@ class Walk:
         exact = all(listing.came == listing.total for listing in self.lists.values())
         return self.ended and bool(self.lists) and exact and not self.is_suspect
 
-    def note(self, page: Page, named: int, new: int) -> None:
-        """Count a page with so many identifiers, of which so many are new to its list."""
+    def note(self, entry: Entry, new: int) -> None:
+        """Count a page, of whose identifiers so many are new to its list."""
+        page, named = entry.page, len(entry.fingerprints) // FINGERPRINT
+        self.entries = range(self.entries.start if self.entries else entry.number, entry.number + 1)
         listing = self.lists[page.cursor.part]
         self.in_step = self.in_step and page.position in (None, listing.records)
         listing.records += page.count
@@ -115,7 +120,10 @@ class Walk:
         if page.alone is None:
             self.pages += 1
             self.empty = 0 if page.count else self.empty + 1
-            self.stale = self.stale + 1 if 0 < page.count <= named and not new else 0
+            # What leads to itself leads nowhere: 583 such pages came before the deadline ended them.
+            is_circle = page.count == 0 and page.next == page.cursor
+            is_known = 0 < page.count <= named and not new
+            self.stale = self.stale + 1 if is_circle or is_known else 0
         self.last, self.ended = page, page.next is None
 
     def end(self) -> None:
@@ -139,7 +147,7 @@ class Walk:
             EndlessList: pages bring nothing new, or nothing at all, or there are too many.
         """
         for found, most, what in (
-            (self.stale, MOST_STALE, "pages in a row brought only records that this list had before"),
+            (self.stale, MOST_STALE, "pages in a row brought nothing that this list did not have before"),
             (self.empty, MOST_EMPTY, "pages in a row were empty"),
             (self.pages, MOST_PAGES, "pages came of one list, and there are more"),
         ):

@@ -1,8 +1,7 @@
 """The HarvestLog: one row for each window of an IngestConfig under one harvester version.
 
 Here: the values, and what is asked of them. How a row changes is `harvest_states`, which runs worked at it
-`harvest_tries`. `covers` tells what is done:
-a later failure leaves that alone.
+`harvest_tries`. `covers` tells what is done: a later failure leaves that alone.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
 
-from harvest_dagster.storage.tables import COUNTS, harvest_log
+from harvest_dagster.storage.tables import COUNTS, harvest_log, harvest_log_run
 from harvest_dagster.windows import Window
 
 
@@ -159,10 +158,18 @@ def covers() -> ColumnElement[bool]:
 
 
 def last_finished(connection: Connection, series: Series, count: int) -> list[HarvestLog]:
-    """The newest logs that SUCCEEDED or FAILED, newest first: neither refused, cancelled nor rescheduled ones."""
+    """The newest logs that SUCCEEDED or FAILED, newest first: neither refused, cancelled nor rescheduled ones.
+
+    Nor those that FAILED since their run was killed: the source has not failed.
+    """
+    was_killed = exists().where(
+        harvest_log_run.c.harvest_log_id == harvest_log.c.id,
+        harvest_log_run.c.run_id == harvest_log.c.run_id,
+        harvest_log_run.c.broken_off,
+    )
     rows = connection.execute(
         select(harvest_log)
-        .where(series.clause, harvest_log.c.status.in_(_FINISHED))
+        .where(series.clause, harvest_log.c.status.in_(_FINISHED), ~was_killed)
         .order_by(harvest_log.c.date_completed.desc(), harvest_log.c.id.desc())
         .limit(count)
     )
@@ -212,12 +219,6 @@ def of_run(connection: Connection, run_id: str) -> list[HarvestLog]:
         .order_by(case((harvest_log.c.status == "SPLIT", 1), else_=0), harvest_log.c.start_date)
     )
     return [_log(row) for row in rows]
-
-
-def failures_of_run(connection: Connection, run_id: str) -> int:
-    """How many windows FAILED when this run was the last to work at them."""
-    failed = select(func.count()).where(harvest_log.c.run_id == run_id, harvest_log.c.status == "FAILED")
-    return connection.execute(failed).scalar_one()
 
 
 def failures_of_run(connection: Connection, run_id: str) -> int:

@@ -40,6 +40,7 @@ class Book:
         last: bool = False,
         part: int = 0,
         unnamed: int = 0,
+        at: Cursor | None = None,
         following: Cursor | None = None,
     ) -> walks.Walk:
         """A page on which each letter is a record."""
@@ -48,7 +49,7 @@ class Book:
             request=Request("https://example.org/list"),
             status=200,
             received=MIDNIGHT,
-            cursor=Cursor(part=part),
+            cursor=at or Cursor(part=part),
             next=None if last else following or Cursor("more", part),
             count=len(names) + unnamed,
             total=total,
@@ -197,8 +198,20 @@ def test_pages_that_bring_nothing_new_end_a_list_that_would_not(book: Book) -> N
     stretch = book.begin()
     for names in ("abc", "abc", "bc", "d", "abc", "d"):
         book.page(stretch, names).refuse_standstill()
-    with pytest.raises(EndlessList, match="3 pages in a row brought only records that this list had before"):
+    with pytest.raises(
+        EndlessList, match="3 pages in a row brought nothing that this list did not have before"
+    ):
         book.page(stretch, "a").refuse_standstill()
+
+
+def test_an_empty_page_that_leads_to_itself_is_not_followed_a_thousand_times(book: Book) -> None:
+    """Each asks for the same again: 583 requests, until the time for the harvest was over."""
+    stretch = book.begin()
+    again = Cursor("more")
+    for _ in range(2):
+        book.page(stretch, "", at=again, following=again).refuse_standstill()
+    with pytest.raises(EndlessList, match="3 pages in a row brought nothing"):
+        book.page(stretch, "", at=again, following=again).refuse_standstill()
 
 
 def test_empty_pages_are_followed_but_not_for_ever(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,19 @@ def test_what_was_cancelled_or_waited_counts_neither_way(world: World, status: s
     assert status in {log.status for log in world.logs().values()}
 
 
+def test_windows_whose_runs_were_killed_count_neither_way(world: World) -> None:
+    """Five kills at five windows, and the sixth run was refused for what its source never did."""
+    world.change(failure_threshold=2)
+    for number in range(3):
+        leave_started(world, f"dead {number}", window=day(number))
+        world.fates[f"dead {number}"] = Fate("FAILED", "its worker was killed")
+        check(world)
+    assert {log.status for log in world.logs().values()} == {"FAILED"}
+    fail(world, 2, first=5)
+    with pytest.raises(TooManyFailures):
+        check(world)
+
+
 def test_another_version_of_the_harvester_starts_with_a_clean_sheet(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -22,7 +23,7 @@ from harvest_dagster.errors import (
 )
 from harvest_dagster.pipeline import fetch, lock, walks
 from harvest_dagster.records import Cursor, Page
-from harvest_dagster.spool import End, Entry
+from harvest_dagster.spool import AttemptSpool, End, Entry
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.hostile import URL, HostileHarvester, HostileSource
 from harvest_dagster_tests.pipeline.world import MIDNIGHT, World
@@ -210,6 +211,43 @@ def test_a_list_that_goes_round_in_a_circle_fails_and_says_so(
     with pytest.raises(EndlessList):
         harvest(small_world, Circle(None, hostile))
     assert hostile.requests < 60
+
+
+def test_what_a_rung_cannot_learn_of_the_source_does_not_hide_why_the_list_broke(small_world: World) -> None:
+    """Identify failed as well, was all that one read, and no other rung was tried."""
+
+    class Silent(HostileHarvester):
+        @property
+        def smallest(self) -> timedelta:
+            raise MalformedResponse("no word of its granularity.")
+
+    with pytest.raises(HttpStatusError, match="bad request"):
+        harvest(small_world, Silent(None, source(script=["", *["400"] * 20])))
+    end, _ = harvest(
+        small_world, Silent(None, source(script=["", "400"])), "run 2", Window(WINDOW.start - DAY, MIDNIGHT)
+    )
+    assert end.completeness == "complete"
+
+
+def test_of_other_stretches_no_page_is_read_again(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred rungs over ten thousand pages each opened a million files."""
+    opened: Counter[int] = Counter()
+    read = AttemptSpool.entry
+
+    def entry(spool: AttemptSpool, number: int) -> Entry:
+        opened[number] += 1
+        return read(spool, number)
+
+    monkeypatch.setattr(AttemptSpool, "entry", entry)
+    hostile = source(script=["", "", "expired"] * 4)
+    run = small_world.harvest("run 1")
+    with lock.holding(run) as grip:
+        log = fetch.begin(run, WINDOW, grip, parent_id=None, limit=None)
+        end = fetch.fetch(run, HostileHarvester(None, hostile), log, grip, lambda: None)
+    assert end.recoveries > 1
+    assert set(opened.values()) == {1}
 
 
 def test_a_harvester_that_stops_in_the_middle_has_not_come_to_the_end(small_world: World) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from harvest_dagster.catalog.schema import Quarantine
 from harvest_dagster.errors import SourceUnreachable, TooManyUnreadable
-from harvest_dagster.pipeline import unreadable
+from harvest_dagster.pipeline import store, unreadable
 from harvest_dagster.pipeline.unreadable import are_too_many
 from harvest_dagster.records import Record, Unreadable
+from harvest_dagster.spool import Taken
 from harvest_dagster.storage.harvest_logs import Counts
 from harvest_dagster.storage.tables import ingest_log, quarantine
 from harvest_dagster.windows import DAY, Window
@@ -160,6 +161,19 @@ def test_with_more_in_quarantine_than_is_remembered_a_good_version_still_clears(
     world.source.items = [Record("bad1", None, False, "well"), *records(2), *bad(1, first=5)]
     world.run("run 2", Window(WINDOW.start - DAY, WINDOW.start))
     assert culprits(world) == ["bad0", "bad2", "bad3", "bad5"]
+
+
+def test_no_more_is_remembered_of_the_quarantine_though_it_grows_meanwhile(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of nothing but bad records would have all their identifiers in memory (docs/decisions/0015)."""
+    monkeypatch.setattr("harvest_dagster.pipeline.store._REMEMBERED", 3)
+    held = store._Held(1, set())
+    with small_world.database.begin() as connection:
+        for number in range(4):
+            held.clear(connection, Taken([], [Unreadable(b"", "bad", f"bad{number}")]))
+            assert held.identifiers is None or len(held.identifiers) <= 3
+    assert held.identifiers is None
 
 
 def test_a_hopeless_window_does_not_fill_the_quarantine(
