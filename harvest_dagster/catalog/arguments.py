@@ -18,6 +18,7 @@ from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explain
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import CatalogError, UnknownPlugin
+from harvest_dagster.masking import masker
 
 # group of entry points, the key that names the plug-in, the key of its arguments
 KINDS = (
@@ -70,7 +71,7 @@ def make_arguments(
         faults = [f"{dotted((kwargs_name, *path))} {message}" for path, message in found]
     except Exception as error:  # a validator of others that fails in its own way
         faults = [f"{kwargs_name}: the {name} {key!r} failed to check them: {type(error).__name__}"]
-    listed = secrets.redactor(hidden)("; ".join(faults))
+    listed = masker(hidden)("; ".join(faults))
     message = f"{config.label}: {listed}. Mend the config or the environment variables it names."
     raise CatalogError(message)  # outside, since the chained error would show the values
 

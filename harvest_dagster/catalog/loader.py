@@ -19,6 +19,7 @@ from harvest_dagster.catalog.documents import Document, read_documents
 from harvest_dagster.catalog.hosts import disagreements
 from harvest_dagster.catalog.problems import KeyPath, Problem, did_you_mean, dotted, explain
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.catalog.written import ARGUMENTS, plain_secrets
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 
 SOURCES_VARIABLE = "HARVEST_SOURCES"
@@ -144,6 +145,18 @@ class _Loading:
         for label, message in disagreements(configs):
             document = self.loaded[label]
             yield Problem(document.file, document.line(("rate_limit",)), "rate_limit", message, label)
+        for config in configs:
+            yield from self._plain_secrets(config)
+
+    def _plain_secrets(self, config: IngestConfig) -> Iterator[Problem]:
+        document = self.loaded[config.label]
+        for name in ARGUMENTS:
+            places = dict.fromkeys(path for path, _ in plain_secrets(getattr(config, name), (name,)))
+            for path in places:
+                message = (
+                    "holds a secret in plain text; write it as ${NAME}, and set NAME where the runs start"
+                )
+                yield Problem(document.file, document.line(path), dotted(path), message, config.label)
 
     def _claim(self, document: Document, label: str | None) -> Iterator[tuple[KeyPath, str]]:
         """The first document keeps the label, wrong or not: mending it must not change which one loads."""

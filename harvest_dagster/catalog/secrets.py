@@ -1,24 +1,16 @@
 """`${NAME}` in the arguments of a config: filled in when the harvest runs, kept out of whatever is written.
 
-Not here: which arguments a harvester takes (`arguments`).
+Not here: which arguments a harvester takes (`arguments`), and how secrets are kept out of a text (`masking`).
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
+from harvest_dagster.catalog.written import plain_secrets
 from harvest_dagster.errors import MissingSecret
-from harvest_dagster.texts import MASK
-
-_TELLING = 8  # characters of base64; fewer stand in other texts by chance
-_URL_SAFE = str.maketrans("+/", "-_")
-_RESERVED = "!#$&'()*+,/:;=?@[]~"
 
 # "$${" stands for a literal "${".
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -71,39 +63,13 @@ def resolve(
     return _replace(dict(kwargs), environ), frozenset(environ[name] for name in needed)
 
 
-def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that masks every secret in a text, also quoted for a URL, JSON, HTML or Python, and in base64.
+def values(kwargs: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Every secret of some arguments: what their `${NAME}` stand for, and what was written plainly (`written`).
 
-    To be called on a whole text: a secret that was cut off is not recognised.
+    In an order that does not change with the values of the environment.
     """
-    forms = {form for secret in secrets for text in (secret, secret.strip()) for form in _forms(text)} - {""}
-    if not forms:
-        return str
-    # The longest first, so that no tail of one stays behind; %2F is also written %2f.
-    pattern = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True))), re.IGNORECASE)
-    return lambda text: pattern.sub(MASK, text)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
-    # As `requests` quotes a URL in which it stands as it is: with and without its percent signs.
-    yield from (quote(secret, safe=_RESERVED), quote(secret, safe=f"{_RESERVED}%"))
-    yield from (
-        json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
-        html.escape(secret),
-        html.escape(secret, quote=False),
-    )
-    yield from _in_base64(secret.encode(errors="surrogateescape"))
-
-
-def _in_base64(secret: bytes) -> Iterator[str]:
-    """What is sure to stand in the base64 of a longer text with the secret in it, such as `user:password`."""
-    for before in range(3):  # bytes before it, but for whole groups of three
-        first, end = -(-8 * before // 6), 8 * (before + len(secret)) // 6
-        text = base64.b64encode(bytes(before) + secret).decode()[first:end]
-        if len(text) >= _TELLING:
-            yield from (text, text.translate(_URL_SAFE))
+    named = [environ.get(name, "") for name in sorted(names(kwargs))]
+    return (*named, *(secret for _, secret in plain_secrets(dict(kwargs))))
 
 
 def _replace(value: Any, environ: Mapping[str, str]) -> Any:

@@ -1,7 +1,8 @@
 """From one page of a JSON list to the next: requests, and what a page says of the one after it.
 
 A cursor's token is what the source gave, or our count. A link's is its URL, in which the parameters that the
-config sends anyway are replaced by their names: sources echo API keys, and tokens are written to the spool.
+config sends anyway are replaced by their names, as they came or masked by the session (`http.echoes`): sources echo
+API keys, and tokens are written to the spool.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from harvest_dagster.errors import EndlessList, ProtocolError
 from harvest_dagster.harvesters.json_list_arguments import FROM, NEXT, UNTIL, JsonListArguments
 from harvest_dagster.harvesters.json_paths import find
 from harvest_dagster.limits import host_of
+from harvest_dagster.texts import MASK
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,13 @@ class Pager:
             raise ProtocolError(message)
         ours = self._params
         pairs = [
-            (name, f"{{{name}}}" if ours.get(name) == value else value)
+            (name, f"{{{name}}}" if name in ours and (value == ours[name] or MASK in value) else value)
             for name, value in parse_qsl(link.query, keep_blank_values=True)
         ]
-        # Behind a proxy that ends TLS, sources write http; what we send stays as private as the config has it.
-        scheme = urlsplit(base).scheme
-        return link._replace(scheme=scheme, query=urlencode(pairs), fragment="").geturl()
+        # Behind a proxy that ends TLS, sources write http; what we send stays as private as the config has it. And
+        # no link says as whom we ask.
+        scheme, netloc = urlsplit(base).scheme, _host(link.netloc)
+        return link._replace(scheme=scheme, netloc=netloc, query=urlencode(pairs), fragment="").geturl()
 
     def _filled(self, link: str) -> str:
         parts, ours = urlsplit(link), self._params
@@ -120,4 +123,9 @@ class Pager:
             (name, ours.get(name, value) if value == f"{{{name}}}" else value)
             for name, value in parse_qsl(parts.query, keep_blank_values=True)
         ]
-        return parts._replace(query=urlencode(pairs)).geturl()
+        user, at, _ = urlsplit(self.arguments.base_url).netloc.rpartition("@")
+        return parts._replace(netloc=f"{user}{at}{_host(parts.netloc)}", query=urlencode(pairs)).geturl()
+
+
+def _host(netloc: str) -> str:
+    return netloc.rpartition("@")[2]

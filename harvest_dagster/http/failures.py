@@ -77,6 +77,11 @@ def not_an_address(place: str) -> SourceError:
     return _permanent(f"{place}: not an address of http or https. Mend the URL.")
 
 
+def not_sendable(fault: str) -> SourceError:
+    """The error for a header that cannot be sent; `fault` says which, why, and what to do."""
+    return _permanent(f"nothing was asked: {fault}")
+
+
 def refused_status(
     status: int, excerpt: str, place: str, page: type[WebPage] | None = None
 ) -> HttpStatusError:

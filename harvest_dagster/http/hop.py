@@ -10,6 +10,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
 
+from harvest_dagster.http.failures import not_sendable
+from harvest_dagster.http.headers import fault
 from harvest_dagster.limits import host_of
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -61,8 +63,11 @@ def first_hop(url: str, params: dict[str, str] | None, headers: dict[str, str] |
     """The request as the harvester asks for it.
 
     Raises:
+        SourceUnreachable: a header cannot be sent.
         ValueError: the URL is not one of http or https.
     """
+    if (wrong := fault(headers or {})) is not None:
+        raise not_sendable(wrong)
     user, password = requests.utils.get_auth_from_url(url)
     prepared = requests.Request("GET", _address(url), params=params).prepare()
     return Hop(str(prepared.url), dict(headers or {}), (user, password) if user or password else None)

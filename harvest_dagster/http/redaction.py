@@ -6,23 +6,17 @@ where it stands in a URL, goes in any case.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from harvest_dagster.http.markup import pieces, without_tags
-from harvest_dagster.texts import MASK, one_line, start_of
+from harvest_dagster.masking import is_secret_name
+from harvest_dagster.texts import MASK, beginning, one_line
 
 EXCERPT = 200
-_READ = 64 * 1024  # bytes of a body; an error's own words are at its beginning
-
-_SECRET_NAME = re.compile(
-    r"(key|token|secret|passw(or)?d|passphrase|pwd|pass|sig|signature|auth|authorization|credentials?|jwt|ticket"
-    r"|session(id)?)$"
-)
-# A cursor is no secret, and without it nobody could tell which page failed.
-_CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
+# Characters of a body: an error's own words are at its beginning. Fewer than came: what the end cut off is left out.
+_READ = 60 * 1024
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,9 @@ class Redactor:
 
     def excerpt(self, body: bytes) -> str:
         """The beginning of a body as one line of text without markup, a whole word or nothing of a secret."""
-        line = one_line(self._masked(without_tags(pieces(start_of(body, _READ)))))
+        text = self.replace(body.decode("utf-8", "replace"))
+        # Before anything of it is cut, stripped or decoded, and after: a part of a secret is not recognised.
+        line = self.replace(one_line(self._masked(without_tags(pieces(beginning(text, _READ))))))
         return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
 
     def _parameter(self, name: str, value: str) -> str:
@@ -62,9 +58,3 @@ class Redactor:
         decoded = unquote_plus(text)
         cleaned = self.replace(decoded)
         return self.replace(text) if cleaned == decoded else cleaned
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a parameter's name says that its value is a secret: `api_key` does, `resumptionToken` not."""
-    letters = re.sub(r"[^a-z]", "", name.lower())
-    return bool(_SECRET_NAME.search(letters)) and not _CURSOR_NAME.search(letters)

@@ -8,7 +8,7 @@ failures (`http.failures`), and what a protocol makes of the answer (the harvest
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
@@ -21,6 +21,7 @@ from requests import RequestException
 from harvest_dagster.errors import SourceError
 from harvest_dagster.http.allowance import Allowance, refuse_to_sleep
 from harvest_dagster.http.budget import Budget
+from harvest_dagster.http.echoes import Echoes
 from harvest_dagster.http.failures import (
     TRANSPORT_ERRORS,
     not_an_address,
@@ -57,10 +58,9 @@ class HttpSession:
     Args:
         limit: of the config; it holds for each host that the session meets.
         budget: shared by all sessions that ask the same hosts, wherever they run (Lesson 18).
-        timeouts: see Timeouts.
-        sizes: see Sizes.
-        retry: see RetryPolicy.
+        timeouts, sizes, retry: see their classes.
         redact: puts something harmless in the place of every secret of the config in a text.
+        secrets: of the config; what an answer echoes of them comes masked, see Echoes.
         contact: an address or a page, for the operators of the sources; part of the User-Agent.
         watch: the harvest's clock, its deadline, and who is told of waits.
         longest_wait: seconds; where a source wants us to wait for longer, `get` raises WaitTooLong.
@@ -78,6 +78,7 @@ class HttpSession:
         sizes: Sizes | None = None,
         retry: RetryPolicy | None = None,
         redact: Callable[[str], str] = str,
+        secrets: Sequence[str] = (),
         contact: str = "",
         watch: Watch | None = None,
         longest_wait: float = inf,
@@ -94,7 +95,7 @@ class HttpSession:
         self._longest_wait = longest_wait
         self._now = now
         self._draw = draw
-        self._transport = Transport(self._timeouts, self._sizes, contact)
+        self._transport = Transport(self._timeouts, self._sizes, contact, Echoes(secrets))
         self._statistics = Statistics()
 
     def __enter__(self) -> HttpSession:

@@ -1,7 +1,7 @@
 """One request and its answer over `requests`: no second attempt, no redirect, no verdict.
 
 Here: what is sent (User-Agent, encodings, proxies, certificate authorities), and how much of the answer is
-read.
+read, and that it comes without our secrets.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import requests
 
 from harvest_dagster import __version__
 from harvest_dagster.errors import SourceError, SourceUnreachable
 from harvest_dagster.http.body import ACCEPTED, PIECE, bounded, decoded
+from harvest_dagster.http.echoes import Echoes
 from harvest_dagster.http.failures import TRANSPORT_ERRORS
 from harvest_dagster.http.hop import REDIRECTS, Hop
 from harvest_dagster.http.values import Sizes, Timeouts
@@ -34,7 +35,7 @@ class Answer:
     Attributes:
         status: the HTTP status code.
         good: whether the body is what was asked for, and whole; else it is its beginning.
-        body: content-encoding undone.
+        body: content-encoding undone, secrets masked (`http.echoes`).
         content_type: the header's value, empty where there was none.
         location: where it redirects to, None where it does not.
         headers: of any case.
@@ -72,9 +73,10 @@ class _Client(requests.Session):
 class Transport:
     """The connections, the cookies and the headers of one session."""
 
-    def __init__(self, timeouts: Timeouts, sizes: Sizes, contact: str) -> None:
+    def __init__(self, timeouts: Timeouts, sizes: Sizes, contact: str, echoes: Echoes) -> None:
         self._timeouts = timeouts
         self._sizes = sizes
+        self._echoes = echoes
         self._adapter = WatchedAdapter()
         self._client = _Client()
         self._client.trust_env = False  # else it reads ~/.netrc
@@ -95,7 +97,8 @@ class Transport:
             requests.RequestException, urllib3.exceptions.HTTPError: see `failures.TRANSPORT_ERRORS`.
         """
         self._adapter.exchange = exchange
-        request = self._client.prepare_request(hop.request())
+        whole = replace(hop, url=self._echoes.restored(hop.host, hop.url))
+        request = self._client.prepare_request(whole.request())
         response = self._client.send(
             request,
             stream=True,
@@ -105,7 +108,11 @@ class Transport:
             verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
         )
         with response:
-            return self._read(response, exchange.place, allowed)
+            return self._masked(hop, self._read(response, exchange.place, allowed))
+
+    def _masked(self, hop: Hop, answer: Answer) -> Answer:
+        kind = self._echoes.masked(hop.host, answer.content_type.encode()).decode()
+        return replace(answer, body=self._echoes.masked(hop.host, answer.body), content_type=kind)
 
     def _read(self, response: requests.Response, place: str, allowed: frozenset[int]) -> Answer:
         status, headers = response.status_code, response.headers

@@ -17,6 +17,7 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.catalog.written import mirrored
 from harvest_dagster.errors import (
     DatabaseUnreachable,
     HarvestError,
@@ -139,7 +140,7 @@ def make_harvest(
 
 def _mirror(database: Database, ingest_config: IngestConfig) -> int:
     """The primary key of a config's row, written where it is new or has changed: no op waits to write what is there."""
-    definition = ingest_config.model_dump(mode="json")
+    definition = mirrored(ingest_config)
     with database.read() as connection:
         config_id = ingest_configs.find_same(connection, definition)
     if config_id is None:

@@ -17,6 +17,7 @@ from harvest_dagster.catalog import contacts, secrets
 from harvest_dagster.catalog.arguments import make_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadParameters
+from harvest_dagster.masking import masker
 from harvest_dagster.processes import Process
 from harvest_dagster.spool import AttemptSpool, Spool
 from harvest_dagster.storage.engine import Database
@@ -155,10 +156,14 @@ class Harvest:
         return self.config.contact or contacts.of_environment(self.environ)
 
     @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The values of the config's secrets."""
+        return secrets.values(self.config.harvester_kwargs, self.environ)
+
+    @cached_property
     def redact(self) -> Callable[[str], str]:
         """Masks the config's secrets in a text."""
-        values = (self.environ.get(name, "") for name in secrets.names(self.config.harvester_kwargs))
-        return secrets.redactor(values)
+        return masker(self.secrets)
 
     @property
     def series(self) -> Series:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from harvest_dagster.catalog.hosts import limit_of, limits_by_host
+from harvest_dagster.catalog.schema import Timeout
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.http.session import HttpSession, Timeouts
@@ -65,15 +66,21 @@ def _session(harvest: Harvest, watch: Watch, longest_turn: float) -> HttpSession
     config = harvest.config
     return HttpSession(
         limit_of(config),
-        timeouts=Timeouts(config.timeout.connect.total_seconds(), config.timeout.read.total_seconds()),
+        timeouts=_timeouts(config.timeout),
         budget=DatabaseBudget(harvest.database, limits_by_host(harvest.catalogue, harvest.environ)),
         redact=harvest.redact,
+        secrets=harvest.secrets,
         contact=harvest.contact,
         watch=watch,
         now=harvest.clock,
         longest_wait=harvest.patience.longest_wait,
         longest_turn=longest_turn,
     )
+
+
+def _timeouts(timeout: Timeout) -> Timeouts:
+    response = timeout.response.total_seconds() if timeout.response else 0.0
+    return Timeouts(timeout.connect.total_seconds(), timeout.read.total_seconds(), response)
 
 
 def _watch(harvest: Harvest, grip: Grip) -> Watch:
