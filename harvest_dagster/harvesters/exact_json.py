@@ -57,7 +57,13 @@ def parse(body: bytes, *, url: str, content_type: str = "") -> Any:
     try:
         text = decode(body)
         return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        message = (
+            f"{url} answered with JSON whose values are nested too deeply to be read ({len(body)} bytes), "
+            f"{seen(body)}. Tell the operator of the source."
+        )
+        raise MalformedResponse(message) from error
+    except ValueError as error:
         is_cut = isinstance(error, json.JSONDecodeError) and _is_cut(error)
         message = (
             f"{url} answered with JSON that {'breaks off' if is_cut else 'is not valid'} ({len(body)} bytes), "

@@ -1,32 +1,30 @@
 """JSON list APIs, as the YAML describes them: Crossref, DataCite, Europe PMC, OSF, OpenAlex, Zenodo and their like.
 
 Here: from windows to pages, from pages to records. What can be said of an API is in `json_list_arguments`, the
-way from page to page in `json_list_paging`, text and numbers in `exact_json`.
+way from page to page in `json_list_paging`, what a page says of itself in `json_answer`, text and numbers in
+`exact_json`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from harvest_dagster.errors import CursorRefused, MalformedResponse, ProtocolError
 from harvest_dagster.harvesters.exact_json import Ambiguous, canonical, parse, pieces
 from harvest_dagster.harvesters.interface import Harvester, Response
+from harvest_dagster.harvesters.json_answer import described, raise_if_error, total
 from harvest_dagster.harvesters.json_list_arguments import JsonListArguments
 from harvest_dagster.harvesters.json_list_paging import Pager
 from harvest_dagster.harvesters.json_paths import along, find, keys, remove
 from harvest_dagster.harvesters.source_dates import inside, lenient_instant
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.texts import brief, seen
+from harvest_dagster.texts import seen
 from harvest_dagster.windows import DAY, SECOND, Window, whole_days
 
 # How APIs say that a cursor has expired, or was never one of theirs.
 _CURSOR_REFUSED = frozenset({400, 404, 410, 422})
-_LONGEST_COUNT = 15  # digits
-_KEYS_SEEN = 10
-_SEEN = 200  # characters of them
 
 
 class JsonListHarvester(Harvester):
@@ -116,7 +114,7 @@ class JsonListHarvester(Harvester):
             cursor=cursor,
             next=None if token is None else Cursor(token),
             count=len(items),
-            total=self._total(document),
+            total=self._total(document, response.url),
             content_type=response.content_type,
             asked=widened,
             identifiers=tuple(filter(None, map(self._identifier, items))),
@@ -142,32 +140,27 @@ class JsonListHarvester(Harvester):
 
     def _document(self, body: bytes, url: str, content_type: str) -> Any:
         document = parse(body, url=url, content_type=content_type)
-        ways = filter(None, (self.arguments.records, self.arguments.next.path, self.arguments.total))
+        error = self.arguments.error
+        ways = filter(None, (self.arguments.records, self.arguments.next.path, self.arguments.total, error))
         if any(isinstance(value, Ambiguous) for way in ways for value in along(document, way)):
             message = f"{url} answered with an object that has a key twice. Tell the operator of the source."
             raise MalformedResponse(message)
+        if error is not None:
+            raise_if_error(document, error, url=url)
         return document
 
     def _listed(self, document: Any, url: str) -> list[Any]:
         items = find(document, self.arguments.records)
         if isinstance(items, list):
             return items
-        found = "no object"
-        if isinstance(document, Mapping):
-            found = f"the keys {brief(', '.join(islice(document, _KEYS_SEEN)), _SEEN)}"
         message = (
-            f"{url} answered with JSON that has no list at {self.arguments.records}, but {found}. "
+            f"{url} answered with JSON that has no list at {self.arguments.records}, but {described(document)}. "
             "Check `records`; where it is right, the source answered with an error."
         )
         raise ProtocolError(message)
 
-    def _total(self, document: Any) -> int | None:
-        """The source's own count; bioRxiv writes it as text."""
-        if not self._tells_total:
-            return None
-        text = find(document, self.arguments.total or "")
-        is_count = isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT
-        return int(text) if is_count else None
+    def _total(self, document: Any, url: str) -> int | None:
+        return total(document, self.arguments.total or "", url=url) if self._tells_total else None
 
     @property
     def _tells_total(self) -> bool:
@@ -185,8 +178,10 @@ class JsonListHarvester(Harvester):
             remove(item, path)
         try:
             return Record(identifier, datestamp, deleted, canonical(item))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return f"a record that has no canonical form: {error}"
+        except RecursionError:
+            return "a record that has no canonical form: its values are nested too deeply"
 
     def _identifier(self, item: Any) -> str | None:
         found = [_text(find(item, path)) for path in self.arguments.identifier]

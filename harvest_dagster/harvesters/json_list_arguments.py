@@ -118,6 +118,7 @@ class JsonListArguments(Arguments):
         deleted: what says that a record is gone.
         total: where a page has the source's own count of the list.
         trust_total: False where that is known to be wrong; it is then not read.
+        error: where a page tells that it failed, for an API that does so with a status that is a success.
         next: how the next page is asked for.
         volatile: what of a record changes without a change, such as scores; left out of what is stored.
     """
@@ -133,6 +134,7 @@ class JsonListArguments(Arguments):
     deleted: Deleted | None = None
     total: Path | None = None
     trust_total: bool = True
+    error: Path | None = None
     next: Next
     volatile: tuple[Path, ...] = ()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
@@ -17,6 +19,7 @@ from harvest_dagster.errors import (
     MaintenancePage,
     MalformedResponse,
     ProtocolError,
+    SourceRefused,
     Truncated,
 )
 from harvest_dagster.records import Cursor, Record, Unreadable
@@ -212,18 +215,53 @@ def test_what_is_no_page_is_an_error_and_never_the_end(answer, kind) -> None:
         (7, 7),
         ("7", 7),
         (0, 0),
-        (-1, None),
-        (7.0, None),
+        (7.0, 7),
         (None, None),
-        ("many", None),
-        (10**30, None),
-        ([], None),
     ],
 )
 def test_a_total_is_a_whole_number_or_none(total, expected) -> None:
-    """bioRxiv writes it as text; some say -1 where they do not know."""
+    """bioRxiv writes it as text, others as what a division gave."""
     (page,) = pages(scripted(listed("a", total=total)))
     assert page.total == expected
+
+
+@pytest.mark.parametrize(
+    ("total", "said"),
+    [
+        ({"value": 30, "relation": "eq"}, r"the keys value, relation. Write `total: total.value`"),
+        ({"relation": "eq"}, "the keys relation. Check `total`"),
+        (-1, "-1. Check `total`; leave it out"),
+        (7.5, "7.5. Check `total`"),
+        ("many", "many. "),
+        (True, "true. "),
+        (10**30, "10{30}. "),
+        ([], r"\[\]. "),
+    ],
+)
+def test_a_total_that_is_no_number_is_an_error(total, said) -> None:
+    """Elasticsearch's is an object: passed over, every window would stay unverified and nobody would know why."""
+    with pytest.raises(ProtocolError, match=f"has no number of records at total, but {said}"):
+        pages(scripted(listed("a", total=total)))
+
+
+@pytest.mark.parametrize("error", [None, "", False, 0, [], {}])
+def test_an_error_that_is_none_is_none(error) -> None:
+    assert found(scripted(listed("a", error=error), error="error")) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [("database down", "database down"), ({"code": 7}, '{"code":7}'), (True, "true")]
+)
+def test_an_error_in_an_answer_that_is_a_success_is_said_to_be(error, said) -> None:
+    """Lesson 1: `{"total": 0, "items": [], "error": "database down"}` is no empty window."""
+    with pytest.raises(SourceRefused, match=f"an error at error: {re.escape(said)}"):
+        pages(scripted(listed(total=0, error=error), error="error"))
+
+
+def test_a_page_that_is_nested_too_deeply_is_said_to_be() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(MalformedResponse, match="nested too deeply"):
+        pages(scripted(b'{"items": [{"id": "a", "x": ' + deep + b"}]}"))
 
 
 def test_a_total_that_is_not_to_be_trusted_is_not_read() -> None:
