@@ -43,6 +43,12 @@ class Timeout(_Strict):
 
     connect: Duration = Field(default=timedelta(seconds=10), description="for the connection to the source")
     read: Duration = Field(default=timedelta(seconds=60), description="between two pieces of an answer")
+    response: Duration | None = Field(
+        default=None,
+        description="for a whole answer, however steadily it drips; five times `read`, a minute at least, where it "
+        "is left out",
+        examples=["10m"],
+    )
     harvest: Duration = Field(
         default=timedelta(hours=3),
         description="for one window, from its first request to its last; pauses that free the worker do not count",
@@ -97,7 +103,8 @@ class IngestConfig(_Strict):
     )
     rate_limit: RateLimit = Field(
         default=RateLimit(),
-        description="the budget of the source's host, shared by all configs and processes",
+        description="the budget of the source's host, shared by all configs and processes; one host with two ports "
+        "is two hosts",
     )
     earliest_date: Day = Field(
         # The first repositories under the Santa Fe Convention, OAI-PMH's ancestor, are of 2000.

@@ -16,7 +16,7 @@ class Timeouts:
         connect: for the connection, TLS included.
         read: the longest silence within an answer.
         response: for a whole answer, from the request's departure; a slow drip never breaks `read`. Unless it
-            is given, five minutes or five times `read`, whichever is longer.
+            is given, five times `read`, or a minute, whichever is longer.
     """
 
     connect: float = 10.0
@@ -25,7 +25,7 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         if not self.response:
-            object.__setattr__(self, "response", max(300.0, 5 * self.read))
+            object.__setattr__(self, "response", max(60.0, 5 * self.read))
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Exchange:
             raise SourceUnreachable(f"{self.place}: nothing came for {self.silence:g} s. {remedy}")
         remaining = inf if self.departed is None else self.departed + self.longest - now
         if remaining <= 0:
-            remedy = "Try later, or ask for smaller pages."
+            remedy = "Try later, ask for smaller pages, or raise `timeout: {response: …}`."
             raise SourceUnreachable(
                 f"{self.place}: the answer was not whole after {self.longest:g} s. {remedy}"
             )

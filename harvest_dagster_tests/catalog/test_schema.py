@@ -43,7 +43,7 @@ def test_label_and_harvester_are_enough() -> None:
         "lookback": "0s",
         "settle": "0s",
         "max_window": "30d",
-        "timeout": {"connect": "10s", "read": "1m", "harvest": "3h"},
+        "timeout": {"connect": "10s", "read": "1m", "response": None, "harvest": "3h"},
         "quarantine": {"records": 10, "share": 0.01},
         "contact": None,
         "failure_threshold": 5,
@@ -67,7 +67,7 @@ def test_it_comes_back_from_its_mirror_in_the_database() -> None:
         earliest_date="2005-09-16",
         schedule="0 3 * * *",
         max_window="12h",
-        timeout={"read": "500ms"},
+        timeout={"read": "500ms", "response": "90s"},
         owners=["team:metadata", "someone@example.org"],
         tags={"country": "no"},
     )
