@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from harvest_dagster.harvesters.interface import Arguments
 from harvest_dagster.harvesters.json_paths import PATTERN, Path
+from harvest_dagster.http.headers import fault
 
 FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
 
@@ -149,6 +150,13 @@ class JsonListArguments(Arguments):
         if any(name in parts.netloc for name in (FROM, UNTIL, NEXT)):
             raise ValueError("base_url must name its host: {from}, {until} and {next} may stand in its path")
         return url
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        if (wrong := fault(headers)) is not None:
+            raise ValueError(wrong.rstrip("."))
+        return headers
 
     @model_validator(mode="after")
     def _asks_for_dates(self) -> JsonListArguments:

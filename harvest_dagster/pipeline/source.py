@@ -69,6 +69,7 @@ def _session(harvest: Harvest, watch: Watch, longest_turn: float) -> HttpSession
         timeouts=_timeouts(config.timeout),
         budget=DatabaseBudget(harvest.database, limits_by_host(harvest.catalogue, harvest.environ)),
         redact=harvest.redact,
+        secrets=harvest.secrets,
         contact=harvest.contact,
         watch=watch,
         now=harvest.clock,
