@@ -74,6 +74,8 @@ class Ladder:
         self._anew = False  # whether the window was begun anew
         self._cap: int | None = None  # where the source cut a list
         self._slipped: list[IncompleteList] = []  # of lists that were not cut
+        self._is_ordered = True  # as far as is known: lists that seemed so lacked nothing in the end
+        self.broken_by: SourceError | None = None  # the last one; for people
 
     @property
     def now(self) -> Ask:
@@ -106,6 +108,7 @@ class Ladder:
             SourceError: the same; it is of no use, or no rung is left.
         """
         walk = self._ledger.walks[-1]
+        self.broken_by = error
         self._recoveries += 1
         self._in_a_row += 1
         if self._recoveries > MOST_RECOVERIES or is_permanent(error, deep=walk.pages > 0):
@@ -153,6 +156,10 @@ class Ladder:
             yield self._from_last_datestamp
             yield self._half
             return
+        if error.stretch != self._now.stretch.number:
+            self._is_ordered = (
+                False  # what is missing may lie before the datestamp from which a new list was begun
+            )
         self._slipped.append(error)
         if len(self._slipped) == 1:
             yield self._same_stretch_as(error)
@@ -168,6 +175,8 @@ class Ladder:
     def _is_cut(self, error: IncompleteList) -> bool:
         if self._cap is not None and error.came < _CUT * self._cap:
             return False
+        if error.came == self._cap:
+            return True  # that its total is just above the cap is chance
         return error.came < _CUT * error.announced or (error.came > 0 and error.came % _ROUND == 0)
 
     def _same_page(self, walk: Walk) -> Ask | None:
@@ -180,7 +189,9 @@ class Ladder:
 
     def _from_last_datestamp(self, walk: Walk) -> Ask | None:
         # Of several lists, those that follow the broken one would lack what lies before the datestamp.
-        if self._harvester.parts != 1 or walk.pages == 0 or (safe := self._safe_datestamp(walk)) is None:
+        if self._harvester.parts != 1 or not self._is_ordered or walk.pages == 0:
+            return None
+        if (safe := self._safe_datestamp(walk)) is None:
             return None
         start = self._floor(safe)
         if not walk.window.start < start < walk.window.end:

@@ -76,6 +76,14 @@ def test_the_list_begins_anew_at_its_last_datestamp_where_it_is_in_that_order(sm
     assert (end.completeness, end.records, end.identifiers) == ("complete", 25, 24)
 
 
+def test_a_list_as_long_as_one_that_was_cut_is_cut_as_well(small_world: World) -> None:
+    """Of 22 records 11 came, and of the 12 that were left 11: short by little, and yet cut."""
+    hostile = source(22, cap=11)
+    end, entries = harvest(small_world, HostileHarvester(None, hostile))
+    assert stretches(entries) == [(0, 24), (10, 24), (20, 24)]
+    assert (end.completeness, end.identifiers) == ("complete", 22)
+
+
 def test_a_list_in_another_order_is_halved(small_world: World) -> None:
     """Of a list that is newest first, the last datestamp says nothing of what lies before it."""
     hostile = source(script=["", "", "", "expired"])
@@ -227,6 +235,31 @@ def test_what_a_rung_cannot_learn_of_the_source_does_not_hide_why_the_list_broke
         small_world, Silent(None, source(script=["", "400"])), "run 2", Window(WINDOW.start - DAY, MIDNIGHT)
     )
     assert end.completeness == "complete"
+
+
+def test_a_list_that_only_seemed_to_be_in_order_is_halved_where_records_are_missing(
+    small_world: World,
+) -> None:
+    """Two of three came in order, cut at a cap; what was missing lay before the last one's datestamp, in each run."""
+    hostile = source(count=3, page_size=1, cap=2)
+    hostile.items[2] = (hostile.items[2][0], WINDOW.start)
+    end, _ = harvest(small_world, HostileHarvester(None, hostile))
+    assert (end.completeness, end.identifiers) == ("complete", 3)
+
+
+def test_a_deadline_names_what_the_time_went_by(small_world: World) -> None:
+    """A source that was busy at one page for three hours: the time was over, was all that one read."""
+
+    class Slow(HostileHarvester):
+        def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+            if self.session.requests > 2:
+                raise DeadlineExceeded("the time for this harvest is over. Raise it.")
+            return super().pages(window, cursor)
+
+    with pytest.raises(
+        DeadlineExceeded, match=r"after: no answer\. the time for this harvest is over\. Raise it\."
+    ):
+        harvest(small_world, Slow(None, source(script=["", "", "down"])))
 
 
 def test_of_other_stretches_no_page_is_read_again(
