@@ -65,6 +65,8 @@ def translate(error: BaseException, place: str) -> SourceError:
             f"{place}: not a request that can be sent ({type(error).__name__}). Mend it in the config."
         )
     broken = _first(chain, http.client.HTTPException)
+    if broken is not None and _is_head_too_large(broken):
+        return MalformedResponse(f"{place}: its headers are too large. Tell the operator of the source.")
     if broken is not None and not isinstance(broken, (http.client.RemoteDisconnected, *_CUT)):
         return MalformedResponse(
             f"{place}: the answer is not HTTP. See whether the URL and its port are right."
@@ -121,6 +123,7 @@ def _remedy(status: int) -> str:
 
 
 _SERVER_ERROR = 500
+_MOST_HEADERS = 100  # of http.client
 _TOO_MANY_REQUESTS = 429
 _STATUS_NAMES = {status.value: status.phrase for status in http.HTTPStatus}
 _CERTIFICATE = "Tell the source's operator, or name your own authorities in REQUESTS_CA_BUNDLE."
@@ -137,7 +140,16 @@ def _what(chain: list[BaseException]) -> str:
         if _first(chain, *(kinds if isinstance(kinds, tuple) else (kinds,))) is not None:
             return words
     system = _first(chain, OSError)
-    return (system.strerror if system is not None else None) or "the connection failed"
+    if system is not None and system.strerror:
+        return system.strerror
+    # urllib3 tells a chunked body without its last chunk so, and wraps in it whatever else it knows.
+    is_broken_off = _first(chain, urllib3.exceptions.ProtocolError) is not None
+    return "the answer broke off" if is_broken_off else "the connection failed"
+
+
+def _is_head_too_large(error: http.client.HTTPException) -> bool:
+    """By its words: http.client has one class for each line that is too long, and none for too many headers."""
+    return str(error).endswith((f"{_MOST_HEADERS} headers", "header line"))
 
 
 def _first(chain: list[BaseException], *kinds: type[E]) -> E | None:

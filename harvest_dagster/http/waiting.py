@@ -98,7 +98,7 @@ class Watch:
         remaining = self.deadline - self.clock()
         if seconds >= remaining:
             message = (
-                f"{reason}: {seconds:.0f} s to wait, and {remaining:.0f} s remain for this harvest."
+                f"{reason.rstrip('.')}; {seconds:.0f} s to wait, and {remaining:.0f} s remain for this harvest."
                 " Raise `timeout: {harvest: …}`, or harvest less at once."
             )
             raise DeadlineExceeded(message)

@@ -119,13 +119,27 @@ def test_a_lost_lease_ends_a_request_that_is_under_way(serve, open_session):
     [
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"HTTP/1.1 abc\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"H" * 70_000 + b"\r\n\r\n",
     ],
 )
 def test_what_is_not_http_is_named_so(serve, open_session, said):
     """A wrong port must not look like a source that is overloaded."""
     with pytest.raises(MalformedResponse, match="not HTTP"):
         open_session().get(serve(then_close(said)).url)
+
+
+@pytest.mark.parametrize("headers", [b"X: y\r\n" * 200, b"X: " + b"y" * 70_000 + b"\r\n"])
+def test_headers_that_are_too_large_are_named_so(serve, open_session, headers):
+    """It is HTTP, and the port is right."""
+    with pytest.raises(MalformedResponse, match="its headers are too large"):
+        open_session().get(serve(then_close(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n")).url)
+
+
+def test_a_chunked_answer_without_its_end_broke_off(serve, open_session):
+    """Nothing is wrong with the connection, nor with the URL."""
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\naaaaa\r\n"
+    with pytest.raises(SourceUnreachable, match="the answer broke off"):
+        open_session(retry=ONCE).get(serve(then_close(said)).url)
 
 
 def test_the_environment_gives_proxies_and_no_credentials(serve, open_session, monkeypatch, tmp_path):
