@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from urllib.parse import urlsplit
 
-SLACK = 0.03
+SLACK = 0.04
 LONGEST_SLACK = 0.25
 
 SLOWEST = 64
@@ -51,7 +51,7 @@ class Limit:
         """Seconds that requests may be late on their way.
 
         The source counts arrivals, we departures. Without the slack a request that the network or a busy
-        machine delays, and a punctual one after it, are one too many on the source's clock. 97 % of the
+        machine delays, and a punctual one after it, are one too many on the source's clock. 96 % of the
         budget remain.
         """
         return min(self.period * SLACK, LONGEST_SLACK)

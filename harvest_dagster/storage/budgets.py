@@ -27,7 +27,7 @@ from harvest_dagster.storage.sights import Host, Sight
 # A clock that was set back by more than this takes all that is on record with it; below, time stands still.
 JUMP = 1.0
 # The share of the slack that a request may use up from its grant until it leaves; later, it is dated anew.
-OWN_SHARE = 1 / 3
+OWN_SHARE = 1 / 5
 # What was seen when the last request was asked for need not be asked again so soon.
 FRESH = 1.0
 
