@@ -30,7 +30,7 @@ from harvest_dagster.windows import Window
 
 _MOST_ASKED = 50  # culprits of a page: a page with more of them is no case for a request each
 
-Piece = etree._Element | Culprit
+RecordOrCulprit = etree._Element | Culprit
 
 
 def list_page(reply: Reply, cursor: Cursor, following: Cursor | None, asked: Window | None) -> Page:
@@ -70,7 +70,7 @@ def alone_page(response: Response, identifier: str, page: Page) -> Page:
     )
 
 
-def to_ask_for(pieces: Sequence[Piece], page: Page, window: Window) -> list[str]:
+def to_ask_for(pieces: Sequence[RecordOrCulprit], page: Page, window: Window) -> list[str]:
     """The identifiers of what a list's page names and does not bring, once each, in order."""
     if page.cursor.singly:
         missing = [
@@ -131,5 +131,5 @@ def _deleted(header: etree._Element) -> Iterator[Record | Unreadable]:
         yield read_record(record_around(header))
 
 
-def _identifier(piece: Piece) -> str | None:
+def _identifier(piece: RecordOrCulprit) -> str | None:
     return piece.identifier if isinstance(piece, Culprit) else identifier_of(piece)

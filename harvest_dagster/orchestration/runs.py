@@ -21,7 +21,7 @@ _ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED, dg.D
 
 
 @dataclass(frozen=True)
-class Attempt:
+class RunTry:
     """What one run did at one window, from the harvest's own tables and from Dagster's history.
 
     Attributes:
@@ -45,27 +45,27 @@ class Attempt:
     retries: int
 
 
-def attempts(
+def tries(
     database: Database,
     instance: dg.DagsterInstance,
     *,
     log_id: int | None = None,
     run_id: str | None = None,
-) -> list[Attempt]:
-    """Every attempt at a window's log, or at all the windows of a run, in order.
+) -> list[RunTry]:
+    """Every try at a window's log, or at all the windows of a run, in order.
 
     Raises:
         ValueError: neither a log nor a run is named, or both are.
     """
     with database.read() as connection:
         if log_id is not None and run_id is None:
-            tries = harvest_tries.of_log(connection, log_id)
+            found = harvest_tries.of_log(connection, log_id)
         elif run_id is not None and log_id is None:
-            tries = harvest_tries.of_run(connection, run_id)
+            found = harvest_tries.of_run(connection, run_id)
         else:
             message = "name either a log or a run"
             raise ValueError(message)
-    return [_attempt(instance, one) for one in tries]
+    return [_run_try(instance, one) for one in found]
 
 
 def tag_run(
@@ -122,10 +122,10 @@ def _last_word(instance: dg.DagsterInstance, run_id: str) -> str:
     return f"{gone}; Dagster still says {run.status.value}{last}"
 
 
-def _attempt(instance: dg.DagsterInstance, one: Try) -> Attempt:
+def _run_try(instance: dg.DagsterInstance, one: Try) -> RunTry:
     run = instance.get_run_by_id(one.run_id)
     retried = instance.all_logs(one.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY) if run else []
-    return Attempt(
+    return RunTry(
         harvest_log_id=one.harvest_log_id,
         run_id=one.run_id,
         status=one.status,

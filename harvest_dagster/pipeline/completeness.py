@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from harvest_dagster.errors import IncompleteList
 from harvest_dagster.pipeline.sightings import Sightings
-from harvest_dagster.pipeline.walks import Listing, Walk
+from harvest_dagster.pipeline.walks import Tally, Walk
 from harvest_dagster.spool import Entry, Stretch
 from harvest_dagster.windows import Window, subtract
 
@@ -37,8 +37,8 @@ class Ledger:
     @property
     def identifiers(self) -> int | None:
         """How many different ones came; None where the harvester gives none."""
-        lists = [listing for walk in self.walks for listing in walk.lists.values()]
-        if lists and not any(listing.distinct for listing in lists) and self.records:
+        lists = [tally for walk in self.walks for tally in walk.lists.values()]
+        if lists and not any(tally.distinct for tally in lists) and self.records:
             return None
         return self._came(lists)
 
@@ -62,7 +62,7 @@ class Ledger:
         """Count a page."""
         walk, part = self.begin(entry.stretch), entry.page.cursor.part
         if part not in walk.lists:
-            walk.lists[part] = Listing(self._lists)
+            walk.lists[part] = Tally(self._lists)
             self._lists += 1
         new = self._sightings.add(walk.lists[part].number, entry.fingerprints)
         walk.note(entry, new)
@@ -74,9 +74,9 @@ class Ledger:
             IncompleteList: with both numbers.
         """
         short = [
-            (listing.total, came)
-            for part, listing in walk.lists.items()
-            if listing.total is not None and (came := self._came_within(walk, part)) < listing.total
+            (tally.total, came)
+            for part, tally in walk.lists.items()
+            if tally.total is not None and (came := self._came_within(walk, part)) < tally.total
         ]
         if short:
             announced, came = (sum(numbers) for numbers in zip(*short, strict=True))
@@ -116,8 +116,8 @@ class Ledger:
         if not told or walk.window != self.window or (walk.is_suspect and walk is self.walks[-1]):
             return False
         return all(
-            not listing.unnamed and self._came_within(walk, part) == listing.total
-            for part, listing in walk.lists.items()
+            not tally.unnamed and self._came_within(walk, part) == tally.total
+            for part, tally in walk.lists.items()
         )
 
     def _came_within(self, walk: Walk, part: int) -> int:
@@ -127,11 +127,11 @@ class Ledger:
         within = [other for other in self.walks if walk.window.encloses(other.window)]
         return self._came([other.lists[part] for other in within if part in other.lists])
 
-    def _came(self, lists: list[Listing]) -> int:
+    def _came(self, lists: list[Tally]) -> int:
         if len(lists) <= 1:
-            return sum(listing.came for listing in lists)
-        unnamed = sum(listing.unnamed for listing in lists)
-        return unnamed + self._sightings.distinct([listing.number for listing in lists])
+            return sum(tally.came for tally in lists)
+        unnamed = sum(tally.unnamed for tally in lists)
+        return unnamed + self._sightings.distinct([tally.number for tally in lists])
 
     def _tiles(self) -> list[Walk]:
         """The walks that ended and lie side by side, the newest of each place, where they fill the window."""

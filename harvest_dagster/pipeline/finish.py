@@ -111,7 +111,7 @@ def end_window(harvest: Harvest, log_id: int, grip: Grip, status: str, error: st
     """
     with grip.begin() as connection:
         log = harvest_logs.get(connection, log_id)
-        harvest_states.settle(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
+        harvest_states.end(connection, log, status, now=harvest.clock(), error=harvest.redact(error))
     return log
 
 

@@ -157,9 +157,8 @@ class Ladder:
             yield self._half
             return
         if error.stretch != self._now.stretch.number:
-            self._is_ordered = (
-                False  # what is missing may lie before the datestamp from which a new list was begun
-            )
+            # What is missing may lie before the datestamp from which a new list was begun.
+            self._is_ordered = False
         self._slipped.append(error)
         if len(self._slipped) == 1:
             yield self._same_stretch_as(error)

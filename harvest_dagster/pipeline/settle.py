@@ -93,7 +93,7 @@ def _end_holder(
         with database.begin() as connection:
             if not leases.revoke(connection, log.ingest_config_id, held, now, over=over):
                 return None
-            harvest_states.settle(
+            harvest_states.end(
                 connection, log, fate.status, now=now, error=_error(log, fate), broken_off=True
             )
     except LeaseHeld:
@@ -103,7 +103,7 @@ def _end_holder(
 
 def _end(database: Database, log: HarvestLog, fate: Fate, clock: Callable[[], datetime]) -> Fate:
     with database.begin() as connection:
-        harvest_states.settle(
+        harvest_states.end(
             connection, log, fate.status, now=clock(), error=_error(log, fate), broken_off=True
         )
     return fate

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from harvest_dagster.errors import CursorRefused, ProtocolError, SourceError
+from harvest_dagster.errors import CursorRefused, DeadlineExceeded, ProtocolError, SourceError
 from harvest_dagster.harvesters.interface import Harvester
 from harvest_dagster.pipeline.completeness import Ledger
 from harvest_dagster.pipeline.harvest import Harvest
@@ -59,6 +59,16 @@ class Walker:
         if self._is_enough():
             return
         ladder = Ladder(self.harvester, self.ledger, self._safe_datestamp)
+        try:
+            self._climb(ladder, pages)
+        except DeadlineExceeded as error:
+            if ladder.broken_by is None:
+                raise
+            message = f"after: {ladder.broken_by} {error}"
+            raise DeadlineExceeded(message) from error
+
+    def _climb(self, ladder: Ladder, pages: int) -> None:
+        """Stretch by stretch, and rung by rung; so many pages are there already."""
         ask: Ask | None = ladder.now
         while ask is not None:
             walk = self.ledger.begin(ask.stretch)
@@ -141,8 +151,8 @@ class Walker:
         Raises:
             ProtocolError: it had counted as we do, until a page was asked for again: the answer is the page after.
         """
-        listing = walk.lists.get(page.cursor.part)
-        before = listing.records if listing is not None else 0
+        tally = walk.lists.get(page.cursor.part)
+        before = tally.records if tally is not None else 0
         if page.position is None or page.position == before:
             return
         place = f"position {page.position} of its list, after {before} records came"

@@ -19,7 +19,7 @@ MOST_STALE = 3  # in a row; one is possible where pages overlap
 
 
 @dataclass
-class Listing:
+class Tally:
     """One list of a stretch; a harvester that walks several, one for each set, has several.
 
     Attributes:
@@ -65,7 +65,7 @@ class Walk:
     """
 
     stretch: Stretch
-    lists: dict[int, Listing] = field(default_factory=dict)
+    lists: dict[int, Tally] = field(default_factory=dict)
     entries: range = range(0)
     pages: int = 0
     last: Page | None = None
@@ -87,36 +87,36 @@ class Walk:
     @property
     def records(self) -> int:
         """On all its pages."""
-        return sum(listing.records for listing in self.lists.values())
+        return sum(tally.records for tally in self.lists.values())
 
     @property
     def total(self) -> int | None:
         """The source's own count of all its lists; None where one has none."""
-        totals = [listing.total for listing in self.lists.values() if listing.total is not None]
+        totals = [tally.total for tally in self.lists.values() if tally.total is not None]
         return sum(totals) if totals and len(totals) == len(self.lists) else None
 
     @property
     def is_suspect(self) -> bool:
         """Whether it may have been cut at a cap, although the source says that it is all."""
-        return self.ended and any(listing.is_as_long_as_a_cap for listing in self.lists.values())
+        return self.ended and any(tally.is_as_long_as_a_cap for tally in self.lists.values())
 
     @property
     def is_proven(self) -> bool:
         """Whether each list gave by itself as many different records as the source had announced, and no more."""
-        exact = all(listing.came == listing.total for listing in self.lists.values())
+        exact = all(tally.came == tally.total for tally in self.lists.values())
         return self.ended and bool(self.lists) and exact and not self.is_suspect
 
     def note(self, entry: Entry, new: int) -> None:
         """Count a page, of whose identifiers so many are new to its list."""
         page, named = entry.page, len(entry.fingerprints) // FINGERPRINT
         self.entries = range(self.entries.start if self.entries else entry.number, entry.number + 1)
-        listing = self.lists[page.cursor.part]
-        self.in_step = self.in_step and page.position in (None, listing.records)
-        listing.records += page.count
-        listing.distinct += new
-        listing.unnamed += max(0, page.count - named)
+        tally = self.lists[page.cursor.part]
+        self.in_step = self.in_step and page.position in (None, tally.records)
+        tally.records += page.count
+        tally.distinct += new
+        tally.unnamed += max(0, page.count - named)
         if page.total is not None:
-            listing.total = max(page.total, listing.total or 0)
+            tally.total = max(page.total, tally.total or 0)
         if page.alone is None:
             self.pages += 1
             self.empty = 0 if page.count else self.empty + 1

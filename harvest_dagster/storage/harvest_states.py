@@ -1,6 +1,6 @@
 """How the status of a harvest log changes: got or created, STARTED, SPLIT, and ended.
 
-Only the holder of the lease writes a row that is STARTED: every caller but `settle` and `reschedule` checks the
+Only the holder of the lease writes a row that is STARTED: every caller but `end` and `reschedule` checks the
 fencing token in the same transaction. Not here: what is read of the logs (`harvest_logs`), what is counted
 meanwhile (`harvest_progress`).
 """
@@ -152,7 +152,7 @@ def covered_again(connection: Connection, log_id: int, *, now: datetime) -> int:
     return log_id
 
 
-def settle(
+def end(
     connection: Connection,
     log: HarvestLog,
     status: str,

@@ -8,7 +8,7 @@ import pytest
 
 from harvest_dagster.orchestration import step
 from harvest_dagster.orchestration.resources import Waiting
-from harvest_dagster.orchestration.runs import attempts
+from harvest_dagster.orchestration.runs import tries as tries_of
 from harvest_dagster.simulator import Fail, Request, Server
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.engine import Database
@@ -51,7 +51,7 @@ def test_a_long_wait_frees_the_worker_and_goes_on_after_the_last_whole_page(on_s
     ]
     assert deployment.materialized(RAW) == set(DAYS)
     with Database.open(deployment.database_url) as database:
-        tries = attempts(database, deployment.instance, run_id=result.run_id)
+        tries = tries_of(database, deployment.instance, run_id=result.run_id)
     assert {one.status for one in tries} == {"SUCCEEDED"}
 
 

@@ -50,7 +50,7 @@ class Logs:
 
     def end(self, log: HarvestLog, status: str = "FAILED", error: str = "no luck") -> HarvestLog:
         with self.database.begin() as connection:
-            harvest_states.settle(connection, log, status, now=self._tick(), error=error)
+            harvest_states.end(connection, log, status, now=self._tick(), error=error)
             return harvest_logs.get(connection, log.id)
 
     def reschedule(

@@ -105,10 +105,10 @@ def test_only_the_dead_run_s_row_is_settled(logs: Logs) -> None:
     seen = logs.start(run="dead")
     taken_up = logs.start(run="alive")
     with logs.database.begin() as connection:
-        harvest_states.settle(connection, seen, "FAILED", now=logs.now, error="killed")
+        harvest_states.end(connection, seen, "FAILED", now=logs.now, error="killed")
     assert logs.find() == taken_up
     with logs.database.begin() as connection:
-        harvest_states.settle(connection, taken_up, "CANCELLED", now=logs.now, error="stopped")
+        harvest_states.end(connection, taken_up, "CANCELLED", now=logs.now, error="stopped")
     assert (logs.find().status, logs.find().error) == ("CANCELLED", "stopped")
 
 

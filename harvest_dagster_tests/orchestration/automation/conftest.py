@@ -89,7 +89,7 @@ class World:
         series, window = self.series(label), _may(first, last)
         with self.database.begin() as connection:
             log = harvest_states.start(connection, series, window, run_id=run, now=self.clock())
-            harvest_states.settle(connection, log, "FAILED", now=self.clock(), error="no")
+            harvest_states.end(connection, log, "FAILED", now=self.clock(), error="no")
 
     def pending(self, label: str, *days: int) -> None:
         """A datum of each of these days of May waits since now."""
