@@ -2,17 +2,19 @@
 
 An answer goes into the spool, its records into the database, its cursors into both. So nothing but a mark with the
 secret's number is left of it. Where the source built a link or a cursor of it, the mark comes back with the next
-request, and the secret is put in its place, but only for a host that has told it in this session: whoever writes
-such a mark into a link learns no more than they knew. Not here: texts for people (`http.redaction`).
+request, and the secret is put in its place, but only for a host that knows it: by what this session has sent there
+or heard from there. Whoever writes such a mark into a link learns nothing. Not here: texts for people
+(`http.redaction`), user and password, which no link chooses (`http.hop`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, unquote_plus
 
+from harvest_dagster.http.hop import Hop
 from harvest_dagster.masking import spellings
 from harvest_dagster.texts import MASK
 
@@ -58,7 +60,7 @@ class Echoes:
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets = sorted(_made(secrets), key=lambda secret: -len(secret.value))
-        self._told: dict[str, set[bytes]] = {}
+        self._known: dict[str, set[bytes]] = {}
 
     def masked(self, host: str, body: bytes) -> bytes:
         """An answer's body, or a header's value, without any secret."""
@@ -67,18 +69,23 @@ class Echoes:
                 continue  # `${HOST}`: every identifier of the source may hold it
             cleaned = secret.masked(body)
             if cleaned != body:
-                self._told.setdefault(host, set()).add(secret.mark)
+                self._known.setdefault(host, set()).add(secret.mark)
                 body = cleaned
         return body
 
-    def restored(self, host: str, url: str) -> str:
-        """A URL with the secrets in the place of their marks, those that its host has told."""
+    def completed(self, hop: Hop) -> Hop:
+        """The request with the secrets in the place of their marks, those that its host knows."""
+        url = hop.url
+        sent = "\n".join((unquote(url), unquote_plus(url), *hop.headers.values(), *(hop.auth or ())))
+        known = self._known.setdefault(hop.host, set())
         for secret in self._secrets:
-            if secret.mark in self._told.get(host, ()):
+            if secret.value in sent:
+                known.add(secret.mark)
+            if secret.mark in known:
                 mark = secret.mark.decode()
                 for written in (mark, quote(mark, safe="")):
                     url = url.replace(written, quote(secret.value, safe=""))
-        return url
+        return replace(hop, url=url)
 
 
 def _made(secrets: Sequence[str]) -> Iterator[_Secret]:

@@ -97,8 +97,7 @@ class Transport:
             requests.RequestException, urllib3.exceptions.HTTPError: see `failures.TRANSPORT_ERRORS`.
         """
         self._adapter.exchange = exchange
-        whole = replace(hop, url=self._echoes.restored(hop.host, hop.url))
-        request = self._client.prepare_request(whole.request())
+        request = self._client.prepare_request(self._echoes.completed(hop).request())
         response = self._client.send(
             request,
             stream=True,

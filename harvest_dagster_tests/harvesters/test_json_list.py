@@ -139,6 +139,37 @@ def test_a_link_is_never_followed_without_tls_where_the_config_has_it() -> None:
     assert source.session.asked[1][0] == "https://api.test/works?page=2"
 
 
+def test_a_link_does_not_say_as_whom_we_ask() -> None:
+    """User and password in it became our Authorization; those of the config go with every page."""
+    source = scripted(
+        listed("a", next="https://evil:choice@api.test/works?page=2"),
+        listed("b", next="/works?page=3"),
+        listed("c"),
+        base_url="https://anna:pass@api.test/works",
+        next=LINK,
+    )
+    assert [page.next and page.next.token for page in pages(source)] == [
+        "https://api.test/works?page=2",
+        "https://api.test/works?page=3",
+        None,
+    ]
+    hosts = [urlsplit(url).netloc for url, _ in source.session.asked]
+    assert hosts == ["anna:pass@api.test"] * 3
+
+
+def test_a_key_that_came_masked_in_a_link_is_sent_as_it_is() -> None:
+    """The session masks what a source echoes of a secret; under the name of a parameter of ours it is ours."""
+    source = scripted(
+        listed("a", next="/works?key=***1***&page=2"),
+        listed("b"),
+        next=LINK,
+        params={**DATES, "key": "s3cret"},
+    )
+    first, _ = pages(source)
+    assert "key=%7Bkey%7D" in first.next.token
+    assert dict(parse_qsl(urlsplit(source.session.asked[1][0]).query)) == {"key": "s3cret", "page": "2"}
+
+
 def test_a_key_that_a_link_repeats_is_sent_and_not_kept() -> None:
     """Lesson 32: cursors are written to the spool, and a source echoes the query that it was asked with."""
     source = scripted(

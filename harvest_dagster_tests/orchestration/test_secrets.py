@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from html import escape
@@ -167,3 +168,59 @@ def test_nothing_that_dagster_keeps_or_prints_holds_a_secret(
     assert "no such key: ***" in everything
     assert len(files) > len(ended)  # the run storage, and a log for each run at least
     assert [form for form in FORMS if form in everything] == []
+
+
+class Telling(Behaviour):
+    """Says what it was sent in good records, in one without an identifier, and in tokens, which it wants back whole."""
+
+    when = staticmethod(every)
+
+    def apply(self, request: Request, answer: Answer) -> Response:
+        end = f" for {SECRET}"
+        if request.token is not None and not request.token.endswith(end):
+            return Response(f"no token for {SECRET}".encode(), 403)
+        if request.token is not None:
+            request = request.with_token(request.token.removesuffix(end))
+        response = answer(request)
+        body = response.body.decode().replace("<dc:title>", f"<dc:title>{escape(PASSWORD)}, {SECRET}: ")
+        body = re.sub(r"(<resumptionToken[^>]*>[^<]+)", rf"\1{end}", body)
+        if request.token is None:
+            body = re.sub(r"<header><identifier>[^<]*</identifier>", "<header>", body, count=1)
+        return replace(response, body=body.encode())
+
+
+def test_a_secret_that_a_source_echoes_in_its_answers_is_stored_nowhere(
+    on_sqlite: Deploy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Raw data, quarantine, the spool's pages and cursors hold what a source sends, and it may send our key."""
+    with Server(REPOSITORY, behaviours=[Gate(), Telling()]) as source:
+        url = source.url.replace("//", "//aggregator:${HARVEST_TEST_PASSWORD}@")
+        deployment = on_sqlite(f"{url}?key=${{HARVEST_TEST_KEY}}")
+        result = deployment.materialize()
+        tokens = [request.token for request in source.requests if request.token]
+    assert result.success
+    assert tokens
+    assert all(SECRET in token for token in tokens)
+    assert deployment.rows(tables.quarantine)
+    printed = capfd.readouterr()
+    written = everything_written(deployment, result) + printed.out + printed.err
+    assert "***2***, ***1***: " in written
+    assert [form for form in FORMS if form in written] == []
+
+
+def test_a_secret_that_was_written_plainly_is_masked_as_well(
+    on_sqlite: Deploy, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody will; the database's copy of the config and the source's echo then held it."""
+    with Server(REPOSITORY, behaviours=[Gate(), Echo(403)]) as source:
+        url = source.url.replace("//", f"//aggregator:{quote(PASSWORD, safe='')}@")
+        deployment = on_sqlite(f"{url}?key={SECRET}")
+        results = [deployment.materialize(force=True) for _ in range(2)]
+    assert not any(result.success for result in results)
+    (mirrored,) = deployment.rows(tables.ingest_config)
+    assert mirrored.definition["harvester_kwargs"]["base_url"].endswith("?key=***")
+    printed = capfd.readouterr()
+    written = (
+        "".join(everything_written(deployment, result) for result in results) + printed.out + printed.err
+    )
+    assert [form for form in FORMS if form in written] == []
