@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from urllib.parse import urlsplit
 
+# 95 % of a budget are to be used: waking up and reserving take the rest of a second's twentieth.
 SLACK = 0.04
 LONGEST_SLACK = 0.25
 

@@ -16,8 +16,10 @@ from harvest_dagster_tests.http.asking import ask
 from harvest_dagster_tests.http.server import response
 from harvest_dagster_tests.http.test_budget import most_in_any
 
-# A slack of 0.12 s: so much later than the others a request may reach the source on a busy machine.
 STRICT, LAX = Limit(10, 4), Limit(30, 4)
+# Seconds that a request may be on its way on a busy machine: not ours to promise, and not judged here.
+LATE = 2.0
+LONG = Limit(40, 20)
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["harvest_dagster_tests.http.asking"])
@@ -35,11 +37,32 @@ def test_runs_processes_and_configs_together_never_send_one_request_too_many(dat
     arrivals = [request.monotonic for request in server.requests]
     assert [process.exitcode for process in begun] == [0] * 10
     assert len(arrivals) == 15
-    assert most_in_any(arrivals, STRICT.period) <= STRICT.calls
+    assert most_in_any(arrivals, STRICT.period - LATE) <= STRICT.calls
+    assert most_in_any(_departures(database_url), STRICT.period) <= STRICT.calls
 
 
-def _begin(url: str, database_url: str, limit: Limit) -> multiprocessing.process.BaseProcess:
-    process = _forks.Process(target=ask, args=(url, database_url, limit, 1))
+@pytest.mark.slow
+def test_ten_processes_together_use_nearly_all_of_a_budget(database_url: str) -> None:
+    """Who wakes late, or waits for a turn that is free, makes every harvest take that much longer."""
+    with Server(Repository(days=1, records_per_day=1)) as server:
+        url = f"{server.url}?verb=Identify"
+        begun = [_begin(url, database_url, LONG, 9) for _ in range(10)]
+        for process in begun:
+            process.join()
+    arrivals = [request.monotonic for request in server.requests]
+    rounds = (len(arrivals) - 1) // LONG.calls
+    assert rounds == 2
+    assert rounds * LONG.period / (arrivals[rounds * LONG.calls] - arrivals[0]) >= 0.95
+    assert most_in_any(_departures(database_url), LONG.period) <= LONG.calls
+
+
+def _departures(database_url: str) -> list[float]:
+    with Database.open(database_url) as database, database.read() as connection:
+        return list(connection.scalars(select(request_departure.c.departed)))
+
+
+def _begin(url: str, database_url: str, limit: Limit, times: int = 1) -> multiprocessing.process.BaseProcess:
+    process = _forks.Process(target=ask, args=(url, database_url, limit, times))
     process.start()
     return process
 
