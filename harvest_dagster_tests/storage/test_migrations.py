@@ -116,6 +116,37 @@ def test_a_new_migration_runs_on_both_databases(
         assert inspect(connection).has_table("added")
 
 
+def test_what_was_in_quarantine_goes_to_the_list_that_brought_it(empty_database_url: str) -> None:
+    """0004: all of it would count as of earlier lists, and go when the one at work is stored."""
+    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for statement in _QUARANTINE_BEFORE_0004:
+            connection.execute(text(statement))
+    with Database.open(empty_database_url) as database, database.read() as connection:
+        found = connection.execute(text("SELECT identifier, attempt FROM quarantine ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [("before", 0), ("now", 3)]
+
+
+_QUARANTINE_BEFORE_0004 = (
+    (
+        "INSERT INTO ingest_config (id, label, name, harvester, disabled, definition, date_modified)"
+        " VALUES (1, 'a', 'A', 'oai', false, '{}', '2026-01-01 00:00:00.000000')"
+    ),
+    (
+        "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, attempt,"
+        " attempt_began) VALUES (1, 1, 1, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', 'STARTED', 3,"
+        " '2026-01-03 12:00:00.000000')"
+    ),
+    (
+        "INSERT INTO quarantine (id, harvest_log_id, identifier, datum, error, page, date_created)"
+        " VALUES (1, 1, 'before', '', 'bad', 0, '2026-01-03 11:00:00.000000'),"
+        " (2, 1, 'now', '', 'bad', 0, '2026-01-03 12:00:00.000000')"
+    ),
+)
+
+
 def test_without_a_change_no_migration_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     """Without it the folder fills with revisions that do nothing."""
     before = sorted(migrations.FOLDER.glob("versions/*.py"))
