@@ -173,6 +173,8 @@ def _targets(context: dg.OpExecutionContext, label: str, partitions: Sequence[st
 
 def _of_day(label: str, verdict: DayVerdict, target: Any) -> dg.AssetCheckEvaluation:
     aside = f" {verdict.quarantined} records of its window cannot be read." if verdict.quarantined else ""
+    failed = [log for log in verdict.logs if log.error] if verdict.state == FAILED else []
+    why = f" {_first_line(max(failed, key=lambda log: log.id).error)}" if failed else ""
     return dg.AssetCheckEvaluation(
         asset_key=asset_key("raw", label),
         check_name=CHECK,
@@ -180,7 +182,7 @@ def _of_day(label: str, verdict: DayVerdict, target: Any) -> dg.AssetCheckEvalua
         passed=verdict.is_good,
         target_materialization_data=target,
         severity=_severity(verdict.is_done),
-        description=_MEANS[verdict.state] + aside,
+        description=_MEANS[verdict.state] + why + aside,
         metadata={
             "completeness": verdict.state,
             "quarantined": verdict.quarantined,

@@ -187,6 +187,8 @@ def test_a_window_that_fails_is_shown_though_the_run_never_comes_to_its_end(depl
     failed = evaluations(deployment, result)[DAYS[2]]
     assert failed.severity == dg.AssetCheckSeverity.ERROR
     assert "404" in str(failed.metadata["harvests"].value)
+    assert str(failed.description).startswith("Its harvest failed. HttpStatusError: ")
+    assert "HTTP status 404" in str(failed.description)
 
 
 def test_each_verdict_is_of_the_newest_materialization(on_sqlite: Deploy) -> None:
