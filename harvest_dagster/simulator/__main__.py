@@ -10,7 +10,8 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args
@@ -36,13 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM."""
     options = vars(_parser().parse_args(arguments))
     special = {name: options.pop(name) for name in _SPECIAL}
-    try:
-        repository = Repository(**options)
-        behaviours = _behaviours(special.pop("scenario"), special.pop("behaviour"))
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    _serve(Server(repository, behaviours=behaviours, **special), behaviours)
+    with ExitStack() as running:
+        try:
+            repository = _repository(options)
+            behaviours = _behaviours(special.pop("scenario"), special.pop("behaviour"))
+            server = Server(repository, behaviours=behaviours, **special)
+            _start(running, server, special["port"])
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+        _serve(server, behaviours)
     return 0
 
 
@@ -50,19 +54,38 @@ def _serve(server: Server, behaviours: Sequence[Behaviour]) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with server:
-        print(server.url, flush=True)
-        print(server.json_url)
-        for behaviour in behaviours:
-            print(f"hostile: {behaviour.label}")
-        repository = server.repository
-        print(f"{repository.size} records from {repository.first_day}; Ctrl-C ends it", flush=True)
-        stop.wait()
+    print(server.url, flush=True)
+    print(server.json_url)
+    for behaviour in behaviours:
+        print(f"hostile: {behaviour.label}")
+    repository = server.repository
+    print(f"{repository.size} records from {repository.first_day}; Ctrl-C ends it", flush=True)
+    stop.wait()
+
+
+def _start(running: ExitStack, server: Server, port: int) -> None:
+    try:
+        running.enter_context(server)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"--port {port}: {reason}; give another one, or 0 for any that is free") from None
+
+
+def _repository(options: Mapping[str, Any]) -> Repository:
+    if options["days"] < 1:
+        raise ValueError(
+            f"--days {options['days']}: a repository without records has nothing to harvest; give 1 or more"
+        )
+    return Repository(**options)
 
 
 def _behaviours(file: Path | None, texts: Sequence[str]) -> tuple[Behaviour, ...]:
     """Those of the file are outside of those of the command line."""
-    return (*(scenario.load(file) if file else ()), *scenario.behaviours(texts))
+    try:
+        of_file = scenario.load(file) if file else ()
+    except OSError as error:
+        raise ValueError(f"--scenario {file}: {error.strerror}") from None
+    return (*of_file, *scenario.behaviours(texts))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from urllib.request import urlopen
@@ -69,13 +70,23 @@ def test_help_tells_all_within_the_width_of_a_terminal(capsys, monkeypatch) -> N
     ("arguments", "problem"),
     [
         (["--behaviour", "cutt"], "--behaviour cutt: there is no behaviour 'cutt'; did you mean cut"),
-        (["--scenario", "nowhere.yaml"], "nowhere.yaml"),
+        (["--scenario", "nowhere.yaml"], "--scenario nowhere.yaml: No such file"),
+        (["--days", "0"], "--days 0: a repository without records"),
+        (["--port", "70000"], "--port 70000: "),
     ],
 )
-def test_a_bad_scenario_is_refused_before_anything_is_served(arguments, problem, capsys) -> None:
+def test_a_bad_option_is_refused_before_anything_is_served(arguments, problem, capsys) -> None:
     assert main(arguments) == 2
     said = capsys.readouterr()
     assert (problem in said.err, said.out) == (True, "")
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was a bare traceback, of a second `make dev`, say."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 2
+    assert capsys.readouterr().err.startswith(f"--port {port}: Address already in use; give another one")
 
 
 def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
