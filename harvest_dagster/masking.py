@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from html.entities import html5
+from itertools import groupby
 from urllib.parse import unquote
 
 from harvest_dagster.texts import MASK
@@ -72,12 +73,16 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
 
 def spellings(secret: str) -> list[Spelling]:
     """The secret as it is, decoded, without tags, line by line, in base64, in hex, and escaped throughout."""
-    if not secret.strip():
+    bare = secret.strip()
+    if not bare:
         return []
-    forms = dict.fromkeys(
-        [secret, secret.strip(), *_decoded(secret), *_coded(secret), *_coded(secret.strip())]
-    )
-    return [*map(_spelling, forms), *_throughout(secret.strip())]
+    read = dict.fromkeys((secret, bare, *_decoded(secret)))
+    coded = dict.fromkeys((*_coded(secret), *_coded(bare)))
+    return [
+        *(Spelling(_pattern(text), _any_case(_longest_word(text))) for text in read),
+        *(Spelling(_pattern(text), frozenset({_longest_word(text)})) for text in coded),
+        *_throughout(bare),
+    ]
 
 
 def _decoded(secret: str) -> Iterator[str]:
@@ -92,7 +97,7 @@ def _coded(secret: str) -> Iterator[str]:
     """Its hexadecimal digits, and what is sure to stand in the base64 of a longer text, such as `user:password`."""
     data = secret.encode(errors="surrogateescape")
     if len(data) >= _SHORTEST_VARIANT:
-        yield data.hex()
+        yield from (data.hex(), data.hex().upper())
     for before in range(3):  # bytes before it, but for whole groups of three
         first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
         text = base64.b64encode(bytes(before) + data).decode()[first:end]
@@ -100,31 +105,38 @@ def _coded(secret: str) -> Iterator[str]:
             yield from (text, text.translate(_URL_SAFE))
 
 
-def _spelling(text: str) -> Spelling:
-    """The text with every sign that is no letter and no digit in any spelling."""
-    parts = re.findall(r"[A-Za-z0-9]+|(?:[^A-Za-z0-9])", text)
-    anchor = max((part for part in parts if part[0].isascii() and part[0].isalnum()), key=len, default="")
-    pattern, blanks = "", list[str]()
-    for part in [*parts, ""]:
-        if part == "+" or (part and _is_blank(part)):
-            blanks.append(part)
-            continue
-        if blanks:  # one_line makes one blank of them all
-            pattern += f"(?:{'|'.join(dict.fromkeys(map(_sign, blanks)))}|{_BLANK})+"
-            blanks.clear()
-        pattern += part if part.isascii() and part.isalnum() else _sign(part) if part else ""
-    return Spelling(pattern, frozenset({anchor, anchor.lower(), anchor.upper()}))
+def _longest_word(text: str) -> str:
+    return max(re.findall(r"[A-Za-z0-9]+", text), key=len, default="")
 
 
-def _is_blank(sign: str) -> bool:
-    return sign.isspace() or not sign.isprintable()
+def _pattern(text: str) -> str:
+    """Every sign that is no letter and no digit in any spelling; those next to each other that may be blanks as one."""
+    parts = re.findall(r"[A-Za-z0-9]+|[^A-Za-z0-9]", text)
+    return "".join(
+        _blanks(run) if is_blank else "".join(map(_part, run))
+        for is_blank, run in groupby(parts, key=_is_blank)
+    )
+
+
+def _part(part: str) -> str:
+    return part if part.isascii() and part.isalnum() else _sign(part)
+
+
+def _blanks(run: Iterable[str]) -> str:
+    """Some blanks in any number: a text that is put on one line keeps one of them."""
+    return f"(?:{'|'.join([*dict.fromkeys(map(_sign, run)), _BLANK])})+"
+
+
+def _is_blank(part: str) -> bool:
+    """Whether it is white space or a control character, or the plus that stands for a blank in a form's URL."""
+    return part == "+" or part.isspace() or not part.isprintable()
 
 
 def _sign(sign: str) -> str:
     """A pattern for one sign: escaped for a URL, HTML, JSON or Python, or as it is."""
     number = ord(sign)
     entities = "|".join([*_entities().get(sign, []), f"#0*{number}", f"#x0*{number:x}"])
-    escapes = [*_units(sign), f"U{number:08x}", _LETTERS.get(sign, "")]
+    escapes = [_unit(sign), f"U{number:08x}", _LETTERS.get(sign, "")]
     if number < 256:  # noqa: PLR2004 - Latin-1
         escapes.append(f"x{number:02x}")
     if sign.isascii():
@@ -147,24 +159,23 @@ def _percent(text: str) -> str:
     return "".join(f"{_PERCENT}{byte:02X}" for byte in text.encode(errors="surrogateescape"))
 
 
-def _units(sign: str) -> list[str]:
-    """JSON's escape, of two UTF-16 units where it needs them."""
+def _unit(sign: str) -> str:
+    """JSON's escape without its backslash, of two UTF-16 units where it needs them."""
     data = sign.encode("utf-16-be", "surrogatepass")
-    return [rf"u{data[:2].hex()}" + (rf"{_BACKSLASH}u{data[2:].hex()}" if data[2:] else "")]
+    return f"u{data[:2].hex()}" + (f"{_BACKSLASH}u{data[2:].hex()}" if data[2:] else "")
 
 
 def _throughout(secret: str) -> Iterator[Spelling]:
     """Every sign escaped, letters and digits too: in percents, in both kinds of entities, as JSON has it."""
-    first = secret.encode(errors="surrogateescape")[0]
-    escapes = [f"{_BACKSLASH}{_units(sign)[0]}" for sign in secret]
-    entities = [f"{_AND}#0*{ord(sign)};" for sign in secret]
-    hexadecimal = [f"{_AND}#x0*{ord(sign):x};" for sign in secret]
-    start = f"{ord(secret[0]):x}"
+    first, number = secret.encode(errors="surrogateescape")[0], ord(secret[0])
+    decimal = "".join(f"{_AND}#0*{ord(sign)};" for sign in secret)
+    hexadecimal = "".join(f"{_AND}#x0*{ord(sign):x};" for sign in secret)
+    escapes = "".join(f"{_BACKSLASH}{_unit(sign)}" for sign in secret)
     unit = secret[0].encode("utf-16-be", "surrogatepass")[:2].hex()
     yield Spelling(_percent(secret), _any_case(f"{first:02x}"))
-    yield Spelling("".join(entities), frozenset({f"{ord(secret[0])};"}))
-    yield Spelling("".join(hexadecimal), _any_case(f"{start};"))
-    yield Spelling("".join(escapes), _any_case(f"u{unit}") | {f"u{unit.upper()}"})
+    yield Spelling(decimal, frozenset({f"{number};"}))
+    yield Spelling(hexadecimal, _any_case(f"{number:x};"))
+    yield Spelling(escapes, frozenset({f"u{unit}", f"u{unit.upper()}"}))
 
 
 def _any_case(text: str) -> frozenset[str]:

@@ -84,6 +84,15 @@ def test_the_same_host_keeps_them(serve, open_session):
     assert second["x-api-key"] == "sesame"
 
 
+def test_a_redirect_does_not_say_as_whom_we_ask(serve, open_session):
+    """A source that could choose our credentials could have us ask as somebody else."""
+    server = serve(response())
+    server.replies[:] = [to(server.url.replace("//", "//eve:word@")), response()]
+    open_session().get(server.url.replace("//", "//user:password@"))
+    first, second = (request.headers for request in server.requests)
+    assert first["authorization"] == second["authorization"]
+
+
 @pytest.mark.parametrize("broken", [then_close(b""), response(status=503, Retry_After="0")])
 def test_a_request_that_must_not_be_repeated_is_not_repeated_behind_a_redirect(serve, open_session, broken):
     """Lesson 23: a single-use token is used up wherever the redirect leads."""
