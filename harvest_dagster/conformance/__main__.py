@@ -23,7 +23,8 @@ In the arguments {{oai_url}} and {{json_url}} stand for the simulator's OAI-PMH 
 is used says which protocol is spoken. `python -m harvest_dagster.simulator --help` describes both, and every behaviour.
 
 The exit status is 1 where a harvest ended as a success with records lost, altered, doubled or foreign, hung, crashed,
-failed without saying what to do, gave up where all could be had, or asked too often; 2 where the command is wrong.
+failed without saying what to do, gave up where all could be had, asked too often, or went round the session; 2 where
+the command is wrong.
 
 examples:
   {_COMMAND} --harvester oai

@@ -60,8 +60,9 @@ class Outcome:
         completeness: what it claims, where it succeeded.
         stored: the contents of each identifier, by their hashes.
         set_aside: how many records are in the quarantine.
-        requests: all that it sent, in order.
+        requests: all that arrived at the source, in order.
         seconds: how long it took.
+        sent: how many requests its session sent.
     """
 
     ended: bool
@@ -71,6 +72,7 @@ class Outcome:
     set_aside: int
     requests: Sequence[Request]
     seconds: float
+    sent: int
 
 
 class Bench:
@@ -113,6 +115,7 @@ class Bench:
             set_aside=set_aside,
             requests=requests,
             seconds=seconds,
+            sent=attempt.sent,
         )
 
 
@@ -134,6 +137,7 @@ class _Attempt:
         self._deadline = deadline
         self.error: BaseException | None = None
         self.completeness: str | None = None
+        self.sent = 0
 
     def __call__(self) -> None:
         try:
@@ -163,9 +167,12 @@ class _Attempt:
             log = fetch.begin(harvest, WINDOW, grip, parent_id=None, limit=None)
             watch = Watch(deadline=time.monotonic() + self._deadline, check=grip.check)
             with _session(watch) as session:
-                harvester: Harvester = harvest.harvester_class(harvest.harvester_arguments, session)
-                fetch.fetch(harvest, harvester, log, grip, watch.look)
-                split.split(harvest, harvester, _again(harvest, log), watch.look)
+                try:
+                    harvester: Harvester = harvest.harvester_class(harvest.harvester_arguments, session)
+                    fetch.fetch(harvest, harvester, log, grip, watch.look)
+                    split.split(harvest, harvester, _again(harvest, log), watch.look)
+                finally:
+                    self.sent = session.statistics.requests
             store.store(harvest, _again(harvest, log), grip, watch.look)
             return finish.finish_window(harvest, _again(harvest, log), grip)
 

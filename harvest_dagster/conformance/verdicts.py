@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -13,6 +14,7 @@ from harvest_dagster.simulator.behaviours.base import Behaviour, Demand, Fate
 
 MOST_REQUESTS = 400
 _PUNCTUAL = 0.95  # of a wait: clocks and threads are late by some milliseconds
+_MOST_ALIKE = 0.5  # of all: what is left of deleted records may be the same for each
 _REFUSALS = frozenset({429, 503})
 
 Stored = Mapping[str, frozenset[str]]
@@ -70,11 +72,21 @@ def judge(name: str, demand: Demand, outcome: Outcome, truth: Stored, source: Be
 def judge_reference(outcome: Outcome) -> Verdict:
     """The verdict on the harvest of a source that behaves, with which all others are compared."""
     verdict = judge("(none)", Demand.COMPLETE, outcome, outcome.stored, None)
-    missing = REPOSITORY.size - len(outcome.stored)
-    if outcome.error is not None or not outcome.ended or missing == 0:
+    if outcome.error is not None or not outcome.ended:
         return verdict
-    fault = f"LOST {missing} of {REPOSITORY.size} records of a source that does nothing wrong"
-    return replace(verdict, faults=(*verdict.faults, fault))
+    return replace(verdict, faults=(*verdict.faults, *_of_the_reference(outcome.stored)))
+
+
+def _of_the_reference(stored: Stored) -> Iterator[str]:
+    if missing := REPOSITORY.size - len(stored):
+        yield f"LOST {missing} of {REPOSITORY.size} records of a source that does nothing wrong"
+    if (alike := _alike(stored)) > max(1, _MOST_ALIKE * len(stored)):
+        yield f"EMPTY: {alike} of {len(stored)} records have one content, and all are different"
+
+
+def _alike(stored: Stored) -> int:
+    """How many records have the commonest content, of a repository in which no two have the same."""
+    return max(Counter(content for contents in stored.values() for content in contents).values(), default=0)
 
 
 def _text(outcome: Outcome) -> str:
@@ -130,6 +142,8 @@ def _counted(
 
 def _of_manners(outcome: Outcome, source: Behaviour | None) -> Iterator[str]:
     times = [request.monotonic for request in outcome.requests]
+    if outcome.ended and len(times) > outcome.sent:
+        yield f"goes ROUND THE SESSION: {len(times)} requests arrived, and it sent {outcome.sent}"
     if len(times) > MOST_REQUESTS:
         yield f"HAMMERED: {len(times)} requests"
     spans = (later - earlier for earlier, later in zip(times, times[LIMIT.calls :], strict=False))

@@ -83,6 +83,23 @@ class Twice(OaiHarvester):
                 yield replace(record, blob=f"{record.blob} ")
 
 
+class Evading(OaiHarvester):
+    """Asks past the session, once."""
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        with urlopen(f"{self.arguments.base_url}?verb=Identify") as answer:  # noqa: S310 - of the simulator
+            answer.read()
+        yield from super().pages(window, cursor)
+
+
+class Blank(OaiHarvester):
+    """Lesson 28: keeps nothing of what came."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
+        for piece in super().records(page, window):
+            yield replace(piece, blob="{}") if isinstance(piece, Record) else piece
+
+
 class Dropping(OaiHarvester):
     """Lesson 31: throws away what it cannot read, and says nothing."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_of_a_spoilt_record_nothing_else_is_forgiven() -> None:
     another = next(iter(others))
 
     def found(stored: Stored, set_aside: int = 1) -> tuple[str, ...]:
-        outcome = Outcome(True, None, "complete", stored, set_aside, (), 1.0)
+        outcome = Outcome(True, None, "complete", stored, set_aside, (), 1.0, 0)
         faults = judge("record-bad-utf-8", Demand.OTHERS, outcome, truth, spoilt).faults
         return tuple(fault.partition(" ")[0] for fault in faults)
 
@@ -118,7 +119,21 @@ def test_of_a_spoilt_record_nothing_else_is_forgiven() -> None:
 
 def test_one_that_asks_too_often_is_convicted() -> None:
     """Even of a source that does nothing wrong; nothing more is then asked of it."""
-    assert faults("Hammering", "gone") == {"(none)": "HAMMERED: more than 20 requests in 1 s"}
+    (only,) = faults("Hammering", "gone").values()
+    assert only.endswith("; HAMMERED: more than 20 requests in 1 s")
+
+
+def test_one_that_goes_round_the_session_is_convicted() -> None:
+    """However politely: no budget, no timeout and no limit of size holds for it, and no other process knows."""
+    (only,) = faults("Evading", "gone").values()
+    assert re.fullmatch(r"goes ROUND THE SESSION: (\d+) requests arrived, and it sent \d+", only)
+
+
+def test_one_that_stores_the_same_of_every_record_is_convicted() -> None:
+    """It is compared with itself: forty records with the content `{}` were all that there was."""
+    assert faults("Blank", "gone") == {
+        "(none)": "EMPTY: 40 of 40 records have one content, and all are different"
+    }
 
 
 def test_one_that_hangs_is_left_behind() -> None:
