@@ -152,7 +152,8 @@ class Ladder:
         A total that is simply wrong thus costs two harvests and a half.
         """
         if error.stretch == self._now.stretch.number and self._is_cut(error):
-            self._cap = error.came
+            # What came may be of several lists; the shortest that was cut tells where they are.
+            self._cap = min(error.came, self._cap or error.came)
             yield self._from_last_datestamp
             yield self._half
             return
