@@ -155,7 +155,7 @@ class JsonListArguments(Arguments):
     @classmethod
     def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
         if (wrong := fault(headers)) is not None:
-            raise ValueError(wrong.rstrip("."))
+            raise ValueError(wrong)
         return headers
 
     @model_validator(mode="after")

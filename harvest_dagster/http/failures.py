@@ -80,8 +80,10 @@ def not_an_address(place: str) -> SourceError:
 
 
 def not_sendable(fault: str) -> SourceError:
-    """The error for a header that cannot be sent; `fault` says which, why, and what to do."""
-    return _permanent(f"nothing was asked: {fault}")
+    """The error for a header that cannot be sent; `fault` says which, and why."""
+    return _permanent(
+        f"nothing was asked: {fault}. Mend it in the config, or in the environment variable it names."
+    )
 
 
 def refused_status(

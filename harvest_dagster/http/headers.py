@@ -15,11 +15,11 @@ _FAULTS = (
 
 
 def fault(headers: Mapping[str, str]) -> str | None:
-    """What is wrong with the first header that cannot be sent, and what to do; never its value."""
+    """What is wrong with the first header that cannot be sent; never its value."""
     for name, value in headers.items():
         if _NAME.fullmatch(name) is None:
-            return f"the header {name[:40]!r} has a name that HTTP does not allow. Mend the name."
+            return f"the header {name[:40]!r} has a name that HTTP does not allow"
         for pattern, what in _FAULTS:
             if pattern.search(value):
-                return f"the value of the header {name!r} {what}. Take that out of it, or of the variable it names."
+                return f"the value of the header {name!r} {what}"
     return None

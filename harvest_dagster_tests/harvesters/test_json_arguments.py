@@ -54,6 +54,8 @@ def problem(tmp_path: Path, **changed: Any) -> str:
         ({"next": {"by": "token"}}, "harvester_kwargs.next.by: must be 'cursor', 'link', 'page' or 'offset'"),
         ({"next": {"by": "page", "param": "since"}}, "params must not hold 'since'"),
         ({"identifier": []}, "harvester_kwargs.identifier: "),
+        ({"headers": {"X-Key": "a\nb"}}, "the value of the header 'X-Key' holds a line break"),
+        ({"headers": {"X Key": "a"}}, "the header 'X Key' has a name that HTTP does not allow"),
     ],
 )
 def test_each_mistake_is_told_where_it_is_and_what_is_allowed(tmp_path, changed, said) -> None:
