@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -18,10 +19,11 @@ import pytest
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.demo import commands, report
 from harvest_dagster.demo.__main__ import main
-from harvest_dagster.demo.place import REPOSITORY, Place
-from harvest_dagster.simulator import Server
+from harvest_dagster.demo.place import Place
+from harvest_dagster.simulator import Repository, Server
 from harvest_dagster_tests.simulator.client import LIST, pages
 
+TODAY = date(2024, 3, 6)
 COMMAND = [sys.executable, "-m", "harvest_dagster.demo"]
 
 
@@ -60,11 +62,13 @@ def lines_of(shown: str, word: str) -> list[str]:
 
 def test_the_demo_shows_all_of_the_repository_and_a_second_one_that_nothing_is_left(tmp_path) -> None:
     """The first thing that people run: it must be true to the record, and true again."""
-    with Server(REPOSITORY) as server:
-        gone = sum(len(page.find("//o:header[@status='deleted']")) for page in pages(server, LIST))
-    size, live = REPOSITORY.size, REPOSITORY.size - gone
     first = run_demo(tmp_path)
-    assert len(lines_of(first, "2024-03-0")) == REPOSITORY.days
+    repository = Place(tmp_path / ".demo").repository(TODAY)
+    with Server(repository) as server:
+        gone = sum(len(page.find("//o:header[@status='deleted']")) for page in pages(server, LIST))
+    size, live = repository.size, repository.size - gone
+    days = [f"{repository.first_day + timedelta(days=number)}" for number in range(repository.days)]
+    assert [line.split()[0] for line in lines_of(first, "20")] == days
     (total,) = lines_of(first, "total")
     assert numbers(total) == [size, size, gone, live]
     assert f"the source announced {size:,} records, and {size:,} came" in first
@@ -100,11 +104,20 @@ def test_the_ui_comes_up_and_all_of_it_ends_when_it_is_told_to(number, tmp_path)
 def test_the_config_of_the_demo_loads(tmp_path, monkeypatch) -> None:
     """It is the example that people copy."""
     place = Place(tmp_path / ".demo")
-    place.prepare("http://127.0.0.1:1/oai")
+    place.prepare("http://127.0.0.1:1/oai", place.repository(TODAY))
     catalog = load_catalog(str(place.config.parent))
     (config,) = catalog.configs
     assert (config.label, config.harvester_kwargs["base_url"]) == ("demo", "http://127.0.0.1:1/oai")
-    assert config.earliest_date == REPOSITORY.first_day
+    assert config.earliest_date == date(2024, 3, 1)
+
+
+def test_the_days_of_the_demo_are_the_last_five_and_stay_what_they_are(tmp_path) -> None:
+    """Those of 2024 were a sliver in the UI; days that move along would never be done."""
+    place = Place(tmp_path)
+    repository = place.repository(TODAY)
+    assert (repository.first_day, repository.days) == (date(2024, 3, 1), 5)
+    place.prepare("http://127.0.0.1:1/oai", repository)
+    assert place.repository(TODAY + timedelta(days=9)) == repository
 
 
 def test_the_demo_touches_no_database_but_its_own(tmp_path, monkeypatch) -> None:
@@ -122,7 +135,7 @@ def test_the_demo_touches_no_database_but_its_own(tmp_path, monkeypatch) -> None
 def test_a_run_that_fails_shows_what_dagster_said(tmp_path, monkeypatch, capsys) -> None:
     """A demo that fails silently is the worst first impression."""
 
-    def fail(place: Place) -> int:
+    def fail(place: Place, _: Repository) -> int:
         place.log.write_text("no such thing\n")
         return 1
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harvest_dagster.demo import commands, report
-from harvest_dagster.demo.place import REPOSITORY, Place
+from harvest_dagster.demo.place import Place
 from harvest_dagster.simulator import Server
 from harvest_dagster.storage.engine import Database
 
@@ -33,16 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=3000, help="of the Dagster UI (default: 3000)")
     options = parser.parse_args(arguments)
     place = Place(Path.cwd() / ".demo")
-    with Server(REPOSITORY) as source:
-        place.prepare(source.url)
-        print(f"An OAI-PMH repository of {REPOSITORY.size:,} records answers at {source.url}", flush=True)
-        return _serve(place, options.port) if options.serve else _harvest(place, source)
+    repository = place.repository(datetime.now(timezone.utc).date())
+    with Server(repository) as source:
+        place.prepare(source.url, repository)
+        print(f"An OAI-PMH repository of {repository.size:,} records answers at {source.url}", flush=True)
+        return _serve(place, source, options.port) if options.serve else _harvest(place, source)
 
 
 def _harvest(place: Place, source: Server) -> int:
     began, clock = datetime.now(timezone.utc), time.monotonic()
-    print(f"$ dagster {' '.join(commands.MATERIALIZE)}\n", flush=True)
-    if commands.materialize(place):
+    print(f"$ dagster {' '.join(commands.all_days(source.repository))}\n", flush=True)
+    if commands.materialize(place, source.repository):
         print(place.log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
         print(f"The run failed; what it said stands above and in {place.log}.", file=sys.stderr)
         return 1
@@ -54,11 +55,11 @@ def _harvest(place: Place, source: Server) -> int:
     return 0
 
 
-def _serve(place: Place, port: int) -> int:
+def _serve(place: Place, source: Server, port: int) -> int:
     print(f"The Dagster UI comes up at http://127.0.0.1:{port}; Ctrl-C ends both.", flush=True)
     print(
         "There, materialize raw/demo and transformed/demo for some days from",
-        REPOSITORY.first_day,
+        source.repository.first_day,
         flush=True,
     )
     return commands.serve(place, port)

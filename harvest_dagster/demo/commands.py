@@ -5,21 +5,28 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
-from harvest_dagster.demo.place import LABEL, LAST_DAY, REPOSITORY, Place
+from harvest_dagster.demo.place import LABEL, Place
+from harvest_dagster.simulator import Repository
 
 _MODULE = ("-m", "harvest_dagster.definitions")
-MATERIALIZE = (
-    *("asset", "materialize", *_MODULE, "--select", f"raw/{LABEL},transformed/{LABEL}"),
-    *("--partition-range", f"{REPOSITORY.first_day}...{LAST_DAY}"),
-)
 
 
-def materialize(place: Place) -> int:
+def all_days(repository: Repository) -> tuple[str, ...]:
+    """The words after `dagster` that harvest and transform every day of a repository."""
+    last_day = repository.first_day + timedelta(days=repository.days - 1)
+    return (
+        *("asset", "materialize", *_MODULE, "--select", f"raw/{LABEL},transformed/{LABEL}"),
+        *("--partition-range", f"{repository.first_day}...{last_day}"),
+    )
+
+
+def materialize(place: Place, repository: Repository) -> int:
     """Harvest and transform every day of the repository; the output goes into the log, the exit code back."""
     with place.log.open("wb") as log:
         return subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-m", "dagster", *MATERIALIZE],
+            [sys.executable, "-m", "dagster", *all_days(repository)],
             env=place.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

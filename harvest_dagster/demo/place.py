@@ -1,8 +1,13 @@
-"""The folder of the demo: the source as YAML, Dagster's home, and the environment that names both."""
+"""The folder of the demo: the source as YAML, Dagster's home, and the environment that names both.
+
+The source has the five days before the first demo in this folder: recent ones, so that Dagster's UI shows all of its
+partitions, and the same ones ever after, so that what was harvested of them is done.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,8 +16,7 @@ from harvest_dagster.simulator import Repository
 from harvest_dagster.storage.engine import default_database_url
 
 LABEL = "demo"
-REPOSITORY = Repository(first_day=date(2024, 3, 1), days=5, records_per_day=200, page_size=50)
-LAST_DAY = REPOSITORY.first_day + timedelta(days=REPOSITORY.days - 1)
+DAYS = 5
 
 _CONFIG = """\
 # Written by `make demo`. A source of your own is a file like this one.
@@ -42,6 +46,13 @@ class Place:
         """The IngestConfig."""
         return self.root / "sources" / f"{LABEL}.yaml"
 
+    def repository(self, today: date) -> Repository:
+        """What is served and harvested here; its records are the same on each machine, but for their dates."""
+        written = self.config.read_text(encoding="utf-8") if self.config.exists() else ""
+        known = re.search(r"^earliest_date: (\d{4}-\d{2}-\d{2})$", written, re.MULTILINE)
+        first_day = date.fromisoformat(known[1]) if known else today - timedelta(days=DAYS)
+        return Repository(first_day=first_day, days=DAYS, records_per_day=200, page_size=50)
+
     @property
     def home(self) -> Path:
         """DAGSTER_HOME, where the harvest database lies by default, too."""
@@ -70,10 +81,10 @@ class Place:
             "no_proxy": ",".join(filter(None, [kept.get("no_proxy") or kept.get("NO_PROXY"), "127.0.0.1"])),
         }
 
-    def prepare(self, url: str) -> None:
+    def prepare(self, url: str, repository: Repository) -> None:
         """Write the files; what earlier runs harvested stays."""
         for folder in (self.config.parent, self.home):
             folder.mkdir(parents=True, exist_ok=True)
-        config = _CONFIG.format(label=LABEL, name=REPOSITORY.name, url=url, first_day=REPOSITORY.first_day)
+        config = _CONFIG.format(label=LABEL, name=repository.name, url=url, first_day=repository.first_day)
         self.config.write_text(config, encoding="utf-8")
         (self.home / "dagster.yaml").write_bytes(_INSTANCE.read_bytes())
