@@ -82,7 +82,9 @@ def test_the_name_of_a_host_is_no_secret_of_its_data():
 
 def test_a_header_that_cannot_be_sent_is_named(open_session):
     """A secret that was read from a file ends with a line break; nothing is asked, and nothing of it told."""
-    with pytest.raises(SourceUnreachable, match=r"'X-Key' holds a line break.*Mend it in the config") as caught:
+    with pytest.raises(
+        SourceUnreachable, match=r"'X-Key' holds a line break.*Mend it in the config"
+    ) as caught:
         open_session().get("http://127.0.0.1:9/", headers={"X-Key": f"{SECRET}\n"})
     assert SECRET not in str(caught.value)
     assert not caught.value.transient

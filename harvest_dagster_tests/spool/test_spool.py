@@ -164,7 +164,9 @@ def test_a_damaged_file_is_named_with_the_remedy(spool: Spool, name: str, read, 
     attempt.write_records(0, Taken([], []))
     attempt.write_end(End(1, 3, "unverified", 10))
     put(spool, attempt, name, data)
-    with pytest.raises(SpoolError, match=rf"{name} is damaged: .*Start a new run: it fetches the window anew"):
+    with pytest.raises(
+        SpoolError, match=rf"{name} is damaged: .*Start a new run: it fetches the window anew"
+    ):
         read(attempt)
 
 
