@@ -195,7 +195,7 @@ class Answers:
         self.asked: list[dict[str, str]] = []
 
     def get(self, url: str, params: dict[str, str], headers: dict[str, str]) -> SimpleNamespace:
-        assert "Authorization" in headers
+        assert headers == {"Authorization": "Bearer key"}
         self.asked.append(params)
         received = datetime(2024, 1, 2, tzinfo=timezone.utc)
         return SimpleNamespace(body=self.bodies.pop(0).encode(), url=url, status=200, received=received)
@@ -206,7 +206,8 @@ def museum(*bodies: str) -> tuple[Harvester, Answers]:
     module = ModuleType("museum")
     exec(marked("docs/plugins.md", "museum.py")[0], module.__dict__)  # noqa: S102 - our own guide
     session = Answers(*bodies)
-    return module.Museum(module.Museum.Arguments(base_url="https://museum.example/"), session), session
+    arguments = module.Museum.Arguments(base_url="https://museum.example/", api_key="key")
+    return module.Museum(arguments, session), session
 
 
 DAY = Window(
