@@ -5,7 +5,7 @@ Instants are `windows`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
@@ -43,10 +43,10 @@ class Days:
         """Whether they share a day."""
         return self.first <= other.last and other.first <= self.last
 
-    def within(self, first: date, last: date) -> Iterator[Days]:
+    def within(self, first: date, last: date) -> Days | None:
         """What of them is from `first` to `last`, if anything."""
-        if max(self.first, first) <= min(self.last, last):
-            yield Days(max(self.first, first), min(self.last, last))
+        first, last = max(self.first, first), min(self.last, last)
+        return Days(first, last) if first <= last else None
 
     def without(self, others: Iterable[Days]) -> list[Days]:
         """What of them is in none of the others."""

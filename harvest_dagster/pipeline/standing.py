@@ -105,7 +105,7 @@ def _failed(
     return calendar.merged(
         days
         for one in broken
-        for inside in calendar.touched(one.window).within(config.earliest_date, newest)
+        if (inside := calendar.touched(one.window).within(config.earliest_date, newest))
         for days in calendar.missing(inside, covered)
     )
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvest_dagster.catalog.cron import last_due
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.pipeline import calendar
 from harvest_dagster.pipeline.batches import batches
 from harvest_dagster.pipeline.calendar import Days
-from harvest_dagster.pipeline.due import HORIZON, Due, due
+from harvest_dagster.pipeline.due import HORIZON, LONGEST_HORIZON, Due, due
 from harvest_dagster.storage.overview import WaitingDay
 from harvest_dagster.windows import DAY, Window, whole_day
 
@@ -108,6 +109,46 @@ def test_what_is_due_and_what_is_done_tile_the_month(done: list[Days], lookback:
     assert set(days) >= everything - harvested
     assert set(days) - (everything - harvested) <= looked_back
     assert set(days) >= (harvested & looked_back & everything)
+
+
+CRONS = ("0 3 * * *", "0 3 * * 1", "0 3 1,15 * *", "0 3 1 * *", "30 2 31 * *", "0 3 1 */3 *", "0 3 1 1 *")
+
+
+@given(st.sampled_from(CRONS), st.integers(0, 5), st.integers(0, 40))
+def test_lesson_4_the_times_of_any_schedule_up_to_a_yearly_one_tile_the_years(
+    schedule: str, settle: int, late: int
+) -> None:
+    """Lesson 4: of a monthly one the first day of each long month was never harvested, of a quarterly two thirds."""
+    source = config(schedule=schedule, settle=f"{settle}d", earliest_date="2022-12-01")
+    now, end = datetime(2023, 1, 20, tzinfo=timezone.utc), datetime(2026, 2, 1, tzinfo=timezone.utc)
+    first = date(2022, 12, 31)
+    done, served = [Days(date(2022, 12, 1), first).window], last_due(schedule, now)
+    while now < end:
+        now += DAY
+        if (time := last_due(schedule, now)) > served:
+            served = time
+            done += [one.days.window for one in due(source, done, now + late * DAY)]
+    assert all(one.end <= other.start for one, other in itertools.pairwise(done))
+    assert calendar.missing(Days(first, date(2025, 12, 20)), done) == []
+
+
+def test_what_passed_since_the_last_harvest_is_due_for_a_year_and_no_more() -> None:
+    """The daemon was off for months; and a source that was harvested once, ten years ago, has a history."""
+    assert due(config(), [Days(date(2024, 1, 1), date(2024, 2, 3)).window], NOW) == [
+        Due(Days(date(2024, 2, 4), YESTERDAY))
+    ]
+    old = [whole_day(date(2014, 1, 1))]
+    assert due(config(earliest_date="2014-01-01"), old, NOW) == [
+        Due(Days(YESTERDAY - LONGEST_HORIZON + DAY, YESTERDAY))
+    ]
+    assert due(config(schedule="0 3 29 2 *", earliest_date="2014-01-01"), [], NOW) == [
+        Due(Days(date(2023, 2, 28), YESTERDAY))
+    ]
+
+
+def test_without_a_schedule_nothing_is_due() -> None:
+    """Who harvests by hand has not asked."""
+    assert due(config(schedule=None), [], NOW) == []
 
 
 @given(st.lists(days_of_may, max_size=6))
