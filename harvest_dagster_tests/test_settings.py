@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from harvest_dagster.orchestration.automation import requests
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,8 +23,9 @@ def test_the_files_differ_in_the_storage_only() -> None:
     assert on_postgresql == settings("dagster.yaml") == settings("harvest_dagster/demo/dagster.yaml")
 
 
-def test_backfills_leave_a_place_in_the_queue() -> None:
+def test_backfills_and_repairs_together_leave_a_place_in_the_queue() -> None:
     """Priorities alone do not: nothing takes the place of a run that goes on for days."""
     runs = settings("dagster.yaml")["concurrency"]["runs"]
-    (limit,) = runs["tag_concurrency_limits"]
-    assert limit == {"key": "dagster/backfill", "limit": runs["max_concurrent_runs"] - 1}
+    limits = {limit["key"]: limit["limit"] for limit in runs["tag_concurrency_limits"]}
+    assert limits.keys() == {"dagster/backfill", requests.PAST}
+    assert sum(limits.values()) == runs["max_concurrent_runs"] - 1

@@ -15,6 +15,8 @@ from harvest_dagster.pipeline.calendar import Days
 RUNS_PER_TICK = 10
 # Above what people launch (0): a backfill of ten years in fifty runs keeps no daily run waiting in the queue.
 SCHEDULE, TRANSFORM, REPAIR = 3, 2, 1
+# The tag of what may take days and can wait: dagster.yaml keeps it from having all places in the queue.
+PAST = "harvest/past"
 
 _UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -56,8 +58,14 @@ def request(
             _LAST: str(days.last),
             "harvest/label": label,
             "dagster/priority": str(priority),
+            **({PAST: "yes"} if _is_past(days, priority) else {}),
         },
     )
+
+
+def _is_past(days: Days, priority: int) -> bool:
+    """Repairs, even of a day: a source that keeps failing is slow. And the transforms of a backlog."""
+    return priority == REPAIR or (priority == TRANSFORM and days.first < days.last)
 
 
 @dataclass

@@ -18,7 +18,7 @@ def test_lesson_4_a_failed_window_is_tried_again_after_growing_pauses(world: Wor
     world.clock.forward(minutes=60)
     (run,) = (result := world.tick(REPAIR)).run_requests or ()
     assert asked(result) == [("a", "05-02", "05-03")]
-    assert run.tags["dagster/priority"] == "1"
+    assert (run.tags["dagster/priority"], run.tags["harvest/past"]) == ("1", "yes")
     world.failed("a", 2, 3, run="again")
     world.clock.forward(minutes=60)
     assert world.tick(REPAIR).run_requests == []

@@ -20,6 +20,8 @@ def test_contiguous_days_are_one_run_for_each_source(world: World) -> None:
     assert asked(result) == [("a", "05-01", "05-05"), ("a", "05-09", "05-09"), ("b", "05-03", "05-03")]
     assert [key.to_user_string() for key in first.asset_selection or ()] == ["transformed/a"]
     assert len({run.run_key for run in result.run_requests or ()}) == 3
+    # A backlog must not have all places in the queue; what came of a day is no backlog.
+    assert ["harvest/past" in run.tags for run in result.run_requests or ()] == [True, False, False]
 
 
 def test_a_run_that_waits_or_is_at_work_is_not_asked_for_again(world: World) -> None:
