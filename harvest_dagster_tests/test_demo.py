@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
@@ -20,10 +20,13 @@ from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.demo import commands, report
 from harvest_dagster.demo.__main__ import main
 from harvest_dagster.demo.place import Place
+from harvest_dagster.pipeline.calendar import Days
+from harvest_dagster.pipeline.due import Due, due
 from harvest_dagster.simulator import Repository, Server
 from harvest_dagster_tests.simulator.client import LIST, pages
 
 TODAY = date(2024, 3, 6)
+NOON = datetime(2024, 3, 6, 12, tzinfo=timezone.utc)
 COMMAND = [sys.executable, "-m", "harvest_dagster.demo"]
 
 
@@ -109,6 +112,8 @@ def test_the_config_of_the_demo_loads(tmp_path, monkeypatch) -> None:
     (config,) = catalog.configs
     assert (config.label, config.harvester_kwargs["base_url"]) == ("demo", "http://127.0.0.1:1/oai")
     assert config.earliest_date == date(2024, 3, 1)
+    # Without one, the switch in the UI would find no source due, ever.
+    assert due(config, [], NOON) == [Due(Days(date(2024, 3, 1), date(2024, 3, 5)))]
 
 
 def test_the_days_of_the_demo_are_the_last_five_and_stay_what_they_are(tmp_path) -> None:

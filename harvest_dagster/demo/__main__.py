@@ -57,11 +57,9 @@ def _harvest(place: Place, source: Server) -> int:
 
 def _serve(place: Place, source: Server, port: int) -> int:
     print(f"The Dagster UI comes up at http://127.0.0.1:{port}; Ctrl-C ends both.", flush=True)
-    print(
-        "There, materialize raw/demo and transformed/demo for some days from",
-        source.repository.first_day,
-        flush=True,
-    )
+    first_day = source.repository.first_day
+    print(f"There, materialize raw/demo and transformed/demo for some days from {first_day},", flush=True)
+    print("or switch on harvest_by_schedule under Automation: within five minutes it does so.", flush=True)
     return commands.serve(place, port)
 
 

@@ -30,6 +30,8 @@ harvester_kwargs:
 transformer: oai_dc
 rate_limit: {{calls: 20, period: 1}}
 earliest_date: {first_day}
+# While `harvest_by_schedule` is switched on in the UI: what is missing, every five minutes.
+schedule: "*/5 * * * *"
 """
 # A link to the settings that stand at the top of the repository; a wheel has the file itself.
 _INSTANCE = Path(__file__).with_name("dagster.yaml")
