@@ -1,10 +1,13 @@
-"""The shipped settings of Dagster: two files that differ in one thing. `end_to_end/test_ui.py` runs both."""
+"""The shipped settings of Dagster, two files that differ in one thing (`end_to_end/test_ui.py` runs both), and units."""
 
 from __future__ import annotations
 
+from configparser import ConfigParser
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from harvest_dagster.orchestration.automation import requests
@@ -29,3 +32,16 @@ def test_backfills_and_repairs_together_leave_a_place_in_the_queue() -> None:
     limits = {limit["key"]: limit["limit"] for limit in runs["tag_concurrency_limits"]}
     assert limits.keys() == {"dagster/backfill", requests.PAST}
     assert sum(limits.values()) == runs["max_concurrent_runs"] - 1
+
+
+@pytest.mark.parametrize("name", ["dagster-webserver", "dagster-daemon"])
+def test_the_units_of_systemd_start_what_there_is(name: str) -> None:
+    """A command that is misspelt is found out on the server otherwise, by whoever copied it."""
+    unit = ConfigParser(interpolation=None)
+    unit.read_string((ROOT / f"deploy/systemd/{name}.service").read_text(encoding="utf-8"))
+    assert unit.sections() == ["Unit", "Service", "Install"]
+    path, _, arguments = unit["Service"]["ExecStart"].partition(" ")
+    assert path == f"{unit['Service']['WorkingDirectory']}/.venv/bin/{name}"
+    assert entry_points(group="console_scripts", name=name)
+    # The README has the same commands, for who wants no systemd.
+    assert f"`{name} {arguments.partition(' -h ')[0]}`" in (ROOT / "README.md").read_text(encoding="utf-8")
