@@ -1,4 +1,4 @@
-"""The shipped settings of Dagster, two files that differ in one thing (`end_to_end/test_ui.py` runs both), and units."""
+"""The shipped settings of Dagster, which `end_to_end/test_ui.py` runs, and those of systemd."""
 
 from __future__ import annotations
 
