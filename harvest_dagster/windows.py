@@ -5,7 +5,7 @@ Here: the value, its arithmetic, its text form. Not here: which windows are stil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 
@@ -102,6 +102,13 @@ def subtract(window: Window, covered: Iterable[Window]) -> Iterator[Window]:
         start = max(start, other.end)
     if start < window.end:
         yield Window(start, window.end)
+
+
+def merged(windows: Collection[Window]) -> Iterator[Window]:
+    """What they cover together, in order, none touching the next."""
+    if windows:
+        hull = Window(min(one.start for one in windows), max(one.end for one in windows))
+        yield from subtract(hull, list(subtract(hull, windows)))
 
 
 def format_instant(instant: datetime) -> str:

@@ -226,11 +226,11 @@ def finish(
     done = [window for window in windows if window]
     with at_work(context, config, stores, catalog) as work:
         summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
-        covering = [] if done else planning.covering(work.harvest, wanted_window(context, config))
+        covering = [] if done else planning.covering_of(work.harvest, wanted_window(context, config))
         is_done = _is_done(context, work.harvest)
         if not is_done:  # the check's own op is left out with the output
             check_window(context, work.harvest, chosen_window(context))
-    reporting.report(context, work.harvest, reporting.Report(summary, done, covering, is_done))
+    reporting.report(context, work.harvest, reporting.Report(summary, done, [one.log for one in covering], is_done))
     return (dg.Output(None) for _ in range(is_done))
 
 

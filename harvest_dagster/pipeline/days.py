@@ -7,7 +7,8 @@ from datetime import date
 
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.launch import DayCounts
-from harvest_dagster.storage import harvest_logs
+from harvest_dagster.storage import coverings
+from harvest_dagster.storage.coverings import Covering
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import DAY, Window, subtract, whole_day, whole_days
 
@@ -15,8 +16,8 @@ from harvest_dagster.windows import DAY, Window, subtract, whole_day, whole_days
 def is_covered(harvest: Harvest, window: Window) -> bool:
     """Whether all of a window is done, by whichever harvests; what a `limit` cut short is not."""
     with harvest.database.read() as connection:
-        logs = harvest_logs.covering(connection, harvest.series, window)
-    return not any(subtract(window, (log.window for log in logs)))
+        found = coverings.find(connection, harvest.series, window)
+    return not any(subtract(window, coverings.windows_of(found)))
 
 
 def done_days(
@@ -35,18 +36,18 @@ def done_days(
     days = list(log.window.days)
     hull = whole_days(log.window)
     with harvest.database.read() as connection:
-        logs = harvest_logs.covering(connection, harvest.series, hull)
-    gaps = list(subtract(hull, (covering.window for covering in logs)))
+        found = coverings.find(connection, harvest.series, hull)
+    gaps = list(subtract(hull, coverings.windows_of(found)))
     done = [day for day in days if not any(gap.intersection(whole_day(day)) for gap in gaps)]
     return {
-        day: counts.get(day, DayCounts()) if log.window.encloses(whole_day(day)) else _together(logs, day)
+        day: counts.get(day, DayCounts()) if log.window.encloses(whole_day(day)) else _together(found, day)
         for day in done
     }
 
 
-def _together(logs: Iterable[HarvestLog], day: date) -> DayCounts | None:
+def _together(found: Iterable[Covering], day: date) -> DayCounts | None:
     """The logs that lie within a day, where they tile it."""
-    within = [log for log in logs if whole_day(day).encloses(log.window)]
+    within = [one.log for one in found if one.is_whole and whole_day(day).encloses(one.log.window)]
     if sum((log.window.length for log in within), start=DAY * 0) != DAY:
         return None
     return DayCounts(sum(log.counts.records for log in within), sum(log.counts.deleted for log in within))

@@ -144,8 +144,8 @@ def _may_go_on(harvest: Harvest, before: HarvestLog, limit: int | None, now: dat
     began = before.attempt_began
     if began is None or before.status == "SUCCEEDED" or not _is_fresh(harvest, before, limit, now):
         return False
-    if began < before.window.end <= now:
-        # Pages from before the window's end lack what the source has published since.
+    if began < before.window.end + harvest.config.settle <= now:
+        # Pages from before the window had settled lack what the source has published since, and would not cover it.
         return False
     if are_too_many(before.counts, harvest.config.quarantine):
         return False  # what cannot be read of these pages is no better for being split again

@@ -7,7 +7,8 @@ from datetime import date
 
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.lock import Grip
-from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage import coverings, harvest_logs, harvest_states
+from harvest_dagster.storage.coverings import Covering
 from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window, subtract, whole_day
 
@@ -28,35 +29,30 @@ class Plan:
 
     def left_out(self, wanted: Window) -> list[date]:
         """The days that lie in the range as a whole, and in no window."""
-        days = (day for day in wanted.days if wanted.encloses(whole_day(day)))
-        return [day for day in days if not any(one.intersection(whole_day(day)) for one in self.windows)]
+        touched = {day for window in self.windows for day in window.days}
+        return [day for day in wanted.days if day not in touched and wanted.encloses(whole_day(day))]
 
 
 def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
     """Leave out what is covered, cut the rest into windows, and log the range as SPLIT where that cuts it."""
-    covered_by = covering(harvest, wanted)
+    covering = covering_of(harvest, wanted)
+    covered_by = [one.log for one in covering]
     _tidy(harvest, covered_by)
     windows = [
         window
-        for gap in subtract(wanted, (log.window for log in covered_by))
+        for gap in subtract(wanted, coverings.windows_of(covering))
         for window in ([gap] if harvest.parameters.no_split else gap.split(harvest.config.max_window))
     ]
     parent_id = None if windows == [wanted] else _split(harvest, wanted, grip, several=len(windows) > 1)
     return Plan(windows, parent_id, covered_by)
 
 
-def covering(harvest: Harvest, wanted: Window) -> list[HarvestLog]:
+def covering_of(harvest: Harvest, wanted: Window) -> list[Covering]:
     """The logs of what may be left out of a range."""
     if harvest.parameters.superfluous or not harvest.parameters.optimize:
         return []
     with harvest.database.read() as connection:
-        logs = harvest_logs.covering(connection, harvest.series, wanted)
-    return [log for log in logs if not _is_half_stored(log)]
-
-
-def _is_half_stored(log: HarvestLog) -> bool:
-    """Whether a later harvest of a covered window broke off when some of it was stored: not all of that is launched."""
-    return log.status not in ("SUCCEEDED", "RESCHEDULED") and log.pages_stored > 0
+        return coverings.find(connection, harvest.series, wanted)
 
 
 def _tidy(harvest: Harvest, covered_by: list[HarvestLog]) -> None:

@@ -1,6 +1,6 @@
 """What of a stretch of time is harvested, and how well: intervals, never a watermark (Lesson 4).
 
-`tile` is arithmetic on values; `coverage` feeds it from the logs. What to do about a gap is not decided here.
+Arithmetic on values. Which logs cover what is `coverings`; what to do about a gap is not decided here.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
-from sqlalchemy import Connection
-
-from harvest_dagster.storage import harvest_logs
-from harvest_dagster.storage.harvest_logs import HarvestLog, Series
+from harvest_dagster.storage import coverings
+from harvest_dagster.storage.harvest_logs import HarvestLog
 from harvest_dagster.windows import Window, whole_day
 
 # From the best to the worst; where several logs speak of a moment, the best counts.
@@ -45,15 +43,14 @@ class Part:
     log_ids: tuple[int, ...] = ()
 
 
-def coverage(connection: Connection, series: Series, window: Window) -> list[Part]:
-    """The parts of `window`, in order, without a gap between them."""
-    return tile(window, claims(harvest_logs.overlapping(connection, series, window)))
-
-
-def claims(logs: Iterable[HarvestLog]) -> list[Claim]:
+def claims(logs: Sequence[HarvestLog]) -> list[Claim]:
     """What each log says, where it says anything: one that runs, waits or was cut short covers nothing."""
-    states = ((log, _state(log)) for log in logs)
-    return [Claim(log.window, state, log.id) for log, state in states if state is not None]
+    covered = [
+        Claim(window, _verdict(one.log), one.log.id)
+        for one in coverings.what_covers(logs)
+        for window in one.windows
+    ]
+    return [*covered, *(Claim(log.window, FAILED, log.id) for log in logs if log.status == "FAILED")]
 
 
 def tile(window: Window, claims: Sequence[Claim]) -> list[Part]:
@@ -85,19 +82,9 @@ def by_day(parts: Iterable[Part]) -> dict[date, Part]:
     return {day: _worst(whole_day(day), found) for day, found in of_day.items()}
 
 
-def _state(log: HarvestLog) -> str | None:
-    if _covers(log):
-        # The verdict of a success is gone once a later harvest of the window has begun.
-        return COMPLETE if log.completeness == COMPLETE else UNVERIFIED
-    return FAILED if log.status == "FAILED" else None
-
-
-def _covers(log: HarvestLog) -> bool:
-    """As `harvest_logs.covers` has it for rows."""
-    if log.covered_since is not None:
-        return True
-    began_after = log.date_started is not None and log.date_started >= log.window.end
-    return log.status == "SUCCEEDED" and began_after and log.record_limit is None
+def _verdict(log: HarvestLog) -> str:
+    """That of a success is gone once a later harvest of the window has begun."""
+    return COMPLETE if log.completeness == COMPLETE else UNVERIFIED
 
 
 def _best(window: Window, claims: Iterable[Claim]) -> Part:

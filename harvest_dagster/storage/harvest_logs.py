@@ -1,7 +1,7 @@
 """The HarvestLog: one row for each window of an IngestConfig under one harvester version.
 
 Here: the values, and what is asked of them. How a row changes is `harvest_states`, which runs worked at it
-`harvest_tries`. `covers` tells what is done: a later failure leaves that alone.
+`harvest_tries`, what they cover `coverings`.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class HarvestLog:
     identifiers: int | None
     recoveries: int
     covered_since: datetime | None
+    unlaunched_since: datetime | None
     record_limit: int | None
     attempt: int
     attempt_began: datetime | None
@@ -110,51 +111,26 @@ def find(connection: Connection, series: Series, window: Window) -> HarvestLog |
     return None if row is None else _log(row)
 
 
-def covering(connection: Connection, series: Series, window: Window) -> list[HarvestLog]:
-    """The logs that cover some of `window`, by their start."""
-    rows = connection.execute(
-        select(harvest_log)
-        .where(
-            series.clause,
-            covers(),
-            harvest_log.c.start_date < window.end,
-            harvest_log.c.end_date > window.start,
-        )
-        .order_by(harvest_log.c.start_date, harvest_log.c.end_date)
-    )
-    return [_log(row) for row in rows]
-
-
 def overlapping(connection: Connection, series: Series, window: Window) -> list[HarvestLog]:
-    """The logs of windows that share something with `window`, by their start; not those of whole ranges (SPLIT)."""
+    """The logs of windows that share something with `window`, by their start.
+
+    Of whole ranges (SPLIT) only those that were harvested as one window before.
+    """
     rows = connection.execute(
         select(harvest_log)
         .where(
             series.clause,
-            harvest_log.c.status != "SPLIT",
+            or_(
+                harvest_log.c.status != "SPLIT",
+                harvest_log.c.covered_since.is_not(None),
+                harvest_log.c.unlaunched_since.is_not(None),
+            ),
             harvest_log.c.start_date < window.end,
             harvest_log.c.end_date > window.start,
         )
         .order_by(harvest_log.c.start_date, harvest_log.c.end_date)
     )
     return [_log(row) for row in rows]
-
-
-def covers() -> ColumnElement[bool]:
-    """Whether a row's window is done: some harvest of it began after its end, was not cut short and succeeded.
-
-    How long after the end the config's `settle` says, and `harvest_states.succeed` judges by it.
-    """
-    return or_(
-        harvest_log.c.covered_since.is_not(None),
-        and_(
-            # A row that another program wrote: ours all know when their list was begun.
-            harvest_log.c.attempt_began.is_(None),
-            harvest_log.c.status == "SUCCEEDED",
-            harvest_log.c.date_started >= harvest_log.c.end_date,
-            harvest_log.c.record_limit.is_(None),
-        ),
-    )
 
 
 def last_finished(connection: Connection, series: Series, count: int) -> list[HarvestLog]:

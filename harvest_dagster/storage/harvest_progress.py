@@ -7,8 +7,9 @@ begins anew (`harvest_states`).
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, case, func, update
 
 from harvest_dagster.errors import LeaseLost
 from harvest_dagster.storage.harvest_logs import Counts, Strays
@@ -26,13 +27,22 @@ def advance(connection: Connection, log_id: int, page: int, counts: Counts, stra
     advanced = connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id, harvest_log.c.pages_stored == page)
-        .values(pages_stored=page + 1, **added)
+        .values(pages_stored=page + 1, unlaunched_since=_stored_by(), **added)
     )
     if advanced.rowcount == 0:
         message = (
             f"page {page} of harvest log {log_id} was stored by another process of this run; this one stops"
         )
         raise LeaseLost(message)
+
+
+def _stored_by() -> ColumnElement[datetime]:
+    """The beginning of the list at work, or of an earlier one that this one, by its `limit`, may not make good."""
+    began = func.coalesce(harvest_log.c.attempt_began, harvest_log.c.date_started)
+    return case(
+        (harvest_log.c.record_limit.is_(None), began),
+        else_=func.coalesce(harvest_log.c.unlaunched_since, began),
+    )
 
 
 def spend(connection: Connection, log_id: int, *, requests: int, size: int, seconds_waited: float) -> None:

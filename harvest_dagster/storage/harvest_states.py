@@ -126,6 +126,8 @@ def succeed(
     log = get(connection, log_id)
     began = log.attempt_began
     covers_now = began is not None and began >= log.window.end + settle and log.record_limit is None
+    # What an earlier list left is launched by one that is whole.
+    leaves_some = log.record_limit is not None and log.unlaunched_since != began
     connection.execute(
         update(harvest_log)
         .where(harvest_log.c.id == log_id)
@@ -136,6 +138,7 @@ def succeed(
             completions=log.completions + 1,
             completeness=completeness,
             covered_since=began if covers_now else log.covered_since,
+            unlaunched_since=log.unlaunched_since if leaves_some else None,
         )
     )
     harvest_tries.end(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)
@@ -177,7 +180,7 @@ def end(
 
 def stop_waiting(connection: Connection, log: HarvestLog, *, now: datetime, error: str) -> None:
     """End a log that says RESCHEDULED by a run that is over: what it covered before, it covers still."""
-    covered = log.covered_since is not None
+    covered = log.covered_since is not None and log.unlaunched_since is None
     connection.execute(
         update(harvest_log)
         .where(

@@ -7,16 +7,18 @@ and `ingest_logs`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true
 
-from harvest_dagster.storage.harvest_logs import Series, covers
+from harvest_dagster.storage import coverings
+from harvest_dagster.storage.coverings import row_began, rows_cover
+from harvest_dagster.storage.harvest_logs import Series
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import Window, merged, subtract
 
 _BROKE_OFF = ("FAILED", "CANCELLED")
 
@@ -79,13 +81,16 @@ def coverage(connection: Connection, ids: Collection[int] | None = None) -> dict
     """
     starts = connection.execute(_starts(ids))
     found = {}
-    for series, rows in groupby(starts, key=lambda row: Series(row.ingest_config_id, row.harvester_version)):
+    for series, rows in groupby(starts, key=_series):
         windows = list(rows)
         ends = [*(row.before for row in windows[1:]), windows[0].last]
         found[series] = Coverage(
             tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
             windows[0].asked,
         )
+    for series, half_stored in _half_stored(connection, ids).items():
+        if series in found:
+            found[series] = _look_again(connection, series, found[series], half_stored)
     return found
 
 
@@ -93,7 +98,6 @@ def _starts(ids: Collection[int] | None) -> Select[Any]:
     """The logs that a window of `coverage` begins with, each with the end of what is covered before."""
     of_series = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
     end, start = harvest_log.c.end_date, harvest_log.c.start_date
-    began = func.coalesce(harvest_log.c.covered_since, harvest_log.c.date_started)
     before = func.max(end).over(partition_by=of_series, order_by=(start, end), rows=(None, -1))
     logs = (
         select(
@@ -101,9 +105,9 @@ def _starts(ids: Collection[int] | None) -> Select[Any]:
             start,
             before.label("before"),
             func.max(end).over(partition_by=of_series).label("last"),
-            func.max(began).over(partition_by=of_series).label("asked"),
+            func.max(row_began()).over(partition_by=of_series).label("asked"),
         )
-        .where(covers(), _is_whole(), _among(harvest_log.c.ingest_config_id, ids))
+        .where(rows_cover(), _among(harvest_log.c.ingest_config_id, ids))
         .subquery()
     )
     return (
@@ -113,8 +117,39 @@ def _starts(ids: Collection[int] | None) -> Select[Any]:
     )
 
 
+def _half_stored(connection: Connection, ids: Collection[int] | None) -> dict[Series, list[Window]]:
+    """The windows of which something is stored and not launched."""
+    of_series = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
+    rows = connection.execute(
+        select(*of_series, harvest_log.c.start_date, harvest_log.c.end_date).where(
+            harvest_log.c.unlaunched_since.is_not(None), _among(harvest_log.c.ingest_config_id, ids)
+        )
+    )
+    found: dict[Series, list[Window]] = {}
+    for row in rows:
+        found.setdefault(_series(row), []).append(Window(row.start_date, row.end_date))
+    return found
+
+
+def _look_again(
+    connection: Connection, series: Series, coverage: Coverage, half_stored: Collection[Window]
+) -> Coverage:
+    """What is covered where something is half stored, log by log: a list begun later covers it all the same."""
+    windows = list(coverage.windows)
+    for half in half_stored:
+        there = coverings.windows_of(coverings.find(connection, series, half))
+        windows = [
+            *(rest for window in windows for rest in subtract(window, [half])),
+            *(shared for window in there if (shared := window.intersection(half)) is not None),
+        ]
+    return replace(coverage, windows=tuple(merged(windows)))
+
+
 def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[Series, list[Broken]]:
-    """The windows that broke off and are not done; trials with a `limit` left out."""
+    """The windows that broke off and are not done, or are not done any more: half stored by a later harvest.
+
+    Trials with a `limit` are left out, but where they leave half stored what was done.
+    """
     tries = func.count().label("tries")
     last = func.max(harvest_log_run.c.date_completed).label("last")
     rows = connection.execute(
@@ -128,9 +163,7 @@ def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[S
         )
         .join(harvest_log_run, harvest_log_run.c.harvest_log_id == harvest_log.c.id)
         .where(
-            harvest_log.c.status.in_(_BROKE_OFF),
-            harvest_log.c.covered_since.is_(None),
-            harvest_log.c.record_limit.is_(None),
+            _is_broken(),
             harvest_log_run.c.status.in_(_BROKE_OFF),
             _among(harvest_log.c.ingest_config_id, ids),
         )
@@ -139,9 +172,24 @@ def broken(connection: Connection, ids: Collection[int] | None = None) -> dict[S
     )
     found: dict[Series, list[Broken]] = {}
     for row in rows:
-        series = Series(row.ingest_config_id, row.harvester_version)
-        found.setdefault(series, []).append(Broken(Window(row.start_date, row.end_date), row.tries, row.last))
+        found.setdefault(_series(row), []).append(
+            Broken(Window(row.start_date, row.end_date), row.tries, row.last)
+        )
     return found
+
+
+def _is_broken() -> ColumnElement[bool]:
+    never_done = harvest_log.c.covered_since.is_(None)
+    half_stored = harvest_log.c.unlaunched_since.is_not(None)
+    return or_(
+        and_(harvest_log.c.status.in_(_BROKE_OFF), never_done, harvest_log.c.record_limit.is_(None)),
+        # SPLIT: cut into windows later, of which perhaps none was begun.
+        and_(
+            harvest_log.c.status.in_((*_BROKE_OFF, "SPLIT")),
+            half_stored,
+            or_(harvest_log.c.record_limit.is_(None), ~never_done),
+        ),
+    )
 
 
 def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[WaitingDay]:
@@ -170,10 +218,9 @@ def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[
     return [WaitingDay(*row) for row in rows]
 
 
-def _is_whole() -> ColumnElement[bool]:
-    """Not half stored: a later harvest of a covered window that broke off leaves it to be done again."""
-    return or_(harvest_log.c.status.in_(("SUCCEEDED", "RESCHEDULED")), harvest_log.c.pages_stored == 0)
+def _series(row: Row[Any]) -> Series:
+    return Series(row.ingest_config_id, row.harvester_version)
 
 
 def _among(column: ColumnElement[int], ids: Collection[int] | None) -> ColumnElement[bool]:
-    return true() if ids is None else and_(column.in_(list(ids)))
+    return true() if ids is None else column.in_(list(ids))

@@ -181,6 +181,9 @@ harvest_log = Table(
     _count("undated"),
     # How often a list that broke was gone on with in another way.
     _count("recoveries"),
+    # When the list was begun of which pages are stored and not all launched: until that is done, or a list begun
+    # later has brought the same, no older success covers this window.
+    Column("unlaunched_since", Instant),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
     _one_of("status", HARVEST_STATUSES),
     _one_of("completeness", COMPLETENESS),
@@ -190,6 +193,14 @@ harvest_log = Table(
     Index(None, "status", "run_id"),
     Index(None, "run_id"),
     Index(None, "parent_id"),
+)
+# the few that are half stored
+Index(
+    None,
+    harvest_log.c.ingest_config_id,
+    harvest_log.c.unlaunched_since,
+    postgresql_where=harvest_log.c.unlaunched_since.is_not(None),
+    sqlite_where=harvest_log.c.unlaunched_since.is_not(None),
 )
 
 # Every run that worked at a log, and how that ended; the log itself has the last one.
@@ -256,6 +267,16 @@ ingest_log = Table(
     # transform and its sensor: what is PENDING, by partition
     Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
     Index(None, "status", "run_id"),
+)
+# the sensor again, which looks every half minute: all of it from the index
+Index(
+    "ix_ingest_log_pending",
+    ingest_log.c.ingest_config_id,
+    ingest_log.c.transformer_version,
+    ingest_log.c.partition_date,
+    ingest_log.c.date_modified,
+    postgresql_where=ingest_log.c.status == "PENDING",
+    sqlite_where=ingest_log.c.status == "PENDING",
 )
 
 # Where a run that claims ingest logs is at work, so that what it claimed is claimed again once it is gone.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from harvest_dagster.storage import harvest_logs, harvest_states, harvest_tries
+from harvest_dagster.storage import coverings, harvest_logs, harvest_progress, harvest_states, harvest_tries
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Counts, HarvestLog, Series, Strays
 from harvest_dagster.windows import DAY, Window
@@ -53,6 +53,14 @@ class Logs:
             harvest_states.end(connection, log, status, now=self._tick(), error=error)
             return harvest_logs.get(connection, log.id)
 
+    def half_store(self, window: Window = WINDOW, run: str = "half", *, at: datetime, **more) -> HarvestLog:
+        """Begin a list, store a page of it, and break off before anything is launched."""
+        log = self.start(window, run, at=at, **more)
+        with self.database.begin() as connection:
+            harvest_states.restart(connection, log.id, at)
+            harvest_progress.advance(connection, log.id, 0, SOME, STRAYS)
+        return self.end(log)
+
     def reschedule(
         self, window: Window = WINDOW, run: str = "run 2", holder: str | None = None
     ) -> HarvestLog:
@@ -70,7 +78,7 @@ class Logs:
 
     def covering(self, window: Window = WINDOW) -> list[int]:
         with self.database.read() as connection:
-            return [log.id for log in harvest_logs.covering(connection, self.series, window)]
+            return [one.log.id for one in coverings.find(connection, self.series, window)]
 
     def failures(self) -> int:
         with self.database.read() as connection:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.storage import coverage, harvest_logs, harvest_states
-from harvest_dagster.storage.coverage import STATES, Claim, Part, by_day, tile
+from harvest_dagster.storage import harvest_logs, harvest_states
+from harvest_dagster.storage.coverage import STATES, Claim, Part, by_day, claims, tile
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.windows import DAY, Window, whole_day
 from harvest_dagster_tests.storage.logs import MIDNIGHT, WINDOW, Logs, day
@@ -27,9 +27,9 @@ claim_lists = st.lists(st.tuples(windows, st.sampled_from(STATES[:3])), max_size
 
 
 @given(claim_lists)
-def test_the_parts_tile_the_range_exactly(claims: list[Claim]) -> None:
+def test_the_parts_tile_the_range_exactly(said: list[Claim]) -> None:
     """A gap between two parts is a day that nobody ever harvests, an overlap one that is counted twice."""
-    parts = tile(RANGE, claims)
+    parts = tile(RANGE, said)
     assert (parts[0].window.start, parts[-1].window.end) == (RANGE.start, RANGE.end)
     for part, after in pairwise(parts):
         assert part.window.end == after.window.start
@@ -37,22 +37,22 @@ def test_the_parts_tile_the_range_exactly(claims: list[Claim]) -> None:
 
 
 @given(claim_lists)
-def test_each_moment_is_in_the_best_state_that_is_claimed_for_it(claims: list[Claim]) -> None:
+def test_each_moment_is_in_the_best_state_that_is_claimed_for_it(said: list[Claim]) -> None:
     """Against the plain definition, hour by hour: a later failure takes nothing back."""
-    parts = tile(RANGE, claims)
+    parts = tile(RANGE, said)
     for number in range(4 * 24):
         moment = RANGE.start + number * HOUR
         (part,) = [part for part in parts if moment in part.window]
-        there = [claim for claim in claims if moment in claim.window]
+        there = [claim for claim in said if moment in claim.window]
         best = min((claim.state for claim in there), key=STATES.index, default="missing")
         ids = tuple(claim.log_id for claim in there if claim.state == best)
         assert (part.state, part.log_ids) == (best, ids)
 
 
 @given(claim_lists)
-def test_a_day_is_as_good_as_its_worst_hour(claims: list[Claim]) -> None:
+def test_a_day_is_as_good_as_its_worst_hour(said: list[Claim]) -> None:
     """A partition of which the last hour is missing is not done."""
-    parts = tile(RANGE, claims)
+    parts = tile(RANGE, said)
     days = by_day(parts)
     assert list(days) == list(RANGE.days)
     for one, part in days.items():
@@ -69,7 +69,8 @@ def logs(database: Database) -> Logs:
 
 def states(logs: Logs, window: Window = WINDOW) -> list[tuple[str, tuple[int, ...]]]:
     with logs.database.read() as connection:
-        return [(part.state, part.log_ids) for part in coverage.coverage(connection, logs.series, window)]
+        said = claims(harvest_logs.overlapping(connection, logs.series, window))
+    return [(part.state, part.log_ids) for part in tile(window, said)]
 
 
 def test_what_the_logs_say(logs: Logs) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 
-from harvest_dagster.storage import harvest_logs, harvest_progress, harvest_states
+from harvest_dagster.storage import coverings, harvest_logs, harvest_progress, harvest_states
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.windows import DAY, Window
@@ -97,8 +97,8 @@ def test_exactly_the_successes_that_touch_a_window_cover_some_of_it(
         logs.end(logs.start(window))
     expected = sorted(window for window in done if window.intersection(asked))
     with database.read() as connection:
-        found = harvest_logs.covering(connection, logs.series, asked)
-    assert [log.window for log in found] == expected
+        found = coverings.find(connection, logs.series, asked)
+    assert [one.log.window for one in found] == expected
 
 
 def test_the_last_finished_are_those_that_succeeded_or_failed(logs: Logs) -> None:

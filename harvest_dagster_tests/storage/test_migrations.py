@@ -129,11 +129,31 @@ def test_what_was_in_quarantine_goes_to_the_list_that_brought_it(empty_database_
     assert [tuple(row) for row in found] == [("before", 0), ("now", 3)]
 
 
+def test_what_was_half_stored_is_still_to_be_launched(empty_database_url: str) -> None:
+    """0005: what broke off before it would stay hidden behind an older success."""
+    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        connection.execute(text(_CONFIG))
+        for day, (status, pages) in enumerate([("FAILED", 1), ("FAILED", 0), ("SUCCEEDED", 1)], start=1):
+            connection.execute(text(_LOG_BEFORE_0005), {"day": day, "status": status, "pages": pages})
+    with Database.open(empty_database_url) as database, database.read() as connection:
+        found = connection.execute(text("SELECT id FROM harvest_log WHERE unlaunched_since IS NOT NULL"))
+        assert found.scalars().all() == [1]
+
+
+_CONFIG = (
+    "INSERT INTO ingest_config (id, label, name, harvester, disabled, definition, date_modified)"
+    " VALUES (1, 'a', 'A', 'oai', false, '{}', '2026-01-01 00:00:00.000000')"
+)
+_LOG_BEFORE_0005 = (
+    "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, pages_stored,"
+    " attempt_began) VALUES (:day, 1, :day, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', :status,"
+    " :pages, '2026-01-03 12:00:00.000000')"
+)
 _QUARANTINE_BEFORE_0004 = (
-    (
-        "INSERT INTO ingest_config (id, label, name, harvester, disabled, definition, date_modified)"
-        " VALUES (1, 'a', 'A', 'oai', false, '{}', '2026-01-01 00:00:00.000000')"
-    ),
+    _CONFIG,
     (
         "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, attempt,"
         " attempt_began) VALUES (1, 1, 1, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', 'STARTED', 3,"
@@ -211,7 +231,7 @@ def _schema(engine: Engine) -> dict[str, Any]:
             "foreign keys": _sorted(inspector.get_foreign_keys(table)),
             "unique": _sorted(inspector.get_unique_constraints(table)),
             "checks": _sorted(inspector.get_check_constraints(table)),
-            "indexes": _sorted(inspector.get_indexes(table)),
+            "indexes": _sorted(map(_index, inspector.get_indexes(table))),
         }
         for table in inspector.get_table_names()
         if table != "alembic_version"
@@ -220,6 +240,12 @@ def _schema(engine: Engine) -> dict[str, Any]:
 
 def _column(column: Any) -> dict[str, Any]:
     return {**column, "type": repr(column["type"])}
+
+
+def _index(index: Any) -> dict[str, Any]:
+    """With the condition of a partial one as text: what SQLAlchemy gives compares by identity."""
+    options = {name: str(option) for name, option in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
 
 
 def _sorted(found: Any) -> list[str]:
