@@ -20,6 +20,11 @@ pytestmark = pytest.mark.browser
 DONE = DAYS - WEEK
 
 
+def or_one_more(days: int) -> str:
+    """A pattern: where midnight passes while the test runs, there is a new day, which is missing."""
+    return f"({days}|{days + 1})"
+
+
 def test_a_failed_week_is_seen_and_repaired_by_clicking(ui: AssetPages, library: Library) -> None:
     """Lessons 4 and 34: nobody sees what is missing, and what is done starts over. The UI is where people look."""
     overview_tells_what_it_is(ui, library)
@@ -84,12 +89,12 @@ def a_backfill_by_clicking_repairs_it(ui: AssetPages) -> None:
     ui.open("Overview")
     ui.page.get_by_role("button", name="Materialize…").first.click()
     ui.choose("Failed and missing")
-    ui.sees(f"{WEEK} partitions", "Backfills all partitions in a single run.")
+    ui.sees(re.compile(rf"\b{or_one_more(WEEK)} partitions"), "Backfills all partitions in a single run.")
     ui.keep("dialog")
     ui.page.get_by_role("button", name="Launch backfill").click()
     ui.sees("Created backfill")
     ui.open("Partitions")
-    ui.sees("Failed (0)", f"Materialized ({DAYS})")
+    ui.sees("Failed (0)", re.compile(rf"Materialized \({or_one_more(DAYS)}\)"))
 
 
 def its_run_tells_what_it_did(ui: AssetPages, library: Library) -> None:

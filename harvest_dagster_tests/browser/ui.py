@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from re import Pattern
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -37,7 +38,7 @@ class AssetPages:
         self.page.goto(f"{self.address}/assets/{self.path}")
         self.page.get_by_role("tab", name=tab, exact=True).click()
 
-    def sees(self, *texts: str) -> None:
+    def sees(self, *texts: str | Pattern[str]) -> None:
         """Wait until all of these are to be read."""
         for text in texts:
             expect(self.page.get_by_text(text).first).to_be_visible()
