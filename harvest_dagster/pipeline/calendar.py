@@ -39,6 +39,9 @@ class Days:
         """From the start of the first to the end of the last."""
         return Window(whole_day(self.first).start, whole_day(self.last).end)
 
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
     def overlaps(self, other: Days) -> bool:
         """Whether they share a day."""
         return self.first <= other.last and other.first <= self.last

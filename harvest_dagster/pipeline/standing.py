@@ -36,6 +36,7 @@ class Standing:
         repairable: those of them that are harvested without being asked.
         before: the history before the first harvest, if there is one.
         late: whether the schedule's last time, and the time a harvest may take, have passed without the day.
+        raised_to: the harvester's version, where only other ones have harvested: their windows count no longer.
     """
 
     first: datetime | None
@@ -46,11 +47,12 @@ class Standing:
     repairable: tuple[Days, ...]
     before: Days | None
     late: bool
+    raised_to: int | None = None
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing that was asked for is missing."""
-        return not self.missing and not self.late
+        """Whether something was harvested, and nothing that was asked for is missing."""
+        return self.first is not None and not self.missing and not self.late
 
     @property
     def missing_days(self) -> int:

@@ -11,7 +11,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.automation import requests
 from harvest_dagster.orchestration.automation.ledger import Asked, Ledger, may_ask
 from harvest_dagster.orchestration.automation.requests import UnderWay
-from harvest_dagster.orchestration.automation.sources import OneByOne
+from harvest_dagster.orchestration.automation.sources import one_by_one
 from harvest_dagster.orchestration.automation.standing import Standings
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import utc_now
@@ -34,20 +34,20 @@ def repair_gaps(
     now, ledger = utc_now(), Ledger.read(context.cursor)
     standings = Standings.read(stores.database(), now)
     enabled = [config for config in catalog.configs if not config.disabled]
-    found = [
-        (config, standing)
-        for config, standing in OneByOne(context.log).of(enabled, standings.of)
+    found = {
+        config.label: standing.repairable
+        for config, standing in one_by_one(context.log, enabled, standings.of)
         if standing.repairable
-    ]
-    ledger.keep({config.label: standing.repairable for config, standing in found})
-    under_way = UnderWay.look(context.instance) if found else UnderWay()
-    repair = _Repair(standings, under_way, ledger)
+    }
+    ledger.keep(found)
+    repair = _Repair(standings, UnderWay.look(context.instance) if found else UnderWay(), ledger)
+    broken = [config for config in enabled if config.label in found]
     asked: list[dg.RunRequest] = []
-    for config, standing in found:
-        for days in repair.possible(config, standing.repairable):
-            if len(asked) < requests.RUNS_PER_TICK:
-                asked.append(repair.ask(config, days))
-    reason = None if asked else _reason([config.label for config, _ in found])
+    for config, gaps in one_by_one(
+        context.log, broken, lambda config: list(repair.possible(config, found[config.label]))
+    ):
+        asked += [repair.ask(config, days) for days in gaps[: requests.room(asked)]]
+    reason = None if asked else _reason(list(found))
     return dg.SensorResult(run_requests=asked, skip_reason=reason, cursor=str(ledger))
 
 
@@ -86,6 +86,5 @@ class _Repair:
         tries = before.tries + 1 if before else 1
         now = self.standings.now
         self.ledger.note(config.label, Asked(days, tries, now))
-        kinds = ["raw"] if config.transformer is None else ["raw", "transformed"]
         key = f"{config.label} {days} at {now:%Y-%m-%dT%H:%MZ}"
-        return requests.request(config.label, kinds, days, key=key, priority=requests.REPAIR)
+        return requests.harvest(config, days, key=key, priority=requests.REPAIR)

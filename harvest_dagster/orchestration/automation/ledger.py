@@ -1,7 +1,7 @@
 """What a sensor has asked for already: its cursor, so that what goes on failing is asked for later and later."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 
@@ -49,7 +49,7 @@ class Ledger:
         }
         return json.dumps(rows, separators=(",", ":"))
 
-    def keep(self, wanted: dict[str, Collection[Days]]) -> None:
+    def keep(self, wanted: Mapping[str, Collection[Days]]) -> None:
         """Forget what is done: whatever shares no day with what is wanted."""
         kept = {
             label: [one for one in entries if any(one.days.overlaps(days) for days in wanted.get(label, ()))]

@@ -1,14 +1,16 @@
 """Runs that sensors ask for, and those that are under way."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
+from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.reporting import asset_key
 from harvest_dagster.pipeline.calendar import Days
+from harvest_dagster.windows import DAY
 
 # With a thousand sources the daemon takes 2 s to submit a run, and the other sensors wait; the rest comes with the
 # next tick.
@@ -27,7 +29,25 @@ _UNFINISHED = (
 )
 _FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _PARTITION, _SENSOR = "dagster/partition", "dagster/sensor_name"
-_ALWAYS = Days(date.min, date.max)
+# The last day of all has no end.
+_ALWAYS = Days(date.min, date.max - DAY)
+# The job of all assets; those of other code locations have other names.
+_ASSET_JOB = "__ASSET_JOB"
+# A source with many stretches that fail leaves room for the others.
+RUNS_OF_A_SOURCE = 2
+
+
+def room(asked: Sequence[dg.RunRequest]) -> int:
+    """How many runs of one source a tick may ask for, after these."""
+    return min(RUNS_OF_A_SOURCE, RUNS_PER_TICK - len(asked))
+
+
+def harvest(
+    source: IngestConfig, days: Days, *, key: str, priority: int, config: Mapping[str, Any] | None = None
+) -> dg.RunRequest:
+    """A harvest of some days, and their transform beside it where there is one: one process, not two."""
+    kinds = ["raw"] if source.transformer is None else ["raw", "transformed"]
+    return request(source.label, kinds, days, key=key, priority=priority, config=config)
 
 
 def request(
@@ -73,7 +93,7 @@ class UnderWay:
     """The runs that wait or are at work.
 
     Attributes:
-        days: theirs, by kind and label of the asset; `None` stands for runs that name no asset.
+        days: theirs, by kind and label of the asset; `None` stands for runs of all assets.
         sensors: by which sensor the runs of a source were asked for.
     """
 
@@ -95,7 +115,7 @@ class UnderWay:
             self.days.setdefault((kind, label), []).append(days or _ALWAYS)
             if sensor := run.tags.get(_SENSOR):
                 self.sensors.add((sensor, label))
-        if not run.asset_selection and days is not None:
+        if days is not None and _is_of_all_assets(run):
             self.days.setdefault(None, []).append(days)
 
     def of(self, kind: str, label: str) -> list[Days]:
@@ -105,6 +125,12 @@ class UnderWay:
     def is_at_work(self, sensor: str, label: str) -> bool:
         """Whether a run of this source, asked for by this sensor, is not over."""
         return (sensor, label) in self.sensors
+
+
+def _is_of_all_assets(run: dg.DagsterRun) -> bool:
+    """Not one of checks only, nor another job's whose partitions are days, too."""
+    is_part = run.asset_selection or run.asset_check_selection
+    return run.job_name.startswith(_ASSET_JOB) and not is_part
 
 
 def _days_of(tags: Mapping[str, str]) -> Days | None:

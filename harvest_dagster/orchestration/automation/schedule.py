@@ -1,9 +1,9 @@
 """`schedule`: what is due of each source is harvested, and what was missed while nothing ran."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
 
 import dagster as dg
 
@@ -11,58 +11,91 @@ from harvest_dagster.catalog.cron import last_due
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.automation import requests
+from harvest_dagster.orchestration.automation.marks import Marks
 from harvest_dagster.orchestration.automation.requests import UnderWay
-from harvest_dagster.orchestration.automation.sources import OneByOne, series_of
+from harvest_dagster.orchestration.automation.sources import one_by_one, series_of
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import utc_now
-from harvest_dagster.pipeline.due import due
+from harvest_dagster.pipeline.due import Due, due
 from harvest_dagster.storage import overview
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Series
 from harvest_dagster.storage.overview import Coverage
+from harvest_dagster.windows import DAY
 
 NAME = "harvest_by_schedule"
 
 
 @dataclass(frozen=True)
-class Served:
-    """The sensor's cursor: all times up to `until` were served, but for those of a few sources.
+class Left:
+    """A time of a source's schedule that is not served, or not wholly.
 
     Attributes:
-        until: None before the first tick: then every source's last time counts, so that what was missed is made
-            up for.
-        left: the times that still are to be served, by label.
+        time: when it was due.
+        before: what was due from this day on was asked for; the newest days come first. None where nothing was.
     """
 
-    until: datetime | None = None
-    left: Mapping[str, datetime] = field(default_factory=dict)
+    time: datetime
+    before: date | None = None
+
+    @property
+    def turn(self) -> tuple[bool, datetime]:
+        """Sources of which nothing was asked for come first, and those that are due the longest."""
+        return self.before is not None, self.time
+
+
+@dataclass(frozen=True)
+class Served:
+    """The sensor's cursor. A source it does not know is served its last time, so that what was missed is made up for.
+
+    Attributes:
+        until: up to when times were looked at.
+        labels: of the sources whose times until then were served.
+        left: of others what was asked for of their last time.
+    """
+
+    until: datetime
+    labels: Marks = field(default_factory=Marks)
+    left: Mapping[str, Left] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, cursor: str | None) -> "Served":
+    def read(cls, cursor: str | None, now: datetime) -> "Served":
         """From the cursor; nothing was served where there is none, or somebody set it to something else."""
         try:
             read = json.loads(cursor or "")
-            left = {label: _instant(stamp) for label, stamp in read["left"].items()}
-            return cls(_instant(read["until"]), left)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return cls()
+            left = {label: _left(*row) for label, row in read["left"].items()}
+            # A clock that was ahead for a while would silence the schedule until then.
+            return cls(min(_instant(read["until"]), now), Marks.read(read["served"]), left)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            return cls(now)
+
+    @classmethod
+    def after(
+        cls, now: datetime, done: Collection[str], wanted: Mapping[str, Left] | None = None
+    ) -> "Served":
+        """After a tick: these are done, the others were wanted."""
+        left = {label: time for label, time in (wanted or {}).items() if time.before and label not in done}
+        return cls(now, Marks.of(done), left)
 
     def __str__(self) -> str:
-        left = {label: int(at.timestamp()) for label, at in sorted(self.left.items())}
-        until = int(self.until.timestamp()) if self.until else None
-        return json.dumps({"until": until, "left": left}, separators=(",", ":"))
+        left = {
+            label: [int(one.time.timestamp()), str(one.before)] for label, one in sorted(self.left.items())
+        }
+        read = {"until": int(self.until.timestamp()), "served": str(self.labels), "left": left}
+        return json.dumps(read, separators=(",", ":"))
 
-    def unserved(self, config: IngestConfig, now: datetime) -> datetime | None:
+    def unserved(self, config: IngestConfig, now: datetime) -> Left | None:
         """The time of a source's schedule that is to be served now; None where there is none."""
-        if config.schedule is None or config.disabled:
+        last = last_due(config.schedule or "", now)
+        if config.label in self.labels and last <= self.until:
             return None
-        last = last_due(config.schedule, now)
-        return last if self.until is None or last > self.until else self.left.get(config.label)
+        left = self.left.get(config.label)
+        return left if left and left.time == last else Left(last)
 
 
 @dg.sensor(
     name=NAME,
-    description="Harvests what the `schedule` of each source makes due: days that are not done, up to 30 back.",
+    description="Harvests what the `schedule` of each source makes due: days that are not done, 30 back or more.",
     asset_selection=dg.AssetSelection.all(),
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.STOPPED,
@@ -71,30 +104,33 @@ def harvest_by_schedule(
     context: dg.SensorEvaluationContext, stores: Stores, catalog: dg.ResourceParam[Catalog]
 ) -> dg.SensorResult:
     """One switch for all sources: a schedule of Dagster's own for each would be a thousand."""
-    now, served = utc_now(), Served.read(context.cursor)
-    one_by_one = OneByOne(context.log)
+    now = utc_now()
+    served = Served.read(context.cursor, now)
+    scheduled = [config for config in catalog.configs if config.schedule and not config.disabled]
     times = {
         config.label: time
-        for config, time in one_by_one.of(catalog.configs, lambda config: served.unserved(config, now))
-        if time is not None
+        for config, time in one_by_one(context.log, scheduled, lambda config: served.unserved(config, now))
     }
-    if not times:
-        return dg.SensorResult(skip_reason="no source is due", cursor=str(Served(now)))
-    look = _Look.at(stores.database(), times, UnderWay.look(context.instance), now)
-    wanted = sorted(
-        (config for config in catalog.configs if config.label in times), key=lambda c: times[c.label]
-    )
+    done = {label for label, time in times.items() if time is None}
+    wanted = {label: time for label, time in times.items() if time}
+    if not wanted:
+        return dg.SensorResult(skip_reason="no source is due", cursor=str(Served.after(now, done)))
+    look = _Look.at(stores.database(), wanted, UnderWay.look(context.instance), now)
+    in_turn = sorted((c for c in scheduled if c.label in wanted), key=lambda c: wanted[c.label].turn)
     asked: list[dg.RunRequest] = []
-    left: dict[str, datetime] = {}
-    for config, runs in one_by_one.of(wanted, lambda config: look.runs(config, times[config.label])):
-        room = requests.RUNS_PER_TICK - len(asked)
-        if runs is None or len(runs) > room:
-            left[config.label] = times[config.label]
-        asked += (runs or [])[:room]
+    for config, found in one_by_one(context.log, in_turn, lambda c: look.due(c, wanted[c.label])):
+        time = wanted[config.label]
+        now_asked = found[: requests.room(asked)]
+        asked += [_request(config, one, time) for one in now_asked]
+        if now_asked:
+            wanted[config.label] = replace(time, before=now_asked[-1].days.first)
+        if len(now_asked) == len(found) and not look.is_at_work(config):
+            done.add(config.label)
     reason = (
-        None if asked else f"{len(times)} sources are due; nothing is missing of them, or it is under way"
+        None if asked else f"{len(wanted)} sources are due; nothing is missing of them, or it is under way"
     )
-    return dg.SensorResult(run_requests=asked, skip_reason=reason, cursor=str(Served(now, left)))
+    cursor = str(Served.after(now, done, wanted))
+    return dg.SensorResult(run_requests=asked, skip_reason=reason, cursor=cursor)
 
 
 @dataclass(frozen=True)
@@ -107,34 +143,45 @@ class _Look:
     now: datetime
 
     @classmethod
-    def at(cls, database: Database, due: Iterable[str], under_way: UnderWay, now: datetime) -> "_Look":
+    def at(cls, database: Database, labels: Iterable[str], under_way: UnderWay, now: datetime) -> "_Look":
         with database.read() as connection:
             ids = overview.config_ids(connection)
-            coverage = overview.coverage(connection, [ids[label] for label in due if label in ids])
+            coverage = overview.coverage(connection, [ids[label] for label in labels if label in ids])
         return cls(ids, coverage, under_way, now)
 
-    def runs(self, config: IngestConfig, time: datetime) -> list[dg.RunRequest] | None:
-        """What is to be launched for a source; None where it has to wait for its last run by the schedule."""
-        if self.under_way.is_at_work(NAME, config.label):
-            return None
-        return list(self._runs(config, time))
+    def is_at_work(self, config: IngestConfig) -> bool:
+        """Whether a source's last run by the schedule goes on; the next would wait behind it."""
+        return self.under_way.is_at_work(NAME, config.label)
 
-    def _runs(self, config: IngestConfig, time: datetime) -> Iterator[dg.RunRequest]:
+    def due(self, config: IngestConfig, left: Left) -> list[Due]:
+        """What is to be asked for now of a source, the newest first: older days may have failed for long."""
+        if self.is_at_work(config):
+            return []
         series = series_of(config, self.ids)
         coverage = self.coverage.get(series) if series else None
-        # Beside the harvest, so that a source costs one process a day and not two.
-        kinds = ["raw"] if config.transformer is None else ["raw", "transformed"]
-        for one in due(config, coverage.windows if coverage else (), self.now):
-            for days in one.days.without(self.under_way.of("raw", config.label)):
-                yield requests.request(
-                    config.label,
-                    kinds,
-                    days,
-                    key=f"{config.label} {days} due {time:%Y-%m-%dT%H:%MZ}",
-                    priority=requests.SCHEDULE,
-                    # Not superfluous: what has not changed is not transformed again.
-                    config={"optimize": False} if one.again else None,
-                )
+        end = left.before - DAY if left.before else date.max
+        found = [
+            replace(one, days=days)
+            for one in due(config, coverage.windows if coverage else (), self.now)
+            if (earlier := one.days.within(date.min, end))
+            for days in earlier.without(self.under_way.of("raw", config.label))
+        ]
+        return found[::-1]
+
+
+def _request(config: IngestConfig, one: Due, left: Left) -> dg.RunRequest:
+    return requests.harvest(
+        config,
+        one.days,
+        key=f"{config.label} {one.days} due {left.time:%Y-%m-%dT%H:%MZ}",
+        priority=requests.SCHEDULE,
+        # Not superfluous: what has not changed is not transformed again.
+        config={"optimize": False} if one.again else None,
+    )
+
+
+def _left(time: int, before: str) -> Left:
+    return Left(_instant(time), date.fromisoformat(before))
 
 
 def _instant(stamp: int) -> datetime:

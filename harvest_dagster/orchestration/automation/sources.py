@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from harvest_dagster import plugins
@@ -22,20 +21,14 @@ def series_of(config: IngestConfig, ids: Mapping[str, int]) -> Series | None:
     return Series(ids[config.label], version) if config.label in ids else None
 
 
-@dataclass(frozen=True)
-class OneByOne:
-    """Does the same for each of many sources, and tells of those where that fails."""
-
-    log: logging.Logger
-
-    def of(
-        self, configs: Iterable[IngestConfig], work: Callable[[IngestConfig], _T]
-    ) -> Iterator[tuple[IngestConfig, _T]]:
-        """Each config with what `work` gives of it; those where it raises are left out."""
-        for config in configs:
-            try:
-                done = work(config)
-            except Exception:  # noqa: PERF203  # whatever it is: the other sources have done nothing wrong
-                self.log.exception("the source %s is left out", config.label)
-            else:
-                yield config, done
+def one_by_one(
+    log: logging.Logger, configs: Iterable[IngestConfig], work: Callable[[IngestConfig], _T]
+) -> Iterator[tuple[IngestConfig, _T]]:
+    """Each config with what `work` gives of it; those where it raises are told of, and left out."""
+    for config in configs:
+        try:
+            done = work(config)
+        except Exception:  # noqa: PERF203  # whatever it is: the other sources have done nothing wrong
+            log.exception("the source %s is left out", config.label)
+        else:
+            yield config, done

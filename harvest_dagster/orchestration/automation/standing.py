@@ -1,17 +1,17 @@
 """How complete each source is, in the UI: the asset check `up_to_date`, evaluated where that changes."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.orchestration.automation.sources import OneByOne, series_of
+from harvest_dagster.orchestration.automation.marks import Marks
+from harvest_dagster.orchestration.automation.sources import one_by_one, series_of
 from harvest_dagster.orchestration.reporting import asset_key
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import utc_now
@@ -28,6 +28,7 @@ CHECK = "up_to_date"
 # next tick.
 _EVENTS_PER_TICK = 50
 _MOST_LISTED = 20
+_LAST_ASKED = "last_asked"
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,15 @@ class Standings:
             UnknownPlugin: its harvester cannot be loaded.
         """
         series = series_of(config, self.ids)
-        return standing(
-            config, self.coverage.get(series) if series else None, self.broken_of(config), self.now
-        )
+        coverage = self.coverage.get(series) if series else None
+        found = standing(config, coverage, self.broken_of(config), self.now)
+        is_raised = series and not coverage and series.ingest_config_id in self._harvested
+        return replace(found, raised_to=series.harvester_version) if series and is_raised else found
+
+    @cached_property
+    def _harvested(self) -> frozenset[int]:
+        """The sources of which something is done, under whatever version."""
+        return frozenset(series.ingest_config_id for series in self.coverage)
 
     def broken_of(self, config: IngestConfig) -> Sequence[Broken]:
         """The windows of a source that broke off and are not done."""
@@ -75,9 +82,9 @@ def up_to_date(config: IngestConfig) -> dg.AssetChecksDefinition:
     def check(
         context: dg.AssetCheckExecutionContext, stores: Stores, catalog: dg.ResourceParam[Catalog]
     ) -> dg.AssetCheckResult:
-        found = catalog.get(next(iter(context.selected_asset_check_keys)).asset_key.path[-1])
-        standings = Standings.read(stores.database(), utc_now(), [found.label])
-        return dg.AssetCheckResult(**_verdict(standings.of(found)))
+        source = catalog.get(next(iter(context.selected_asset_check_keys)).asset_key.path[-1])
+        standings = Standings.read(stores.database(), utc_now(), [source.label])
+        return dg.AssetCheckResult(**_verdict(standings.of(source)))
 
     return check
 
@@ -92,27 +99,44 @@ def report_standing(
     context: dg.SensorEvaluationContext, stores: Stores, catalog: dg.ResourceParam[Catalog]
 ) -> dg.SensorResult:
     """For what changes while nothing runs: a day that is late, a window that failed. It launches nothing."""
-    shown = _read(context.cursor)
+    shown = Marks.read(context.cursor)
     standings = Standings.read(stores.database(), utc_now())
     enabled = [config for config in catalog.configs if not config.disabled]
     events: list[dg.AssetCheckEvaluation] = []
-    now_shown: dict[str, str] = {}
-    for config, found in OneByOne(context.log).of(enabled, standings.of):
-        digest = _digest(found)
-        if digest == shown.get(config.label) or len(events) == _EVENTS_PER_TICK:
-            now_shown[config.label] = shown.get(config.label, "")
-            continue
-        now_shown[config.label] = digest
-        events.append(
-            dg.AssetCheckEvaluation(
-                asset_key=asset_key("raw", config.label), check_name=CHECK, **_verdict(found)
-            )
-        )
+    now_shown: list[str] = []
+    for config, found in one_by_one(context.log, enabled, standings.of):
+        mark = _mark(config, found)
+        if mark not in shown:
+            if len(events) == _EVENTS_PER_TICK:
+                continue
+            event = _evaluation(config, found)
+            if not _is_told(context.instance, event):
+                events.append(event)
+        now_shown.append(mark)
     return dg.SensorResult(
         asset_events=events,
         skip_reason=f"{len(events)} sources stand differently than before",
-        cursor=json.dumps(now_shown, separators=(",", ":")),
+        cursor=str(Marks.of(now_shown)),
     )
+
+
+def _evaluation(config: IngestConfig, found: Standing) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=asset_key("raw", config.label), check_name=CHECK, **_verdict(found)
+    )
+
+
+def _is_told(instance: dg.DagsterInstance, event: dg.AssetCheckEvaluation) -> bool:
+    """Whether the check has said so last: a run evaluates it itself, and its events are many already."""
+    last = instance.get_latest_asset_check_evaluation_record(event.asset_check_key)
+    told = last.evaluation if last else None
+    return isinstance(told, dg.AssetCheckEvaluation) and _words(told) == _words(event)
+
+
+def _words(event: dg.AssetCheckEvaluation) -> tuple[bool, str | None, dict[str, Any]]:
+    """What an evaluation says; when the source was asked last is no part of it."""
+    values = {name: value.value for name, value in event.metadata.items() if name != _LAST_ASKED}
+    return event.passed, event.description, values
 
 
 def _verdict(found: Standing) -> dict[str, Any]:
@@ -127,7 +151,9 @@ def _verdict(found: Standing) -> dict[str, Any]:
 
 def _sentence(found: Standing) -> str:
     if found.until is None:
-        return "never harvested" + (f"; missing: {_listed(found.missing)}" if found.missing else "")
+        under = f"not yet harvested under version {found.raised_to} of its harvester"
+        never = under if found.raised_to else "never harvested"
+        return never + (f"; missing: {_listed(found.missing)}" if found.missing else "")
     if found.missing:
         days = "1 day is" if found.missing_days == 1 else f"{found.missing_days} days are"
         return f"{days} missing: {_listed(found.missing)}"
@@ -138,7 +164,7 @@ def _metadata(found: Standing) -> Iterator[tuple[str, Any]]:
     yield "missing_days", found.missing_days
     if found.missing:
         yield "missing", _listed(found.missing)
-    left = [days for days in found.missing if days not in found.repairable]
+    left = [part for days in found.missing for part in days.without(found.repairable)]
     if left:
         yield "left to a backfill", _listed(left)
     if found.first and found.until and found.newest:
@@ -146,7 +172,7 @@ def _metadata(found: Standing) -> Iterator[tuple[str, Any]]:
         yield "complete_until", format_instant(found.until)
         yield "harvested_until", format_instant(found.newest)
     if found.asked:
-        yield "last_asked", dg.MetadataValue.timestamp(found.asked)
+        yield _LAST_ASKED, dg.MetadataValue.timestamp(found.asked)
     if found.before:
         yield "never asked for", str(found.before)
 
@@ -156,15 +182,6 @@ def _listed(stretches: Sequence[Days]) -> str:
     return ", ".join(map(str, stretches[:_MOST_LISTED])) + (f" and {more} more stretches" if more > 0 else "")
 
 
-def _digest(found: Standing) -> str:
-    """What tells a standing from another; when the source was asked last is no part of it."""
-    told = (found.first, found.until, found.newest, found.missing, found.repairable, found.late)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
-
-
-def _read(cursor: str | None) -> dict[str, str]:
-    try:
-        read = json.loads(cursor or "{}")
-    except ValueError:
-        return {}
-    return read if isinstance(read, dict) else {}
+def _mark(config: IngestConfig, found: Standing) -> str:
+    """What tells a standing from another: not when the source was asked last, nor a history that grows by a day."""
+    return repr((config.label, replace(found, asked=None, before=None)))

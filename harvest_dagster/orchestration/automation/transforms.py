@@ -12,14 +12,16 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.automation import requests
 from harvest_dagster.orchestration.automation.ledger import Asked, Ledger, may_ask
 from harvest_dagster.orchestration.automation.requests import UnderWay
-from harvest_dagster.orchestration.automation.sources import OneByOne, series_of
+from harvest_dagster.orchestration.automation.sources import one_by_one, series_of
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.step import utc_now
 from harvest_dagster.pipeline.batches import Batch, batches
+from harvest_dagster.pipeline.calendar import Days
 from harvest_dagster.storage import overview
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import Series
 from harvest_dagster.storage.overview import Coverage, WaitingDay
+from harvest_dagster.windows import subtract
 
 
 @dg.sensor(
@@ -34,22 +36,20 @@ def transform_pending(
 ) -> dg.SensorResult:
     """What waits stays PENDING until a run has taken it, so that nothing is lost while no daemon runs."""
     ledger = Ledger.read(context.cursor)
-    look = _Look.at(stores.database(), ledger, utc_now())
+    look = _Look.at(stores.database(), ledger, UnderWay.look(context.instance), utc_now())
     if not look.waiting:
         return dg.SensorResult(skip_reason="nothing waits to be transformed", cursor=str(Ledger()))
-    under_way = UnderWay.look(context.instance)
     asked: list[dg.RunRequest] = []
     configs = [config for config in catalog.configs if config.transformer and config.label in look.waiting]
-    found = list(OneByOne(context.log).of(configs, look.batches))
-    ledger.keep({config.label: [batch.days for batch in waiting] for config, waiting in found})
+    ledger.keep({label: [Days(one.day, one.day) for one in days] for label, days in look.waiting.items()})
+    found = one_by_one(context.log, configs, look.batches)
     for config, batch in ((config, batch) for config, waiting in found for batch in waiting):
         if len(asked) == requests.RUNS_PER_TICK:
             break
-        is_taken = any(batch.days.overlaps(days) for days in under_way.of("transformed", config.label))
-        if not is_taken and look.may_ask(config.label, batch):
+        if look.may_ask(config.label, batch):
             asked.append(look.ask(config.label, batch))
     reason = (
-        None if asked else f"{len(found)} sources wait; their runs are under way, or paused after failures"
+        None if asked else f"{len(configs)} sources wait; their runs are under way, or paused after failures"
     )
     return dg.SensorResult(run_requests=asked, skip_reason=reason, cursor=str(ledger))
 
@@ -62,10 +62,11 @@ class _Look:
     waiting: Mapping[str, Sequence[WaitingDay]]
     coverage: Mapping[Series, Coverage]
     ledger: Ledger
+    under_way: UnderWay
     now: datetime
 
     @classmethod
-    def at(cls, database: Database, ledger: Ledger, now: datetime) -> "_Look":
+    def at(cls, database: Database, ledger: Ledger, under_way: UnderWay, now: datetime) -> "_Look":
         with database.read() as connection:
             waiting: dict[int, list[WaitingDay]] = {}
             for one in overview.waiting(connection):
@@ -73,15 +74,26 @@ class _Look:
             ids = overview.config_ids(connection)
             coverage = overview.coverage(connection, waiting.keys()) if waiting else {}
         by_label = {label: waiting[key] for label, key in ids.items() if key in waiting}
-        return cls(ids, by_label, coverage, ledger, now)
+        return cls(ids, by_label, coverage, ledger, under_way, now)
 
     def batches(self, config: IngestConfig) -> list[Batch]:
-        """What waits of a source; not what a newer version of its transformer than this left."""
+        """What waits of a source and no run has at work; not what a newer version of its transformer left."""
         version = plugins.load(plugins.TRANSFORMERS, config.transformer or "").VERSION
         series = series_of(config, self.ids)
         coverage = self.coverage.get(series) if series else None
-        mine = [one for one in self.waiting[config.label] if one.transformer_version <= version]
-        return batches(sorted(mine, key=lambda one: one.day), coverage.windows if coverage else ())
+        taken = self.under_way.of("transformed", config.label)
+        mine = [
+            one
+            for one in self.waiting[config.label]
+            if one.transformer_version <= version and not any(one.day in days for days in taken)
+        ]
+        # No batch reaches across days that a run has at work.
+        free = [
+            piece
+            for window in (coverage.windows if coverage else ())
+            for piece in subtract(window, [days.window for days in taken])
+        ]
+        return batches(sorted(mine, key=lambda one: one.day), free)
 
     def may_ask(self, label: str, batch: Batch) -> bool:
         """Whether a run may be asked for now: not while the pause lasts after one that has left all of it."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import dagster as dg
+from datetime import date
 
+import dagster as dg
+import pytest
+
+from harvest_dagster.harvesters.oai import OaiHarvester
+from harvest_dagster.storage import harvest_states
+from harvest_dagster.windows import whole_day
 from harvest_dagster_tests.orchestration.automation.conftest import World, asked, config
 
 REPAIR, REPORT = "repair_gaps", "report_standing"
@@ -75,7 +81,7 @@ def test_the_standing_of_each_source_is_told_when_it_changes(world: World) -> No
     assert told(world.tick(REPORT)) == {
         "a": (False, "1 day is missing: 2024-05-14"),
         "b": (True, "complete up to 2024-05-06"),
-        "c": (True, "never harvested"),
+        "c": (False, "never harvested"),
     }
     assert told(world.tick(REPORT)) == {}
     world.harvested("a", 14, 14)
@@ -100,6 +106,48 @@ def test_it_tells_from_when_to_when_and_what_nobody_asked_for(world: World) -> N
         "harvested_until": "2024-05-10",
         "never asked for": "2024-05-01...2024-05-02",
     }
+
+
+def test_what_a_run_has_told_itself_is_not_told_again(world: World) -> None:
+    """Each run evaluates the check: a thousand sources a day would have a thousand events more."""
+    world.sources(config("a"))
+    world.harvested("a", 1, 14)
+    (event,) = world.tick(REPORT).asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation)
+    world.instance.report_runless_asset_event(event)
+    world.cursors[REPORT] = "reset"
+    assert told(world.tick(REPORT)) == {}
+    world.cursors[REPORT] = None
+    world.harvested("a", 14, 14)
+    assert told(world.tick(REPORT)) == {}
+    world.clock.forward(hours=24)
+    assert told(world.tick(REPORT)) == {"a": (False, "1 day is missing: 2024-05-15")}
+
+
+def test_a_harvester_version_that_was_raised_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is covered then: "never harvested" would be a lie, and a green check another."""
+    world.sources(config("a", schedule=None))
+    world.harvested("a", 1, 14)
+    monkeypatch.setattr(OaiHarvester, "VERSION", 2)
+    assert told(world.tick(REPORT)) == {
+        "a": (False, "not yet harvested under version 2 of its harvester"),
+    }
+
+
+def test_a_failed_stretch_beside_a_long_hole_is_not_left_to_a_backfill(world: World) -> None:
+    """Only the hole is: they were one stretch, and all of it was said to be."""
+    world.sources(config("a", schedule=None, earliest_date="2020-01-01"))
+    series, long_ago = world.series("a"), whole_day(date(2020, 1, 1))
+    with world.database.begin() as connection:
+        log = harvest_states.start(connection, series, long_ago, run_id="past", now=world.clock())
+        harvest_states.restart(connection, log.id, long_ago.end)
+        harvest_states.succeed(connection, log.id, now=world.clock(), completeness="complete")
+    world.failed("a", 1, 9)
+    world.harvested("a", 10, 14)
+    (event,) = world.tick(REPORT).asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation)
+    assert event.metadata["missing"].value == "2020-01-02...2024-05-09"
+    assert event.metadata["left to a backfill"].value == "2020-01-02...2024-04-30"
 
 
 def test_the_check_can_be_run_from_the_ui(world: World) -> None:

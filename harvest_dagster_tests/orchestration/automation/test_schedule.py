@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import uuid
 
+import dagster as dg
 import pytest
 
 from harvest_dagster.orchestration.automation import requests
 from harvest_dagster.orchestration.automation.schedule import NAME, Served
+from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster_tests.orchestration.automation.conftest import World, asked, config
 
 
@@ -56,7 +59,7 @@ def test_days_that_a_run_has_at_work_are_left_to_it(world: World) -> None:
     world.harvested("a", 1, 7)
     world.run("a", 9, 10, status="NOT_STARTED")
     world.run("a", 13, 13, status="FAILURE")
-    assert asked(world.tick(NAME)) == [("a", "05-08", "05-08"), ("a", "05-11", "05-14")]
+    assert asked(world.tick(NAME)) == [("a", "05-11", "05-14"), ("a", "05-08", "05-08")]
 
 
 def test_a_source_whose_last_run_goes_on_waits_and_is_not_forgotten(world: World) -> None:
@@ -107,4 +110,99 @@ def test_the_cursor_stays_small(world: World) -> None:
     for n in range(50):
         world.harvested(f"source_{n}", 1, 14)
     world.tick(NAME)
-    assert len(str(Served.read(world.cursors[NAME]))) < 40
+    assert len(world.cursors[NAME] or "") < 50 * 5 + 60
+    thousand = Served.after(world.clock(), [f"source_of_a_long_name_{n}" for n in range(1000)])
+    assert len(str(thousand)) < 5_100
+
+
+def test_a_source_with_many_stretches_that_fail_leaves_room_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were asked for under the same keys for ever, which Dagster drops; no other source was reached."""
+    monkeypatch.setattr(requests, "RUNS_PER_TICK", 3)
+    world.sources(config("a", schedule="0 2 * * *"), config("b", schedule="1 2 * * *"), config("z"))
+    for label in "ab":
+        for day in range(2, 15, 2):
+            world.harvested(label, day, day)
+    seen = [asked(world.tick(NAME)) for _ in range(9)]
+    assert seen[0] == [("a", "05-13", "05-13"), ("a", "05-11", "05-11"), ("b", "05-13", "05-13")]
+    assert seen[1][0] == ("z", "05-01", "05-14")
+    everything = [run for tick in seen for run in tick]
+    assert len(everything) == len(set(everything)) == 15
+    assert seen[-1] == []
+    assert json.loads(world.cursors[NAME] or "")["left"] == {}
+    world.clock.forward(hours=24)
+    assert ("a", "05-15", "05-15") in asked(world.tick(NAME))
+
+
+def test_a_source_that_could_not_be_looked_at_at_its_time_is_served_later(world: World) -> None:
+    """Its plug-in was broken, its YAML too, or it was disabled: a weekly one lost its week."""
+    weekly = {"schedule": "0 3 * * 3"}
+    broken = config("a", harvester="of_a_package_that_is_gone", **weekly)
+    world.sources(broken, config("b", disabled=True, **weekly), config("d"))
+    assert [label for label, _, _ in asked(world.tick(NAME))] == ["d"]
+    world.harvested("d", 1, 14)
+    world.clock.forward(minutes=1)
+    assert asked(world.tick(NAME)) == []
+    world.clock.forward(minutes=1)
+    world.sources(*(config(label, **weekly) for label in "abc"), config("d"))
+    assert [label for label, _, _ in asked(world.tick(NAME))] == ["a", "b", "c"]
+    assert asked(world.tick(NAME)) == []
+
+
+def test_a_clock_that_was_ahead_does_not_silence_the_schedule(world: World) -> None:
+    """It had served all times of the next year."""
+    world.sources(config("a"))
+    world.clock.forward(days=365)
+    world.tick(NAME)
+    world.clock.forward(days=-365)
+    assert asked(world.tick(NAME)) == []
+    world.clock.forward(hours=15)
+    assert asked(world.tick(NAME)) == [("a", "05-01", "05-15")]
+
+
+@pytest.mark.parametrize("job", ["__ASSET_JOB", "of_somebody_else"])
+def test_a_run_that_harvests_nothing_of_ours_holds_up_no_source(world: World, job: str) -> None:
+    """One of a check only, one of another code location's daily job: both have a partition and name no asset."""
+    world.sources(config("a"))
+    check = dg.AssetCheckKey(dg.AssetKey(["raw", "a"]), "complete")
+    run = dg.DagsterRun(
+        job_name=job,
+        run_id=str(uuid.uuid4()),
+        asset_check_selection=frozenset([check]) if job == "__ASSET_JOB" else None,
+        tags={"dagster/partition": "2024-05-14"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    world.instance.run_storage.add_run(run)
+    assert asked(world.tick(NAME)) == [("a", "05-01", "05-14")]
+
+
+def test_a_run_of_all_assets_is_one_of_each_source(world: World) -> None:
+    """Dagster names none then."""
+    world.sources(config("a"))
+    run = dg.DagsterRun(
+        job_name="__ASSET_JOB",
+        run_id=str(uuid.uuid4()),
+        tags={"dagster/partition": "2024-05-14"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    world.instance.run_storage.add_run(run)
+    assert asked(world.tick(NAME)) == [("a", "05-01", "05-13")]
+
+
+@pytest.mark.parametrize("sensor", [NAME, "repair_gaps"])
+def test_a_run_without_partitions_has_all_days_of_its_source_and_of_no_other(
+    world: World, sensor: str
+) -> None:
+    """The last day of all has no end: the sensor failed for every source."""
+    world.sources(config("a"), config("b"))
+    for label in "ab":
+        world.harvested(label, 1, 4)
+        world.harvested(label, 9, 14)
+    repository = build_defs(world.catalog).get_repository_def()
+    world.instance.create_run_for_job(
+        repository.get_job("__ASSET_JOB"),
+        asset_selection=frozenset([dg.AssetKey(["raw", "a"])]),
+        status=dg.DagsterRunStatus.NOT_STARTED,
+    )
+    assert asked(world.tick(sensor)) == [("b", "05-05", "05-08")]

@@ -32,6 +32,16 @@ def test_a_run_that_waits_or_is_at_work_is_not_asked_for_again(world: World) -> 
     assert asked(world.tick(NAME)) == [("a", "05-01", "05-01")]
 
 
+def test_a_run_of_some_days_holds_up_no_others_of_their_batch(world: World) -> None:
+    """A backfill of a day in a decade would keep the decade waiting; and no run is of days that have nothing."""
+    world.sources(config("a"))
+    world.harvested("a", 1, 14)
+    world.pending("a", 1, 5, 12)
+    world.run("a", 3, 3, kind="transformed")
+    world.run("a", 5, 9, kind="transformed")
+    assert asked(world.tick(NAME)) == [("a", "05-01", "05-01"), ("a", "05-12", "05-12")]
+
+
 def test_what_a_failed_run_left_is_asked_for_after_growing_pauses(world: World) -> None:
     """A transformer that lacks a secret would start a process every half minute."""
     world.sources(config("a"))
