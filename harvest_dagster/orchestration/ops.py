@@ -195,13 +195,11 @@ def launch(
         sample = reporting.sample(work.harvest, log)
         days = launching.launch(work.harvest, log, work.grip, work.grip.check)
         finishing.finish_window(work.harvest, log, work.grip)
-        # Where the window is all of the range, the asset's own materialization is at hand.
-        is_part = of_partitions(context) and not log.window.encloses(chosen_window(context))
-        if is_part and log.record_limit is None:
+        if of_partitions(context) and log.record_limit is None:
+            # Though finish comes yet: a run that is killed before is asked for by nobody again, and all is done.
             shown = reporting.counted(log, done_days(work.harvest, log, days))
             reporting.materialize_days(context, shown)
-        if is_part:
-            check_done_window(context, work.harvest, log.window)
+        check_done_window(context, work.harvest, log.window)
     return {
         "log_id": log.id,
         "days": reporting.by_day(days, log.window),
@@ -230,7 +228,9 @@ def finish(
         is_done = _is_done(context, work.harvest)
         if not is_done:  # the check's own op is left out with the output
             check_window(context, work.harvest, chosen_window(context))
-    reporting.report(context, work.harvest, reporting.Report(summary, done, [one.log for one in covering], is_done))
+    reporting.report(
+        context, work.harvest, reporting.Report(summary, done, [one.log for one in covering], is_done)
+    )
     return (dg.Output(None) for _ in range(is_done))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.simulator import Fail, Request, Server
@@ -64,6 +65,20 @@ def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_
         for event in result.get_asset_materialization_events()
     ][:4]
     assert first == [("launch", day) for day in DAYS]
+
+
+def test_a_run_of_one_window_that_ends_before_finish_has_materialized_it(
+    source: Server, on_sqlite: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sensors go by the logs, and ask for what is done by nobody: the partition would stay red for ever."""
+    deployment = on_sqlite(source.url)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harvest_dagster.pipeline.finish.finish_run", killed)
+    assert not deployment.materialize(*DAYS[:2]).success
+    assert deployment.materialized() == set(DAYS[:2])
 
 
 def test_a_day_of_several_windows_is_materialized_with_the_last_of_them(

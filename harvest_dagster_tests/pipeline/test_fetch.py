@@ -135,6 +135,21 @@ def test_pages_from_before_the_window_s_end_are_not_gone_on_with_after_it(small_
     assert log.covered_since == world.clock()
 
 
+def test_pages_from_before_the_window_had_settled_are_not_gone_on_with(small_world: World) -> None:
+    """The run would be green, its day open, and the schedule's time served."""
+    world = small_world
+    world.change(settle="14h")
+    world.source.items = records(10)
+    world.source.breaks_at = 2
+    with pytest.raises(SourceUnreachable):
+        world.run("run 1")
+    world.source.breaks_at = None
+    world.clock.forward(hours=3)
+    (log,) = world.run("run 2")
+    assert world.source.asked == [0, 2, 0, 2, 4, 6, 8]
+    assert log.covered_since == world.clock()
+
+
 def test_pages_of_other_arguments_are_not_gone_on_with(broken: World) -> None:
     """Somebody added a set to the YAML after the failure: half of the list would be without it."""
     broken.config = broken.config.model_copy(update={"harvester_kwargs": {"set": "physics"}})
