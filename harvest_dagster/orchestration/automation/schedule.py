@@ -60,14 +60,15 @@ class Served:
 
     @classmethod
     def read(cls, cursor: str | None, now: datetime) -> "Served":
-        """From the cursor; nothing was served where there is none, or somebody set it to something else."""
+        """From the cursor; nothing was served where there is none that makes sense."""
         try:
             read = json.loads(cursor or "")
             left = {label: _left(*row) for label, row in read["left"].items()}
-            # A clock that was ahead for a while would silence the schedule until then.
-            return cls(min(_instant(read["until"]), now), Marks.read(read["served"]), left)
+            served = cls(_instant(read["until"]), Marks.read(read["served"]), left)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             return cls(now)
+        # A clock that was ahead for a while would silence the schedule until then. What was asked for has its run key.
+        return served if served.until <= now else cls(now)
 
     @classmethod
     def after(
@@ -107,10 +108,8 @@ def harvest_by_schedule(
     now = utc_now()
     served = Served.read(context.cursor, now)
     scheduled = [config for config in catalog.configs if config.schedule and not config.disabled]
-    times = {
-        config.label: time
-        for config, time in one_by_one(context.log, scheduled, lambda config: served.unserved(config, now))
-    }
+    looked_at = one_by_one(context.log, scheduled, lambda config: served.unserved(config, now))
+    times = {config.label: time for config, time in looked_at}
     done = {label for label, time in times.items() if time is None}
     wanted = {label: time for label, time in times.items() if time}
     if not wanted:
@@ -126,11 +125,9 @@ def harvest_by_schedule(
             wanted[config.label] = replace(time, before=now_asked[-1].days.first)
         if len(now_asked) == len(found) and not look.is_at_work(config):
             done.add(config.label)
-    reason = (
-        None if asked else f"{len(wanted)} sources are due; nothing is missing of them, or it is under way"
-    )
+    reason = f"{len(wanted)} sources are due; nothing is missing of them, or it is under way"
     cursor = str(Served.after(now, done, wanted))
-    return dg.SensorResult(run_requests=asked, skip_reason=reason, cursor=cursor)
+    return dg.SensorResult(run_requests=asked, skip_reason=None if asked else reason, cursor=cursor)
 
 
 @dataclass(frozen=True)
