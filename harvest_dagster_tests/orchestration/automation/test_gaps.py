@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from harvest_dagster.harvesters.oai import OaiHarvester
+from harvest_dagster.orchestration.automation.requests import UnderWay
 from harvest_dagster.storage import harvest_states
 from harvest_dagster.windows import whole_day
 from harvest_dagster_tests.orchestration.automation.conftest import World, asked, config
@@ -64,6 +65,22 @@ def test_nothing_is_repaired_of_what_nobody_asked_for(world: World) -> None:
     world.clock.forward(hours=2)
     result = world.tick(REPAIR)
     assert (result.run_requests, result.skip_message) == ([], "no source has a gap to repair")
+
+
+def test_lesson_15_a_source_whose_gaps_cannot_be_told_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lesson 15, for repairs; and one with many gaps leaves room for the others."""
+    world.sources(*(config(label, schedule=None) for label in "abc"))
+    for label in "abc":
+        for day in (1, 3, 5, 7):
+            world.harvested(label, day, day)
+    of = UnderWay.of
+    monkeypatch.setattr(
+        UnderWay, "of", lambda self, kind, label: [1 / 0] if label == "a" else of(self, kind, label)
+    )
+    assert [label for label, _, _ in asked(world.tick(REPAIR))] == ["b", "b", "c", "c"]
+    assert [label for label, _, _ in asked(world.tick(REPAIR))] == ["b", "c"]
 
 
 def told(result: dg.SensorResult) -> dict[str, tuple[bool, str]]:
