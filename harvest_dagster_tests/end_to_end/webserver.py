@@ -50,7 +50,7 @@ query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNod
 """
 _RUNS = """
 query($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results {
-  runId status tags { key value } assetSelection { path } } } } }
+  runId status startTime endTime tags { key value } assetSelection { path } } } } }
 """
 _STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
 _SAID = """
