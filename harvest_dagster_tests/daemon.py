@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import dagster as dg
 import psutil
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 PATIENCE = 300  # seconds: for a busy machine; nothing waits for so long where all is well
 
@@ -66,3 +68,14 @@ def wait_until(true: Callable[[], bool], *, patience: float = PATIENCE) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def ticks(instance: dg.DagsterInstance, sensor: str) -> list[InstigatorTick]:
+    """Those of a sensor that are over, newest first."""
+    return [
+        tick
+        for state in instance.all_instigator_state()
+        if state.instigator_name == sensor
+        for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id)
+        if tick.status is not TickStatus.STARTED
+    ]

@@ -1,4 +1,7 @@
-"""A deployment with webserver and daemon: a run worker that is killed gives its place and its pool slot back."""
+"""A deployment with webserver and daemon: a run worker that is killed gives its place and its pool slot back.
+
+And the sensors that end the logs of dead runs are told of it.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ from harvest_dagster.storage.leases import find_all
 from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
 from harvest_dagster_tests.crash.contents import assert_whole, harvests
-from harvest_dagster_tests.daemon import dagster_dev, wait_until
+from harvest_dagster_tests.daemon import dagster_dev, ticks, wait_until
 
+OF_FAILED, OF_CANCELLED = "settle_logs_of_failed_runs", "settle_logs_of_cancelled_runs"
 MODULE = ("-m", "harvest_dagster.definitions")
 RANGE = {
     "dagster/asset_partition_range_start": str(FIRST),
@@ -34,16 +38,23 @@ def test_lesson_16_the_pool_slot_of_a_killed_run_comes_free(deploy: Deploy) -> N
     deployment = deploy(hold)
     with deployment.instance() as instance, Database.open(deployment.database_url) as database:
         with dagster_dev(deployment):
+            # What ended before their first look is none of their business.
+            wait_until(lambda: bool(ticks(instance, OF_FAILED) and ticks(instance, OF_CANCELLED)))
             killed = enqueue(deployment, instance)
             hold.wait_until_reached(PATIENCE)
             waiting = enqueue(deployment, instance)
             # One pool for each source: the queue holds the second one back.
             wait_until(lambda: "QUEUED" in status(instance, waiting))
+            cancelled = enqueue(deployment, instance)
+            wait_until(lambda: "QUEUED" in status(instance, cancelled))
+            instance.run_coordinator.cancel_run(cancelled)
             os.kill(worker(database), signal.SIGKILL)
             hold.release()
             wait_until(lambda: status(instance, killed) == "FAILURE")
             wait_until(lambda: status(instance, waiting) in ("SUCCESS", "FAILURE"))
             assert status(instance, waiting) == "SUCCESS"
+            wait_until(lambda: told_of(instance, OF_FAILED) == {killed})
+            wait_until(lambda: told_of(instance, OF_CANCELLED) == {cancelled})
         with database.read() as connection:
             assert {log["run_id"] for log in harvests(connection)} == {waiting}
         # The run was of all assets.
@@ -74,6 +85,13 @@ def worker(database: Database) -> int:
         (held,) = find_all(connection, [1]).values()
     assert held.holder.process is not None
     return held.holder.process.id
+
+
+def told_of(instance: dg.DagsterInstance, sensor: str) -> set[str]:
+    """The runs whose end a sensor has seen, and done what it does."""
+    made = ticks(instance, sensor)
+    assert not any(tick.is_failure for tick in made)
+    return {run_id for tick in made for run_id in tick.origin_run_ids or ()}
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> str:
