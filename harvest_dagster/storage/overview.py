@@ -12,7 +12,19 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
 from harvest_dagster.storage import coverings
 from harvest_dagster.storage.coverings import row_began, rows_cover
@@ -21,6 +33,7 @@ from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_
 from harvest_dagster.windows import Window, merged, subtract
 
 _BROKE_OFF = ("FAILED", "CANCELLED")
+_PENDING = literal_column("'PENDING'")  # no parameter: with one, no database takes the partial index
 
 
 @dataclass(frozen=True)
@@ -208,7 +221,7 @@ def waiting(connection: Connection, ids: Collection[int] | None = None) -> list[
     rows = connection.execute(
         select(*by, func.min(changed), func.max(changed))
         .where(
-            ingest_log.c.status == "PENDING",
+            ingest_log.c.status == _PENDING,
             _among(ingest_log.c.ingest_config_id, ids),
             ~has_newer,
         )

@@ -264,17 +264,17 @@ ingest_log = Table(
     Column("date_modified", Instant, nullable=False),
     UniqueConstraint("raw_id", "ingest_config_id", "transformer_version"),
     _one_of("status", INGEST_STATUSES),
-    # transform and its sensor: what is PENDING, by partition
+    # transform: what is PENDING or STARTED, by partition
     Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
-    Index(None, "status", "run_id"),
 )
-# the sensor again, which looks every half minute: all of it from the index
+# its sensor, which looks every half minute: all from the index
 Index(
     "ix_ingest_log_pending",
     ingest_log.c.ingest_config_id,
     ingest_log.c.transformer_version,
     ingest_log.c.partition_date,
     ingest_log.c.date_modified,
+    ingest_log.c.raw_id,
     postgresql_where=ingest_log.c.status == "PENDING",
     sqlite_where=ingest_log.c.status == "PENDING",
 )

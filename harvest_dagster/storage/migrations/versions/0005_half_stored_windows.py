@@ -25,10 +25,12 @@ def upgrade() -> None:
         postgresql_where=_MARKED,
         sqlite_where=_MARKED,
     )
+    # Who looks for what is PENDING took this one, and nobody needs it.
+    op.drop_index("ix_ingest_log_status_run_id", "ingest_log")
     op.create_index(
         "ix_ingest_log_pending",
         "ingest_log",
-        ["ingest_config_id", "transformer_version", "partition_date", "date_modified"],
+        ["ingest_config_id", "transformer_version", "partition_date", "date_modified", "raw_id"],
         postgresql_where=_PENDING,
         sqlite_where=_PENDING,
     )
