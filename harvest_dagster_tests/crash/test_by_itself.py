@@ -9,8 +9,10 @@ from datetime import datetime, timezone
 
 import dagster as dg
 import pytest
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from sqlalchemy import func, select
 
+from harvest_dagster.orchestration.automation import SENSORS
 from harvest_dagster.simulator import Repository
 from harvest_dagster.storage import overview
 from harvest_dagster.storage.engine import Database
@@ -18,7 +20,8 @@ from harvest_dagster.storage.tables import harvest_log, ingest_log
 from harvest_dagster.windows import DAY, Window, whole_day
 from harvest_dagster_tests.crash.commands import LABEL, PATIENCE, Deployment
 from harvest_dagster_tests.crash.conftest import Deploy
-from harvest_dagster_tests.crash.test_daemon import MODULE, dagster_dev, wait_until
+from harvest_dagster_tests.crash.test_daemon import MODULE
+from harvest_dagster_tests.daemon import dagster_dev, ticks, wait_until
 
 SCHEDULE, GAPS, TRANSFORMS = "harvest_by_schedule", "repair_gaps", "transform_pending"
 
@@ -54,6 +57,7 @@ def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: De
         assert 1 <= asked.count(SCHEDULE) <= 2  # midnight may have passed
         assert all(run.is_success for run in instance.get_runs())
         assert_told(instance)
+        assert_ticked(instance)
         with database.read() as connection:
             by_hand, by_schedule = overview.coverage(connection).values()
             statuses = set(connection.scalars(select(harvest_log.c.status)))
@@ -63,12 +67,31 @@ def test_what_is_missing_is_harvested_and_transformed_without_anybody(deploy: De
 
 
 def assert_told(instance: dg.DagsterInstance) -> None:
-    """The check of the source has said that it is complete."""
-    records = instance.get_records_for_run(
-        run_id=next(run.run_id for run in instance.get_runs()),
-        of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-    ).records
-    assert any("complete up to" in str(record.event_log_entry.dagster_event) for record in records)
+    """The check says of each source what its runs left, and `report_standing`, in no run, of one that had none yet."""
+    sentences = [sentence for _, sentence in told(instance, LABEL)]
+    assert any("1 day is missing" in sentence for sentence in sentences)
+    assert "complete up to" in sentences[-1]
+    assert told(instance, "daily")[0] == (RUNLESS_RUN_ID, "never harvested")
+
+
+def told(instance: dg.DagsterInstance, label: str) -> list[tuple[str, str]]:
+    """The runs and the sentences of a source's check, oldest first."""
+    check = dg.AssetCheckKey(dg.AssetKey(["raw", label]), "up_to_date")
+    records = instance.event_log_storage.get_asset_check_execution_history(check, limit=100)
+    events = [(record.run_id, record.event and record.event.dagster_event) for record in reversed(records)]
+    return [
+        (run_id, str(event.asset_check_evaluation_data.description))
+        for run_id, event in events
+        if event and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+
+
+def assert_ticked(instance: dg.DagsterInstance) -> None:
+    """Each sensor has looked, none has failed, and none has ended a log whose run was well."""
+    made = {sensor.name: ticks(instance, sensor.name) for sensor in SENSORS}
+    assert [name for name, all_of_it in made.items() if not all_of_it] == []
+    assert [(name, tick.error) for name in made for tick in made[name] if tick.is_failure] == []
+    assert {tick.skip_reason for tick in made["settle_logs"]} == {"no log was left STARTED"}
 
 
 def transformed(database: Database) -> int:
