@@ -50,21 +50,20 @@ def settle(
     with database.read() as connection:
         logs = harvest_logs.unsettled(connection, config_id)
         held = leases.find_all(connection, {log.ingest_config_id for log in logs})
-    settled = []
-    for log in logs:
-        if log.run_id == own_run:
-            continue
-        holder = held.get(log.ingest_config_id)
-        if log.status == "RESCHEDULED":
-            fate = _end_waiting(database, log, runs, clock)
-        # Who works at a log holds the lease. Whoever does not, works at none, whatever Dagster still says.
-        elif holder is not None and holder.holder.run_id == log.run_id:
-            fate = _end_holder(database, log, holder, runs, clock)
-        else:
-            fate = _end(database, log, _fate(log, runs, "it holds no lease any more"), clock)
-        if fate is not None:
-            settled.append(Settled(log, fate))
-    return settled
+    others = [log for log in logs if log.run_id != own_run]
+    ended = ((log, _settle(database, log, held.get(log.ingest_config_id), runs, clock)) for log in others)
+    return [Settled(log, fate) for log, fate in ended if fate is not None]
+
+
+def _settle(
+    database: Database, log: HarvestLog, holder: Held | None, runs: Runs, clock: Callable[[], datetime]
+) -> Fate | None:
+    if log.status == "RESCHEDULED":
+        return _end_waiting(database, log, runs, clock)
+    # Who works at a log holds the lease. Whoever does not, works at none, whatever Dagster still says.
+    if holder is not None and holder.holder.run_id == log.run_id:
+        return _end_holder(database, log, holder, runs, clock)
+    return _end(database, log, _fate(log, runs, "it holds no lease any more"), clock)
 
 
 def _end_waiting(

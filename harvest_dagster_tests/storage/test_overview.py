@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from harvest_dagster.records import Record
 from harvest_dagster.storage import (
@@ -151,3 +153,22 @@ def test_what_an_older_transformer_left_waits_until_the_newer_has_it(logs: Logs)
         ingest_logs.claim(connection, queue, (NOW.date(), NOW.date()), count=9, run_id="r", now=NOW)
     with logs.database.read() as connection:
         assert overview.waiting(connection) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_waits_is_read_in_the_order_of_its_index(database: Database) -> None:
+    """A million rows that wait would be looked up and sorted every half minute; SQLite takes none by a parameter."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_1: object, _2: object, statement: str, parameters: Any, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    with database.read() as connection:
+        overview.waiting(connection)
+        statement, parameters = asked[-1]
+        steps = [
+            row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert "ix_ingest_log_pending" in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
