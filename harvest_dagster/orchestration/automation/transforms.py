@@ -36,7 +36,9 @@ def transform_pending(
 ) -> dg.SensorResult:
     """What waits stays PENDING until a run has taken it, so that nothing is lost while no daemon runs."""
     ledger = Ledger.read(context.cursor)
-    look = _Look.at(stores.database(), ledger, UnderWay.look(context.instance), utc_now())
+    # Runs before data: what a run has done that ends between is not asked for again.
+    under_way = UnderWay.look(context.instance)
+    look = _Look.at(stores.database(), ledger, under_way, utc_now())
     if not look.waiting:
         return dg.SensorResult(skip_reason="nothing waits to be transformed", cursor=str(Ledger()))
     asked: list[dg.RunRequest] = []
