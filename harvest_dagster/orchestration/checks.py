@@ -22,9 +22,9 @@ from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.pipeline.harvest import Harvest
 from harvest_dagster.pipeline.verdicts import DayVerdict, Whole, verdicts, whole
 from harvest_dagster.storage import harvest_logs, ingest_configs
-from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, STATES, UNVERIFIED
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.harvest_logs import HarvestLog, Series
+from harvest_dagster.storage.tiling import COMPLETE, FAILED, MISSING, STATES, UNVERIFIED
 from harvest_dagster.windows import Window, whole_days
 
 CHECK = "complete"

@@ -9,9 +9,9 @@ from datetime import date, datetime, timezone
 from sqlalchemy import Connection
 
 from harvest_dagster.storage import harvest_logs, quarantine
-from harvest_dagster.storage.coverage import COMPLETE, FAILED, MISSING, Part, by_day, claims, tile
 from harvest_dagster.storage.harvest_logs import HarvestLog, Series
 from harvest_dagster.storage.quarantine import Quarantined
+from harvest_dagster.storage.tiling import COMPLETE, FAILED, MISSING, Part, by_day, claims, tile
 from harvest_dagster.windows import Window
 
 _ALWAYS = Window(datetime(1, 1, 2, tzinfo=timezone.utc), datetime(9999, 12, 30, tzinfo=timezone.utc))
@@ -24,7 +24,7 @@ class DayVerdict:
 
     Attributes:
         day: in UTC.
-        state: `storage.coverage.STATES`; that of its worst hour.
+        state: `storage.tiling.STATES`; that of its worst hour.
         logs: all that share something with the day.
         quarantined: how much is set aside of their windows.
         culprits: the first of that.

@@ -48,7 +48,8 @@ def start(
         "error": None,
         "completeness": None,
         "record_limit": record_limit,
-        "parent_id": parent_id,
+        # A window that is repaired by itself stays a part of the range it was cut from.
+        "parent_id": log.parent_id if parent_id is None else parent_id,
     }
     connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
     harvest_tries.note(connection, log.id, run_id, now)

@@ -33,9 +33,8 @@ from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_
 from harvest_dagster.windows import Window, merged, subtract
 
 _BROKE_OFF = ("FAILED", "CANCELLED")
-_PENDING: ColumnElement[str] = literal_column(
-    "'PENDING'"
-)  # no parameter: with one, no database takes the partial index
+# No parameter: with one, no database takes the partial index.
+_PENDING: ColumnElement[str] = literal_column("'PENDING'")
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
 from harvest_dagster.storage import coverings, harvest_logs, harvest_progress, harvest_states, overview
-from harvest_dagster.storage.coverage import FAILED, MISSING, claims, tile
 from harvest_dagster.storage.engine import Database
 from harvest_dagster.storage.tables import HARVEST_STATUSES, harvest_log
+from harvest_dagster.storage.tiling import FAILED, MISSING, claims, tile
 from harvest_dagster.windows import DAY, Window, merged, subtract
 from harvest_dagster_tests.storage.configs import NOW
 from harvest_dagster_tests.storage.logs import MIDNIGHT, SOME, STRAYS, WINDOW, Logs, day

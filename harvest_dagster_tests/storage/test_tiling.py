@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.storage import harvest_logs, harvest_states
-from harvest_dagster.storage.coverage import STATES, Claim, Part, by_day, claims, tile
 from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.tiling import STATES, Claim, Part, by_day, claims, tile
 from harvest_dagster.windows import DAY, Window, whole_day
 from harvest_dagster_tests.storage.logs import MIDNIGHT, WINDOW, Logs, day
 
