@@ -40,6 +40,11 @@ def _refuse_other_days(context: dg.OpExecutionContext) -> None:
     """A range given by tags is not held against the asset's partitions before its last op, by Dagster."""
     known = context.assets_def.partitions_def
     keys = context.partition_key_range
+    if keys.end < keys.start:
+        message = (
+            f"the partitions chosen end before they start: {keys.start}...{keys.end}. Swap the two days."
+        )
+        raise BadParameters(message)
     for day in (keys.start, keys.end):
         if known is not None and not known.has_partition_key(day):
             message = (

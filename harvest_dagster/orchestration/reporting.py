@@ -150,8 +150,8 @@ def report(context: dg.OpExecutionContext, harvest: Harvest, of_run: Report) -> 
         context.log_event(dg.AssetObservation(observed, metadata={**numbers, **_metadata(of_run)}))
         if not of_run.is_done:
             context.log.warning(
-                "not all of the partitions chosen is harvested: what is not stays unmaterialized. "
-                "A limit, narrower dates, or `settle` of the IngestConfig left it out."
+                "this run leaves some of its partitions unmaterialized: a limit, narrower dates, or `settle` of the "
+                "IngestConfig left something out."
             )
     elif len(context.partition_keys) == 1 or not of_run.windows:
         context.add_output_metadata({**numbers, **_metadata(of_run)})

@@ -105,11 +105,10 @@ def _fate(instance: dg.DagsterInstance, run_id: str) -> Fate | None:
 
 
 def _end_of(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Dagster's last event of a run that is over, in one line."""
-    ends = instance.all_logs(run_id, of_type=set(_ENDS))
-    return (
-        " ".join(ends[-1].user_message.split()) if ends and ends[-1].user_message else "no reason on record"
-    )
+    """Dagster's last event of a run that is over, in one line; of one whose end says nothing, what it said last."""
+    ends = [entry for entry in instance.all_logs(run_id, of_type=set(_ENDS)) if entry.user_message]
+    said = ends or [entry for entry in instance.all_logs(run_id) if entry.user_message]
+    return " ".join(said[-1].user_message.split()) if said else "no reason on record"
 
 
 def _last_word(instance: dg.DagsterInstance, run_id: str) -> str:

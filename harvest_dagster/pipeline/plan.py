@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -41,10 +42,18 @@ def plan(harvest: Harvest, wanted: Window, grip: Grip) -> Plan:
     windows = [
         window
         for gap in subtract(wanted, coverings.windows_of(covering))
-        for window in ([gap] if harvest.parameters.no_split else gap.split(harvest.config.max_window))
+        for window in ([gap] if harvest.parameters.no_split else _cut(harvest, gap))
     ]
     parent_id = None if windows == [wanted] else _split(harvest, wanted, grip, several=len(windows) > 1)
     return Plan(windows, parent_id, covered_by)
+
+
+def _cut(harvest: Harvest, gap: Window) -> Iterator[Window]:
+    """Windows of at most `max_window`; the days that have not settled yet apart, or they would keep the others open."""
+    settled = whole_day((harvest.clock() - harvest.config.settle).date()).start
+    cuts = harvest.config.settle and gap.start < settled < gap.end
+    for part in (Window(gap.start, settled), Window(settled, gap.end)) if cuts else (gap,):
+        yield from part.split(harvest.config.max_window)
 
 
 def covering_of(harvest: Harvest, wanted: Window) -> list[Covering]:

@@ -54,6 +54,14 @@ def test_a_partition_before_earliest_date(source: Server, on_sqlite: Deploy) -> 
     assert deployment.is_untouched()
 
 
+def test_a_range_that_ends_before_it_begins(source: Server, on_sqlite: Deploy) -> None:
+    """Dagster starts such a run; the error named days that nobody had typed, with forty frames of code."""
+    deployment = on_sqlite(source.url)
+    result = deployment.materialize(DAYS[2], DAYS[0])
+    assert "2024-03-03...2024-03-01. Swap the two days" in reason(result)
+    assert deployment.is_untouched()
+
+
 def test_a_range_that_begins_before_earliest_date(source: Server, on_sqlite: Deploy) -> None:
     """Dagster takes any range from tags, and would fail when all is harvested."""
     deployment = on_sqlite(source.url)

@@ -171,6 +171,25 @@ def test_a_window_before_its_end_is_planned_again_after_it(world: World) -> None
     assert planned(world, "run 4", today).windows == []
 
 
+def test_days_that_have_not_settled_keep_no_others_open(world: World) -> None:
+    """One log over both covered neither: 22 settled days were red, and were fetched again, for the sake of the 23rd."""
+    world.change(settle="30h")
+    world.run("run 1", WEEK)
+    unsettled = Window(MIDNIGHT - DAY, MIDNIGHT)
+    assert planned(world, "run 2").windows == [unsettled]
+    world.clock.forward(days=1)
+    world.run("run 3", WEEK)
+    assert planned(world, "run 4").windows == []
+
+
+def test_a_window_that_is_repaired_stays_a_part_of_its_range(world: World) -> None:
+    """Whoever adds up the windows of a range by parent_id found a hole where one had failed at first."""
+    world.change(max_window="3d")
+    first, *_ = world.run("run 1", WEEK)
+    (again,) = world.run("run 2", first.window, superfluous=True)
+    assert again.parent_id == first.parent_id is not None
+
+
 def test_dates_may_only_narrow_the_partitions_chosen() -> None:
     """Else a run would materialize partitions it did not harvest."""
     assert narrow(WEEK, None, None) == WEEK
