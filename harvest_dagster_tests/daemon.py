@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import dagster as dg
 import psutil
-from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
 PATIENCE = 300  # seconds: for a busy machine; nothing waits for so long where all is well
 
@@ -70,12 +69,12 @@ def wait_until(true: Callable[[], bool], *, patience: float = PATIENCE) -> None:
         time.sleep(0.1)
 
 
-def ticks(instance: dg.DagsterInstance, sensor: str) -> list[InstigatorTick]:
+def ticks(instance: dg.DagsterInstance, sensor: str) -> list[Any]:
     """Those of a sensor that are over, newest first."""
     return [
         tick
         for state in instance.all_instigator_state()
         if state.instigator_name == sensor
         for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id)
-        if tick.status is not TickStatus.STARTED
+        if tick.status.value != "STARTED"
     ]

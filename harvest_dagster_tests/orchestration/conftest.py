@@ -27,12 +27,8 @@ def source() -> Iterator[Server]:
 
 
 @pytest.fixture
-def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def instance() -> Iterator[dg.DagsterInstance]:
     """Dagster's own record, in memory."""
-    # Each would load all of Dagster's migrations twice, to note the newest: three quarters of what it takes.
-    for storage in ("runs", "event_log"):
-        noted = f"dagster._core.storage.{storage}.in_memory.stamp_alembic_rev"
-        monkeypatch.setattr(noted, lambda *_: None, raising=False)
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
