@@ -33,7 +33,7 @@ _LAST_ASKED = "last_asked"
 
 @dataclass(frozen=True)
 class Standings:
-    """How complete all sources are, from three statements."""
+    """How complete all sources are, read for all of them at once."""
 
     ids: Mapping[str, int]
     coverage: Mapping[Series, Coverage]
