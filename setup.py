@@ -1,4 +1,4 @@
-"""A shim for tools that look for setup.py; everything is in pyproject.toml."""
+"""Support tools that require a setup.py. All settings are in pyproject.toml."""
 
 from setuptools import setup
 

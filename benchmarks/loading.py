@@ -1,9 +1,10 @@
-"""How long the code location takes to load, with 10, 200 and 1,000 sources, each a YAML file with a transformer.
+"""Measure how long the code location takes to load with 10, 200 and 1,000 sources.
 
     python benchmarks/loading.py [--sources 10 200 1000] [--runs 3]
 
-Each run is a process of its own, as Dagster starts one for every run and every reload: what it imports, the
-catalogue, the assembly, the repository with its jobs. Seconds are those of the processor, the best of the runs.
+Each source is a YAML file with a transformer. Each measurement is a new process, as Dagster starts one for every
+run and every reload. The parts are the imports, the catalog, the definitions, and the repository with its jobs. The
+result is processor time, the best of several runs.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ earliest_date: 2005-09-16
 """
 _LOAD = """\
 import json, resource, time
-began = time.process_time()
+start = time.process_time()
 marks = {}
 def mark(name):
-    global began
-    marks[name], began = time.process_time() - began, time.process_time()
+    global start
+    marks[name], start = time.process_time() - start, time.process_time()
 import dagster
 mark("import dagster")
 import harvest_dagster.catalog.loader, harvest_dagster.orchestration.build
 mark("import harvest_dagster")
 catalog = harvest_dagster.catalog.loader.load_catalog()
 assert not catalog.problems, catalog.problems
-mark("catalogue")
+mark("catalog")
 defs = harvest_dagster.orchestration.build.build_defs(catalog)
 mark("definitions")
 repository = defs.get_repository_def()
@@ -54,12 +55,12 @@ print(json.dumps(marks))
 
 
 def main() -> None:
-    """Parse, measure, print a table."""
+    """Parse the arguments, measure, and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sources", type=int, nargs="+", default=[10, 200, 1000])
-    parser.add_argument("--runs", type=int, default=3, help="of which the best counts")
+    parser.add_argument("--runs", type=int, default=3, help="number of runs; the best one counts")
     arguments = parser.parse_args()
     rows = {count: best(count, arguments.runs) for count in arguments.sources}
     names = list(next(iter(rows.values())))
@@ -69,17 +70,17 @@ def main() -> None:
 
 
 def best(count: int, runs: int) -> dict[str, float]:
-    """The quickest of several loads, part by part."""
+    """Return the fastest of several loads, for each part."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(count):
             text = _SOURCE.format(number=number, minute=number % 60)
             (Path(folder) / f"source_{number:04}.yaml").write_text(text)
         loads = [load(folder) for _ in range(runs)]
-    return {name: min(one[name] for one in loads) for name in loads[0]}
+    return {name: min(result[name] for result in loads) for name in loads[0]}
 
 
 def load(folder: str) -> dict[str, float]:
-    """One load in a process of its own: seconds of each part, and its peak of memory."""
+    """Load the code location in a new process; return the seconds of each part and the peak memory."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-W", "ignore", "-c", _LOAD],
         env={**os.environ, "HARVEST_SOURCES": folder},

@@ -1,9 +1,9 @@
-"""How fast the bulk store is: records ready in memory, only the database works.
+"""Measure the speed of the bulk store, with records that are ready in memory.
 
     python benchmarks/store.py [URL …] [--records 200000] [--batch 1000]
 
-Without a URL: a SQLite file in a temporary folder, and a PostgreSQL server of our own with its default
-durability. Each database gets a process of its own, and each record is stored once, then again.
+Without a URL, the databases are a SQLite file in a temporary folder and a new PostgreSQL server with default
+durability. Each database is measured in its own process. Each record is stored once, and then a second time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from random import Random
 from sqlalchemy import insert
 
 from harvest_dagster.records import Record
-from harvest_dagster.storage import raw_data
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.raw_data import store
 from harvest_dagster.storage.tables import ingest_config
 
 BLOB_CHARACTERS = 2000
@@ -32,17 +32,17 @@ NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the arguments, measure, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("urls", nargs="*", help="databases that may be filled; none: a new one of each kind")
+    parser.add_argument("urls", nargs="*", help="databases to write to; by default a new one of each kind")
     parser.add_argument("--records", type=int, default=200_000)
     parser.add_argument("--batch", type=int, default=1_000)
     arguments = parser.parse_args()
     with ExitStack() as stack:
         for url in arguments.urls or new_databases(stack):
-            # A fresh process each: the peak of memory is a process's.
+            # A new process for each database, because the peak memory belongs to a process.
             process = multiprocessing.get_context("spawn").Process(
                 target=measure, args=(url, arguments.records, arguments.batch)
             )
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure(url: str, records: int, batch: int) -> None:
-    """Store so many records twice, and print how it went."""
+    """Store records twice, and print the rates."""
     with Database.open(url) as database:
         config_id = _ingest_config(database)
         for name in ("new", "known"):
@@ -61,7 +61,7 @@ def measure(url: str, records: int, batch: int) -> None:
 
 
 def pages(records: int, batch: int) -> Iterator[list[Record]]:
-    """Pages of records whose blobs are as compressible as XML: words, not noise."""
+    """Yield pages of records. Their blobs consist of words, so they compress as well as XML."""
     random = Random(1)  # noqa: S311 - not for secrets
     words = [
         "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=random.randint(2, 12))) for _ in range(5000)
@@ -77,10 +77,10 @@ def _record(number: int, random: Random, words: list[str]) -> Record:
 
 
 def _store(database: Database, config_id: int, page: list[Record]) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     with database.begin() as connection:
-        raw_data.store(connection, config_id, page, NOW)
-    return time.perf_counter() - began
+        store.store_records(connection, config_id, page, NOW)
+    return time.perf_counter() - start
 
 
 def _ingest_config(database: Database) -> int:
@@ -92,7 +92,7 @@ def _ingest_config(database: Database) -> int:
 
 
 def new_databases(stack: ExitStack) -> Iterator[str]:
-    """A new database of each kind, gone with the stack."""
+    """Yield the URL of a new database of each kind; the stack removes it."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     yield f"sqlite:///{Path(folder) / 'benchmark.db'}"
     sys.path.insert(0, str(Path(__file__).parent.parent))

@@ -1,8 +1,38 @@
-"""Collects records from remote sources on Dagster, and proves that none is missing.
+"""Harvests metadata records from remote sources with Dagster, and proves that none is missing.
 
-The floors, lowest first: values and errors (`windows`, `records`, `errors`, `plugins`); the catalogue, the
-HTTP session, the storage and the spool; harvesters and transformers; the pipeline, which knows no Dagster;
-the orchestration, which knows nothing else; `definitions`, the code location.
+The layers, lowest first:
+
+- shared values and errors: `errors`, `windows`, `records`, `plugins` and others
+- `catalog` (the sources), `http` (the session), `storage` (the database) and `spool` (the fetched pages)
+- `harvesters` and `transformers`
+- `coverage`: what is harvested, what is missing, what is due
+- `data`: what was harvested, for readers
+- `pipeline`: the steps of a harvest, without Dagster; `status`: the state of sources as people read it
+- `orchestration`: assets, jobs, checks and sensors; the only package that imports Dagster
+- `definitions` (the code location) and `testing` (the simulator and the conformance suite)
+
+Each layer imports only from the layers below it. The contracts in `pyproject.toml` enforce this.
 """
 
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+# Imported on first use: importing Dagster takes two seconds, and most of the package does not need it.
+_LAZY = {
+    "HarvestData": "harvest_dagster.orchestration.harvest_data",
+    "HarvestSources": "harvest_dagster.orchestration.component",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name that needs Dagster."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """Return all names, including those that are imported on first use."""
+    return sorted({*globals(), *_LAZY})

@@ -1,139 +1,178 @@
-"""Everything this project raises, as one tree.
+"""The exceptions of this package, as one tree.
 
     HarvestError
-    ├── BadInput                    the caller's mistake: nothing was touched
-    │   ├── CatalogError            a YAML file of IngestConfigs
-    │   ├── UnknownIngestConfig
-    │   ├── UnknownPlugin           a harvester or transformer key that nothing registered
-    │   ├── BadParameters           run config
-    │   └── MissingSecret           a ${NAME} that the environment does not have
+    ├── BadInput                        a mistake of the caller; nothing was changed
+    │   ├── CatalogError                invalid YAML files of IngestConfigs
+    │   ├── UnknownIngestConfig         no IngestConfig with this label or primary key
+    │   ├── UnknownPlugin               no harvester or transformer is registered under this key
+    │   ├── BadParameters               invalid run config
+    │   └── MissingSecret               the environment has no variable for a ${NAME}
     ├── DatabaseError
-    │   ├── DatabaseUnreachable
-    │   └── DatabaseNewerThanCode
-    ├── Refused                     the preflight says no
-    │   ├── ConfigDisabled
-    │   └── TooManyFailures
-    ├── LeaseHeld                   another living run harvests this IngestConfig; transient
-    ├── LeaseLost                   this run no longer holds its lease: it may write nothing more
-    ├── SourceError                 the remote source
-    │   ├── SourceUnreachable       no connection, no answer in time, broken off; transient
-    │   ├── HttpStatusError         an answer with an error status; transient for 408, 425, 429, 5xx
-    │   ├── ResponseTooLarge
-    │   ├── MalformedResponse       not what it should be
-    │   │   ├── EmptyBody           nothing at all, or white space
-    │   │   ├── Truncated           it begins well and breaks off
-    │   │   └── WebPage             HTML where XML or JSON should be
-    │   │       ├── MaintenancePage     transient
-    │   │       ├── LoginPage
-    │   │       └── BotWall         a page that asks whether one is a human; often with status 403 (Lesson 33)
-    │   ├── ProtocolError           well-formed, but against the protocol
-    │   │   ├── WrongVerb           the answer to another question than the one that was asked
-    │   │   └── EndlessList         cursors that repeat, or pages that bring nothing new
-    │   ├── SourceRefused           an error of the protocol itself (OAI-PMH's <error code="…">)
-    │   │   └── CursorRefused       the source no longer accepts a cursor: expired, or never known
-    │   ├── IncompleteList          the list ended before the source's own total
-    │   └── TooManyUnreadable       more records than `quarantine` allows cannot be read
-    ├── DeadlineExceeded            the time that `timeout` allows is over
-    ├── WaitTooLong                 the host wants quiet for longer than a worker should sleep; transient
-    ├── SpoolError                  a page in the spool is not what its manifest says
-    └── TransformError              one datum that cannot be transformed
+    │   ├── DatabaseUnreachable         no connection, a lost connection, or no write access; usually transient
+    │   ├── DatabaseMissing             there is no database, or it has no tables
+    │   └── DatabaseNewerThanCode       a newer version of this package migrated the schema
+    ├── PreflightRefused
+    │   ├── ConfigDisabled              the IngestConfig is disabled
+    │   └── TooManyFailures             the last `failure_threshold` harvests all failed
+    ├── LeaseHeld                       another live run harvests this IngestConfig; transient
+    ├── LeaseLost                       this run lost its lease and cannot write anything more
+    ├── SourceError                     a failure of the source, or of the connection to it
+    │   ├── SourceUnreachable           no connection, or no complete response in time; usually transient
+    │   ├── HttpStatusError             an error status; transient for 408, 425, 429 and 5xx
+    │   ├── ResponseTooLarge            more bytes than the session allows
+    │   ├── MalformedResponse           not in the expected format
+    │   │   ├── EmptyBody               an empty body, or only white space
+    │   │   ├── TruncatedResponse       the end of the document is missing
+    │   │   └── WebPage                 HTML in place of XML or JSON
+    │   │       ├── MaintenancePage     the source is down for maintenance; transient
+    │   │       ├── LoginPage           the source requires a login
+    │   │       └── BotChallenge        the source blocks harvesters as bots; often with status 403
+    │   ├── ProtocolError               a well-formed response that violates the protocol
+    │   │   ├── UnexpectedResponse      the response to a different request
+    │   │   ├── MisconfiguredPath       a path of the config matches nothing
+    │   │   └── PaginationLoop          a list without an end: repeated cursors, or pages without new records
+    │   ├── SourceRefused               an error that the protocol defines (OAI-PMH: <error code="…">)
+    │   │   └── CursorRefused           the source does not accept a cursor: expired, or unknown
+    │   ├── IncompleteList              the list ended before the source's own total
+    │   ├── UnconfirmedEnd              a list seems to end where a transient error may have ended it; transient
+    │   └── QuarantineLimitExceeded     more invalid records than `quarantine` allows
+    ├── DeadlineExceeded                the time limit of `timeout` is over
+    ├── RetryLater                      the necessary wait is too long for a worker; transient
+    ├── SpoolError                      a page in the spool is missing, or does not match its manifest
+    └── TransformError                  a datum that cannot be transformed
 
-`str(error)` is one clear message; its last sentence says what to do. No message ever carries a secret: URLs
-come redacted.
+`str(error)` is one clear message. Its last sentence says what to do. No message contains a secret: URLs and excerpts
+of responses are masked.
 """
 
 from __future__ import annotations
 
+from traceback import clear_frames
+
 
 class HarvestError(Exception):
-    """Root of the tree.
+    """The base class of all exceptions of this package.
 
     Attributes:
-        transient: whether the same call may succeed later without anybody changing anything.
+        transient: Whether the same call may succeed later although nobody changes anything. False unless a class says
+            otherwise.
     """
 
     transient = False
 
 
 class BadInput(HarvestError):
-    """The caller's mistake; nothing was touched."""
+    """Raised for a mistake of the caller, before anything is changed. Not transient."""
 
 
 class CatalogError(BadInput):
-    """One or more problems in the YAML files of a catalogue."""
+    """Raised for the problems in the YAML files of a catalog. The message lists all of them. Not transient."""
 
 
 class UnknownIngestConfig(BadInput):
-    """No IngestConfig of this label or primary key."""
+    """Raised if there is no IngestConfig with a label or a primary key. Not transient."""
 
 
 class UnknownPlugin(BadInput):
-    """No harvester or transformer is registered under this key."""
+    """Raised if no harvester or transformer is registered under a key. Not transient."""
 
 
 class BadParameters(BadInput):
-    """The parameters of a run contradict each other or the partitions chosen."""
+    """Raised if the parameters of a run contradict each other or the selected partitions. Not transient."""
 
 
 class MissingSecret(BadInput):
-    """A `${NAME}` in a config names no variable of the environment."""
+    """Raised if the environment has no variable for a `${NAME}` of a config. Not transient."""
 
 
 class DatabaseError(HarvestError):
-    """The harvest database."""
+    """Raised for a failure of the harvest database."""
 
 
 class DatabaseUnreachable(DatabaseError):
-    """No connection, it broke, or it cannot be written; transient where that may pass by itself."""
+    """Raised if the database cannot be connected to or written, or if a connection is lost.
+
+    Args:
+        transient: Whether the failure may end without a change of the configuration.
+    """
 
     def __init__(self, message: str, *, transient: bool = True) -> None:
         super().__init__(message)
         self.transient = transient
 
 
+class DatabaseMissing(DatabaseError):
+    """Raised if a command needs the harvest database and there is none yet. Not transient."""
+
+    @classmethod
+    def at(cls, place: str) -> DatabaseMissing:
+        """Return the error for a place."""
+        return cls(
+            f"there is no {place}, or it has no tables yet. Harvest something first, or set HARVEST_DATABASE_URL."
+        )
+
+
 class DatabaseNewerThanCode(DatabaseError):
-    """The schema was migrated by a newer version of this package."""
+    """Raised if a newer version of this package migrated the schema of the database. Not transient."""
 
 
-class Refused(HarvestError):
-    """The preflight refuses to run; it writes no log, so that it cannot feed itself."""
+class PreflightRefused(HarvestError):
+    """Raised if the preflight step refuses the run. Not transient.
+
+    A refused run writes no harvest log, so that refused runs do not count as failures.
+    """
 
 
-class ConfigDisabled(Refused):
-    """The IngestConfig is disabled."""
+class ConfigDisabled(PreflightRefused):
+    """Raised if the IngestConfig is disabled. Not transient."""
 
 
-class TooManyFailures(Refused):
-    """The last `failure_threshold` harvests all failed."""
+class TooManyFailures(PreflightRefused):
+    """Raised if the last `failure_threshold` harvests all failed. Not transient."""
 
 
 class LeaseHeld(HarvestError):
-    """Another living run holds the lease of this IngestConfig."""
+    """Raised if another live run holds the lease of the IngestConfig. Transient."""
 
     transient = True
 
 
 class LeaseLost(HarvestError):
-    """The fencing token of this run is no longer the newest; it may write nothing more."""
+    """Raised if another run acquired the lease. This run cannot write anything more. Not transient."""
 
 
 class SourceError(HarvestError):
-    """The remote source, or the way to it."""
+    """Raised for a failure of the source, or of the connection to it.
+
+    Attributes:
+        needs_shorter_list: Whether the source refused a list because it would be too long. A request for a shorter
+            window may succeed (docs/failures.md#list-too-long).
+    """
+
+    needs_shorter_list = False
 
 
 class SourceUnreachable(SourceError):
-    """No connection, no answer in time, or one that broke off."""
+    """Raised if there is no connection to the source, or no complete response in time.
+
+    Transient, except for an invalid URL, header or certificate.
+
+    Attributes:
+        was_connected: Whether the request was sent. If not, the host has no address, refuses connections, fails the TLS
+            handshake or does not answer, so requests for other windows would fail in the same way.
+    """
 
     transient = True
+    was_connected = True
 
 
 class HttpStatusError(SourceError):
-    """An answer with an error status.
+    """Raised for a response with an error status. Transient for 408, 425, 429 and 5xx.
 
     Attributes:
-        status: the HTTP status code.
-        url: the URL that was asked, redacted.
-        page: what kind of web page came with it, such as BotWall; None for none.
+        status: The HTTP status code.
+        url: The requested URL, secrets masked.
+        page: The kind of the web page in the body, such as BotChallenge. None if the body is not a web page.
     """
 
     TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -147,56 +186,63 @@ class HttpStatusError(SourceError):
 
 
 class ResponseTooLarge(SourceError):
-    """A response larger than the session's limit, before or after decompression."""
+    """Raised if a response has more bytes than the session allows, before or after decompression. Not transient."""
 
 
 class MalformedResponse(SourceError):
-    """Not what it should be: cut short, HTML instead of XML or JSON, not well-formed."""
+    """Raised if a response is not in the expected format, such as XML that is not well-formed. Not transient."""
 
 
 class EmptyBody(MalformedResponse):
-    """A body without anything in it where a document should be."""
+    """Raised if a body is empty or has only white space. Not transient."""
 
 
-class Truncated(MalformedResponse):
-    """A document that breaks off: its end is missing."""
+class TruncatedResponse(MalformedResponse):
+    """Raised if the end of a document is missing. Not transient."""
 
 
 class WebPage(MalformedResponse):
-    """HTML where XML or JSON should be."""
+    """Raised for HTML in place of XML or JSON. Not transient."""
 
 
 class MaintenancePage(WebPage):
-    """The source says that it is down for a while."""
+    """Raised if the source shows a maintenance page. Transient."""
 
     transient = True
 
 
 class LoginPage(WebPage):
-    """The source wants a user and a password."""
+    """Raised if the source shows a login page. Not transient."""
 
 
-class BotWall(WebPage):
-    """The source, or what stands before it, takes harvesters for an attack."""
+class BotChallenge(WebPage):
+    """Raised if the source, or a service in front of it, blocks the harvester as a bot. Not transient.
+
+    It does not end until the operator of the source lets the harvester in (docs/failures.md#bot-protection).
+    """
 
 
 class ProtocolError(SourceError):
-    """Well-formed, but against the protocol."""
+    """Raised if a well-formed response violates the protocol. Not transient."""
 
 
-class WrongVerb(ProtocolError):
-    """The answer to another question than the one that was asked."""
+class UnexpectedResponse(ProtocolError):
+    """Raised if a response belongs to a different request. Not transient."""
 
 
-class EndlessList(ProtocolError):
-    """A list that would never end: its cursors repeat, or its pages bring nothing new."""
+class MisconfiguredPath(ProtocolError):
+    """Raised if a page lacks what a path of the config names, although it must have it. Not transient."""
+
+
+class PaginationLoop(ProtocolError):
+    """Raised if a list would never end: its cursors repeat, or its pages have no new records. Not transient."""
 
 
 class SourceRefused(SourceError):
-    """The source answered with an error of its protocol.
+    """Raised if the source responds with an error that the protocol defines. Not transient unless a subclass says so.
 
     Attributes:
-        code: the protocol's own code, such as `badArgument`.
+        code: The error code of the protocol, such as `badArgument`.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -205,38 +251,50 @@ class SourceRefused(SourceError):
 
 
 class CursorRefused(SourceRefused):
-    """The source no longer accepts the cursor; the list must be begun again, or from its last safe datestamp."""
+    """Raised if the source does not accept a cursor. Not transient.
+
+    The list must be fetched again, from its start or from its last safe datestamp.
+    """
 
 
 class IncompleteList(SourceError):
-    """The list ended before the source's own total was reached; the message carries both numbers.
+    """Raised if a list ended before the source's own total. The message contains both numbers. Not transient.
 
     Attributes:
-        stretch: number of the part of the window that was asked for.
-        announced: the source's total.
-        came: different records.
+        sub_window: The number of the sub-window whose list is short.
+        announced: The source's own total.
+        received: The number of different records received.
     """
 
-    def __init__(self, message: str, *, stretch: int, announced: int, came: int) -> None:
+    def __init__(self, message: str, *, sub_window: int, announced: int, received: int) -> None:
         super().__init__(message)
-        self.stretch = stretch
+        self.sub_window = sub_window
         self.announced = announced
-        self.came = came
+        self.received = received
 
 
-class TooManyUnreadable(SourceError):
-    """More of a window's records than `quarantine` allows cannot be read; the message carries the numbers."""
+class UnconfirmedEnd(SourceError):
+    """Raised if a list seems to end where a transient error may have ended it. Transient."""
+
+    transient = True
+
+
+class QuarantineLimitExceeded(SourceError):
+    """Raised if a window has more invalid records than `quarantine` allows. Not transient.
+
+    The message contains both numbers.
+    """
 
 
 class DeadlineExceeded(HarvestError):
-    """The time that `timeout` allows is over."""
+    """Raised if a time limit of `timeout` is over. Not transient."""
 
 
-class WaitTooLong(HarvestError):
-    """The host's budget, or the source itself, asks for a longer wait than a worker should sleep through.
+class RetryLater(HarvestError):
+    """Raised if the budget of the host or the source requires a longer wait than a worker should sleep. Transient.
 
     Attributes:
-        seconds: from now on, until it is worth asking again.
+        seconds: The seconds from now until a new attempt makes sense.
     """
 
     transient = True
@@ -247,8 +305,44 @@ class WaitTooLong(HarvestError):
 
 
 class SpoolError(HarvestError):
-    """A spooled page is missing or is not what its manifest says."""
+    """Raised if a page in the spool is missing or does not match its manifest. Not transient."""
 
 
 class TransformError(HarvestError):
-    """One datum that cannot be transformed; the others go on."""
+    """Raised for one datum that cannot be transformed. The other data are transformed. Not transient."""
+
+
+def release_locals(error: BaseException) -> None:
+    """Release the local variables that the tracebacks of an error and of its causes keep alive.
+
+    Call it before an error is kept for later: the frames of parsers hold the body of the page that failed. The
+    tracebacks still name files and lines.
+    """
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is not None and id(current) not in seen:
+            seen.add(id(current))
+            clear_frames(current.__traceback__)
+            waiting += [current.__cause__, current.__context__]
+
+
+# Plug-ins may raise or catch an error by the name that it had before.
+_FORMER_NAMES: dict[str, type[HarvestError]] = {
+    "BotWall": BotChallenge,
+    "EndlessList": PaginationLoop,
+    "Refused": PreflightRefused,
+    "TooManyUnreadable": QuarantineLimitExceeded,
+    "Truncated": TruncatedResponse,
+    "WaitTooLong": RetryLater,
+    "WrongVerb": UnexpectedResponse,
+}
+
+
+def __getattr__(name: str) -> type[HarvestError]:
+    """Return the exception class that had this name before."""
+    if name in _FORMER_NAMES:
+        return _FORMER_NAMES[name]
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -1,9 +1,14 @@
-"""A secret out of a text, however those who echo it have spelled it.
+"""Mask secrets in a text, in each spelling that a source may use.
 
-A source quotes a key as it came, or escaped for a URL, HTML, JSON or a log, once or twice; what reads the answer
-undoes some of that. So a secret is not looked for as a text: each of its signs may stand there in any of its
-spellings. Letters and digits of ASCII, which nobody needs to escape, are taken as they are, or all in one
-spelling. Not here: which values are secret (`catalog.secrets`, `catalog.written`), bodies (`http.echoes`).
+A source repeats a key unchanged, or escaped for a URL, HTML, JSON or a log, once or several times. So the text is
+decoded, step by step, and after each step a plain search finds the secret. Each decoded byte knows where it comes from.
+
+A source chooses the text, so the time must grow only linearly with its length. An earlier version used one regular
+expression for all spellings. It took exponential time: 60 blanks stopped a worker. The expressions here find one
+escape or one run of blanks at a time, and contain no choice that can be undone.
+
+Not here: which values are secret (`catalog.secrets`, `catalog.plaintext_secrets`), and the bodies of responses
+(`http.transport.secret_echoes`).
 """
 
 from __future__ import annotations
@@ -11,172 +16,373 @@ from __future__ import annotations
 import base64
 import html
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from html.entities import html5
-from itertools import groupby
 from urllib.parse import unquote
 
 from harvest_dagster.texts import MASK
 
-_TELLING = 8  # characters of base64; fewer stand in other texts by chance
-_SHORTEST_VARIANT = 6  # characters of what becomes of a secret when somebody decodes it
-_SHORTEST_LINE = 8  # characters of a line of a secret that has several
+_MIN_BASE64 = 8  # characters; other texts contain fewer by chance
+_MIN_VARIANT = 6  # characters of a decoded secret
+_MIN_LINE = 8  # characters of a line of a secret that has several lines
+_MIN_ANYWHERE = 6  # characters: unrelated words contain shorter ones by chance
 _URL_SAFE = str.maketrans("+/", "-_")
 _TAG = re.compile(r"<[^<>]*>")
 
-# Each may be encoded again: %252F, &amp;lt;, \\\\n. Bounded, so that no text is slow to search.
-_PERCENT, _AND, _BACKSLASH = "%(?:25){0,3}", "&(?:amp;){0,3}", r"\\{1,4}"
-_BLANK = rf"\s|\+|{_PERCENT}(?:20|09|0A|0D)|{_AND}(?:#0*(?:32|160|9|10|13)|nbsp);|{_BACKSLASH}[nrt]"
-_LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+# The number of times that a text is decoded. A URL in JSON in HTML has three layers of escapes.
+_MAX_LAYERS = 3
+# The longest spelling of one byte is about 30 bytes: %25252F, &amp;amp;#x0002F; or a name of an entity.
+_MAX_SPELLING = 40
+# Bytes of a text that are decoded at a time. This bounds the memory, because each decoded byte takes 8 more.
+_MAX_WINDOW = 64 * 1024
+_BLOCK = 4 * 1024
+
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ENTITY = re.compile(rb"&(?:#([0-9]{1,12})|#[xX]([0-9A-Fa-f]{1,12})|([A-Za-z][A-Za-z0-9]{0,31}));")
+_BACKSLASH = re.compile(
+    rb"\\(?:u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})"
+    rb"|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|x([0-9A-Fa-f]{2})|(.))",
+    re.DOTALL,
+)
+_ESCAPE_LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
+# Control characters, and the plus that means a blank in a form's URL, count as blanks. Letters become lower case.
+_FOLDED = bytes(
+    0x20 if byte < 0x20 or byte in (0x2B, 0x7F) else byte + 32 if 0x41 <= byte <= 0x5A else byte  # noqa: PLR2004
+    for byte in range(256)
+)
+_BLANKS = re.compile(rb" (?: |\xc2\xa0)+|\xc2\xa0(?: |\xc2\xa0)*")  # more than one blank, or a no-break space
 
 _SECRET_NAME = re.compile(
     r"(key|token|secret|passw(or)?d|passphrase|pwd|pass|sig|signature|auth|authorization|credentials?|jwt|ticket"
     r"|cookie|session(id)?)$"
 )
-# A cursor is no secret, and without it nobody could tell which page failed.
+# A cursor is not a secret, and a message needs it to name the page that failed.
 _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
 
 
-@dataclass(frozen=True)
-class Spelling:
-    """One way in which a secret may stand in a text.
-
-    Attributes:
-        pattern: a regular expression, of text or of UTF-8, to be compiled with IGNORECASE.
-        anchors: a text in which none of these stands has nothing that the pattern finds; empty ones stand everywhere.
-    """
-
-    pattern: str
-    anchors: frozenset[str]
-
-
 def is_secret_name(name: str) -> bool:
-    """Whether a parameter's name says that its value is a secret: `api_key` does, `resumptionToken` not."""
+    """Return whether the name of a parameter marks its value as secret.
+
+    >>> is_secret_name("api_key"), is_secret_name("resumptionToken")
+    (True, False)
+    """
     letters = re.sub(r"[^a-z]", "", name.lower())
     return bool(_SECRET_NAME.search(letters)) and not _CURSOR_NAME.search(letters)
 
 
-def masker(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that masks every secret in a text, in all its `spellings`.
+def build_masker(secrets: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that masks every secret in a text, in all its spellings.
 
-    To be called on a whole text: a secret that was cut off is not recognised.
+    Call it before the text is cut: a part of a secret is not recognized. A secret of less than six letters and digits
+    is masked only where it is a word of its own.
     """
-    found = {spelling.pattern for secret in secrets for spelling in spellings(secret)}
-    if not found:
+    finders = [SecretFinder(secret) for secret in dict.fromkeys(secrets) if secret.strip()]
+    if not finders:
         return str
-    # The longest first, so that no tail of one stays behind.
-    pattern = re.compile("|".join(sorted(found, key=len, reverse=True)), re.IGNORECASE)
-    return lambda text: pattern.sub(MASK, text)
+
+    def mask(text: str) -> str:
+        data, errors = _encode(text)
+        ranges = _merge(found for finder in finders for found in finder.find(data))
+        whole = (_whole_characters(data, *found) for found in ranges)
+        return replace_ranges(data, whole, MASK.encode()).decode("utf-8", errors) if ranges else text
+
+    return mask
 
 
-def spellings(secret: str) -> list[Spelling]:
-    """The secret as it is, decoded, without tags, line by line, in base64, in hex, and escaped throughout."""
-    bare = secret.strip()
-    if not bare:
-        return []
-    read = dict.fromkeys((secret, bare, *_decoded(secret)))
-    coded = dict.fromkeys((*_coded(secret), *_coded(bare)))
-    return [
-        *(Spelling(_pattern(text), _any_case(_longest_word(text))) for text in read),
-        *(Spelling(_pattern(text), frozenset({_longest_word(text)})) for text in coded),
-        *_throughout(bare),
-    ]
+def replace_ranges(data: bytes, ranges: Iterable[tuple[int, int]], mark: bytes) -> bytes:
+    """Return the data with the mark in place of each range. The ranges are sorted and do not overlap.
+
+    Return the same object if there is no range.
+    """
+    masked, end = bytearray(), 0
+    for start, stop in ranges:
+        masked += data[end:start]
+        masked += mark
+        end = stop
+    return bytes(masked + data[end:]) if end else data
 
 
-def _decoded(secret: str) -> Iterator[str]:
-    """What is left of it where somebody takes it for something encoded, or for markup."""
+@dataclass(frozen=True)
+class _Needle:
+    """A text to search for.
+
+    Attributes:
+        content: The bytes.
+        is_folded: Whether to search in the text with folded blanks and letters.
+        is_word: Whether only a word of its own counts, not a part of a longer one.
+    """
+
+    content: bytes
+    is_folded: bool
+    is_word: bool
+
+
+class SecretFinder:
+    """Finds one secret in texts, in each spelling that a source may use.
+
+    These are: unchanged, decoded, without tags, each of its lines, in base64, in hexadecimal, and each of them escaped
+    for URLs, HTML or JSON, up to three times.
+
+    Args:
+        secret: The secret. It contains something else than white space.
+    """
+
+    def __init__(self, secret: str) -> None:
+        stripped = secret.strip()
+        plain = list(dict.fromkeys((secret, stripped, *_decoded_variants(secret))))
+        encoded = list(dict.fromkeys((*_encoded_variants(secret), *_encoded_variants(stripped))))
+        self._needles = tuple(
+            dict.fromkeys(
+                needle
+                for text in [*plain, *encoded]
+                for data in _byte_forms(text)
+                if (needle := _needle(data, text)) is not None
+            )
+        )
+        self._anchors = frozenset(anchor for text in plain for anchor in _plain_anchors(text)) | frozenset(
+            _longest_word(text) for text in encoded
+        )
+        self._margin = _MAX_SPELLING * max(len(needle.content) for needle in self._needles) + _MAX_SPELLING
+
+    def find(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of the secret in a text in UTF-8: start and end of each, sorted, without overlaps.
+
+        Memory holds the ranges of one window only: a page may consist of nothing but the secret.
+        """
+        pending: list[tuple[int, int]] = []
+        for start, end in self._windows(data):
+            found = ((start + first, start + stop) for first, stop in self._find_in_window(data[start:end]))
+            pending = _merge([*pending, *found])
+            next_start = end - 2 * self._margin  # the next window starts there or later
+            complete = [each for each in pending if each[1] <= next_start]
+            yield from complete
+            pending = pending[len(complete) :]
+        yield from pending
+
+    def _windows(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the parts of a text that may contain the secret: those around an anchor. Neighbors overlap."""
+        first = last = -1
+        for block in self._blocks(data):
+            if first >= 0 and block == last + 1 and (block - first) * _BLOCK < _MAX_WINDOW:
+                last = block
+                continue
+            if first >= 0:
+                yield self._window(first, last)
+            first = last = block
+        if first >= 0:
+            yield self._window(first, last)
+
+    def _window(self, first: int, last: int) -> tuple[int, int]:
+        return max(0, first * _BLOCK - self._margin), (last + 1) * _BLOCK + self._margin
+
+    def _blocks(self, data: bytes) -> list[int]:
+        """Return the numbers of the blocks of a text that contain an anchor, in order."""
+        if b"" in self._anchors:
+            return list(range(len(data) // _BLOCK + 1))
+        lower, found = data.lower(), set[int]()
+        for anchor in self._anchors:
+            position = lower.find(anchor)
+            while position >= 0:
+                block = position // _BLOCK
+                found.add(block)
+                position = lower.find(anchor, (block + 1) * _BLOCK)
+        return sorted(found)
+
+    def _find_in_window(self, window: bytes) -> Iterator[tuple[int, int]]:
+        for layer in _layers(_Layer(window, array("q", range(len(window) + 1)))):
+            folded = layer.folded()
+            for needle in self._needles:
+                yield from (folded if needle.is_folded else layer).find(needle)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A text after some steps of decoding.
+
+    Attributes:
+        data: The decoded bytes.
+        origins: For each byte, and for the end, the position in the text before all decoding.
+    """
+
+    data: bytes
+    origins: array[int]
+
+    def find(self, needle: _Needle) -> Iterator[tuple[int, int]]:
+        """Yield the ranges, in the text before all decoding, at which the needle is found."""
+        start = self.data.find(needle.content)
+        while start >= 0:
+            end = start + len(needle.content)
+            if not (needle.is_word and _is_part_of_word(self.data, start, end)):
+                yield self.origins[start], self._origin_of_end(end)
+            start = self.data.find(needle.content, end)
+
+    def decoded(
+        self, escape: re.Pattern[bytes], decode: Callable[[re.Match[bytes]], bytes | None]
+    ) -> _Layer | None:
+        """Return the text with each escape decoded, or None if it contains none."""
+        data, origins, end = bytearray(), array("q"), 0
+        for match in escape.finditer(self.data):
+            content = decode(match)
+            if content is None:
+                continue
+            data += self.data[end : match.start()]
+            origins += self.origins[end : match.start()]
+            data += content
+            origins.extend([self.origins[match.start()]] * len(content))
+            end = match.end()
+        if not end:
+            return None
+        return _Layer(bytes(data + self.data[end:]), origins + self.origins[end:])
+
+    def folded(self) -> _Layer:
+        """Return the text with letters in lower case, and with one blank in place of adjacent blanks."""
+        same_length = _Layer(self.data.translate(_FOLDED), self.origins)
+        return same_length.decoded(_BLANKS, lambda _: b" ") or same_length
+
+    def _origin_of_end(self, end: int) -> int:
+        """Return the origin of the first byte that comes from another escape than the byte before `end`."""
+        while end < len(self.data) and self.origins[end] == self.origins[end - 1]:
+            end += 1
+        return self.origins[end]
+
+
+def _layers(text: _Layer) -> Iterator[_Layer]:
+    """Yield the text, and the texts that a reader gets who decodes it one to three times, in any order of formats."""
+    known, waiting = {text.data}, [(text, 0)]
+    while waiting:
+        layer, depth = waiting.pop()
+        yield layer
+        if depth == _MAX_LAYERS:
+            continue
+        for escape, decode in _ESCAPES:
+            decoded = layer.decoded(escape, decode)
+            if decoded is not None and decoded.data not in known:
+                known.add(decoded.data)
+                waiting.append((decoded, depth + 1))
+
+
+def _decode_percent(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 16)])
+
+
+def _decode_entity(match: re.Match[bytes]) -> bytes | None:
+    decimal, hexadecimal, name = match.groups()
+    if name is not None:
+        text = html5.get(f"{name.decode()};")
+        return None if text is None else text.encode()
+    number = int(decimal) if decimal is not None else int(hexadecimal, 16)
+    return _character(number)
+
+
+def _decode_backslash(match: re.Match[bytes]) -> bytes | None:
+    high, low, *numbers, letter = match.groups()
+    if letter is not None:
+        return _ESCAPE_LETTERS.get(letter, letter)
+    if high is not None:
+        return (bytes.fromhex(high.decode()) + bytes.fromhex(low.decode())).decode("utf-16-be").encode()
+    return _character(int(next(filter(None, numbers)), 16))
+
+
+def _character(number: int) -> bytes | None:
+    return chr(number).encode("utf-8", "surrogatepass") if number <= 0x10FFFF else None  # noqa: PLR2004
+
+
+_ESCAPES = ((_PERCENT, _decode_percent), (_ENTITY, _decode_entity), (_BACKSLASH, _decode_backslash))
+
+
+def _decoded_variants(secret: str) -> Iterator[str]:
+    """Yield what remains of the secret if a reader decodes it or removes its markup, and its lines."""
     variants = (unquote(secret), html.unescape(secret), _TAG.sub("", secret), _TAG.sub(" ", secret))
-    yield from (one.strip() for one in variants if one != secret and len(one.strip()) >= _SHORTEST_VARIANT)
+    yield from (
+        variant.strip() for variant in variants if variant != secret and len(variant.strip()) >= _MIN_VARIANT
+    )
     lines = secret.split("\n")
-    yield from (line.strip() for line in lines if len(lines) > 1 and len(line.strip()) >= _SHORTEST_LINE)
+    yield from (line.strip() for line in lines if len(lines) > 1 and len(line.strip()) >= _MIN_LINE)
 
 
-def _coded(secret: str) -> Iterator[str]:
-    """Its hexadecimal digits, and what is sure to stand in the base64 of a longer text, such as `user:password`."""
-    data = secret.encode(errors="surrogateescape")
-    if len(data) >= _SHORTEST_VARIANT:
-        yield from (data.hex(), data.hex().upper())
-    for before in range(3):  # bytes before it, but for whole groups of three
-        first, end = -(-8 * before // 6), 8 * (before + len(data)) // 6
-        text = base64.b64encode(bytes(before) + data).decode()[first:end]
-        if len(text) >= _TELLING:
+def _encoded_variants(secret: str) -> Iterator[str]:
+    """Yield the secret in hexadecimal, and its base64 within a longer text such as `user:password`.
+
+    The base64 of the bytes next to the secret is unknown. So the characters that depend on them are left out.
+    """
+    data, _ = _encode(secret)
+    if len(data) >= _MIN_VARIANT:
+        yield data.hex()
+    for offset in range(3):  # the position of the secret within a group of three bytes
+        first, end = -(-8 * offset // 6), 8 * (offset + len(data)) // 6
+        text = base64.b64encode(bytes(offset) + data).decode()[first:end]
+        if len(text) >= _MIN_BASE64:
             yield from (text, text.translate(_URL_SAFE))
 
 
-def _longest_word(text: str) -> str:
-    return max(re.findall(r"[A-Za-z0-9]+", text), key=len, default="")
+def _byte_forms(text: str) -> Iterator[bytes]:
+    """Yield the text in UTF-8, in Latin-1, and as `texts.one_line` shows it."""
+    yield _encode(text)[0]
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    if shown != text and shown.strip():
+        yield _encode(shown)[0]
+    if not text.isascii() and all(ord(letter) < 0x100 for letter in text):  # noqa: PLR2004
+        yield text.encode("latin-1")
 
 
-def _pattern(text: str) -> str:
-    """Every sign that is no letter and no digit in any spelling; those next to each other that may be blanks as one."""
-    parts = re.findall(r"[A-Za-z0-9]+|[^A-Za-z0-9]", text)
-    return "".join(
-        _blanks(run) if is_blank else "".join(map(_part, run))
-        for is_blank, run in groupby(parts, key=_is_blank)
-    )
+def _needle(data: bytes, text: str) -> _Needle | None:
+    folded = _Layer(data, array("q", range(len(data) + 1))).folded().data
+    is_folded = bool(folded.strip())  # a secret of blanks alone would be found everywhere
+    is_word = len(text) < _MIN_ANYWHERE and text.isalnum()
+    return _Needle(folded if is_folded else data, is_folded, is_word)
 
 
-def _part(part: str) -> str:
-    return part if part.isascii() and part.isalnum() else _sign(part)
+def _plain_anchors(text: str) -> Iterator[bytes]:
+    """Yield texts in lower case. Each spelling of the secret contains at least one of them. b"" stands for any text.
+
+    The letters and digits of a word are either all unchanged, or all escaped for a URL, HTML or JSON. In these forms
+    the escape of the first one is followed by that of the second one.
+    """
+    word = _longest_word(text)
+    if len(word) < 2:  # noqa: PLR2004
+        yield b""
+        return
+    yield word
+    for number in {word[0], ord(chr(word[0]).upper())}:
+        escapes = (b"%02x%%", b"%d;&", b"%x;&", b"u%04x\\", b"x%02x\\")
+        yield from (escape % number for escape in escapes)
 
 
-def _blanks(run: Iterable[str]) -> str:
-    """Some blanks in any number: a text that is put on one line keeps one of them."""
-    return f"(?:{'|'.join([*dict.fromkeys(map(_sign, run)), _BLANK])})+"
+def _longest_word(text: str) -> bytes:
+    return max(re.findall(rb"[a-z0-9]+", _encode(text.lower())[0]), key=len, default=b"")
 
 
-def _is_blank(part: str) -> bool:
-    """Whether it is white space or a control character, or the plus that stands for a blank in a form's URL."""
-    return part == "+" or part.isspace() or not part.isprintable()
+def _is_part_of_word(data: bytes, start: int, end: int) -> bool:
+    before = data[max(0, start - 4) : start].decode("utf-8", "ignore")[-1:]
+    after = data[end : end + 4].decode("utf-8", "ignore")[:1]
+    return before.isalnum() or after.isalnum()
 
 
-def _sign(sign: str) -> str:
-    """A pattern for one sign: escaped for a URL, HTML, JSON or Python, or as it is."""
-    number = ord(sign)
-    entities = "|".join([*_entities().get(sign, []), f"#0*{number}", f"#x0*{number:x}"])
-    escapes = [_unit(sign), f"U{number:08x}", _LETTERS.get(sign, "")]
-    if number < 256:  # noqa: PLR2004 - Latin-1
-        escapes.append(f"x{number:02x}")
-    if sign.isascii():
-        escapes.append(re.escape(sign))
-    written = "|".join(filter(None, escapes))
-    latin = f"|{_PERCENT}{number:02X}" if number in range(128, 256) else ""
-    return f"(?:{_percent(sign)}{latin}|{_AND}(?:{entities});|{_BACKSLASH}(?:{written})|{re.escape(sign)})"
+def _merge(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges sorted, with one in place of those that overlap."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(set(ranges)):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
-@cache
-def _entities() -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {}
-    for name, sign in html5.items():
-        if name.endswith(";"):
-            names.setdefault(sign, []).append(name.removesuffix(";"))
-    return names
+def _encode(text: str) -> tuple[bytes, str]:
+    """Return the text in UTF-8, and the error handler that restores it. Bytes in the environment need another one."""
+    try:
+        return text.encode("utf-8", "surrogateescape"), "surrogateescape"
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass"), "surrogatepass"
 
 
-def _percent(text: str) -> str:
-    return "".join(f"{_PERCENT}{byte:02X}" for byte in text.encode(errors="surrogateescape"))
-
-
-def _unit(sign: str) -> str:
-    """JSON's escape without its backslash, of two UTF-16 units where it needs them."""
-    data = sign.encode("utf-16-be", "surrogatepass")
-    return f"u{data[:2].hex()}" + (f"{_BACKSLASH}u{data[2:].hex()}" if data[2:] else "")
-
-
-def _throughout(secret: str) -> Iterator[Spelling]:
-    """Every sign escaped, letters and digits too: in percents, in both kinds of entities, as JSON has it."""
-    first, number = secret.encode(errors="surrogateescape")[0], ord(secret[0])
-    decimal = "".join(f"{_AND}#0*{ord(sign)};" for sign in secret)
-    hexadecimal = "".join(f"{_AND}#x0*{ord(sign):x};" for sign in secret)
-    escapes = "".join(f"{_BACKSLASH}{_unit(sign)}" for sign in secret)
-    unit = secret[0].encode("utf-16-be", "surrogatepass")[:2].hex()
-    yield Spelling(_percent(secret), _any_case(f"{first:02x}"))
-    yield Spelling(decimal, frozenset({f"{number};"}))
-    yield Spelling(hexadecimal, _any_case(f"{number:x};"))
-    yield Spelling(escapes, frozenset({f"u{unit}", f"u{unit.upper()}"}))
-
-
-def _any_case(text: str) -> frozenset[str]:
-    return frozenset({text, text.lower(), text.upper()})
+def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Return the range extended to whole characters of UTF-8."""
+    while start and data[start] & 0xC0 == 0x80:  # noqa: PLR2004
+        start -= 1
+    while end < len(data) and data[end] & 0xC0 == 0x80:  # noqa: PLR2004
+        end += 1
+    return start, end

@@ -1,8 +1,11 @@
-"""Harvesters and transformers by their key.
+"""Find harvesters and transformers by their key.
 
-Ours stand in a table here, so that they are found even where the package is not installed; those of third
-parties come from the entry-point groups. A class is imported when its key is asked for, never before: one
-plug-in that does not import harms no source but its own.
+`BUILT_IN` is the only registry of our own plug-ins: they are found even if the package is not installed. Third
+parties register theirs as entry points in the groups `harvest_dagster.harvesters` and
+`harvest_dagster.transformers`. See docs/decisions/0022.
+
+A class is imported when its key is asked for, not before. A plug-in that cannot be imported therefore affects
+only the sources that name it.
 """
 
 from __future__ import annotations
@@ -17,56 +20,71 @@ from harvest_dagster.errors import UnknownPlugin
 HARVESTERS = "harvest_dagster.harvesters"
 TRANSFORMERS = "harvest_dagster.transformers"
 
-_OURS = {
+BUILT_IN = {
     HARVESTERS: {
-        "json": "harvest_dagster.harvesters.json_list:JsonListHarvester",
-        "oai": "harvest_dagster.harvesters.oai:OaiHarvester",
+        "json": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
+        "oai": "harvest_dagster.harvesters.oai.harvester:OaiHarvester",
     },
     TRANSFORMERS: {"oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer"},
 }
 
 
+class NotDeciding:
+    """Marks an argument of a harvester that does not decide what the source is asked, or what is stored of it.
+
+    Put it into the annotation of the field: `headers: Annotated[dict[str, str], NotDeciding()] = {}`. A change of any
+    other argument invalidates the coverage of earlier harvests.
+    """
+
+
 @cache
-def registered(group: str) -> dict[str, str]:
-    """The keys of a group, each with the place of its class, `module:name`, ours first."""
-    found = {point.name: point.value for point in entry_points(group=group)}
-    return {**found, **_OURS[group]}
+def plugin_paths(group: str) -> dict[str, str]:
+    """Return the path of each plug-in of a group by its key.
+
+    A path is `module:name`. If another package registers a built-in key, the built-in plug-in wins.
+    """
+    installed = {point.name: point.value for point in entry_points(group=group)}
+    return {**installed, **BUILT_IN[group]}
 
 
 def load(group: str, key: str) -> Any:
-    """The class behind a key.
+    """Return the class that is registered under a key.
 
     Raises:
-        UnknownPlugin: nothing is registered under it, or its module cannot be imported.
+        UnknownPlugin: nothing is registered under the key, or its import fails.
     """
-    places = registered(group)
+    paths = plugin_paths(group)
     kind = group.rpartition(".")[2].rstrip("s")
-    if key not in places:
-        known = ", ".join(sorted(places))
+    if key not in paths:
+        known = ", ".join(sorted(paths))
         message = (
-            f"no {kind} is registered as {key!r}. Use one of: {known}; or install the package that brings it."
+            f"no {kind} is registered as {key!r}. Use one of: {known}; "
+            "or install the package that provides it."
         )
         raise UnknownPlugin(message)
     try:
-        return EntryPoint(name=key, value=places[key], group=group).load()
-    except (ImportError, AttributeError) as error:
-        remedy = "Install what it needs, or remove it."
-        message = f"the {kind} {key!r} ({places[key]}) cannot be imported: {error}. {remedy}"
+        return EntryPoint(name=key, value=paths[key], group=group).load()
+    except (Exception, SystemExit) as error:
+        # An import runs code of third parties, which may raise anything: docs/failures.md#one-bad-source-stops-all
+        message = (
+            f"the {kind} {key!r} ({paths[key]}) cannot be imported: {type(error).__name__}: {error}. "
+            "Install what it needs, or uninstall the package that registers it."
+        )
         raise UnknownPlugin(message) from error
 
 
-def reload() -> None:
-    """Forget what was found: for a process in which a package was installed meanwhile."""
-    importlib.invalidate_caches()
-    registered.cache_clear()
-
-
-def use(group: str, key: str, place: str) -> None:
-    """Have a class under a key that nothing registers, in this process, until `reload`.
+def register(group: str, key: str, path: str) -> None:
+    """Register a class in this process, until `clear_cache`.
 
     Args:
-        group: of the key.
-        key: to load it by.
-        place: of the class, `module:name`.
+        group: `HARVESTERS` or `TRANSFORMERS`.
+        key: the name under which `load` finds it.
+        path: where the class is, `module:name`.
     """
-    registered(group)[key] = place
+    plugin_paths(group)[key] = path
+
+
+def clear_cache() -> None:
+    """Forget all registered and installed plug-ins, so that the next call reads the entry points again."""
+    importlib.invalidate_caches()
+    plugin_paths.cache_clear()

@@ -1,6 +1,6 @@
-"""Which process this is, and whether another one still lives.
+"""Identify this process, and find out whether another process has ended.
 
-A process id alone is used again; with its start time it names one process for good.
+The operating system uses process ids again. Together with its start time, an id identifies one process.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import psutil
 
 _NAMESPACE = Path("/proc/self/ns/pid")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_START_TIME = 19  # of the fields after the name, which is in brackets: proc(5), /proc/pid/stat
+_START_TIME = 19  # index in the fields after the name, which is in parentheses: proc(5), /proc/pid/stat
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process on some machine.
+    """A process on any machine.
 
     Attributes:
-        host: the machine, and on Linux which of its boots, and the name space in which `id` counts: two
-            containers may share a host name, and so may two machines.
+        host: the host name. On Linux also the boot and the namespace of `id`, because two containers or two machines
+            may have the same host name.
         id: the process id.
-        started: when it started, as the operating system counts it.
+        started: the start time in the unit of the operating system.
     """
 
     host: str
@@ -35,12 +35,12 @@ class Process:
 
 
 def this_process() -> Process:
-    """The process this is called in."""
+    """Return the process that calls this."""
     return Process(_host(), os.getpid(), _started(os.getpid()))
 
 
 def is_gone(process: Process) -> bool:
-    """Whether it ran on this host and has ended; False where nobody can tell from here."""
+    """Return whether the process ran on this host and has ended. Return False if this cannot be known here."""
     if process.host != _host():
         return False
     try:
@@ -57,7 +57,7 @@ def _host() -> str:
 
 
 def _started(process_id: int) -> str:
-    """On Linux in ticks since the boot: as a time of day it would change whenever somebody sets the clock."""
+    """Return the start time. On Linux it is in ticks since the boot, because a time of day changes with the clock."""
     if not _BOOT.exists():
         return f"{psutil.Process(process_id).create_time():.2f}"
     try:

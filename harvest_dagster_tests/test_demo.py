@@ -1,4 +1,4 @@
-"""The demo, as `make demo` runs it, and what it shows when things go wrong."""
+"""The demo as `make demo` runs it, and its messages if a run fails."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ import subprocess
 import sys
 import time
 from datetime import date, datetime, timedelta, timezone
+from json import JSONDecoder
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from lxml.etree import fromstring
 
 from harvest_dagster.catalog.loader import load_catalog
+from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.due_days import DueDays, due_days
 from harvest_dagster.demo import commands, report
 from harvest_dagster.demo.__main__ import main
-from harvest_dagster.demo.place import Place
-from harvest_dagster.pipeline.calendar import Days
-from harvest_dagster.pipeline.due import Due, due
-from harvest_dagster.simulator import Repository, Server
-from harvest_dagster_tests.simulator.client import LIST, pages
+from harvest_dagster.demo.folder import DemoFolder
+from harvest_dagster.testing.simulator import Repository, Server
+from harvest_dagster_tests.testing.simulator.oai_client import LIST, pages
 
 TODAY = date(2024, 3, 6)
 NOON = datetime(2024, 3, 6, 12, tzinfo=timezone.utc)
 COMMAND = [sys.executable, "-m", "harvest_dagster.demo"]
 
 
-def run_demo(folder: Path) -> str:
-    done = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run_demo(directory: Path) -> str:
+    completed = subprocess.run(
+        COMMAND, cwd=directory, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 def free_port() -> int:
@@ -42,50 +46,68 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> bytes:
-    """What is answered once something answers; two minutes are for a busy machine, not a measure."""
+    """Return the response of a URL as soon as there is one. Two minutes are enough for a busy machine."""
     opener = build_opener(ProxyHandler({}))
     for _ in range(240):
-        assert process.poll() is None, "it ended by itself"
+        assert process.poll() is None, "the process ended before it was stopped"
         try:
-            with opener.open(url, timeout=30) as answer:
-                return bytes(answer.read())
+            with opener.open(url, timeout=30) as response:
+                return bytes(response.read())
         except (URLError, ConnectionError, TimeoutError):
             time.sleep(0.5)
-    raise AssertionError(f"nothing answers at {url}")
+    raise AssertionError(f"no response from {url}")
 
 
 def numbers(line: str) -> list[int]:
-    """The counts of a line of the table: records, new, deleted, transformed."""
+    """Return the counts in a line of the table: records, new, deleted, transformed."""
     return [int(number.replace(",", "")) for number in re.findall(r" +([\d,]+)", line)[:4]]
 
 
-def lines_of(shown: str, word: str) -> list[str]:
-    return [line for line in shown.splitlines() if line.startswith(word)]
+def lines_with_prefix(output: str, prefix: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith(prefix)]
 
 
-def test_the_demo_shows_all_of_the_repository_and_a_second_one_that_nothing_is_left(tmp_path) -> None:
-    """The first thing that people run: it must be true to the record, and true again."""
+def test_the_demo_shows_every_record_and_a_second_run_has_nothing_to_do(tmp_path) -> None:
+    """The demo is the first thing that people run. Its numbers must be right in each run."""
     first = run_demo(tmp_path)
-    repository = Place(tmp_path / ".demo").repository(TODAY)
+    repository = DemoFolder(tmp_path / ".demo").repository(TODAY)
     with Server(repository) as server:
-        gone = sum(len(page.find("//o:header[@status='deleted']")) for page in pages(server, LIST))
-    size, live = repository.size, repository.size - gone
+        deleted = sum(len(page.find("//o:header[@status='deleted']")) for page in pages(server, LIST))
+    size, live = repository.size, repository.size - deleted
     days = [f"{repository.first_day + timedelta(days=number)}" for number in range(repository.days)]
-    assert [line.split()[0] for line in lines_of(first, "20")] == days
-    (total,) = lines_of(first, "total")
-    assert numbers(total) == [size, size, gone, live]
-    assert f"the source announced {size:,} records, and {size:,} came" in first
+    assert [line.split()[0] for line in lines_with_prefix(first, "20")] == days
+    (total,) = lines_with_prefix(first, "total")
+    assert numbers(total) == [size, size, deleted, live]
+    assert f"the source announced {size:,} records, and the harvest received {size:,}" in first
     assert "\x1b" not in first
+    assert "\n$ dg launch -m harvest_dagster.definitions --assets raw/demo,transformed/demo" in f"\n{first}"
+    record, _, document = first.partition("The record oai:")[2].partition(
+        "Its document, without the empty keys:\n"
+    )
+    root = fromstring(record[record.index("<") : record.rindex(">") + 1])
+    decoded, _ = JSONDecoder().raw_decode(document.strip())
+    assert decoded["title"] == root.findtext(".//{http://purl.org/dc/elements/1.1/}title")
+    assert "SupersessionWarning" not in DemoFolder(tmp_path / ".demo").log.read_text()
+    _, _, commands = first.partition("Export the records and documents\n")
+    script = "\n".join(commands.splitlines()[:3])
+    subprocess.run(["bash", "-eu", "-c", script], cwd=tmp_path, check=True, capture_output=True, timeout=600)
+    lines = {
+        name: (tmp_path / name).read_text().splitlines() for name in ("documents.jsonl", "records.jsonl")
+    }
+    assert {name: len(listed) for name, listed in lines.items()} == {
+        "documents.jsonl": size,
+        "records.jsonl": size,
+    }
     second = run_demo(tmp_path)
-    (total,) = lines_of(second, "total")
-    assert numbers(total) == [size, 0, gone, live]
-    assert "Nothing was left to do" in second
+    (total,) = lines_with_prefix(second, "total")
+    assert numbers(total) == [size, 0, deleted, live]
+    assert "Nothing to do" in second
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_ui_comes_up_and_all_of_it_ends_when_it_is_told_to(number, tmp_path) -> None:
-    """A webserver left behind keeps the port, and a daemon left behind goes on working."""
+def test_the_ui_starts_and_stops_completely_on_a_signal(number, tmp_path) -> None:
+    """A webserver that keeps running would keep the port, and a daemon would continue to launch runs."""
     port = free_port()
     log = tmp_path / "log"
     with (
@@ -95,53 +117,53 @@ def test_the_ui_comes_up_and_all_of_it_ends_when_it_is_told_to(number, tmp_path)
         ) as process,
     ):
         try:
-            shown = wait_for(f"http://127.0.0.1:{port}/server_info", process)
+            info = wait_for(f"http://127.0.0.1:{port}/server_info", process)
         finally:
             process.send_signal(number)
-    assert json.loads(shown)["dagster_version"].startswith("1.13.")
+    assert json.loads(info)["dagster_version"].startswith("1.13.")
     assert process.returncode == 0, log.read_text()
     with socket.create_server(("127.0.0.1", port)):
         pass
 
 
 def test_the_config_of_the_demo_loads(tmp_path, monkeypatch) -> None:
-    """It is the example that people copy."""
-    place = Place(tmp_path / ".demo")
-    place.prepare("http://127.0.0.1:1/oai", place.repository(TODAY))
-    catalog = load_catalog(str(place.config.parent))
+    """People copy it for their own sources."""
+    folder = DemoFolder(tmp_path / ".demo")
+    folder.prepare("http://127.0.0.1:1/oai", folder.repository(TODAY))
+    catalog = load_catalog(str(folder.config.parent))
     (config,) = catalog.configs
     assert (config.label, config.harvester_kwargs["base_url"]) == ("demo", "http://127.0.0.1:1/oai")
     assert config.earliest_date == date(2024, 3, 1)
-    # Without one, the switch in the UI would find no source due, ever.
-    assert due(config, [], NOON) == [Due(Days(date(2024, 3, 1), date(2024, 3, 5)))]
+    # Without a schedule, harvest_by_schedule would never find a day that is due.
+    assert due_days(config, [], NOON) == [DueDays(DayRange(date(2024, 3, 1), date(2024, 3, 5)))]
 
 
-def test_the_days_of_the_demo_are_the_last_five_and_stay_what_they_are(tmp_path) -> None:
-    """Those of 2024 were a sliver in the UI; days that move along would never be done."""
-    place = Place(tmp_path)
-    repository = place.repository(TODAY)
+def test_the_demo_uses_the_last_five_days_and_keeps_them(tmp_path) -> None:
+    """Old days are hard to see in the UI. Days that change with each run would never stay complete."""
+    folder = DemoFolder(tmp_path)
+    repository = folder.repository(TODAY)
     assert (repository.first_day, repository.days) == (date(2024, 3, 1), 5)
-    place.prepare("http://127.0.0.1:1/oai", repository)
-    assert place.repository(TODAY + timedelta(days=9)) == repository
+    folder.prepare("http://127.0.0.1:1/oai", repository)
+    assert folder.repository(TODAY + timedelta(days=9)) == repository
 
 
-def test_the_demo_touches_no_database_but_its_own(tmp_path, monkeypatch) -> None:
-    """Somebody's HARVEST_DATABASE_URL may be the one they work with."""
+def test_the_demo_uses_only_its_own_database(tmp_path, monkeypatch) -> None:
+    """The HARVEST_DATABASE_URL of a user may be a production database."""
     monkeypatch.setenv("HARVEST_DATABASE_URL", "postgresql://somewhere/real")
     monkeypatch.setenv("HARVEST_SPOOL", "s3://bucket/real")
     monkeypatch.setenv("DAGSTER_HOME", "/elsewhere")
-    place = Place(tmp_path)
-    assert "HARVEST_DATABASE_URL" not in place.environment
-    assert "HARVEST_SPOOL" not in place.environment
-    assert place.environment["DAGSTER_HOME"] == str(place.home)
-    assert place.database_url.endswith(str(place.home / "harvest.db"))
+    folder = DemoFolder(tmp_path)
+    assert "HARVEST_DATABASE_URL" not in folder.environment
+    assert "HARVEST_SPOOL" not in folder.environment
+    assert folder.environment["DAGSTER_HOME"] == str(folder.dagster_home)
+    assert folder.database_url.endswith(str(folder.dagster_home / "harvest.db"))
 
 
-def test_a_run_that_fails_shows_what_dagster_said(tmp_path, monkeypatch, capsys) -> None:
-    """A demo that fails silently is the worst first impression."""
+def test_a_failed_run_shows_the_output_of_dagster(tmp_path, monkeypatch, capsys) -> None:
+    """A demo must not fail without an explanation."""
 
-    def fail(place: Place, _: Repository) -> int:
-        place.log.write_text("no such thing\n")
+    def fail(folder: DemoFolder, _: Repository) -> int:
+        folder.log.write_text("no such thing\n")
         return 1
 
     monkeypatch.chdir(tmp_path)
@@ -151,10 +173,21 @@ def test_a_run_that_fails_shows_what_dagster_said(tmp_path, monkeypatch, capsys)
     assert str(tmp_path / ".demo" / "demo.log") in errors
 
 
+def test_the_demo_works_without_dg(monkeypatch) -> None:
+    """`dg` belongs to the extra `dev`, which a user of the wheel may not have."""
+    repository = Repository(first_day=TODAY, days=2)
+    tail = ("--partition-range", "2024-03-06...2024-03-07")
+    assert commands.harvest_command(repository)[:2] == ("dg", "launch")
+    monkeypatch.setattr(commands, "_has_dg", lambda: False)
+    command = commands.harvest_command(repository)
+    assert command[:3] == ("dagster", "asset", "materialize")
+    assert command[-2:] == tail
+
+
 def test_the_table_fits_the_terminal(monkeypatch) -> None:
-    """Titles are cut, counts are not."""
+    """Long titles are truncated, counts are not."""
     monkeypatch.setenv("COLUMNS", "80")
-    day = report.Day("2024-03-01", 1200, 1200, 3, 1197, "A long title " * 20)
+    day = report.DayCounts("2024-03-01", 1200, 1200, 3, 1197, "A long title " * 20)
     heading, line, total = report.table([day])
     assert heading.split()[0] == "day"
     assert len(line) == 80

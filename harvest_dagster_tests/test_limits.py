@@ -1,15 +1,15 @@
-"""How far refusals slow a host down; limits themselves are tested with the budgets that hold to them."""
+"""The slowdown of a host after refusals. The limits are tested with the budgets."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.limits import FORGOTTEN, GOOD_ANSWERS, SAME_REFUSAL, SLOWEST, Limit, Slowdown
+from harvest_dagster.limits import GOOD_ANSWERS, SAME_REFUSAL, SLOWDOWN_LASTS, SLOWEST, Limit, Slowdown
 
 
-def test_each_refusal_halves_the_rate_down_to_a_bound() -> None:
-    """A source that is at its end gets room at once, and is still asked now and then."""
+def test_each_refusal_halves_the_rate_down_to_a_minimum() -> None:
+    """An overloaded source needs relief at once, but must still get a request now and then."""
     slowdown, factors = Slowdown(), []
     for number in range(8):
         slowdown = slowdown.refused(number * SAME_REFUSAL)
@@ -17,14 +17,14 @@ def test_each_refusal_halves_the_rate_down_to_a_bound() -> None:
     assert factors == [2, 4, 8, 16, 32, SLOWEST, SLOWEST, SLOWEST]
 
 
-def test_refusals_of_requests_that_were_under_way_together_count_once() -> None:
-    """Ten workers that are refused in one breath would slow the host down a thousandfold."""
+def test_refusals_of_simultaneous_requests_count_once() -> None:
+    """Ten workers that are refused at the same time would slow the host down a thousandfold."""
     slowdown = Slowdown().refused(0.0)
     assert slowdown.refused(SAME_REFUSAL / 2) == slowdown
 
 
 def test_a_host_recovers_step_by_step() -> None:
-    """Full speed after one good answer would have it refuse again."""
+    """At full speed after one good answer, the host would refuse requests again."""
     slowdown = Slowdown().refused(0.0).refused(10.0)
     factors = []
     for _ in range(2 * GOOD_ANSWERS):
@@ -34,25 +34,25 @@ def test_a_host_recovers_step_by_step() -> None:
     assert slowdown.answered() == slowdown
 
 
-def test_a_refusal_in_between_begins_the_count_of_good_answers_anew() -> None:
-    """Nine good answers and a refusal, for ever: such a host is not well."""
+def test_a_refusal_resets_the_count_of_good_answers() -> None:
+    """A host that refuses every tenth request has not recovered."""
     slowdown = Slowdown().refused(0.0)
     for _ in range(GOOD_ANSWERS - 1):
         slowdown = slowdown.answered()
     assert slowdown.refused(100.0) == Slowdown(4, 100.0)
 
 
-def test_a_day_later_it_is_forgotten() -> None:
-    """A source that was down at night would be asked at a crawl all of the next week."""
+def test_a_slowdown_ends_a_day_after_the_last_refusal() -> None:
+    """A source that was down for a night would be slow for the whole next week."""
     slowdown = Slowdown().refused(0.0)
-    assert slowdown.at(FORGOTTEN - 1) == slowdown
-    assert slowdown.at(FORGOTTEN) == Slowdown()
+    assert slowdown.at(SLOWDOWN_LASTS - 1) == slowdown
+    assert slowdown.at(SLOWDOWN_LASTS) == Slowdown()
 
 
 @given(st.integers(1, 1_000_000), st.floats(0.001, 31_536_000), st.sampled_from([2, 8, 64]))
-def test_slowed_down_a_host_is_never_asked_faster_than_its_limit_allows(
+def test_a_slowed_host_never_gets_more_requests_than_its_limit_allows(
     calls: int, period: float, factor: int
 ) -> None:
-    """The bound of an hour must not loosen a limit that is stricter than that."""
+    """The longest interval of an hour must not relax a limit that is stricter."""
     limit = Limit(calls, period)
     assert Slowdown(factor, 0.0).interval([limit]) * calls >= limit.period

@@ -1,4 +1,4 @@
-"""Harvesters and transformers by key: ours, those of others, and those that do not import."""
+"""Find harvesters and transformers by key: built-in ones, those of other packages, and broken ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from harvest_dagster import plugins
 from harvest_dagster.errors import UnknownPlugin
-from harvest_dagster.harvesters.oai import OaiHarvester
+from harvest_dagster.harvesters.oai.harvester import OaiHarvester
 from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package of somebody else, as an installer leaves it, with three harvesters."""
+    """Install another package with several harvesters, as pip does."""
     metadata = tmp_path / "others-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
@@ -30,40 +30,49 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "others_harvesters.py").write_text("class Gopher: pass\n")
     (tmp_path / "others_driverless.py").write_text("import a_driver_that_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
-    plugins.reload()
+    plugins.clear_cache()
     yield
     monkeypatch.undo()
     sys.modules.pop("others_harvesters", None)
-    plugins.reload()
+    plugins.clear_cache()
 
 
-def test_ours_are_found_without_an_installed_package() -> None:
-    """A checkout on the path has no entry points, and must harvest all the same."""
+def test_built_in_plug_ins_need_no_entry_point() -> None:
+    """A checkout that is only on the Python path has no entry points, and must be able to harvest."""
     assert plugins.load(plugins.HARVESTERS, "oai") is OaiHarvester
     assert plugins.load(plugins.TRANSFORMERS, "oai_dc") is OaiDcTransformer
 
 
-def test_what_another_package_registers_is_found(install: None) -> None:
-    """A third party adds a protocol without touching this project."""
+def test_the_entry_point_of_another_package_is_found(install: None) -> None:
+    """A third party must be able to add a protocol without a change in this project."""
     assert plugins.load(plugins.HARVESTERS, "gopher").__name__ == "Gopher"
 
 
-def test_another_package_cannot_take_the_place_of_ours(install: None) -> None:
-    """What `oai` means would hang on the order of the path."""
+def test_another_package_cannot_replace_a_built_in_plug_in(install: None) -> None:
+    """Otherwise the order of the Python path would decide what `oai` means."""
     assert plugins.load(plugins.HARVESTERS, "oai") is OaiHarvester
 
 
+def test_every_built_in_plug_in_is_in_the_table_and_not_an_entry_point() -> None:
+    """The table is the only registry of our keys: docs/decisions/0022. A second one would have to agree with it."""
+    assert all(plugins.load(group, key) for group, paths in plugins.BUILT_IN.items() for key in paths)
+    project = (Path(plugins.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert not [group for group in plugins.BUILT_IN if f'entry-points."{group}"' in project]
+
+
 @pytest.mark.parametrize(("key", "why"), [("driverless", "a_driver_that_nobody_has"), ("renamed", "Gone")])
-def test_a_plugin_that_does_not_import_is_named_and_harms_no_other(install: None, key: str, why: str) -> None:
-    """Lesson 15: one config with a missing driver stopped scheduling for all sources."""
-    assert set(plugins.registered(plugins.HARVESTERS)) >= {"oai", "gopher", "driverless"}
+def test_a_plugin_that_cannot_be_imported_is_named_and_affects_no_other(
+    install: None, key: str, why: str
+) -> None:
+    """One missing driver stopped the schedules of all sources: docs/failures.md#one-bad-source-stops-all."""
+    assert set(plugins.plugin_paths(plugins.HARVESTERS)) >= {"oai", "gopher", "driverless"}
     with pytest.raises(UnknownPlugin, match=rf"harvester '{key}' .*{why}.* Install what it needs"):
         plugins.load(plugins.HARVESTERS, key)
     assert plugins.load(plugins.HARVESTERS, "gopher")
 
 
-def test_an_unknown_key_is_answered_with_those_there_are() -> None:
-    """Whoever misspells a key needs the list, not a KeyError."""
+def test_the_error_about_an_unknown_key_lists_the_known_ones() -> None:
+    """A person who misspells a key needs the list, not a KeyError."""
     with pytest.raises(
         UnknownPlugin, match=r"no transformer is registered as 'oai-dc'\. Use one of: .*oai_dc"
     ):

@@ -1,4 +1,4 @@
-"""Whether a process still lives, asked of real processes: on it hangs who may take a lease over."""
+"""Detect ended processes, with real processes. This decides who may take over a lease."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harvest_dagster.processes import Process, is_gone, this_process
 
 @pytest.fixture
 def child() -> Iterator[tuple[subprocess.Popen[bytes], Process]]:
-    """Another process that lives until it is killed, and what names it."""
+    """Start another process, which lives until it is killed. Yield it with its identity."""
     program = (
         "from harvest_dagster.processes import this_process as this; import sys; p = this();"
         "print(p.host, p.id, p.started, sep='\\n', flush=True); sys.stdin.read()"
@@ -32,15 +32,15 @@ def child() -> Iterator[tuple[subprocess.Popen[bytes], Process]]:
 
 
 def test_a_living_process_is_not_gone(child: tuple[subprocess.Popen[bytes], Process]) -> None:
-    """Lesson 17: a lease taken from a living run would have two runs harvest one source."""
+    """If a live run lost its lease, two runs would harvest one source (docs/failures.md#same-source-twice)."""
     assert not is_gone(this_process())
     assert not is_gone(child[1])
 
 
-def test_a_killed_process_is_gone_even_before_its_parent_has_noticed(
+def test_a_killed_process_is_gone_even_before_its_parent_has_reaped_it(
     child: tuple[subprocess.Popen[bytes], Process],
 ) -> None:
-    """Lesson 13: after `kill -9` Dagster still says STARTED, and a zombie has a process id still."""
+    """A zombie still has a process id, and Dagster still reports STARTED (docs/failures.md#running-forever)."""
     running, process = child
     running.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet reaped
@@ -51,17 +51,17 @@ def test_a_killed_process_is_gone_even_before_its_parent_has_noticed(
 
 
 def test_a_process_id_that_was_used_again_is_not_the_same_process() -> None:
-    """Else a dead holder keeps its lease for as long as whatever came after it lives."""
+    """Otherwise a dead holder would keep its lease as long as the new process lives."""
     assert is_gone(replace(this_process(), started="1"))
 
 
-def test_nobody_can_tell_of_another_host() -> None:
-    """A process of another machine or container has no entry here, and may live."""
+def test_a_process_of_another_host_is_not_gone() -> None:
+    """A process of another machine or container has no entry here, and may be alive."""
     assert not is_gone(Process("elsewhere", 4_000_000, "1"))
 
 
-def test_a_clock_that_is_set_makes_no_process_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start times that psutil counts from 1970 move with the clock; a living holder would lose its lease."""
+def test_setting_the_clock_makes_no_process_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start times of psutil change with the clock. A live holder would lose its lease."""
     me = this_process()
     monkeypatch.setattr(psutil.Process, "create_time", lambda _self: 1.0)
     if sys.platform == "linux":

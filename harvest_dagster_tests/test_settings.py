@@ -1,4 +1,4 @@
-"""The shipped settings of Dagster, which `end_to_end/test_ui.py` runs, and those of systemd."""
+"""The delivered settings of Dagster (`end_to_end/test_ui.py` runs Dagster with them) and of systemd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harvest_dagster.orchestration.automation import requests
+from harvest_dagster.orchestration.sensors import run_requests
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,29 +19,54 @@ def settings(file: str) -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
 
 
-def test_the_files_differ_in_the_storage_only() -> None:
-    """What is learnt on one machine must not be forgotten in the file for several."""
+def test_the_settings_differ_only_in_the_storage() -> None:
+    """A fix for one machine would be missing in the settings for several machines."""
     on_postgresql = settings("deploy/postgresql/dagster.yaml")
     assert on_postgresql.pop("storage") == {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRESQL_URL"}}}
     assert on_postgresql == settings("dagster.yaml") == settings("harvest_dagster/demo/dagster.yaml")
 
 
-def test_backfills_and_repairs_together_leave_a_place_in_the_queue() -> None:
-    """Priorities alone do not: nothing takes the place of a run that goes on for days."""
+def test_backfills_and_repairs_leave_a_place_in_the_queue() -> None:
+    """Backfills of years would fill the queue: a priority does not stop a run that takes days."""
     runs = settings("dagster.yaml")["concurrency"]["runs"]
     limits = {limit["key"]: limit["limit"] for limit in runs["tag_concurrency_limits"]}
-    assert limits.keys() == {"dagster/backfill", requests.PAST}
+    assert limits.keys() == {"dagster/backfill", run_requests.PAST}
     assert sum(limits.values()) == runs["max_concurrent_runs"] - 1
 
 
-@pytest.mark.parametrize("name", ["dagster-webserver", "dagster-daemon"])
-def test_the_units_of_systemd_start_what_there_is(name: str) -> None:
-    """A command that is misspelt is found out on the server otherwise, by whoever copied it."""
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("dagster-code-server", "dagster"),
+        ("dagster-webserver", "dagster-webserver"),
+        ("dagster-daemon", "dagster-daemon"),
+    ],
+)
+def test_the_units_of_systemd_start_existing_commands_with_existing_files(name: str, command: str) -> None:
+    """A misspelt command would first fail on the server of a user who copied the unit. A slow test starts them."""
     unit = ConfigParser(interpolation=None)
     unit.read_string((ROOT / f"deploy/systemd/{name}.service").read_text(encoding="utf-8"))
     assert unit.sections() == ["Unit", "Service", "Install"]
-    path, _, arguments = unit["Service"]["ExecStart"].partition(" ")
-    assert path == f"{unit['Service']['WorkingDirectory']}/.venv/bin/{name}"
-    assert entry_points(group="console_scripts", name=name)
-    # The README has the same commands, for who wants no systemd.
-    assert f"`{name} {arguments.partition(' -h ')[0]}`" in (ROOT / "README.md").read_text(encoding="utf-8")
+    path, *arguments = unit["Service"]["ExecStart"].split()
+    assert path == f"{unit['Service']['WorkingDirectory']}/.venv/bin/{command}"
+    assert entry_points(group="console_scripts", name=command)
+    if "-w" in arguments:
+        assert (ROOT / arguments[arguments.index("-w") + 1]).is_file()
+
+
+def test_all_services_of_a_deployment_use_one_code_server() -> None:
+    """With definitions of its own, the daemon knows a new source a minute later, and a backfill of it fails."""
+    (on_one_machine,) = settings("deploy/systemd/workspace.yaml")["load_from"]
+    (on_many,) = settings("deploy/postgresql/workspace.yaml")["load_from"]
+    units = {
+        name: (ROOT / f"deploy/systemd/dagster-{name}.service").read_text(encoding="utf-8")
+        for name in ("code-server", "webserver", "daemon")
+    }
+    server = on_one_machine["grpc_server"]
+    assert f"--socket {server['socket']} -m {server['location_name']}" in units["code-server"]
+    for name in ("webserver", "daemon"):
+        assert " -w deploy/systemd/workspace.yaml" in units[name]
+        assert "-m harvest" not in units[name]
+    server = on_many["grpc_server"]
+    comment = (ROOT / "deploy/postgresql/workspace.yaml").read_text(encoding="utf-8")
+    assert f"--host {server['host']} --port {server['port']} -m {server['location_name']}" in comment

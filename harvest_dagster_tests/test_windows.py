@@ -1,4 +1,4 @@
-"""Half-open windows: whatever is cut, subtracted or written down, nothing of a range is lost or doubled."""
+"""Half-open windows: splitting, subtracting and writing them neither loses nor duplicates time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 NAIVE = START.replace(tzinfo=None)
 SUMMER = timezone(timedelta(hours=2))
 
-# A small scale, so that edges meet often.
+# A small scale, so that edges often coincide.
 hours = st.integers(0, 200).map(lambda hour: START + timedelta(hours=hour))
 windows = st.lists(hours, min_size=2, max_size=2, unique=True).map(sorted).map(lambda pair: Window(*pair))
 lengths = st.integers(1, 100).map(lambda hour: timedelta(hours=hour))
@@ -25,49 +25,49 @@ instants = st.datetimes(
 )
 
 
-def tile(pieces: list[Window], whole: Window) -> bool:
-    """Whether the pieces, in their order, are the whole: no gap, no overlap, no rest."""
-    edges = [whole.start, *(piece.end for piece in pieces)]
-    return edges == [*(piece.start for piece in pieces), whole.end]
+def are_exactly(parts: list[Window], window: Window) -> bool:
+    """Return whether the parts, in their order, are the whole window: no gap, no overlap, no rest."""
+    edges = [window.start, *(part.end for part in parts)]
+    return edges == [*(part.start for part in parts), window.end]
 
 
 @given(window=windows, longest=lengths)
-def test_the_pieces_of_a_window_are_the_whole_window(window: Window, longest: timedelta) -> None:
-    """Lesson 5: the tail of a range shorter than the interval was dropped, 10 days asked and 7 done."""
-    pieces = list(window.split(longest))
-    assert tile(pieces, window)
-    assert all(piece.length <= longest for piece in pieces)
+def test_a_split_window_has_neither_gaps_nor_overlaps(window: Window, longest: timedelta) -> None:
+    """Another harvester dropped the short tail of a range (docs/failures.md#short-tail-dropped)."""
+    parts = list(window.split(longest))
+    assert are_exactly(parts, window)
+    assert all(part.length <= longest for part in parts)
 
 
 @given(window=windows, longest=lengths)
-def test_pieces_are_cut_at_midnight(window: Window, longest: timedelta) -> None:
-    """A piece that shares two days with its neighbours keeps both partitions open until all three are done."""
-    *pieces, _rest = window.split(longest)
-    for piece in pieces:
-        inner = {piece.start, piece.end} - {window.start}
-        days = list(piece.days)
+def test_a_window_is_split_at_midnight(window: Window, longest: timedelta) -> None:
+    """A part that shares two days with its neighbours keeps both partitions incomplete until all three are done."""
+    *parts, _last = window.split(longest)
+    for part in parts:
+        inner = {part.start, part.end} - {window.start}
+        days = list(part.days)
         assert len(days) == 1 or all(edge == whole_day(edge.date()).start for edge in inner)
     if window.start == whole_day(window.start.date()).start and longest % DAY == timedelta():
-        assert all(piece.length == longest for piece in pieces)
+        assert all(part.length == longest for part in parts)
 
 
 @given(window=windows, covered=st.lists(windows, max_size=8))
-def test_what_is_left_and_what_is_covered_are_the_whole_window(window: Window, covered: list[Window]) -> None:
-    """Lesson 4: coverage is intervals; a gap that subtraction forgets is never harvested."""
-    left = list(subtract(window, covered))
-    shared = [piece for other in covered if (piece := window.intersection(other))]
-    assert all(gap.intersection(other) is None for gap in left for other in covered)
-    assert tile(sorted([*left, *merged(shared)]), window)
+def test_the_gaps_and_the_covered_parts_are_the_whole_window(window: Window, covered: list[Window]) -> None:
+    """A gap that subtraction loses is never harvested (docs/failures.md#watermark-hides-gap)."""
+    gaps = list(subtract(window, covered))
+    shared = [part for other in covered if (part := window.intersection(other))]
+    assert all(gap.intersection(other) is None for gap in gaps for other in covered)
+    assert are_exactly(sorted([*gaps, *merged(shared)]), window)
 
 
-def merged(pieces: list[Window]) -> list[Window]:
-    """The same stretches of time without overlaps."""
+def merged(windows: list[Window]) -> list[Window]:
+    """Return the same time without overlaps."""
     result: list[Window] = []
-    for piece in sorted(pieces):
-        if result and piece.start < result[-1].end:
-            result[-1] = Window(result[-1].start, max(result[-1].end, piece.end))
+    for part in sorted(windows):
+        if result and part.start < result[-1].end:
+            result[-1] = Window(result[-1].start, max(result[-1].end, part.end))
         else:
-            result.append(piece)
+            result.append(part)
     return result
 
 
@@ -75,22 +75,22 @@ def merged(pieces: list[Window]) -> list[Window]:
 def test_an_instant_is_in_an_intersection_if_it_is_in_both(
     window: Window, other: Window, instant: datetime
 ) -> None:
-    """Half-open on both sides: an edge that belongs to two windows is a record stored for two partitions."""
+    """If an edge belonged to two windows, its records would be stored for two partitions."""
     shared = window.intersection(other)
     assert (shared is not None and instant in shared) == (instant in window and instant in other)
     assert window.encloses(other) == (shared == other)
 
 
 @given(window=windows)
-def test_the_days_of_a_window_are_those_that_share_an_instant_with_it(window: Window) -> None:
-    """A window's partitions are its days: one too few is never materialized, one too many is a false success."""
+def test_the_days_of_a_window_are_those_that_overlap_with_it(window: Window) -> None:
+    """The days are partitions: a missing day is never materialized, an extra day is a false success."""
     days = [START.date() + timedelta(days=number) for number in range(-1, 12)]
     assert list(window.days) == [day for day in days if whole_day(day).intersection(window)]
 
 
 @given(instant=instants)
-def test_an_instant_comes_back_from_its_text(instant: datetime) -> None:
-    """Run configs and the windows that travel between ops are text: a shifted edge is a gap."""
+def test_parsing_reverses_formatting(instant: datetime) -> None:
+    """Run configs and windows between ops are text. A shifted edge would be a gap."""
     text = format_instant(instant)
     assert parse_instant(text) == instant
     assert parse_instant(text).utcoffset() == timedelta(0)
@@ -106,32 +106,32 @@ def test_an_instant_comes_back_from_its_text(instant: datetime) -> None:
     ],
 )
 def test_a_text_without_a_zone_is_utc(text: str, instant: datetime) -> None:
-    """Lesson 25: local time in a cursor."""
+    """Another harvester had local times in its cursors (docs/failures.md#clock-differs)."""
     assert parse_instant(text) == instant
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "31.01.2024", "2024-13-01", "0001-01-01T00:00:00+01:00"])
-def test_any_other_text_is_refused_with_what_is_allowed(text: str) -> None:
-    """A run config with such a text would end in a traceback that names no remedy."""
+def test_the_error_for_any_other_text_names_what_is_allowed(text: str) -> None:
+    """Otherwise such a run config would end in a traceback without a remedy."""
     with pytest.raises(ValueError, match="such as 2024-01-31 or"):
         parse_instant(text)
 
 
-def test_whole_days_are_written_as_dates() -> None:
-    """People read windows of days as days."""
+def test_midnights_are_written_as_dates() -> None:
+    """This is easier to read, because most windows are days."""
     assert str(whole_day(date(2024, 1, 31))) == "[2024-01-31, 2024-02-01)"
     assert format_instant(START + timedelta(hours=1)) == "2024-01-01T01:00:00Z"
 
 
-def test_a_window_is_in_utc_whatever_zone_it_was_made_in() -> None:
-    """Lesson 25: its days and the name of its spool would be those of the zone."""
-    made = Window(datetime(2024, 1, 1, 1, tzinfo=SUMMER), datetime(2024, 1, 1, 3, tzinfo=SUMMER))
-    assert list(made.days) == [date(2023, 12, 31), date(2024, 1, 1)]
-    assert made.start.tzinfo is timezone.utc
+def test_a_window_is_converted_to_utc() -> None:
+    """Otherwise its days and the name of its spool would be local (docs/failures.md#clock-differs)."""
+    window = Window(datetime(2024, 1, 1, 1, tzinfo=SUMMER), datetime(2024, 1, 1, 3, tzinfo=SUMMER))
+    assert list(window.days) == [date(2023, 12, 31), date(2024, 1, 1)]
+    assert window.start.tzinfo is timezone.utc
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "why"),
+    ("start", "end", "reason"),
     [
         (NAIVE, START + DAY, "aware"),
         (START, NAIVE + DAY, "aware"),
@@ -139,7 +139,7 @@ def test_a_window_is_in_utc_whatever_zone_it_was_made_in() -> None:
         (START + DAY, START, "end after"),
     ],
 )
-def test_naive_empty_and_backward_windows_cannot_be_made(start: datetime, end: datetime, why: str) -> None:
-    """An empty window would count as covered, a naive one as whatever the server's zone is."""
-    with pytest.raises(ValueError, match=why):
+def test_naive_empty_and_reversed_windows_are_rejected(start: datetime, end: datetime, reason: str) -> None:
+    """An empty window would count as covered, a naive one would depend on the server's time zone."""
+    with pytest.raises(ValueError, match=reason):
         Window(start, end)

@@ -1,5 +1,5 @@
-"""What is harvested: the IngestConfigs, read from YAML, checked, and nothing done with them yet.
+"""The catalog: read the IngestConfigs from YAML and validate them.
 
-`loader.load_catalog` is the way in. From here nobody reaches a network, a database or a clock, and of the
-environment `HARVEST_SOURCES` alone is read; the secrets of a config are filled in when its harvest runs.
+Start with `loader.load_catalog`. This package uses no network, no database and no clock. Loading reads one
+environment variable, `HARVEST_SOURCES`. The secrets of a config are resolved later, when its harvest runs.
 """

@@ -1,13 +1,16 @@
-"""The arguments of harvesters and transformers: checked at loading, made when a run needs them.
+"""Validate and resolve the arguments of harvesters and transformers.
 
-Which arguments there are, a plug-in's own `Arguments` model says (`harvest_dagster.plugins` finds it). No
-secret is known at loading, so that a `${NAME}` is held only to what can be said of it then; the run checks
-the rest. A plug-in that cannot be used is a problem of the configs that name it and of no other.
+A plug-in declares its arguments in a pydantic model, `Arguments`; `harvest_dagster.plugins` finds the plug-in.
+Loading knows no secret. It therefore does not judge a value that contains `${NAME}`; the run validates the
+resolved value. A plug-in that cannot be used is a problem only of the configs that name it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -15,40 +18,59 @@ from pydantic_core import ErrorDetails
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog import secrets
-from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explain
+from harvest_dagster.catalog.plaintext_secrets import masked_arguments
+from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explain_errors
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import CatalogError, UnknownPlugin
-from harvest_dagster.masking import masker
+from harvest_dagster.masking import build_masker
+from harvest_dagster.plugins import NotDeciding
+from harvest_dagster.texts import shorten
 
-# group of entry points, the key that names the plug-in, the key of its arguments
+_LONGEST_SHOWN = 200  # characters of an argument in a log line
+
+
+@dataclass(frozen=True)
+class PluginKind:
+    """One kind of plug-in that a config can name.
+
+    Attributes:
+        group: entry-point group.
+        name: the YAML key that names the plug-in.
+        kwargs_name: the YAML key that holds its arguments.
+    """
+
+    group: str
+    name: str
+    kwargs_name: str
+
+
 KINDS = (
-    (plugins.HARVESTERS, "harvester", "harvester_kwargs"),
-    (plugins.TRANSFORMERS, "transformer", "transformer_kwargs"),
+    PluginKind(plugins.HARVESTERS, "harvester", "harvester_kwargs"),
+    PluginKind(plugins.TRANSFORMERS, "transformer", "transformer_kwargs"),
 )
 
 
-def check_arguments(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """What is wrong with the plug-ins that a document names, and with what it hands them.
+def validate_arguments(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield each problem with the plug-ins that a document names, and with their arguments.
 
-    Takes the plain value, so that a config that is wrong elsewhere has all its problems reported at once;
-    a wrong type here is the schema's to report.
+    Takes the plain value of the document, not an IngestConfig: a document with other problems then gets all of
+    them reported at once. Ignores values of a wrong type, because the schema reports these.
     """
-    for group, name, kwargs_name in KINDS:
-        kwargs = document.get(kwargs_name, {})
+    for kind in KINDS:
+        kwargs = document.get(kind.kwargs_name, {})
         if not isinstance(kwargs, dict):
             continue
-        yield from _malformed(kwargs, (kwargs_name,))
-        key = document.get(name)
+        yield from _malformed_placeholders(kwargs, (kind.kwargs_name,))
+        key = document.get(kind.name)
         if isinstance(key, str):
-            yield from _check_plugin(group, key, kwargs, (name,), (kwargs_name,))
-        elif kwargs and key is None and name != "harvester":
-            yield (kwargs_name,), f"has no use without a {name}; name one, or remove this"
+            yield from _validate_plugin(kind, key, kwargs)
+        elif kwargs and key is None and kind.name != "harvester":
+            message = f"has no effect without a {kind.name}; add the key {kind.name}, or remove this one"
+            yield (kind.kwargs_name,), message
 
 
-def make_arguments(
-    config: IngestConfig, group: str, environ: Mapping[str, str]
-) -> tuple[BaseModel, frozenset[str]]:
-    """The arguments of a config's harvester or transformer with its secrets filled in, and those secrets.
+def resolve_arguments(config: IngestConfig, group: str, environ: Mapping[str, str]) -> BaseModel:
+    """Return the arguments of a config's harvester or transformer, with its secrets filled in.
 
     Args:
         config: names the plug-in.
@@ -57,79 +79,147 @@ def make_arguments(
 
     Raises:
         MissingSecret: a variable is not set, or empty.
-        UnknownPlugin: no plug-in of that name, or it cannot be imported.
-        CatalogError: the plug-in refuses its arguments; the message names keys and no values.
+        UnknownPlugin: no plug-in has this name, or it cannot be used.
+        CatalogError: the plug-in refuses the arguments. The message names keys and shows no value.
     """
-    name, kwargs_name = next((name, kwargs_name) for each, name, kwargs_name in KINDS if each == group)
-    key, kwargs = getattr(config, name) or "", getattr(config, kwargs_name)
+    kind = next(kind for kind in KINDS if kind.group == group)
+    key, kwargs = getattr(config, kind.name) or "", getattr(config, kind.kwargs_name)
     resolved, hidden = secrets.resolve(kwargs, environ, config.label)
     model = arguments_model(group, key)
     try:
-        return model.model_validate(resolved), hidden
+        return model.model_validate(resolved)
     except ValidationError as error:
-        found = explain(error.errors(), model, resolved, show=False)
-        faults = [f"{dotted((kwargs_name, *path))} {message}" for path, message in found]
-    except Exception as error:  # a validator of others that fails in its own way
-        faults = [f"{kwargs_name}: the {name} {key!r} failed to check them: {type(error).__name__}"]
-    listed = masker(hidden)("; ".join(faults))
-    message = f"{config.label}: {listed}. Mend the config or the environment variables it names."
-    raise CatalogError(message)  # outside, since the chained error would show the values
+        errors = explain_errors(error.errors(), model, resolved, show=False)
+        faults = [f"{dotted((kind.kwargs_name, *path))} {message}" for path, message in errors]
+    except Exception as error:  # a validator of a third party may raise anything
+        faults = [f"{kind.kwargs_name}: {_validator_failed(kind, key, error)}"]
+    listed = build_masker(hidden)("; ".join(faults))
+    message = f"{config.label}: {listed}. Correct the config, or the environment variables that it names."
+    raise CatalogError(message)  # outside of the except block: a chained error would show the values
+
+
+def arguments_without_secrets(config: IngestConfig, environ: Mapping[str, str]) -> BaseModel:
+    """Return the harvester arguments of a config with each `${NAME}` left as it is.
+
+    A parser needs no secret. If the model of the arguments rejects a placeholder, for example in place of a number,
+    read the secrets after all.
+
+    Raises:
+        MissingSecret: the model rejects a placeholder, and a variable is not set, or empty.
+        UnknownPlugin: no plug-in of that name, or it cannot be imported.
+        CatalogError: the plug-in refuses its arguments; the message names keys and no values.
+    """
+    placeholders = {name: f"${{{name}}}" for name in secrets.placeholder_names(config.harvester_kwargs)}
+    try:
+        return resolve_arguments(config, plugins.HARVESTERS, placeholders)
+    except CatalogError:
+        return resolve_arguments(config, plugins.HARVESTERS, environ)
 
 
 def arguments_model(group: str, key: str) -> type[BaseModel]:
-    """The model of a plug-in's arguments.
+    """Return the model of a plug-in's arguments.
 
     Raises:
-        UnknownPlugin: nothing is registered under the key, its import fails, or it is no plug-in.
+        UnknownPlugin: nothing is registered under the key, its import fails, or it has no pydantic model.
     """
-    try:
-        model = plugins.load(group, key).Arguments
-    except UnknownPlugin:
-        raise
-    except (Exception, SystemExit) as error:
-        # Lesson 15: importing runs the code of others, and one driver that is missing stopped all sources.
-        fault = f"{type(error).__name__}: {error}"
-        message = f"{key!r} cannot be used: {fault}. Mend or remove the package that brings it."
-        raise UnknownPlugin(message) from error
+    model = getattr(plugins.load(group, key), "Arguments", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         message = (
-            f"{key!r} cannot be used: its Arguments is no pydantic model. Mend the package that brings it."
+            f"{key!r} cannot be used: its attribute Arguments is not a pydantic model. "
+            "Correct or uninstall the package that registers it."
         )
         raise UnknownPlugin(message)
     return model
 
 
-def _malformed(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(value, str) and secrets.is_malformed(value):
-        yield path, "has a ${ that begins no name; write ${NAME}, or $${ for a literal ${"
+def deciding_arguments(config: IngestConfig) -> dict[str, Any]:
+    """Return the arguments that decide what a source is asked, as JSON values. Coverage holds only for them.
+
+    `${NAME}` stays as it is, and secrets in plain text are masked. Defaults and fields marked with
+    `plugins.NotDeciding` are left out. If the model rejects a placeholder, the arguments are taken as written.
+
+    Raises:
+        UnknownPlugin: nothing is registered under the harvester's key, or it cannot be used.
+    """
+    kwargs = masked_arguments(config.harvester_kwargs)
+    model = arguments_model(plugins.HARVESTERS, config.harvester)
+    try:
+        written = model.model_validate(kwargs).model_dump(mode="json", exclude_defaults=True)
+    except Exception:  # a validator of a third party may raise anything
+        written = kwargs
+    return _deciding(model, written)
+
+
+def digest_of(arguments: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of arguments, in hexadecimal."""
+    return hashlib.sha256(json.dumps(arguments, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> str:
+    """Return the differences between two sets of arguments, such as "set changed from 'a' to 'b'"."""
+    found = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found.append(describe_changes(old, new, f"{prefix}{name}."))
+        else:
+            found.append(f"{prefix}{name} changed from {_shown(old)} to {_shown(new)}")
+    return ", ".join(found)
+
+
+def _shown(value: Any) -> str:
+    return "its default" if value is None else shorten(json.dumps(value, ensure_ascii=False), _LONGEST_SHOWN)
+
+
+def _deciding(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    fields = model.model_fields
+    found: dict[str, Any] = {}
+    for name, value in arguments.items():
+        field = fields.get(name)
+        if field is not None and any(isinstance(mark, NotDeciding) for mark in field.metadata):
+            continue
+        nested: Any = field.annotation if field is not None else None
+        is_model = isinstance(nested, type) and issubclass(nested, BaseModel) and isinstance(value, Mapping)
+        found[name] = _deciding(nested, value) if is_model else value
+    return found
+
+
+def _malformed_placeholders(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, str) and secrets.has_malformed_placeholder(value):
+        yield path, "contains a ${ without a variable name; write ${NAME}, or $${ for a literal ${"
     members = (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     )
     for part, member in members:
-        yield from _malformed(member, (*path, part))
+        yield from _malformed_placeholders(member, (*path, part))
 
 
-def _check_plugin(
-    group: str, key: str, kwargs: dict[str, Any], at: KeyPath, kwargs_at: KeyPath
-) -> Iterator[tuple[KeyPath, str]]:
+def _validate_plugin(kind: PluginKind, key: str, kwargs: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     try:
-        model = arguments_model(group, key)
+        model = arguments_model(kind.group, key)
         model.model_validate(kwargs)
     except UnknownPlugin as error:
-        yield at, str(error)
+        yield (kind.name,), str(error)
     except ValidationError as error:
-        details = [detail for detail in error.errors() if not _waits_for_secret(detail)]
-        for path, message in explain(details, model, kwargs, show=False):
-            yield (*kwargs_at, *path), message
+        details = [detail for detail in error.errors() if not _depends_on_secret(detail)]
+        for path, message in explain_errors(details, model, kwargs, show=False):
+            yield (kind.kwargs_name, *path), message
     except Exception as error:
-        # A validator of others that fails in its own way; a ${NAME} may be all it fails at.
-        if not secrets.names(kwargs):
-            yield kwargs_at, f"the {at[0]} {key!r} failed to check them: {type(error).__name__}"
+        # A validator of a third party may raise anything. A ${NAME} may be the only reason.
+        if not secrets.placeholder_names(kwargs):
+            yield (kind.kwargs_name,), _validator_failed(kind, key, error)
 
 
-def _waits_for_secret(detail: ErrorDetails) -> bool:
-    """Whether the value at fault holds a `${NAME}`, so that only the run can judge it.
+def _validator_failed(kind: PluginKind, key: str, error: Exception) -> str:
+    """Return a message without the text of the error, which may contain a value."""
+    return f"the {kind.name} {key!r} could not validate its arguments: {type(error).__name__}"
 
-    A key that is missing or not allowed is judged at once, whatever its value.
+
+def _depends_on_secret(detail: ErrorDetails) -> bool:
+    """Return whether only the run can judge the value, because it contains a `${NAME}`.
+
+    A key that is missing or not allowed is an error whatever its value is.
     """
-    return detail["type"] not in ABOUT_KEYS and bool(secrets.names(detail["input"]))
+    return detail["type"] not in ABOUT_KEYS and bool(secrets.placeholder_names(detail["input"]))

@@ -1,4 +1,7 @@
-"""Where the operators of the sources reach whoever harvests, where a config does not say it itself."""
+"""The contact address for the operators of sources, from the environment.
+
+A config that sets `contact` does not need it.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,26 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
-from harvest_dagster.catalog.fields import Contact
+from harvest_dagster.catalog.field_types import Contact
 from harvest_dagster.errors import BadInput
 
 VARIABLE = "HARVEST_CONTACT"
-_ADDRESS: TypeAdapter[str] = TypeAdapter(Contact)
+_CONTACT: TypeAdapter[str] = TypeAdapter(Contact)
 
 
-def of_environment(environ: Mapping[str, str]) -> str:
-    """The address in HARVEST_CONTACT, empty where it is not set.
+def contact_from_environment(environ: Mapping[str, str]) -> str:
+    """Return the address in HARVEST_CONTACT; an empty text if it is not set.
 
     Raises:
-        BadInput: it is none that a header takes.
+        BadInput: it is not an address that an HTTP header can carry.
     """
     value = environ.get(VARIABLE, "").strip()
     if not value:
         return ""
     try:
-        return _ADDRESS.validate_python(value)
+        return _CONTACT.validate_python(value)
     except ValidationError as error:
-        # As the same mistake in a config is told; the text says what is allowed.
+        # The same text as for `contact` in a config: it says what is allowed.
         reason = error.errors()[0]["msg"].removeprefix("Value error, ")
     message = f"{VARIABLE}: {reason}."
     raise BadInput(message)

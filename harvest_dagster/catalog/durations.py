@@ -1,4 +1,4 @@
-"""Durations as people write them, `30d` or `500ms`, to timedelta and back.
+"""Durations as people write them, `30d` or `500ms`: text to timedelta and back.
 
 Not here: instants and windows (`harvest_dagster.windows`).
 """
@@ -20,43 +20,44 @@ UNITS = {
 PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d|w)$"
 ALLOWED = (
     "a number and one of the units ms, s, m, h, d, w, such as 500ms, 10s, 15m, 3h, 30d or 2w; "
-    "or a number alone, of seconds"
+    "or a number of seconds"
 )
 
-# A socket's timeout ends at 2**63 ns and a datetime in the year 9999: a century stays clear of both.
+# A socket timeout overflows at 2**63 ns, and a datetime after the year 9999. A century stays below both.
 LONGEST = timedelta(days=36525)
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
 def parse_duration(value: object) -> timedelta:
-    """The timedelta of `30d`, `1.5h`, `500ms`; of a number, as seconds; of a timedelta, itself.
+    """Return the timedelta of `30d`, `1.5h` or `500ms`, of a number of seconds, or of a timedelta.
 
     Raises:
-        ValueError: anything else, nothing or less, or more than `LONGEST`; the message says what is allowed.
+        ValueError: it is none of these, zero, negative, or longer than `LONGEST`. The message says what is
+            allowed.
     """
-    duration = _read(value)
+    duration = _parse(value)
     if duration <= timedelta():
-        message = f"a duration must be longer than nothing (1 microsecond at least), not {value!r}"
+        message = f"a duration must be longer than zero (at least 1 microsecond), not {value!r}"
         raise ValueError(message)
     return duration
 
 
-def parse_duration_or_none(value: object) -> timedelta:
-    """The same, where no time at all, `0s`, means something, too.
+def parse_duration_or_zero(value: object) -> timedelta:
+    """Return what `parse_duration` returns, and accept zero (`0s`) too.
 
     Raises:
-        ValueError: as for `parse_duration`, but for nothing.
+        ValueError: as for `parse_duration`, except for zero.
     """
-    duration = _read(value)
+    duration = _parse(value)
     if duration < timedelta():
-        message = f"a duration cannot be less than nothing (0s), as {value!r} is"
+        message = f"a duration cannot be negative, not {value!r}; the shortest is 0s"
         raise ValueError(message)
     return duration
 
 
 def format_duration(duration: timedelta) -> str:
-    """The shortest exact text of it, in the largest unit that divides it: `30d`, `90m`, `0.000001s`."""
+    """Return the shortest exact text, in the largest unit that divides it: `30d`, `90m`, `0.000001s`."""
     if not duration:
         return "0s"
     for unit, length in UNITS.items():
@@ -65,28 +66,31 @@ def format_duration(duration: timedelta) -> str:
     return f"{Decimal(duration // _MICROSECOND).scaleb(-6):f}s"
 
 
-def _read(value: object) -> timedelta:
-    duration = value if isinstance(value, timedelta) else _parse(value)
+def _parse(value: object) -> timedelta:
+    too_long = f"a duration can be at most {LONGEST.days}d (a century), not {value!r}"
+    if isinstance(value, timedelta):
+        duration = value
+    else:
+        number, unit = _number_and_unit(value)
+        try:
+            # Decimal, because 0.1 s times 10**6 must give whole microseconds.
+            duration = timedelta(microseconds=int(Decimal(number) * (UNITS[unit] // _MICROSECOND)))
+        except (
+            OverflowError,
+            ValueError,
+            ArithmeticError,
+        ):  # infinity, nan, or beyond the range of timedelta
+            raise ValueError(too_long) from None
     if duration > LONGEST:
-        raise ValueError(_too_long(value))
+        raise ValueError(too_long)
     return duration
 
 
-def _parse(value: object) -> timedelta:
+def _number_and_unit(value: object) -> tuple[str, str]:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number, unit = str(value), "s"
-    elif isinstance(value, str) and (match := re.fullmatch(PATTERN, value)):
+        return str(value), "s"
+    if isinstance(value, str) and (match := re.fullmatch(PATTERN, value)):
         unit = match.group(2)
-        number = value.removesuffix(unit)
-    else:
-        message = f"{value!r} is no duration; write {ALLOWED}"
-        raise ValueError(message)
-    try:
-        # Decimal, since 0.1 s times 10**6 must give whole microseconds.
-        return timedelta(microseconds=int(Decimal(number) * (UNITS[unit] // _MICROSECOND)))
-    except (OverflowError, ValueError, ArithmeticError):  # infinity, not a number, beyond timedelta's range
-        raise ValueError(_too_long(value)) from None
-
-
-def _too_long(value: object) -> str:
-    return f"a duration can be {LONGEST.days}d (a century) at most, not {value!r}"
+        return value.removesuffix(unit), unit
+    message = f"{value!r} is not a duration; write {ALLOWED}"
+    raise ValueError(message)

@@ -1,7 +1,7 @@
-"""Which hosts a catalogue's configs ask, and what limits each of these has to be asked within.
+"""The hosts of a catalog, and the rate limits that its configs set for them.
 
-Here: the limits by host, and the notes where two configs of one host do not agree. Not here: holding to them
-(`http.budget`, `storage.budgets`).
+Here: the limits by host, and a warning for each host whose configs set different limits. Not here: the budget
+that enforces them (`http.rate_limit.budget`, `storage.rate_limit.database_budget`).
 """
 
 from __future__ import annotations
@@ -16,49 +16,59 @@ from harvest_dagster.errors import MissingSecret
 from harvest_dagster.limits import Limit, host_of
 
 
-def limit_of(config: IngestConfig) -> Limit:
-    """What its `rate_limit` says."""
+def rate_limit_of(config: IngestConfig) -> Limit:
+    """Return the `rate_limit` of a config as a value for the budget."""
     return Limit(config.rate_limit.calls, config.rate_limit.period)
 
 
 def limits_by_host(
     configs: Iterable[IngestConfig], environ: Mapping[str, str] | None = None
 ) -> dict[str, dict[Limit, list[str]]]:
-    """The limits of every host that a config names in an address, and the labels of the configs.
+    """Return for each host the limits that the configs set for it, each with the labels of its configs.
+
+    A host is any host of an http or https address in `harvester_kwargs`.
 
     Args:
-        configs: all those that may ask the same hosts.
-        environ: where `${NAME}` is read from; without it a host that is written so stays unknown, and likewise
-            where it is not set.
+        configs: all configs that may send requests to the same hosts.
+        environ: the environment variables. If it is None, or lacks a variable, hosts that contain the variable
+            are omitted.
     """
-    found: dict[str, dict[Limit, list[str]]] = {}
+    limits: dict[str, dict[Limit, list[str]]] = {}
     for config in configs:
         kwargs: Mapping[str, Any] = config.harvester_kwargs
         if environ is not None:
             with suppress(MissingSecret):
                 kwargs, _ = resolve(kwargs, environ, config.label)
         for host in sorted(set(_hosts(kwargs))):
-            found.setdefault(host, {}).setdefault(limit_of(config), []).append(config.label)
-    return found
+            limits.setdefault(host, {}).setdefault(rate_limit_of(config), []).append(config.label)
+    return limits
 
 
-def disagreements(configs: Iterable[IngestConfig]) -> Iterator[tuple[str, str]]:
-    """A note for each host whose configs have different limits, with the label of one that should change."""
+def main_host(config: IngestConfig) -> str | None:
+    """Return the host of the first address in the arguments of the harvester, None if it comes from the environment."""
+    return next(_hosts(config.harvester_kwargs), None)
+
+
+def conflicting_limits(configs: Iterable[IngestConfig]) -> Iterator[tuple[str, str]]:
+    """Yield a label and a warning for each host whose configs set different limits.
+
+    The label is that of a config with the highest limit.
+    """
     for host, limits in limits_by_host(configs).items():
-        if len(limits) < 2:  # noqa: PLR2004 - one agrees with itself
+        if len(limits) == 1:
             continue
         listed = " and ".join(f"{limit} ({', '.join(labels)})" for limit, labels in limits.items())
         message = (
-            f"configs of the host {host} have different limits: {listed}; all of them hold for each of these "
-            "configs, so the strictest does. Give them one rate_limit"
+            f"the configs of the host {host} set different limits: {listed}. All of these limits apply to each "
+            "of these configs, so the strictest one decides. Give all of them the same rate_limit"
         )
-        laxest = max(limits, key=lambda limit: limit.calls / limit.period)
-        yield limits[laxest][0], message
+        highest = max(limits, key=lambda limit: limit.rate)
+        yield limits[highest][0], message
 
 
 def _hosts(kwargs: Mapping[str, Any]) -> Iterator[str]:
     for text in strings(dict(kwargs)):
-        with suppress(ValueError):  # no address, whatever it is
+        with suppress(ValueError):  # not an address; the harvester validates its own arguments
             host = host_of(text) if text.strip().lower().startswith(("http://", "https://")) else ""
             if host and "${" not in host:
                 yield host

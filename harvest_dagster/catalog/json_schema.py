@@ -1,21 +1,21 @@
-"""The JSON Schema of an IngestConfig, by which editors complete and check the YAML.
+"""The JSON Schema of an IngestConfig. Editors use it to complete and validate the YAML.
 
-Generated from `schema` and from the arguments of the plug-ins that are part of this package; those of others
-are checked when the catalogue is loaded. `make schema` writes it to where it ships.
+It is generated from `schema` and from the arguments of the built-in plug-ins. The arguments of other plug-ins
+are validated when the catalog is loaded. `make schema` writes the file that ships with the package.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from harvest_dagster import plugins
-from harvest_dagster.catalog.arguments import KINDS, arguments_model
+from harvest_dagster.catalog.arguments import KINDS, PluginKind, arguments_model
 from harvest_dagster.catalog.durations import format_duration
 from harvest_dagster.catalog.schema import IngestConfig
 
@@ -24,8 +24,8 @@ FILE = Path(__file__).with_name("ingest_config.schema.json")
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 
 
-class _Generate(GenerateJsonSchema):
-    """Durations as people write them, no titles that repeat the keys."""
+class _SchemaGenerator(GenerateJsonSchema):
+    """Generates the schema with durations such as `10s`, and without titles, which would only repeat the keys."""
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
@@ -35,45 +35,44 @@ class _Generate(GenerateJsonSchema):
 
 
 def generate() -> dict[str, Any]:
-    """The schema, draft 2020-12."""
+    """Return the schema (JSON Schema draft 2020-12)."""
     head = {"$schema": GenerateJsonSchema.schema_dialect, "$id": "urn:harvest-dagster:ingest-config"}
-    schema = {**head, **IngestConfig.model_json_schema(schema_generator=_Generate), "allOf": []}
-    for group, name, kwargs_name in KINDS:
-        for key in _our_plugins(group):
-            arguments = arguments_model(group, key).model_json_schema(schema_generator=_Generate)
+    schema = {**head, **schema_of(IngestConfig), "allOf": []}
+    for kind in KINDS:
+        for key in sorted(plugins.BUILT_IN[kind.group]):
+            arguments = schema_of(arguments_model(kind.group, key))
             schema["$defs"].update(arguments.pop("$defs", {}))
-            schema["allOf"].append(_where(name, key, kwargs_name, arguments))
+            schema["allOf"].append(_rule_for_plugin(kind, key, arguments))
     return schema
 
 
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of one model, with defaults as the YAML writes them."""
+    return model.model_json_schema(schema_generator=_SchemaGenerator)
+
+
 def render() -> str:
-    """The schema as the file has it."""
+    """Return the text of the schema file."""
     return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _our_plugins(group: str) -> Iterator[str]:
-    for key, place in sorted(plugins.registered(group).items()):
-        if place.startswith("harvest_dagster."):
-            yield key
-
-
-def _where(name: str, key: str, kwargs_name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What holds of a config that names the plug-in `key`."""
-    for field, wanted in arguments.get("properties", {}).items():
-        arguments["properties"][field] = _or_placeholder(wanted)
-    then: dict[str, Any] = {"properties": {kwargs_name: arguments}}
+def _rule_for_plugin(kind: PluginKind, key: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule for the configs that name the plug-in `key`."""
+    for name, field in arguments.get("properties", {}).items():
+        arguments["properties"][name] = _or_placeholder(field)
+    then: dict[str, Any] = {"properties": {kind.kwargs_name: arguments}}
     if arguments.get("required"):
-        then["required"] = [kwargs_name]
-    return {"if": {"properties": {name: {"const": key}}, "required": [name]}, "then": then}
+        then["required"] = [kind.kwargs_name]
+    return {"if": {"properties": {kind.name: {"const": key}}, "required": [kind.name]}, "then": then}
 
 
-def _or_placeholder(wanted: dict[str, Any]) -> dict[str, Any]:
-    """What a field wants, or a text with a `${NAME}`, which only the run can judge."""
-    about: dict[str, Any] = {
-        key: wanted[key] for key in ("description", "default", "examples") if key in wanted
+def _or_placeholder(field: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule that accepts what the field accepts, and any text with a `${NAME}`. A run validates its value."""
+    annotations: dict[str, Any] = {
+        key: field[key] for key in ("description", "default", "examples") if key in field
     }
-    rule = {key: value for key, value in wanted.items() if key not in about}
-    return {**about, "anyOf": [rule, _PLACEHOLDER]}
+    rule = {key: value for key, value in field.items() if key not in annotations}
+    return {**annotations, "anyOf": [rule, _PLACEHOLDER]}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The catalogue: every IngestConfig of the directories that `HARVEST_SOURCES` names, and every problem.
+"""Load the catalog: all IngestConfigs in the directories of `HARVEST_SOURCES`, and the problems of those that fail.
 
-One bad config harms no other. Reads YAML and `HARVEST_SOURCES`, nothing else. Not here: what a document may
-say (`schema`, `arguments`) and how YAML is read (`documents`).
+A config with a problem does not affect the others. Loading reads YAML files and the variable `HARVEST_SOURCES`,
+nothing else. `yaml_documents` parses the YAML. `schema` and `arguments` validate the keys of a document.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harvest_dagster.catalog.arguments import check_arguments
-from harvest_dagster.catalog.documents import Document, read_documents
-from harvest_dagster.catalog.hosts import disagreements
-from harvest_dagster.catalog.problems import KeyPath, Problem, did_you_mean, dotted, explain
+from harvest_dagster.catalog.arguments import validate_arguments
+from harvest_dagster.catalog.field_types import is_label
+from harvest_dagster.catalog.hosts import conflicting_limits
+from harvest_dagster.catalog.plaintext_secrets import (
+    ARGUMENTS,
+    find_plaintext_secrets,
+    has_plaintext_password,
+)
+from harvest_dagster.catalog.problems import KeyPath, Place, Problem, did_you_mean, dotted, explain_errors
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.catalog.written import ARGUMENTS, plain_secrets
+from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 
 SOURCES_VARIABLE = "HARVEST_SOURCES"
@@ -29,157 +34,279 @@ BUNDLED_DIRECTORY = Path(__file__).with_name("sources")
 
 @dataclass(frozen=True)
 class Catalog:
-    """What could be loaded and what could not.
+    """The configs that were loaded, and the problems of the others.
 
     Attributes:
-        configs: by label.
-        problems: in the order of directories, files and lines.
-        warnings: of what loaded, and may not be what was meant.
+        configs: the configs without a problem, ordered by label.
+        problems: the problems, in the order of directories, files and lines.
+        warnings: possible mistakes in configs that were loaded.
+        places: by label, where each config is declared.
     """
 
     configs: tuple[IngestConfig, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> dict[str, list[Problem]]:
+        """The problems of the documents that did not load, by label. Documents without a valid label are left out."""
+        loaded = {config.label for config in self.configs}
+        found: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            if problem.label is not None and problem.label not in loaded and is_label(problem.label):
+                found.setdefault(problem.label, []).append(problem)
+        return found
 
     def get(self, label: str) -> IngestConfig:
-        """The config of this label.
+        """Return the config with this label.
 
         Raises:
-            UnknownIngestConfig: there is none; the message says why its YAML did not load, or a close one.
+            UnknownIngestConfig: no config has this label. The message gives the problems of its YAML, or suggests a
+                similar label.
         """
         for config in self.configs:
             if config.label == label:
                 return config
         if own := [str(problem) for problem in self.problems if problem.label == label]:
-            message = f"the IngestConfig {label!r} did not load: {'; '.join(own)}. Mend its YAML."
+            message = f"the IngestConfig {label!r} did not load: {'; '.join(own)}. Correct its YAML."
             raise UnknownIngestConfig(message)
-        close = did_you_mean(label, (config.label for config in self.configs))
+        suggestion = did_you_mean(label, (config.label for config in self.configs))
         message = (
-            f"no IngestConfig {label!r} among the {len(self.configs)} that loaded{close or '.'} "
-            f"{SOURCES_VARIABLE} says where they are looked for."
+            f"no IngestConfig {label!r} among the {len(self.configs)} that loaded{suggestion or '.'} "
+            f"Check the label, or add the directory of its file to {SOURCES_VARIABLE}."
         )
         raise UnknownIngestConfig(message)
 
-    def check(self) -> None:
-        """For those who want all or nothing.
+    def raise_if_invalid(self) -> None:
+        """Raise CatalogError if the catalog has any problem.
 
         Raises:
-            CatalogError: there are problems; the message has a line for each.
+            CatalogError: the message has one line for each problem.
         """
         if self.problems:
             listed = "\n".join(f"  {problem}" for problem in self.problems)
-            message = f"{len(self.problems)} problems in the catalogue:\n{listed}\nMend these files."
+            message = f"problems in the catalog ({len(self.problems)}):\n{listed}\nCorrect these files."
             raise CatalogError(message)
 
 
 def load_catalog(sources: str | None = None, environ: Mapping[str, str] = os.environ) -> Catalog:
-    """Every config of `sources`, and every problem of every file; raises nothing.
+    """Return the configs of `sources`, with the problems of those that fail. This raises no exception.
 
     Args:
-        sources: directories separated by `os.pathsep`, `bundled` for those that ship with the package; None
-            takes `HARVEST_SOURCES`, and where that is not set or empty, `bundled`.
-        environ: where `HARVEST_SOURCES` is looked up.
+        sources: directories, separated by `os.pathsep`. `bundled` stands for the sources in this package. None means
+            the value of `HARVEST_SOURCES`, or `bundled` if the variable is empty or not set.
+        environ: the environment variables.
     """
+    loader = _Loader()
+    for directory in source_directories(sources, environ):
+        loader.load_directory(directory)
+    return loader.catalog()
+
+
+def source_directories(sources: str | None = None, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the directories that `load_catalog` reads, in order."""
     listed = (environ.get(SOURCES_VARIABLE) if sources is None else sources) or BUNDLED
-    loading = _Loading()
-    for directory in dict.fromkeys(entry for entry in listed.split(os.pathsep) if entry):
-        loading.directory(BUNDLED_DIRECTORY if directory == BUNDLED else Path(directory))
-    configs = tuple(sorted(loading.configs, key=lambda config: config.label))
-    return Catalog(configs, tuple(loading.problems), tuple(loading.warnings(configs)))
+    parts = dict.fromkeys(part for part in listed.split(os.pathsep) if part)
+    return [BUNDLED_DIRECTORY if part == BUNDLED else Path(part) for part in parts]
+
+
+@dataclass(frozen=True)
+class LoadedFiles:
+    """A catalog with what its authors need to know about the files.
+
+    Attributes:
+        catalog: the configs, problems and warnings.
+        documents: all documents that are valid YAML, also those that did not load.
+        by_label: the document of each config that was loaded.
+        empty: the files without any document.
+    """
+
+    catalog: Catalog
+    documents: tuple[YamlDocument, ...]
+    by_label: Mapping[str, YamlDocument]
+    empty: tuple[Path, ...]
+
+
+def load_files(files: Iterable[Path]) -> LoadedFiles:
+    """Return the configs of these files, as `load_catalog` returns those of directories. This raises no exception."""
+    loader = _Loader()
+    for file in files:
+        loader.load_file(file)
+    return LoadedFiles(loader.catalog(), tuple(loader.all_documents), loader.documents, tuple(loader.empty))
+
+
+def load_documents(documents: Iterable[YamlDocument]) -> Catalog:
+    """Return the configs of documents that are already parsed, as `load_catalog` does. This raises no exception."""
+    loader = _Loader()
+    for document in documents:
+        loader.load_document(document)
+    return loader.catalog()
+
+
+def source_files(directory: Path) -> list[Path]:
+    """Return the files of a directory that the catalog reads, in order.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    return sorted(path for path in directory.iterdir() if is_source_file(path))
+
+
+def is_source_file(path: Path) -> bool:
+    """Return whether the catalog reads a file of this name."""
+    return path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
 
 
 @dataclass
-class _Loading:
-    """One load under way: what was found so far, which document claimed which label, and which one loaded."""
+class _Loader:
+    """The state of one call of `load_catalog` or `load_files`.
+
+    Attributes:
+        configs: the configs that were loaded.
+        problems: the problems of all other documents and files.
+        label_owners: by label, the place `file:line` of the first document with this label.
+        documents: by label, the document of each config that was loaded.
+        all_documents: all documents that are valid YAML.
+        empty: the files without any document.
+    """
 
     configs: list[IngestConfig] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    claims: dict[str, str] = field(default_factory=dict)
-    loaded: dict[str, Document] = field(default_factory=dict)
+    label_owners: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, YamlDocument] = field(default_factory=dict)
+    all_documents: list[YamlDocument] = field(default_factory=list)
+    empty: list[Path] = field(default_factory=list)
 
-    def directory(self, directory: Path) -> None:
+    def catalog(self) -> Catalog:
+        """Return what was loaded so far."""
+        self._refuse_conflicting_former_labels()
+        configs = tuple(sorted(self.configs, key=lambda config: config.label))
+        places = {label: Place(one.file, one.line(())) for label, one in self.documents.items()}
+        return Catalog(configs, tuple(self.problems), tuple(self.warnings(configs)), places)
+
+    def load_directory(self, directory: Path) -> None:
         try:
-            files = sorted(path for path in directory.iterdir() if _is_source(path))
+            files = source_files(directory)
         except OSError as error:
-            message = f"no directory that can be read ({error.strerror}); correct {SOURCES_VARIABLE}"
+            message = f"cannot be read as a directory ({error.strerror}); correct {SOURCES_VARIABLE}"
             self.problems.append(Problem(str(directory), 0, "", message))
             return
         for file in files:
-            self.file(file)
+            self.load_file(file)
 
-    def file(self, file: Path) -> None:
+    def load_file(self, file: Path) -> None:
         try:
             text = file.read_bytes().decode("utf-8-sig")
         except OSError as error:
-            self.problems.append(Problem(str(file), 0, "", f"cannot be read: {error.strerror}"))
+            message = f"cannot be read ({error.strerror}); correct or remove the file"
+            self.problems.append(Problem(str(file), 0, "", message))
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            message = f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+            message = f"is not UTF-8 (byte {error.start}); save the file as UTF-8"
             self.problems.append(Problem(str(file), line, "", message))
         else:
-            self.documents(read_documents(text, str(file)))
+            documents = list(parse_documents(text, str(file)))
+            if not documents:
+                self.empty.append(file)
+            for document in documents:
+                if isinstance(document, Problem):
+                    self.problems.append(document)
+                else:
+                    self.all_documents.append(document)
+                    self.load_document(document)
 
-    def documents(self, found: Iterable[Document | Problem]) -> None:
-        for each in found:
-            if isinstance(each, Problem):
-                self.problems.append(each)
-            else:
-                self.document(each)
-
-    def document(self, document: Document) -> None:
+    def load_document(self, document: YamlDocument) -> None:
         if not isinstance(document.value, dict):
             kind = "a list" if isinstance(document.value, list) else repr(document.value)
-            message = f"is {kind[:60]}; an IngestConfig is a mapping, with label and harvester at the least"
+            message = (
+                f"is {kind[:60]}; an IngestConfig is a mapping with at least the keys label and harvester"
+            )
             self._report(document, None, [((), message)])
             return
         label = document.value.get("label")
         label = label if isinstance(label, str) else None
-        config, found = _validate(document.value)
-        found += self._claim(document, label)
-        self._report(document, label, found)
-        if config is not None and not found and not document.problems:
+        config, problems = _validate(document.value)
+        problems += self._claim_label(document, label)
+        self._report(document, label, problems)
+        if config is not None and not problems and not document.problems:
             self.configs.append(config)
-            self.loaded[config.label] = document
+            self.documents[config.label] = document
 
     def warnings(self, configs: Iterable[IngestConfig]) -> Iterator[Problem]:
-        for label, message in disagreements(configs):
-            document = self.loaded[label]
+        for label, message in conflicting_limits(configs):
+            document = self.documents[label]
             yield Problem(document.file, document.line(("rate_limit",)), "rate_limit", message, label)
         for config in configs:
-            yield from self._plain_secrets(config)
+            yield from self._plaintext_secrets(config)
 
-    def _plain_secrets(self, config: IngestConfig) -> Iterator[Problem]:
-        document = self.loaded[config.label]
+    def _plaintext_secrets(self, config: IngestConfig) -> Iterator[Problem]:
+        document = self.documents[config.label]
+        message = "contains a secret in plain text; write ${NAME} instead, and set the variable NAME where runs start"
         for name in ARGUMENTS:
-            places = dict.fromkeys(path for path, _ in plain_secrets(getattr(config, name), (name,)))
-            for path in places:
-                message = (
-                    "holds a secret in plain text; write it as ${NAME}, and set NAME where the runs start"
-                )
+            paths = dict.fromkeys(path for path, _ in find_plaintext_secrets(getattr(config, name), (name,)))
+            for path in paths:
+                yield Problem(document.file, document.line(path), dotted(path), message, config.label)
+        for number, url in enumerate(config.notify):
+            if has_plaintext_password(url):
+                path = ("notify", number)
                 yield Problem(document.file, document.line(path), dotted(path), message, config.label)
 
-    def _claim(self, document: Document, label: str | None) -> Iterator[tuple[KeyPath, str]]:
-        """The first document keeps the label, wrong or not: mending it must not change which one loads."""
+    def _refuse_conflicting_former_labels(self) -> None:
+        """Drop each config with a former label that another document uses.
+
+        Otherwise two sources would write into the data of one.
+        """
+        claims: dict[str, str] = {}
+        for config in tuple(self.configs):
+            document = self.documents[config.label]
+            problems = list(self._former_label_problems(config, claims))
+            if problems:
+                self.configs.remove(config)
+                del self.documents[config.label]
+                self._report(document, config.label, problems)
+            else:
+                here = f"{document.file}:{document.line(('former_labels',))}"
+                claims |= dict.fromkeys(config.former_labels, here)
+
+    def _former_label_problems(
+        self, config: IngestConfig, claims: Mapping[str, str]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        for number, former in enumerate(config.former_labels):
+            path = ("former_labels", number)
+            if former == config.label:
+                yield path, f"{former!r} is the label itself; remove it here"
+            elif former in self.label_owners:
+                owner = self.label_owners[former]
+                yield (
+                    path,
+                    f"{former!r} is still the label of {owner}; remove that document, or remove it here",
+                )
+            elif former in claims:
+                yield path, f"{former!r} is already a former label at {claims[former]}; remove one of the two"
+
+    def _claim_label(self, document: YamlDocument, label: str | None) -> Iterator[tuple[KeyPath, str]]:
+        """Yield a problem if an earlier document has the label.
+
+        The first document keeps its label even if it has a problem. Otherwise, to correct it would replace the other
+        config of that label.
+        """
         if label is None:
             return
         here = f"{document.file}:{document.line(('label',))}"
-        owner = self.claims.setdefault(label, here)
+        owner = self.label_owners.setdefault(label, here)
         if owner != here:
-            yield ("label",), f"{label!r} is taken by {owner}, which keeps it; choose another"
+            yield ("label",), f"{label!r} is already the label of {owner}, which keeps it; choose another"
 
-    def _report(self, document: Document, label: str | None, found: list[tuple[KeyPath, str]]) -> None:
-        placed = [Problem(document.file, document.line(path), dotted(path), text) for path, text in found]
-        everything = sorted((*document.problems, *placed), key=lambda problem: problem.line)
-        self.problems.extend(replace(problem, label=label) for problem in everything)
+    def _report(self, document: YamlDocument, label: str | None, found: list[tuple[KeyPath, str]]) -> None:
+        problems = [Problem(document.file, document.line(path), dotted(path), text) for path, text in found]
+        by_line = sorted((*document.problems, *problems), key=lambda problem: problem.line)
+        self.problems.extend(replace(problem, label=label) for problem in by_line)
 
 
 def _validate(value: dict[str, Any]) -> tuple[IngestConfig | None, list[tuple[KeyPath, str]]]:
-    found = list(check_arguments(value))
+    problems = list(validate_arguments(value))
     try:
-        return IngestConfig.model_validate(value), found
+        return IngestConfig.model_validate(value), problems
     except ValidationError as error:
-        return None, [*explain(error.errors(), IngestConfig, value, show=True), *found]
-
-
-def _is_source(path: Path) -> bool:
-    return path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+        return None, [*explain_errors(error.errors(), IngestConfig, value, show=True), *problems]

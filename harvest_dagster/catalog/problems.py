@@ -1,12 +1,13 @@
-"""What is wrong with a catalogue, in words for the one who wrote the YAML: file, line, key, what is allowed.
+"""Problems in the catalog, in words for the author of the YAML: file, line, key, what is allowed.
 
-Here: the value, and pydantic's errors put that way. Not here: finding problems (`documents`, `arguments`,
-`loader`).
+Here: the value of a problem, and the translation of pydantic's errors into such words. Not here: the search for
+problems (`yaml_documents`, `arguments`, `loader`).
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
@@ -14,10 +15,10 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-# Where a value stands in a document: keys of mappings and positions in lists.
+# The place of a value in a document: keys of mappings and positions in lists.
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 
-# The types of pydantic's errors that are about a key and not about its value.
+# The types of pydantic's errors that concern a key and not its value.
 ABOUT_KEYS = frozenset({"missing", "extra_forbidden"})
 
 _LONGEST_SHOWN = 60
@@ -28,21 +29,34 @@ _EXPECTED = {
     "int_type": "a whole number",
     "list_type": "a list",
     "model_type": "a mapping (key: value)",
-    "string_type": "text (a number, true or false in quotes)",
+    "string_type": "text (put a number, true or false in quotes)",
     "tuple_type": "a list",
 }
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing to mend.
+class Place:
+    """Where a source is declared.
 
     Attributes:
-        file: as it was found.
-        line: counted from 1; 0 where it is about the whole file or directory.
-        key: dotted path such as `rate_limit.calls`; empty where it is about a whole document.
+        file: path of the file.
+        line: where its document begins, counted from 1.
+    """
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that the author of a file must correct.
+
+    Attributes:
+        file: its path.
+        line: counted from 1; 0 if the problem concerns the whole file or directory.
+        key: dotted path such as `rate_limit.calls`; empty if the problem concerns a whole document.
         message: what is wrong and what is allowed.
-        label: of the document that it keeps from loading, where that could be read.
+        label: of the document that does not load because of it; None if the document has no valid label.
     """
 
     file: str
@@ -57,41 +71,41 @@ class Problem:
 
 
 def dotted(path: KeyPath) -> str:
-    """`owners[0]`, `rate_limit.calls`."""
+    """Return the text of a path: `owners[0]`, `rate_limit.calls`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?`, or nothing where nothing is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return `; did you mean 'x'?`, or an empty text if no known word is similar."""
+    similar = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {similar[0]!r}?" if similar else ""
 
 
-def explain(
+def explain_errors(
     details: Iterable[ErrorDetails], model: type[BaseModel], value: Any, *, show: bool
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Where in `value` each error of pydantic is, and what is allowed there.
+    """Yield for each error of pydantic its path in `value`, and a message that says what is allowed there.
 
     Args:
-        details: what `model` said of `value`.
+        details: the errors of `model` for `value`.
         model: knows the keys that are allowed.
         value: what was validated.
-        show: whether the messages may repeat what was written; not for arguments, which may hold a secret.
+        show: whether a message may repeat a part of `value`. False for arguments, which may contain a secret.
     """
     messages: dict[KeyPath, list[str]] = {}
     for detail in details:
         if detail["type"] == "default_factory_not_called":
-            continue  # the field that the default is made from has its own error
-        path = _written(detail["loc"], value, detail["type"])
+            continue  # the field that the default depends on has its own error
+        path = _path_in_document(detail["loc"], value, detail["type"])
         # A union gives one error for each of its members.
         messages.setdefault(path, []).append(_message(detail, model, path, show=show))
-    for path, found in messages.items():
-        yield path, "; or ".join(dict.fromkeys(found))
+    for path, alternatives in messages.items():
+        yield path, "; or ".join(dict.fromkeys(alternatives))
 
 
-def _written(loc: KeyPath, value: Any, kind: str) -> KeyPath:
-    """The part of pydantic's place that stands in the document: it adds the members of unions and `[key]`."""
+def _path_in_document(loc: KeyPath, value: Any, kind: str) -> KeyPath:
+    """Return the location of an error without the parts that pydantic adds: members of unions, and `[key]`."""
     path: list[str | int] = []
     for part in loc:
         if isinstance(value, Mapping) and (part in value or kind == "missing"):
@@ -108,19 +122,23 @@ def _message(detail: ErrorDetails, model: type[BaseModel], path: KeyPath, *, sho
     kind = detail["type"]
     if kind == "value_error":
         return str(detail["ctx"]["error"])
-    holder = _model_at(model, path[:-1])
+    parent = _model_at(model, path[:-1])
     if kind == "missing":
-        return f"is missing; required here: {', '.join(_keys(holder, required=True))}"
+        return f"is missing; required here: {', '.join(_keys(parent, required=True))}"
     if kind == "extra_forbidden":
-        known = _keys(holder)
-        return f"is no key here; allowed: {', '.join(known) or 'none'}{did_you_mean(str(path[-1]), known)}"
-    said = (
-        f"must be {_EXPECTED[kind]}" if kind in _EXPECTED else detail["msg"].replace("Input should", "must")
+        known = _keys(parent)
+        return (
+            f"is not a known key; allowed: {', '.join(known) or 'none'}{did_you_mean(str(path[-1]), known)}"
+        )
+    # pydantic's own text begins with "Input should", "String should" and so on.
+    rule = (
+        f"must be {_EXPECTED[kind]}" if kind in _EXPECTED else re.sub(r"^\w+ should", "must", detail["msg"])
     )
-    return f"{said}{_but_not(detail['input']) if show else ''}"
+    return f"{rule}{_but_not(detail['input']) if show else ''}"
 
 
 def _but_not(written: object) -> str:
+    """Return `, not 'x'` for the value that the author wrote."""
     if isinstance(written, (dict, list)):
         return f", not a {'mapping' if isinstance(written, dict) else 'list'}"
     text = {"None": "nothing", "True": "true", "False": "false"}.get(repr(written), repr(written))
@@ -128,7 +146,7 @@ def _but_not(written: object) -> str:
 
 
 def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    """The model that holds the keys of `path`, where that is one model and no union of several."""
+    """Return the model of the mapping at `path`; None if it is not exactly one model."""
     found: type[BaseModel] | None = model
     for part in path:
         field = found.model_fields.get(str(part)) if found else None

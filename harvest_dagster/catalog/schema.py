@@ -1,9 +1,9 @@
-"""An IngestConfig: what one YAML document says, as frozen values.
+"""An IngestConfig: one YAML document as frozen values.
 
-Every key has its description here; the JSON Schema (`json_schema`) and the errors (`problems`) are made from
-it. What passes here never fails later while the definitions are built: owners, tags and schedules are held to
-what Dagster takes. Not here: the kinds of values (`fields`); the arguments of harvesters and transformers
-(`arguments`), which those declare.
+Every key has its description here. The JSON Schema (`json_schema`) and the error messages (`problems`) are
+generated from it. A config that passes cannot fail later, while the definitions are built: the rules for owners,
+tags and schedules admit only what Dagster accepts. Not here: the types of the values (`field_types`), and the
+arguments of harvesters and transformers (`arguments`), which the plug-ins declare.
 """
 
 from datetime import date, timedelta
@@ -11,22 +11,29 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harvest_dagster.catalog.fields import (
+from harvest_dagster.catalog.field_types import (
     Contact,
     Cron,
     Day,
     Duration,
-    DurationOrNone,
+    DurationOrZero,
+    Group,
     Label,
+    Network,
+    NotifyUrl,
     Owner,
+    Size,
     Tags,
     WebAddress,
     WindowLength,
 )
+from harvest_dagster.response_limits import ResponseLimits
+
+_DEFAULT_LIMITS = ResponseLimits()
 
 
 class _Strict(BaseModel):
-    """No unknown key, no silent coercion: `calls: "3"` and `label: 7` are errors."""
+    """Forbid unknown keys and silent conversion: `calls: "3"` and `label: 7` are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -34,60 +41,116 @@ class _Strict(BaseModel):
 class RateLimit(_Strict):
     """The budget of the source's host, shared by all configs and processes."""
 
-    calls: int = Field(default=1, ge=1, le=1_000_000, description="so many requests in each period")
-    period: float = Field(default=1.0, gt=0, le=31_536_000, allow_inf_nan=False, description="seconds")
+    calls: int = Field(default=1, ge=1, le=1_000_000, description="number of requests allowed in each period")
+    period: float = Field(
+        default=1.0, gt=0, le=31_536_000, allow_inf_nan=False, description="length of the period in seconds"
+    )
 
 
 class Timeout(_Strict):
-    """When to give up."""
+    """How long to wait before giving up."""
 
-    connect: Duration = Field(default=timedelta(seconds=10), description="for the connection to the source")
-    read: Duration = Field(default=timedelta(seconds=60), description="between two pieces of an answer")
+    connect: Duration = Field(
+        default=timedelta(seconds=10), description="longest time to connect to the source"
+    )
+    read: Duration = Field(
+        default=timedelta(seconds=60), description="longest time until the next bytes of a response"
+    )
     response: Duration | None = Field(
         default=None,
-        description="for a whole answer, however steadily it drips; five times `read`, a minute at least, where it "
-        "is left out",
+        description="longest time for a whole response, even if its bytes keep arriving; default: five times `read`, "
+        "at least one minute",
         examples=["10m"],
     )
     harvest: Duration = Field(
         default=timedelta(hours=3),
-        description="for one window, from its first request to its last; pauses that free the worker do not count",
+        description="longest time for one window, from its first request to its last; a long wait, for which the "
+        "run ends and is retried later, does not count",
     )
 
 
 class Quarantine(_Strict):
-    """How much of a window may be unreadable before the window fails: it must be more than both bounds."""
+    """How many records of a window may be invalid. The window fails if it exceeds both limits."""
 
-    records: int = Field(default=10, ge=0, description="so many records, however few there are")
+    records: int = Field(default=10, ge=0, description="number of records, whatever the size of the window")
     share: float = Field(
-        default=0.01, ge=0, le=1, allow_inf_nan=False, description="of a window's records, from 0 to 1"
+        default=0.01,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of the window's records, from 0 to 1",
+    )
+
+
+class Limits(_Strict):
+    """What one response of the source may cost. `ResponseLimits` has the same attributes and explains each of them."""
+
+    received_bytes: Size = Field(
+        default=_DEFAULT_LIMITS.received_bytes,
+        description="bytes of a response as it arrives, usually compressed; default: 64MiB",
+        examples=["256MB"],
+    )
+    response_bytes: Size = Field(
+        default=_DEFAULT_LIMITS.response_bytes,
+        description="bytes of a response after decompression; default: 256MiB",
+        examples=["1GB"],
+    )
+    xml_nodes: int = Field(
+        default=_DEFAULT_LIMITS.xml_nodes, ge=1, description="tags and attributes of an XML page"
+    )
+    xml_attributes: int = Field(
+        default=_DEFAULT_LIMITS.xml_attributes,
+        ge=1,
+        description="attributes of an XML element; the time to parse them may grow with the square of their number",
+    )
+    json_values: int = Field(
+        default=_DEFAULT_LIMITS.json_values,
+        ge=1,
+        description="values of a JSON page, each member of a list included",
+    )
+    token_length: int = Field(
+        default=_DEFAULT_LIMITS.token_length,
+        ge=1,
+        description="characters of a resumptionToken, a cursor or a link to the next page",
+    )
+    cookies: int = Field(
+        default=_DEFAULT_LIMITS.cookies, ge=1, description="cookies of a harvest; the oldest ones are dropped"
+    )
+    cookie_bytes: Size = Field(
+        default=_DEFAULT_LIMITS.cookie_bytes, description="bytes of a cookie; a larger one is dropped"
+    )
+    log_line: int = Field(
+        default=_DEFAULT_LIMITS.log_line,
+        ge=100,
+        description="characters of a log line; a longer one loses its middle",
     )
 
 
 class IngestConfig(_Strict):
-    """One source under one protocol, harvested into the asset raw/<label>."""
+    """The declaration of one source, harvested into the asset raw/<label>."""
 
     label: Label = Field(
-        description="unique; lower-case letters, digits and _, a letter first; the asset is raw/<label>",
+        description="unique; lower-case letters, digits and _, beginning with a letter; the asset is raw/<label>",
         examples=["arxiv_cs"],
     )
     name: str = Field(
         default_factory=lambda data: data.get("label", ""),
         min_length=1,
-        description="what people read; the label, where it is left out",
+        description="the name that people read; default: the label",
         examples=["arXiv, computer science"],
     )
-    home_page: WebAddress | None = Field(default=None, description="where people find the source")
-    description: str = Field(default="", description="Markdown, shown on the asset's page")
+    home_page: WebAddress | None = Field(default=None, description="web page of the source, for people")
+    description: str = Field(default="", description="Markdown, shown on the asset's page in Dagster")
     harvester: str = Field(
         min_length=1,
         max_length=255,
-        description="key of a harvester (entry-point group harvest_dagster.harvesters)",
+        description="key of a harvester: a built-in one, or one of an installed package (entry-point group "
+        "harvest_dagster.harvesters)",
         examples=["oai"],
     )
     harvester_kwargs: dict[str, Any] = Field(
         default={},
-        description="the harvester's own arguments; ${NAME} in a string is read from the environment when "
+        description="the arguments of the harvester; ${NAME} in a string is read from the environment when "
         "the harvest runs, $${ stands for a literal ${",
         examples=[{"base_url": "https://oaipmh.arxiv.org/oai", "metadata_prefix": "oai_dc", "set": "cs"}],
     )
@@ -95,59 +158,94 @@ class IngestConfig(_Strict):
         default=None,
         min_length=1,
         max_length=255,
-        description="key of a transformer (entry-point group harvest_dagster.transformers); none: raw only",
+        description="key of a transformer: a built-in one, or one of an installed package (entry-point group "
+        "harvest_dagster.transformers); without it, records are stored but not transformed",
         examples=["oai_dc"],
     )
     transformer_kwargs: dict[str, Any] = Field(
-        default={}, description="the transformer's own arguments; ${NAME} as in harvester_kwargs"
+        default={}, description="the arguments of the transformer; ${NAME} as in harvester_kwargs"
     )
     rate_limit: RateLimit = Field(
         default=RateLimit(),
-        description="the budget of the source's host, shared by all configs and processes; one host with two ports "
-        "is two hosts",
+        description="the budget of the source's host, shared by all configs and processes; two ports of one host "
+        "count as two hosts",
     )
     earliest_date: Day = Field(
-        # The first repositories under the Santa Fe Convention, OAI-PMH's ancestor, are of 2000.
+        # The first repositories under the Santa Fe Convention, the predecessor of OAI-PMH, started in 2000.
         default=date(2000, 1, 1),
-        description="first partition; no record of the source has an older datestamp",
+        description="first partition: no record of the source has an earlier datestamp",
         examples=["2005-09-16"],
     )
-    disabled: bool = Field(default=False, description="refuse to run, unless a run is told to ignore that")
+    disabled: bool = Field(
+        default=False, description="refuse every run that sets neither ignore_disabled nor force"
+    )
     schedule: Cron | None = Field(
         default=None,
-        description="cron, five fields, in UTC; none where it is left out",
+        description="cron expression of five fields, in UTC; without it, there is no schedule",
         examples=["0 3 * * *"],
     )
-    lookback: DurationOrNone = Field(
-        default=timedelta(),
-        description="at each time of the schedule so much before the newest day is harvested again, for "
-        "sources that publish late under an older date",
+    lookback: DurationOrZero = Field(
+        default=timedelta(days=3),
+        description="at each scheduled time, how far before the newest day to harvest again, because sources "
+        "publish records late under an earlier date; 0 for a source that never does",
         examples=["3d"],
     )
-    settle: DurationOrNone = Field(
-        default=timedelta(),
+    settle: DurationOrZero = Field(
+        default=timedelta(hours=6),
         description="how long after its end a day may still change at the source: a harvest that began "
-        "before does not count as done",
+        "before that does not count as coverage; 0 for a source whose days end exactly at midnight in UTC",
         examples=["6h"],
     )
     max_window: WindowLength = Field(
-        default=timedelta(days=30), description="a longer range is split into windows of this length"
+        default=timedelta(days=30), description="a longer range is split into windows of at most this length"
     )
-    timeout: Timeout = Field(default=Timeout(), description="when to give up")
+    timeout: Timeout = Field(default=Timeout(), description="how long to wait before giving up")
+    redirect_networks: Annotated[tuple[Network, ...], Field(strict=False)] = Field(
+        default=(),
+        description="private networks to which a source on a public address may redirect; without them, a redirect to "
+        "a loopback, link-local or private address is an error",
+        examples=[["10.20.0.0/16"]],
+    )
+    limits: Limits = Field(
+        default=Limits(),
+        description="what one response may cost; an error that names one of these keys says that the source needs more",
+        examples=[{"response_bytes": "1GB", "xml_nodes": 10_000_000}],
+    )
     quarantine: Quarantine = Field(
         default=Quarantine(),
-        description="how many records may be set aside as unreadable before their window fails",
+        description="how many records of a window may be invalid before the window fails",
+    )
+    keep_original: bool = Field(
+        default=False,
+        description="keep each record's own bytes beside its canonical form; `harvest records --original` returns them",
     )
     contact: Contact | None = Field(
         default=None,
-        description="an e-mail address or a page for the operators of the source, sent in the User-Agent; "
-        "HARVEST_CONTACT, where it is left out",
+        description="e-mail address or web page for the operators of the source, sent in the User-Agent; default: "
+        "HARVEST_CONTACT",
         examples=["harvest@example.org"],
     )
     failure_threshold: int = Field(
-        default=5, ge=1, le=1000, description="after so many failed harvests in a row it refuses to run"
+        default=5,
+        ge=1,
+        le=1000,
+        description="after this many failures in a row, a run stops and later runs are refused",
+    )
+    notify: Annotated[tuple[NotifyUrl, ...], Field(strict=False)] = Field(
+        default=(),
+        description="where to report that the source fails, is refused, is incomplete, quarantines more records or "
+        "works again: Apprise URLs, in addition to HARVEST_NOTIFY; ${NAME} as in harvester_kwargs",
+        examples=[["mailto://harvest:${MAIL_PASSWORD}@example.org?to=team@example.org"]],
+    )
+    former_labels: Annotated[tuple[Label, ...], Field(strict=False)] = Field(
+        default=(),
+        description="earlier labels of the source: the data that were harvested under them belong to this label",
+        examples=[["arxiv_computer_science"]],
+    )
+    group: Group = Field(
+        default="harvest", description="asset group in Dagster; letters, digits and _", examples=["metadata"]
     )
     owners: Annotated[tuple[Owner, ...], Field(strict=False)] = Field(
         default=(), description="team:NAME or e-mail addresses", examples=[["team:metadata"]]
     )
-    tags: Tags = Field(default={}, description="tags of the assets, for searching in the UI")
+    tags: Tags = Field(default={}, description="tags of the assets, for searching in the Dagster UI")

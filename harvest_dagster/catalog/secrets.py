@@ -1,6 +1,6 @@
-"""`${NAME}` in the arguments of a config: filled in when the harvest runs, kept out of whatever is written.
+"""Replace `${NAME}` in the arguments of a config by the environment variable NAME when the harvest runs.
 
-Not here: which arguments a harvester takes (`arguments`), and how secrets are kept out of a text (`masking`).
+Not here: the arguments of a harvester (`arguments`), and masking secrets in a text (`harvest_dagster.masking`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harvest_dagster.catalog.written import plain_secrets
+from harvest_dagster.catalog.plaintext_secrets import find_plaintext_secrets
 from harvest_dagster.errors import MissingSecret
 
 # "$${" stands for a literal "${".
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string of a value of YAML, at any depth; the keys of mappings are none of them."""
+    """Yield every string in a YAML value, at any depth, except the keys of mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -28,48 +28,52 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(member)
 
 
-def names(value: Any) -> frozenset[str]:
-    """The environment variables that a value refers to."""
-    found = (match.group(1) for text in strings(value) for match in _PLACEHOLDER.finditer(text))
-    return frozenset(name for name in found if name)
+def placeholder_names(value: Any) -> frozenset[str]:
+    """Return the environment variables that a value refers to."""
+    matches = (match.group(1) for text in strings(value) for match in _PLACEHOLDER.finditer(text))
+    return frozenset(name for name in matches if name)
 
 
-def is_malformed(text: str) -> bool:
-    """Whether a `${` begins no name, such as `${MY-KEY}`: it would be sent as it stands."""
+def has_malformed_placeholder(text: str) -> bool:
+    """Return whether the text has a `${` without a valid name, such as `${MY-KEY}`.
+
+    `resolve` would leave it in the text, and the harvester would send it to the source.
+    """
     return "${" in _PLACEHOLDER.sub(" ", text)
 
 
 def resolve(
     kwargs: Mapping[str, Any], environ: Mapping[str, str], label: str
 ) -> tuple[dict[str, Any], frozenset[str]]:
-    """The arguments with every `${NAME}` replaced, once, and the values that came in.
+    """Return the arguments with every `${NAME}` replaced, and the values that replaced them.
+
+    A `${NAME}` within such a value is not replaced.
 
     Args:
-        kwargs: as the YAML has them.
-        environ: where the names are looked up.
-        label: of the config, for the error.
+        kwargs: the arguments as they are in the YAML.
+        environ: the environment variables.
+        label: label of the config, for the error message.
 
     Raises:
-        MissingSecret: a variable is not set, or empty; it names all of them, and no value.
+        MissingSecret: a variable is not set, or empty. The message names all such variables and no value.
     """
-    needed = names(kwargs)
+    needed = placeholder_names(kwargs)
     if missing := sorted(name for name in needed if not environ.get(name)):
-        listed = ", ".join(missing)
         message = (
-            f"{label} needs {listed} from the environment, where it is not set, or empty. "
-            "Set it where the runs of this code location start."
+            f"{label} needs environment variables that are missing or empty: {', '.join(missing)}. "
+            "Set them where the runs of this code location start."
         )
         raise MissingSecret(message)
     return _replace(dict(kwargs), environ), frozenset(environ[name] for name in needed)
 
 
-def values(kwargs: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Every secret of some arguments: what their `${NAME}` stand for, and what was written plainly (`written`).
+def secret_values(kwargs: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return all secrets of the arguments: first the values of their `${NAME}`, then the plain-text secrets.
 
-    In an order that does not change with the values of the environment.
+    The order depends on the arguments only, not on the values in the environment.
     """
-    named = [environ.get(name, "") for name in sorted(names(kwargs))]
-    return (*named, *(secret for _, secret in plain_secrets(dict(kwargs))))
+    named = [environ.get(name, "") for name in sorted(placeholder_names(kwargs))]
+    return (*named, *(secret for _, secret in find_plaintext_secrets(dict(kwargs))))
 
 
 def _replace(value: Any, environ: Mapping[str, str]) -> Any:

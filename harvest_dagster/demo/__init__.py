@@ -1,7 +1,6 @@
-"""`make demo` and `make dev`: the whole way of a record on one machine, with nothing to set up.
+"""`make demo` and `make dev`: harvest and transform a simulated source on one machine, without any set-up.
 
-They start the simulated repository, write an IngestConfig for it, run Dagster's own command line as a user
-would, and show what the database holds afterwards. All they make lies in `.demo` below the working directory.
-This package stands above the product and takes only what any user has: a YAML file, environment variables,
-commands, tables.
+The commands start the simulated repository, write an IngestConfig for it, run Dagster's own command line as a user
+does, and show what the database contains afterwards. All files are in `.demo` below the working directory. This package
+uses only what every user has: a YAML file, environment variables, commands and tables.
 """

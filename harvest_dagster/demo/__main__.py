@@ -1,4 +1,4 @@
-"""`python -m harvest_dagster.demo`: harvest the simulated repository and show what came, or serve it."""
+"""`python -m harvest_dagster.demo`: harvest a simulated repository and show the result, or start the Dagster UI."""
 
 from __future__ import annotations
 
@@ -10,57 +10,77 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harvest_dagster.demo import commands, report
-from harvest_dagster.demo.place import Place
-from harvest_dagster.simulator import Server
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.demo.folder import DemoFolder
+from harvest_dagster.storage.database import Database
+from harvest_dagster.testing.simulator import Server
 
-_NEXT = """\
-What to try next
-  make demo    again: what succeeded is left out, and the source is not even asked
-  make dev     the Dagster UI on the same data, with the repository beside it
+_DESCRIPTION = "Harvest a simulated repository on this machine and show the result."
+_NEXT_STEPS = """\
+Next steps
+  make demo    Run the demo again. It skips the days that are complete and sends no request to the source.
+  make dev     Start the Dagster UI with the same data, and the simulated repository.
 
+Export the records and documents
+  export DAGSTER_HOME={dagster_home} HARVEST_SOURCES={sources}
+  {harvest} export demo documents.jsonl
+  {harvest} export demo --records records.jsonl
+               Each line is one document or record. `--help` shows other formats, and how to export only changes.
+
+Files
   {config}
-               the source as YAML: another such file, in a folder that HARVEST_SOURCES names, is another asset
+               The source in YAML. To add a source, put another file like this into the folder.
   {database}
-               the database, for any SQLite client
+               The database. Open it with any SQLite client.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the arguments say; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m harvest_dagster.demo", description=__doc__)
-    parser.add_argument("--serve", action="store_true", help="the Dagster UI, with the repository beside it")
-    parser.add_argument("--port", type=int, default=3000, help="of the Dagster UI (default: 3000)")
+    """Run the demo or the Dagster UI and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m harvest_dagster.demo", description=_DESCRIPTION)
+    parser.add_argument(
+        "--serve", action="store_true", help="start the Dagster UI and the simulated repository"
+    )
+    parser.add_argument("--port", type=int, default=3000, help="port of the Dagster UI (default: 3000)")
     options = parser.parse_args(arguments)
-    place = Place(Path.cwd() / ".demo")
-    repository = place.repository(datetime.now(timezone.utc).date())
-    with Server(repository) as source:
-        place.prepare(source.url, repository)
-        print(f"An OAI-PMH repository of {repository.size:,} records answers at {source.url}", flush=True)
-        return _serve(place, source, options.port) if options.serve else _harvest(place, source)
+    folder = DemoFolder(Path.cwd() / ".demo")
+    repository = folder.repository(datetime.now(timezone.utc).date())
+    with Server(repository, port=folder.port) as source:
+        folder.prepare(source.url, repository)
+        print(f"Simulated OAI-PMH repository with {repository.size:,} records: {source.url}", flush=True)
+        return _serve(folder, source, options.port) if options.serve else _harvest(folder, source)
 
 
-def _harvest(place: Place, source: Server) -> int:
-    began, clock = datetime.now(timezone.utc), time.monotonic()
-    print(f"$ dagster {' '.join(commands.all_days(source.repository))}\n", flush=True)
-    if commands.materialize(place, source.repository):
-        print(place.log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
-        print(f"The run failed; what it said stands above and in {place.log}.", file=sys.stderr)
+def _harvest(folder: DemoFolder, source: Server) -> int:
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    print(f"$ {' '.join(commands.harvest_command(source.repository))}\n", flush=True)
+    if commands.materialize(folder, source.repository):
+        print(folder.log.read_text(encoding="utf-8", errors="replace"), file=sys.stderr)
+        print(f"The run failed. Its output is above and in {folder.log}.", file=sys.stderr)
         return 1
     requests, seconds = len(source.requests), time.monotonic() - clock
-    with Database.open(place.database_url) as database, database.read() as connection:
-        print(*report.table(report.read(connection, began)), sep="\n")
-        print(f"\n{requests} requests, {seconds:.0f} s. {report.verdict(connection, requests)}\n")
-    print(_NEXT.format(config=place.config, database=place.home / "harvest.db"))
+    with Database.open(folder.database_url) as database, database.read() as connection:
+        print(*report.table(report.count_by_day(connection, started)), sep="\n")
+        print(f"\n{report.completeness_text(connection, requests)}")
+        print(f"The run sent {requests} requests and took {seconds:.0f} s.\n")
+        print(*report.example(connection), sep="\n")
+    print(
+        _NEXT_STEPS.format(
+            config=folder.config,
+            database=folder.dagster_home / "harvest.db",
+            dagster_home=folder.dagster_home,
+            sources=folder.config.parent,
+            harvest=Path(sys.executable).with_name("harvest"),
+        )
+    )
     return 0
 
 
-def _serve(place: Place, source: Server, port: int) -> int:
-    print(f"The Dagster UI comes up at http://127.0.0.1:{port}; Ctrl-C ends both.", flush=True)
+def _serve(folder: DemoFolder, source: Server, port: int) -> int:
     first_day = source.repository.first_day
-    print(f"There, materialize raw/demo and transformed/demo for some days from {first_day},", flush=True)
-    print("or switch on harvest_by_schedule under Automation: within five minutes it does so.", flush=True)
-    return commands.serve(place, port)
+    print(f"The Dagster UI starts at http://127.0.0.1:{port}. Press Ctrl-C to stop it.", flush=True)
+    print(f"Materialize raw/demo and transformed/demo for some days from {first_day} on.", flush=True)
+    print("Or switch on harvest_by_schedule under Automation: it does this within five minutes.", flush=True)
+    return commands.serve(folder, port)
 
 
 if __name__ == "__main__":

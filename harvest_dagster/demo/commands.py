@@ -1,33 +1,48 @@
-"""Dagster's command line, as a user would type it, in the environment of the demo."""
+"""The commands of the demo: Dagster's own command line in the environment of the demo.
+
+This is `dg`, which `make` installs with the extra `dev`. Without it, the older command `dagster` does the same.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
-from harvest_dagster.demo.place import LABEL, Place
-from harvest_dagster.simulator import Repository
+from harvest_dagster.demo.folder import LABEL, DemoFolder
+from harvest_dagster.testing.simulator import Repository
 
 _MODULE = ("-m", "harvest_dagster.definitions")
 
 
-def all_days(repository: Repository) -> tuple[str, ...]:
-    """The words after `dagster` that harvest and transform every day of a repository."""
+def harvest_command(repository: Repository) -> tuple[str, ...]:
+    """Return the command that harvests and transforms every day of a repository, as people type it."""
     last_day = repository.first_day + timedelta(days=repository.days - 1)
-    return (
-        *("asset", "materialize", *_MODULE, "--select", f"raw/{LABEL},transformed/{LABEL}"),
-        *("--partition-range", f"{repository.first_day}...{last_day}"),
-    )
+    assets = f"raw/{LABEL},transformed/{LABEL}"
+    launch = ("dg", "launch", *_MODULE, "--assets", assets)
+    older = ("dagster", "asset", "materialize", *_MODULE, "--select", assets)
+    return (*(launch if _has_dg() else older), "--partition-range", f"{repository.first_day}...{last_day}")
 
 
-def materialize(place: Place, repository: Repository) -> int:
-    """Harvest and transform every day of the repository; the output goes into the log, the exit code back."""
-    with place.log.open("wb") as log:
-        return subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-m", "dagster", *all_days(repository)],
-            env=place.environment,
+def _has_dg() -> bool:
+    return importlib.util.find_spec("dagster_dg_cli") is not None
+
+
+def _as_module(command: Sequence[str]) -> list[str]:
+    """Return a command of Dagster with this interpreter: the environment may not be active."""
+    module = {"dg": "dagster_dg_cli.cli", "dagster": "dagster"}[command[0]]
+    return [sys.executable, "-m", module, *command[1:]]
+
+
+def materialize(folder: DemoFolder, repository: Repository) -> int:
+    """Harvest and transform every day of the repository. Write the output to the log and return the exit status."""
+    with folder.log.open("wb") as log:
+        return subprocess.run(  # noqa: S603 - the arguments are ours
+            _as_module(harvest_command(repository)),
+            env=folder.environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -35,21 +50,22 @@ def materialize(place: Place, repository: Repository) -> int:
         ).returncode
 
 
-def serve(place: Place, port: int) -> int:
-    """Run webserver and daemon until SIGINT or SIGTERM, and end them in good order."""
+def serve(folder: DemoFolder, port: int) -> int:
+    """Run the webserver and the daemon until SIGINT or SIGTERM, then stop them and return the exit status."""
     started: list[subprocess.Popen[bytes]] = []
+    program = "dg" if _has_dg() else "dagster"
 
     def stop(*_: object) -> None:
         for process in started:
             process.send_signal(signal.SIGINT)
 
-    # Before the start: a shell that runs us in the background ignores SIGINT, and children inherit that.
+    # Before the start: a shell that runs this process in the background ignores SIGINT, and children inherit that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "dagster", "dev", *_MODULE, "--host", "127.0.0.1", "--port", str(port)],
-        env=place.environment,
-        # A group of their own, so that Ctrl-C reaches them once, through us, and not twice.
+        _as_module([program, "dev", *_MODULE, "--host", "127.0.0.1", "--port", str(port)]),
+        env=folder.environment,
+        # A process group of its own: Ctrl-C then reaches Dagster once, from `stop`, and not twice.
         start_new_session=True,
     ) as process:
         started.append(process)

@@ -1,1 +1,1 @@
-"""Protocols: HTTP in, pages and records out. A module each; `interface` says what they owe."""
+"""The protocols: each harvester requests pages from a source and parses them into records (see `interface`)."""

@@ -1,35 +1,51 @@
-"""What a harvester owes: pages between two instants, and the records of a page.
+"""The interface of a harvester: a client that asks a source for pages, and a parser that turns pages into records.
 
-A protocol is one module and one entry point in the group `harvest_dagster.harvesters`. Rate limit, retries,
-timeouts and size limits live in the session a harvester is given; it must send every request through it.
-Storing, locking and splitting ranges is not its business.
+A protocol is one module. A harvester of another package is registered as an entry point in the group
+`harvest_dagster.harvesters`. The session that a client gets applies the rate limit, retries, timeouts and size limits.
+The client must send every request through it. A harvester does not store records, acquire leases or cut ranges into
+windows.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from harvest_dagster.records import Cursor, Page, Record, Unreadable
+from harvest_dagster.observations import Observations
+from harvest_dagster.plugins import NotDeciding
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
+from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
+
+__all__ = ["Arguments", "Client", "Harvester", "NotDeciding", "Parser", "Response", "Session"]
 
 
 class Response(Protocol):
-    """What the session answers: a whole body, with a status below 400 or one that was allowed."""
+    """A response of the session: the whole body, with a status below 400 or an allowed one. `url` has no secret."""
 
-    status: int
-    body: bytes
-    content_type: str
-    url: str  # redacted
-    received: datetime
+    @property
+    def status(self) -> int: ...  # noqa: D102
+
+    @property
+    def body(self) -> bytes: ...  # noqa: D102
+
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+
+    @property
+    def url(self) -> str: ...  # noqa: D102
+
+    @property
+    def received(self) -> datetime: ...  # noqa: D102
 
 
 class Session(Protocol):
-    """The way out. Every request a harvester makes goes through it."""
+    """Sends the requests of a client within the request budget of the host."""
 
     def get(
         self,
@@ -40,76 +56,192 @@ class Session(Protocol):
         allow_status: frozenset[int] = frozenset(),
         repeatable: bool = True,
     ) -> Response:
-        """One GET within the host's budget, retried where that is safe.
+        """Send one GET request within the budget of the host. Repeat it if that is safe.
 
         Args:
             url: http or https.
-            params: the query string, encoded here.
-            headers: additional ones.
-            allow_status: error statuses whose body the protocol can read (Zenodo answers OAI errors with 422).
+            params: the query; the session encodes it.
+            headers: additional headers.
+            allow_status: error statuses whose body the protocol can read (Zenodo sends OAI errors with 422).
             repeatable: False for a request that must not be sent twice (single-use tokens).
 
         Raises:
-            SourceError: no good answer; `transient` tells whether it may come later.
+            SourceError: there is no usable response; `transient` says whether a later attempt may succeed.
         """
 
 
 class Arguments(BaseModel):
-    """Base of a harvester's arguments: `harvester_kwargs` of the YAML, checked when the catalogue is loaded."""
+    """Base of a harvester's arguments: `harvester_kwargs` of the YAML, validated when the catalog is loaded.
+
+    A changed argument invalidates the coverage of earlier harvests, unless its field is marked with `NotDeciding`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Harvester(ABC):
-    """One source under one protocol.
+class Client(ABC):
+    """Ask one source for its pages.
 
-    Attributes:
-        VERSION: raise it when the same request would give other blobs: coverage of older versions ends.
-        Arguments: the model of `harvester_kwargs`.
+    Every request goes through `session`.
     """
-
-    VERSION: ClassVar[int] = 1
-    Arguments: ClassVar[type[BaseModel]] = Arguments
 
     def __init__(self, arguments: Any, session: Session) -> None:
         self.arguments = arguments
         self.session = session
 
-    @abstractmethod
-    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
-        """The pages of a window, lazily, from `cursor` on (None: from the first).
+    def use_observations(self, observations: Observations) -> None:  # noqa: B027  # most clients need none
+        """Take what earlier harvests observed about the source. The pipeline calls this before the first request.
 
-        Every page of the list, in order; the generator ends only where the source says that the list ends.
-
-        Raises:
-            SourceError: the list breaks; the pages given so far are whole.
+        A client may keep the object, read from it, and record new observations while it requests pages. They are
+        kept in the database with the source until the arguments of the harvester change.
         """
 
     @abstractmethod
-    def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
-        """The records of a page, without any request. One that cannot be read comes as Unreadable."""
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        """Yield the pages of a window lazily and in order.
+
+        The generator ends only where the source says that its list ends.
+
+        Args:
+            window: the window to ask for.
+            cursor: the page to begin with; None for the first page.
+
+        Raises:
+            SourceError: the list breaks off. The pages yielded before are whole.
+        """
+
+    def confirm_format(self, page: Page, name: str) -> bool:  # noqa: ARG002  # most protocols have one format
+        """Return whether the source confirms that records of the list may have this format.
+
+        Called for a page with a format (`Page.formats`) that earlier pages of the window lack. If the answer is False,
+        the page is not stored, and its list counts as broken.
+
+        Args:
+            page: the page, with its body.
+            name: one of its formats.
+
+        Raises:
+            SourceError: the source gives no answer now.
+        """
+        return False
 
     @property
-    def smallest(self) -> timedelta:
-        """The shortest window that the source can tell from its neighbours: a window is halved down to this."""
+    def smallest_window(self) -> timedelta:
+        """The shortest window that the source can distinguish. Recovery halves a window down to this length."""
         return timedelta(seconds=1)
 
     @property
-    def parts(self) -> int | None:
-        """How many lists `pages` walks one after the other; None where that is not known.
+    def list_count(self) -> int | None:
+        """The number of lists that `pages` reads one after the other; None if it is not known.
 
-        Only of a single list is it clear what a new one from its last datestamp on would bring.
+        Resuming from the last datestamp is safe only when there is exactly one list.
         """
         return None
 
     @property
-    def repeatable(self) -> bool:
-        """Whether a cursor may be sent a second time: not where the source lets each be used once (Lesson 23)."""
+    def cursors_are_reusable(self) -> bool:
+        """Whether the source accepts the same cursor twice. Some tokens may be used only once."""
         return True
 
-    def one_by_one(self, window: Window) -> Iterator[Page] | None:  # noqa: ARG002  # it has no such way
-        """The window's records asked for singly, where a page cannot be read because of one of them.
+    def doubt_of_empty_list(self) -> str | None:
+        """Return what the source says against an empty list, as a clause; None if nothing.
 
-        None where the protocol has no such way. Pages and records are as those of `pages` and `records`.
+        It is called if a window has no record. Example: the set is not in the list of sets.
         """
         return None
+
+    def has_record(self, identifier: str, window: Window) -> bool | None:  # noqa: ARG002  # the default cannot ask
+        """Return whether the source has a record with a datestamp in the window; None if it cannot be asked.
+
+        It is called for a few records if a window had records before and its list is empty.
+        """
+        return None
+
+    def one_by_one(self, window: Window) -> Iterator[Page] | None:  # noqa: ARG002  # the default has no such way
+        """Yield pages that ask for each record of the window separately.
+
+        Recovery uses them if one record makes a whole page invalid. Return None if the protocol cannot request single
+        records. The pages and their records have the same form as those of `pages`.
+        """
+        return None
+
+
+class Parser(ABC):
+    """Parse the pages of one source into records.
+
+    A parser sends no request. It gets the arguments with `${NAME}` left as it is, so it needs no secret.
+
+    Attributes:
+        keep_original: whether to set `Record.original`. The pipeline sets this to the source's `keep_original`. A
+            parser that ignores it gives no originals; the harvest then logs a warning.
+    """
+
+    keep_original: bool = False
+
+    def __init__(self, arguments: Any) -> None:
+        self.arguments = arguments
+
+    @abstractmethod
+    def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
+        """Yield the records of a page in the order of the source. Yield an InvalidRecord for one that cannot be read.
+
+        Args:
+            page: a page that a client of the same harvester yielded.
+            window: the window that the page was asked for.
+        """
+
+    def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord | None:  # noqa: ARG002
+        """Parse the bytes of one record again, as an InvalidRecord or a canonical form has them.
+
+        `harvest quarantine retry` calls it. Return None if this parser cannot parse a record without its page; the
+        record then stays in quarantine until its window is harvested again.
+
+        Args:
+            datum: the bytes of an InvalidRecord that this harvester yielded, perhaps in an earlier version.
+            window: the window in whose harvest it came.
+        """
+        return None
+
+
+class Harvester(ABC):
+    """One protocol: the model of its arguments, a client that asks a source, and a parser for its pages.
+
+    Attributes:
+        VERSION: raise it when the same response gives other blobs. Coverage by older versions then no longer counts.
+        Arguments: the pydantic model of `harvester_kwargs`.
+        limits: what a response may cost. The session applies those of bytes and cookies; client and parser apply those
+            of nodes, values and tokens.
+    """
+
+    VERSION: ClassVar[int] = 1
+    Arguments: ClassVar[type[BaseModel]] = Arguments
+    limits: ResponseLimits = ResponseLimits()
+
+    def __init__(self, arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Reject a harvester of the former interface, which was client and parser in one class."""
+        super().__init_subclass__(**kwargs)
+        if combined := [name for name in ("pages", "records") if name in vars(cls)]:
+            message = (
+                f"{cls.__module__}.{cls.__qualname__} defines {' and '.join(combined)}. A harvester no longer asks and "
+                "parses itself. Move `pages` to a subclass of Client and `records` to a subclass of Parser (both in "
+                "harvest_dagster.harvesters.interface), and return them from `client(session)` and `parser()`; "
+                "docs/plugins.md has an example."
+            )
+            raise TypeError(message)
+
+    def with_limits(self, limits: ResponseLimits) -> Harvester:
+        """Return a copy with the limits of the source."""
+        harvester = copy(self)
+        harvester.limits = limits
+        return harvester
+
+    @abstractmethod
+    def client(self, session: Session) -> Client:
+        """Return a client of the source that the arguments describe."""
+
+    @abstractmethod
+    def parser(self) -> Parser:
+        """Return a parser for the pages of that source."""

@@ -1,5 +1,5 @@
-"""The way to the sources: one session, one request budget for each host, one policy for retries.
+"""HTTP requests to sources: one session, one request budget per host, one retry policy.
 
-No harvester reaches the network but through `session.HttpSession`. No SQL here: the budget's state is handed
-in.
+A harvester sends every request through `session.HttpSession`. This package uses no database: the caller passes the
+request budget.
 """

@@ -1,60 +1,77 @@
-"""Secrets out of whatever a person may read: URLs, excerpts of bodies.
+"""Mask secrets in texts for people: URLs, and excerpts of bodies.
 
-The values of `${NAME}` are known to a function that is handed in; what looks like a secret by its name, or by
-where it stands in a URL, goes in any case.
+A function that the caller passes masks the values of `${NAME}`. The values of parameters whose names mark them as
+secret, and the user and password of a URL, are masked in any case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from harvest_dagster.http.markup import pieces, without_tags
+from harvest_dagster.http.html.tags import tokens, visible_text
 from harvest_dagster.masking import is_secret_name
-from harvest_dagster.texts import MASK, beginning, one_line
+from harvest_dagster.texts import MASK, cut_at_word, keep_ends, one_line
 
-EXCERPT = 200
-# Characters of a body: an error's own words are at its beginning. Fewer than came: what the end cut off is left out.
-_READ = 60 * 1024
+_MAX_EXCERPT = 200
+_MAX_URL = 1000  # characters in a message
+_MAX_VALUE = 60  # characters of a parameter in a message: each message about a page repeats its token
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+# Characters of a body to search for an excerpt: the text of an error is at the beginning. It is less than the
+# transport reads of an error body (64 KiB), so that a secret which was cut there is never shown.
+_MAX_READ = 60 * 1024
+
+
+def proxy_credentials(environ: Mapping[str, str]) -> list[str]:
+    """Return the users and passwords of the proxies that the environment names: a proxy may repeat them in a 407."""
+    found: dict[str, None] = {}
+    for name in sorted(environ):
+        if name.lower() in _PROXY_VARIABLES:
+            user_info = environ[name].rpartition("@")[0].rpartition("//")[2]
+            user, _, password = user_info.partition(":")
+            found |= dict.fromkeys((user_info, password, unquote(password)) if password else (user,))
+    return [text for text in found if text.strip()]
 
 
 @dataclass(frozen=True)
 class Redactor:
-    """What takes the secrets out.
+    """Masks secrets in URLs and bodies.
 
     Attributes:
-        replace: puts something harmless in the place of every secret value it knows.
+        replace: Returns a text with every known secret masked.
     """
 
     replace: Callable[[str], str]
 
     def url(self, url: str) -> str:
-        """The URL without user, password, fragment, and without the values of secret parameters."""
+        """Return the URL without user, password and fragment, and with the values of secret parameters masked."""
         try:
-            parts = urlsplit(self.replace(url))  # first as a whole: a secret may hold an `&`
+            parts = urlsplit(self.replace(url))  # before it is split, because a secret may contain `&`
             query = "&".join(
                 self._parameter(*pair) for pair in parse_qsl(parts.query, keep_blank_values=True)
             )
         except ValueError:
-            return "(a URL that cannot be read)"
-        netloc = self._masked(parts.netloc.rpartition("@")[2])
-        path = quote(self._masked(unquote(parts.path)), safe="/%:@!$&'()*+,;=~")
-        return urlunsplit((parts.scheme, netloc, path, query, ""))
+            return "(an invalid URL)"
+        netloc = self._mask(parts.netloc.rpartition("@")[2])
+        path = quote(self._mask(unquote(parts.path)), safe="/%:@!$&'()*+,;=~")
+        shown = one_line(urlunsplit((parts.scheme, netloc, path, query, "")))
+        return keep_ends(shown, _MAX_URL)
 
     def excerpt(self, body: bytes) -> str:
-        """The beginning of a body as one line of text without markup, a whole word or nothing of a secret."""
+        """Return the beginning of a body as one line of at most 200 characters, without markup and secrets."""
+        # Secrets are masked before the text is cut, decoded or stripped of markup, and again after it, because a part
+        # of a secret is not recognized.
         text = self.replace(body.decode("utf-8", "replace"))
-        # Before anything of it is cut, stripped or decoded, and after: a part of a secret is not recognised.
-        line = self.replace(one_line(self._masked(without_tags(pieces(beginning(text, _READ))))))
-        return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"
+        line = self.replace(one_line(self._mask(visible_text(tokens(cut_at_word(text, _MAX_READ))))))
+        return line if len(line) <= _MAX_EXCERPT else f"{line[:_MAX_EXCERPT]}…"
 
     def _parameter(self, name: str, value: str) -> str:
-        shown = MASK if is_secret_name(name) else self._masked(value)
-        return f"{quote_plus(self._masked(name))}={quote(shown, safe='*/:!,.~')}"
+        shown = MASK if is_secret_name(name) else self._mask(value)
+        return f"{quote_plus(self._mask(name))}={keep_ends(quote(shown, safe='*/:!,.~'), _MAX_VALUE)}"
 
-    def _masked(self, text: str) -> str:
-        """Without the secrets, whether they stand there as they are or encoded as in a URL."""
+    def _mask(self, text: str) -> str:
+        """Return the text with secrets masked, whether they are plain or encoded for a URL."""
         decoded = unquote_plus(text)
-        cleaned = self.replace(decoded)
-        return self.replace(text) if cleaned == decoded else cleaned
+        masked = self.replace(decoded)
+        return self.replace(text) if masked == decoded else masked

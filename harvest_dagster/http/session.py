@@ -1,72 +1,88 @@
-"""The one way out: every request of every harvester, within its host's budget, its timeouts and its limits.
+"""Send the requests of a harvester: rate limit, timeouts, size limits, retries and redirects.
 
-Here: one GET from the harvester's call to a whole body or one clear error; the attempts, the redirects, the
-verdicts. Not here: waiting (`http.waiting`), the socket (`http.wire`), the body (`http.body`), words for
-failures (`http.failures`), and what a protocol makes of the answer (the harvesters).
+`HttpSession` is the only way to a source. One call of `get` returns one complete response, or raises one clear error.
+
+Not here: waiting (`http.rate_limit.deadline`), the socket (`http.transport.watched_adapter`), the body
+(`http.transport.body`), the texts of errors (`http.error_mapping`), and the meaning of a response in its protocol (the
+harvesters).
 """
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
-from functools import partial
+from datetime import datetime
 from itertools import count
 from math import inf
 from types import TracebackType
+from urllib.parse import urljoin
 
 from requests import RequestException
 
-from harvest_dagster.errors import SourceError
-from harvest_dagster.http.allowance import Allowance, refuse_to_sleep
-from harvest_dagster.http.budget import Budget
-from harvest_dagster.http.echoes import Echoes
-from harvest_dagster.http.failures import (
+from harvest_dagster.errors import HttpStatusError, SourceError, SourceUnreachable
+from harvest_dagster.http.error_mapping import (
     TRANSPORT_ERRORS,
-    not_an_address,
-    refused_status,
-    status_error,
-    translate,
+    dropped_query_error,
+    error_for_status,
+    http_status_error,
+    invalid_url_error,
+    to_source_error,
 )
-from harvest_dagster.http.hop import Hop, first_hop
-from harvest_dagster.http.redaction import Redactor
-from harvest_dagster.http.retry import RetryPolicy
-from harvest_dagster.http.transport import Answer, Failure, Transport
-from harvest_dagster.http.values import Response, Sizes, Statistics, Timeouts
-from harvest_dagster.http.waiting import Watch
-from harvest_dagster.http.webpages import recognise
-from harvest_dagster.http.wire import Exchange, HungUp
+from harvest_dagster.http.html.page_detection import detect_page
+from harvest_dagster.http.models import Response, Statistics, Timeouts
+from harvest_dagster.http.rate_limit.budget import Budget
+from harvest_dagster.http.rate_limit.deadline import Deadline
+from harvest_dagster.http.rate_limit.limiter import RateLimiter, raise_retry_later
+from harvest_dagster.http.rate_limit.response_headers import http_date
+from harvest_dagster.http.rate_limit.retry import RetryPolicy
+from harvest_dagster.http.redaction import Redactor, proxy_credentials
+from harvest_dagster.http.transport.addresses import Network, RedirectGuard
+from harvest_dagster.http.transport.redirects import QueryDropped, RedirectStep, first_step
+from harvest_dagster.http.transport.secret_echoes import SecretMasker
+from harvest_dagster.http.transport.transport import FailedAttempt, RawResponse, Transport
+from harvest_dagster.http.transport.watched_adapter import ConnectionClosed, Exchange
 from harvest_dagster.limits import Limit
+from harvest_dagster.masking import build_masker
+from harvest_dagster.response_limits import ResponseLimits, raise_limit
+from harvest_dagster.windows import utc_now
 
-__all__ = ["MOST_REDIRECTS", "HttpSession", "Response", "Sizes", "Statistics", "Timeouts"]
+__all__ = ["MAX_REDIRECTS", "HttpSession", "Response", "Statistics", "Timeouts"]
 
-MOST_REDIRECTS = 5
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+MAX_REDIRECTS = 5
 
 
 class HttpSession:
-    """A session for one harvest, in one thread. Cookies live as long as it does.
+    """The HTTP session of one harvest, for one thread. A harvester sends every request with `get`.
 
-    Proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificate authorities (REQUESTS_CA_BUNDLE,
-    CURL_CA_BUNDLE) are taken from the environment, as people behind a company's network need them. ~/.netrc
-    is not: a harvest sends no credentials but those of its config.
+    Each request waits until the budget of its host allows it. A transient failure is retried if that is safe. Every
+    response is bounded in time and size. The secrets of the config never appear in a response, a log or an error.
+
+    The session keeps cookies until it is closed. It takes proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and certificate
+    authorities (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE) from the environment, because networks of institutions require
+    them. It ignores ~/.netrc: a harvest sends only the credentials of its config.
 
     Args:
-        limit: of the config; it holds for each host that the session meets.
-        budget: shared by all sessions that ask the same hosts, wherever they run (Lesson 18).
-        timeouts, sizes, retry: see their classes.
-        redact: puts something harmless in the place of every secret of the config in a text.
-        secrets: of the config; what an answer echoes of them comes masked, see Echoes.
-        contact: an address or a page, for the operators of the sources; part of the User-Agent.
-        watch: the harvest's clock, its deadline, and who is told of waits.
-        longest_wait: seconds; where a source wants us to wait for longer, `get` raises WaitTooLong.
-        longest_turn: seconds; the same for its turn within the host's budget.
-        now: the wall clock, in UTC.
-        draw: a number from [0, 1), for the jitter.
+        limit: The rate limit of the config. It applies to each host that the session contacts.
+        budget: The request budgets of all hosts, shared by all sessions in all processes that use the same hosts. N
+            sessions with a budget each would send N times the allowed requests
+            (docs/failures.md#budget-per-process).
+        timeouts: See Timeouts.
+        response_limits: See ResponseLimits.
+        retry: See RetryPolicy.
+        redact: Masks every secret of the config in a text for people.
+        secrets: The secrets of the config. They are masked in responses, see SecretMasker.
+        contact: An address or a web page for the operators of sources, sent in the User-Agent.
+        deadline: The clock and the end of the harvest, and the callbacks of waits.
+        max_retry_after: Seconds. If a source asks for a longer pause, `get` raises RetryLater.
+        max_budget_wait: Seconds. If the budget of the host requires a longer wait, `get` raises RetryLater.
+        redirect_networks: The networks of loopback, link-local and private addresses to which a redirect may lead from
+            a public address.
+        now: Returns the current time in UTC.
+        draw: Returns a number from [0, 1), for the jitter of retries.
+        on_response: Called with the URL, secrets masked, the status and the headers of each response, redirects
+            included.
     """
 
     def __init__(
@@ -75,27 +91,35 @@ class HttpSession:
         *,
         budget: Budget,
         timeouts: Timeouts | None = None,
-        sizes: Sizes | None = None,
+        response_limits: ResponseLimits | None = None,
         retry: RetryPolicy | None = None,
         redact: Callable[[str], str] = str,
         secrets: Sequence[str] = (),
         contact: str = "",
-        watch: Watch | None = None,
-        longest_wait: float = inf,
-        longest_turn: float = inf,
-        now: Callable[[], datetime] = _utc_now,
+        deadline: Deadline | None = None,
+        max_retry_after: float = inf,
+        max_budget_wait: float = inf,
+        redirect_networks: Sequence[Network] = (),
+        now: Callable[[], datetime] = utc_now,
         draw: Callable[[], float] = random.random,
+        on_response: Callable[[str, int, Mapping[str, str]], None] | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
-        self._sizes = sizes or Sizes()
+        self._response_limits = response_limits or ResponseLimits()
         self._retry = retry or RetryPolicy()
-        self._redactor = Redactor(redact)
-        self._watch = watch or Watch()
-        self._allowance = Allowance(budget, limit, self._watch, redact, longest_turn)
-        self._longest_wait = longest_wait
+        proxy_secrets = proxy_credentials(os.environ)
+        mask_proxy, mask_config = build_masker(proxy_secrets), redact
+        self._redactor = Redactor(lambda text: mask_proxy(mask_config(text)))
+        self._deadline = deadline or Deadline()
+        self._limiter = RateLimiter(budget, limit, self._deadline, self._redactor.replace, max_budget_wait)
+        self._max_retry_after = max_retry_after
         self._now = now
         self._draw = draw
-        self._transport = Transport(self._timeouts, self._sizes, contact, Echoes(secrets))
+        self._on_response = on_response
+        # The secrets of the config come first: the number in a mark must not depend on the proxy.
+        masker = SecretMasker([*secrets, *proxy_secrets])
+        self._transport = Transport(self._timeouts, self._response_limits, contact, masker)
+        self._guard = RedirectGuard(redirect_networks)
         self._statistics = Statistics()
 
     def __enter__(self) -> HttpSession:
@@ -107,13 +131,13 @@ class HttpSession:
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections of the session."""
         self._transport.close()
 
     @property
     def statistics(self) -> Statistics:
-        """What it has done so far."""
-        return self._statistics
+        """What the session has done so far. Later requests do not change the value."""
+        return self._statistics + Statistics(seconds_waited=self._limiter.seconds_waited)
 
     def get(
         self,
@@ -124,127 +148,169 @@ class HttpSession:
         allow_status: frozenset[int] = frozenset(),
         repeatable: bool = True,
     ) -> Response:
-        """One GET within the host's budget, retried where that is safe; redirects are followed, up to five.
+        """Send a GET request and return its complete response.
+
+        The request waits for the rate limit of its host. It is retried if the failure is transient and a retry is
+        safe. Up to five redirects are followed.
 
         Args:
-            url: http or https.
-            params: the query string, encoded here.
-            headers: additional ones.
-            allow_status: error statuses whose body the protocol can read (Zenodo answers OAI errors with
-                422).
-            repeatable: False for a request that must not be sent twice (single-use tokens): it is tried again
-                only while it cannot have reached the server.
+            url: An http or https URL.
+            params: The parameters of the query string, not encoded.
+            headers: Additional headers.
+            allow_status: Error statuses to return as a response instead of raising, because their body holds an error
+                of the protocol. Example: Zenodo sends OAI-PMH errors with status 422.
+            repeatable: False for a request that must not reach the server twice, such as one with a single-use token
+                (docs/failures.md#single-use-token). It is retried only while it cannot have reached the server.
 
         Raises:
-            SourceUnreachable: no connection, or no whole answer in time.
-            HttpStatusError: an error status, or a redirect that is not followed.
-            ResponseTooLarge: see Sizes.
-            MalformedResponse: not HTTP, or not encoded as it says.
-            WaitTooLong: the wait that is due is longer than `longest_wait` or `longest_turn`.
-            DeadlineExceeded: the harvest's time is over, or does not suffice for the wait that is due.
+            SourceUnreachable: No connection, or no complete response in time; or the URL or a header is invalid.
+            HttpStatusError: The response has an error status, or is a redirect that is not followed.
+            ResponseTooLarge: The response exceeds `received_bytes` or `response_bytes` of ResponseLimits.
+            MalformedResponse: The response is not HTTP, or not encoded as its header says.
+            RetryLater: The necessary wait is longer than `max_retry_after` or `max_budget_wait`.
+            DeadlineExceeded: The time limit of the harvest is over, or ends before the necessary wait.
         """
-        hop = self._first_hop(url, params, headers)
-        asked = self._redactor.url(hop.url)
-        for _ in range(MOST_REDIRECTS + 1):
-            answer = self._persist(hop, allow_status, repeatable=repeatable)
-            if answer.location is None:
-                return Response(answer.status, answer.body, answer.content_type, asked, self._now())
-            hop = self._follow(hop, answer)
-        message = f"{asked}: redirected more than {MOST_REDIRECTS} times. See whether the URL is right."
-        raise status_error(message, answer.status, asked)
-
-    def _first_hop(self, url: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> Hop:
-        try:
-            return first_hop(url, params, headers)
-        except (ValueError, RequestException):
-            failure = not_an_address(self._redactor.url(url))
-        raise failure  # out of the handler: what requests says of a URL holds all of it
-
-    def _follow(self, hop: Hop, answer: Answer) -> Hop:
-        try:
-            return hop.follow(answer.location or "")
-        except (ValueError, RequestException):
-            place = self._redactor.url(hop.url)
-            target = self._redactor.url(answer.location or "")
-            message = (
-                f"{place}: HTTP {answer.status} redirects to {target!r}; only http and https are followed,"
-                " and never from https to http. Put the right address into the config."
+        step = self._first_step(url, params, headers)
+        redacted_url = self._redactor.url(step.url)
+        for redirects in range(MAX_REDIRECTS + 1):
+            raw = self._send_with_retries(
+                step, allow_status, repeatable=repeatable, is_redirected=redirects > 0
             )
-        raise status_error(message, answer.status, place)
+            if raw.location is None:
+                date = http_date(raw.headers.get("Date", ""))
+                return Response(raw.status, raw.body, raw.content_type, redacted_url, self._now(), date)
+            step = self._follow(step, raw.status, raw.location)
+        message = (
+            f"{redacted_url}: redirected more than {MAX_REDIRECTS} times. Check whether the URL is right."
+        )
+        raise http_status_error(message, raw.status, redacted_url)
 
-    def _persist(self, hop: Hop, allowed: frozenset[int], *, repeatable: bool) -> Answer:
-        """The answer for one hop, after as many attempts as it takes and the policy allows."""
-        began = self._watch.clock()
+    def _first_step(
+        self, url: str, params: dict[str, str] | None, headers: dict[str, str] | None
+    ) -> RedirectStep:
+        try:
+            return first_step(url, params, headers)
+        except (ValueError, RequestException):
+            failure = invalid_url_error(self._redactor.url(url))
+        raise failure  # outside the handler, because the message of requests contains the whole URL
+
+    def _follow(self, step: RedirectStep, status: int, location: str) -> RedirectStep:
+        try:
+            return step.follow(location)
+        except QueryDropped as dropped:
+            target = self._redactor.url(urljoin(step.url, location))
+            names = self._redactor.replace(str(dropped))
+            failure = dropped_query_error(self._redactor.url(step.url), status, target, names)
+        except (ValueError, RequestException):
+            redacted_url = self._redactor.url(step.url)
+            message = (
+                f"{redacted_url}: HTTP {status} redirects to {self._redactor.url(location)!r}; only http and https"
+                " are followed, and never from https to http. Put the right URL into the config."
+            )
+            failure = http_status_error(message, status, redacted_url)
+        raise failure
+
+    def _send_with_retries(
+        self, step: RedirectStep, allowed: frozenset[int], *, repeatable: bool, is_redirected: bool
+    ) -> RawResponse:
+        """Return the response to one request, after as many attempts as the retry policy allows."""
+        began = self._deadline.clock()
         for attempt in count(1):
-            outcome = self._attempt(hop, allowed)
-            if isinstance(outcome, Answer):
+            outcome = self._send_once(step, allowed, is_redirected=is_redirected)
+            if isinstance(outcome, RawResponse):
                 return outcome
-            pause = max(self._retry.backoff(attempt, self._draw()), outcome.asked or 0.0)
-            elapsed = self._watch.clock() - began
-            safe = outcome.error.transient and (repeatable or not outcome.departed)
-            if safe and (outcome.asked or 0.0) > self._longest_wait:
-                refuse_to_sleep(
-                    outcome.asked or 0.0, self._redactor.replace(f"{hop.host} says later: {outcome.error}")
+            retry_after = outcome.retry_after or 0.0
+            pause = max(self._retry.backoff(attempt, self._draw()), retry_after)
+            elapsed = self._deadline.clock() - began
+            is_safe = outcome.error.transient and (repeatable or not outcome.was_sent)
+            if is_safe and retry_after > self._max_retry_after:
+                raise_retry_later(
+                    retry_after, self._redactor.replace(f"{step.host} asks for a pause: {outcome.error}")
                 )
-            if not safe or not self._retry.allows(attempt, elapsed, pause):
-                raise self._final(outcome.error, attempt, elapsed)
-            self._wait_between(hop, attempt, pause, outcome)
+            if not is_safe or not self._retry.allows(attempt, elapsed, pause):
+                raise self._with_attempts(outcome.error, attempt, elapsed)
+            self._sleep_before_retry(step, attempt, pause, outcome)
         raise AssertionError  # count() has no end
 
-    def _wait_between(self, hop: Hop, attempt: int, pause: float, failure: Failure) -> None:
-        asked = "" if failure.asked is None else f" (it asks for {failure.asked:g} s)"
-        reason = f"{hop.host}: attempt {attempt + 1} of {self._retry.attempts}{asked}, after: {failure.error}"
-        waited = self._watch.pause(pause, self._redactor.replace(reason))
-        self._statistics += Statistics(retries=1, seconds_waited=waited if failure.asked else 0.0)
+    def _sleep_before_retry(
+        self, step: RedirectStep, attempt: int, pause: float, failed: FailedAttempt
+    ) -> None:
+        hint = "" if failed.retry_after is None else f" (the source asks for {failed.retry_after:g} s)"
+        reason = f"{step.host}: attempt {attempt + 1} of {self._retry.attempts}{hint}, after: {failed.error}"
+        waited = self._deadline.sleep(pause, self._redactor.replace(reason))
+        self._statistics += Statistics(retries=1, seconds_waited=waited if failed.retry_after else 0.0)
 
-    def _attempt(self, hop: Hop, allowed: frozenset[int]) -> Answer | Failure:
-        """One request; it counts against the budget whatever comes of it."""
-        place = self._redactor.url(hop.url)
+    def _send_once(
+        self, step: RedirectStep, allowed: frozenset[int], *, is_redirected: bool
+    ) -> RawResponse | FailedAttempt:
+        """Make one request attempt. It counts against the budget, whatever its outcome."""
         exchange = Exchange(
-            place=place,
-            watch=self._watch,
-            grant=partial(self._take, hop),
-            left=partial(self._allowance.left, hop.host),
-            silence=self._timeouts.read,
-            longest=self._timeouts.response,
-            largest=self._sizes.received,
+            url=self._redactor.url(step.url),
+            host=step.host,
+            limiter=self._limiter,
+            deadline=self._deadline,
+            timeouts=self._timeouts,
+            guard=self._guard,
+            is_redirected=is_redirected,
+            response_limits=self._response_limits,
         )
         try:
-            answer = self._send(hop, exchange, allowed)
+            raw = self._send_when_allowed(step, exchange, allowed)
         except SourceError as error:
             failure = error
         except TRANSPORT_ERRORS as error:
-            failure = translate(error, place)
+            failure = to_source_error(error, exchange.url)
         else:
-            return self._judge(hop, answer, place)
+            return self._evaluate(step, raw, exchange.url)
         finally:
-            if exchange.departed is not None:
+            self._guard = exchange.guard
+            if exchange.sent_at is not None:
                 self._statistics += Statistics(requests=1, bytes=exchange.received)
-        if exchange.departed is None:
-            self._allowance.count(hop.host)
+        if exchange.sent_at is None:
+            if isinstance(failure, SourceUnreachable):
+                failure.was_connected = False
+            self._limiter.record_failed_connection(step.host)
             self._statistics += Statistics(requests=1)
-        return Failure(failure, departed=exchange.departed is not None)
+        return FailedAttempt(failure, was_sent=exchange.sent_at is not None)
 
-    def _send(self, hop: Hop, exchange: Exchange, allowed: frozenset[int]) -> Answer:
-        """One request, once there is room: it connects only then, and anew where that did not last."""
+    def _send_when_allowed(
+        self, step: RedirectStep, exchange: Exchange, allowed: frozenset[int]
+    ) -> RawResponse:
+        """Send one request when the rate limiter allows it, and return its response.
+
+        Connect only then, and reconnect if the server closed the connection meanwhile.
+        """
         while True:
-            self._statistics += Statistics(seconds_waited=self._allowance.wait(hop.host))
-            with suppress(HungUp):
-                return self._transport.send(hop, exchange, allowed)
+            self._limiter.wait(step.host)
+            with suppress(ConnectionClosed):
+                return self._transport.send(step, exchange, allowed)
 
-    def _take(self, hop: Hop, stands: Callable[[], bool]) -> None:
-        self._statistics += Statistics(seconds_waited=self._allowance.take(hop.host, stands))
+    def _evaluate(
+        self, step: RedirectStep, raw: RawResponse, redacted_url: str
+    ) -> RawResponse | FailedAttempt:
+        """Report a response to the rate limiter. Return it, or a failed attempt if its status is an error."""
+        if self._on_response is not None:
+            self._on_response(redacted_url, raw.status, raw.headers)
+        retry_after = self._limiter.record_response(
+            step.host, raw.status, raw.headers, self._now(), is_success=raw.is_success
+        )
+        if raw.is_success or raw.location is not None:
+            return raw
+        page = detect_page(raw.body, raw.content_type)
+        error = error_for_status(raw.status, self._redactor.excerpt(raw.body), redacted_url, page)
+        return FailedAttempt(error, was_sent=True, retry_after=retry_after)
 
-    def _judge(self, hop: Hop, answer: Answer, place: str) -> Answer | Failure:
-        asked = self._allowance.heed(hop.host, answer.status, answer.headers, self._now(), good=answer.good)
-        if answer.good or answer.location is not None:
-            return answer
-        page = recognise(answer.body, answer.content_type)
-        error = refused_status(answer.status, self._redactor.excerpt(answer.body), place, page)
-        return Failure(error, departed=True, asked=asked)
-
-    def _final(self, error: SourceError, attempts: int, elapsed: float) -> SourceError:
-        """The last attempt's error; its message says how many there were, and is redacted as a whole."""
-        tried = f"after {attempts} attempts in {elapsed:.0f} s: " if attempts > 1 else ""
-        error.args = (f"{tried}{self._redactor.replace(str(error))}",)
+    def _with_attempts(self, error: SourceError, attempts: int, elapsed: float) -> SourceError:
+        """Return the error of the last attempt, with the number of attempts in its message, secrets masked."""
+        prefix = f"after {attempts} attempts in {elapsed:.0f} s: " if attempts > 1 else ""
+        error.args = (f"{prefix}{self._redactor.replace(str(error))}{self._dropped_cookies(error)}",)
         return error
+
+    def _dropped_cookies(self, error: SourceError) -> str:
+        """Return a sentence about cookies that were dropped: a source may refuse a request without them."""
+        dropped = self._transport.dropped_cookies
+        if not dropped or not isinstance(error, HttpStatusError) or error.transient:
+            return ""
+        keys = ("cookies", "cookie_bytes")
+        limits = " and ".join(map(self._response_limits.describe, keys))
+        return f" {dropped} cookies of the source were dropped: {limits}. If it needs them, {raise_limit(*keys)}."

@@ -1,96 +1,123 @@
-"""The assets of one IngestConfig: what was harvested, and what was made of it."""
+"""The assets of one IngestConfig: its raw data, and the documents that its transformer makes of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from harvest_dagster.catalog.durations import format_duration
 from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.orchestration import ops, reporting
+from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
+from harvest_dagster.orchestration import ops
+from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.config import HarvestParameters, TransformParameters, for_every_op
-from harvest_dagster.orchestration.failures import told
-from harvest_dagster.orchestration.partitions import chosen_days, daily
+from harvest_dagster.orchestration.op_context import build_transformation, retry_while_unavailable
+from harvest_dagster.orchestration.partitions import daily, partition_days
+from harvest_dagster.orchestration.reports import day_reports
+from harvest_dagster.orchestration.reports.error_reporting import report_errors
+from harvest_dagster.orchestration.reports.markdown import escape_markdown
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.step import make_transformation
-from harvest_dagster.pipeline.transform import transform
+from harvest_dagster.orchestration.translator import TranslatedSources
+from harvest_dagster.pipeline.transform import TransformOutcome, transform
 
-# Made once: for a thousand sources it would take a second to make it for each.
+# Created once: for a thousand sources, a schema for each would take a second.
 _PARAMETERS = HarvestParameters.to_config_schema().as_field()
 
 
-def assets_of(config: IngestConfig) -> Iterator[dg.AssetsDefinition]:
-    """raw/<label>, and transformed/<label> where the config names a transformer."""
-    yield harvest_asset(config)
+def assets_of(
+    config: IngestConfig, specs: Mapping[SourceAsset, dg.AssetSpec]
+) -> Iterator[dg.AssetsDefinition]:
+    """Yield the asset raw/<label>, and transformed/<label> if the config names a transformer."""
+    raw = specs[SourceAsset("raw", config.label)]
+    yield harvest_asset(config, raw)
     if config.transformer is not None:
-        yield transform_asset(config)
+        yield transform_asset(config, specs[SourceAsset("transformed", config.label)], raw.key)
 
 
-def harvest_asset(config: IngestConfig) -> dg.AssetsDefinition:
-    """The raw data of a source, a partition for each UTC day; a range of them is one run."""
+def harvest_asset(config: IngestConfig, spec: dg.AssetSpec) -> dg.AssetsDefinition:
+    """Return the asset of the raw data of a source. Its partitions are UTC days. One run harvests a range of them."""
 
-    def to_ops(given: dict[str, Any]) -> dict[str, Any]:
-        return for_every_op(ops.EVERY_OP, HarvestParameters(**given), ingest_config=config.label)
+    def to_ops(parameters: dict[str, Any]) -> dict[str, Any]:
+        return for_every_op(ops.EVERY_OP, HarvestParameters(**parameters), ingest_config=config.label)
 
-    @dg.graph_asset(
-        name=config.label,
-        key_prefix="raw",
-        partitions_def=daily(config),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        config=dg.ConfigMapping(to_ops, _PARAMETERS),
-        **_described(config, f"The records as the source sent them, by `{config.harvester}`."),
-        kinds={"raw", config.harvester},
-    )
-    def raw() -> Any:
+    def compose() -> Any:
         return ops.harvest_graph(pool=f"harvest_{config.label}")
 
-    made: dg.AssetsDefinition = raw
-    return made
-
-
-def transform_asset(config: IngestConfig) -> dg.AssetsDefinition:
-    """The normalized documents of a source."""
-
-    @dg.asset(  # type: ignore[untyped-decorator]
-        name=config.label,
-        key_prefix="transformed",
-        deps=[reporting.asset_key("raw", config.label)],
+    decorate = dg.graph(
+        # `graph_asset` names the graph after the key, and run configs contain the name.
+        name=SourceAsset("raw", config.label).op,
+        description=spec.description,
+        config=dg.ConfigMapping(to_ops, _PARAMETERS),
+        out={"result": dg.GraphOut()},
+    )
+    return dg.AssetsDefinition.from_graph(
+        decorate(compose),
+        keys_by_output_name={"result": spec.key},
         partitions_def=daily(config),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        op_tags=ops.rank(8),
-        **_described(config, f"One document for each record, made by `{config.transformer}`."),
-        kinds={"transformed", "json"},
+        descriptions_by_output_name={"result": spec.description or ""},
+        group_names_by_output_name={"result": spec.group_name},
+        owners_by_output_name={"result": spec.owners},
+        tags_by_output_name={"result": spec.tags},
+        metadata_by_output_name={"result": spec.metadata},
+        code_versions_by_output_name={"result": spec.code_version},
+        automation_conditions_by_output_name={"result": spec.automation_condition},
+    ).map_asset_specs(lambda made: made.replace_attributes(freshness_policy=spec.freshness_policy))
+
+
+def transform_asset(config: IngestConfig, spec: dg.AssetSpec, raw: dg.AssetKey) -> dg.AssetsDefinition:
+    """Return the asset of the normalized documents of a source.
+
+    Args:
+        config: the source.
+        spec: the asset, without partitions.
+        raw: the key of the raw data.
+    """
+    label = config.label
+
+    @dg.multi_asset(
+        name=SourceAsset("transformed", config.label).op,
+        specs=[spec.replace_attributes(deps=[*spec.deps, raw])],
+        partitions_def=daily(config),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        op_tags=ops.priority(8),
     )
-    @told
+    @report_errors
     def transformed(
         context: dg.AssetExecutionContext,
         config: TransformParameters,
-        stores: Stores,
-        catalog: dg.ResourceParam[Catalog],
-    ) -> None:
-        label = context.asset_key.path[-1]
-        transformation = make_transformation(
-            context, catalog.get(label), stores, chosen_days(context), superfluous=config.superfluous
-        )
-        reporting.report_transformed(context, transform(transformation))
+        harvest_stores: Stores,
+        harvest_catalog: dg.ResourceParam[Catalog],
+    ) -> dg.Output[None]:
+        with retry_while_unavailable(
+            context.op_execution_context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable
+        ):
+            transformation = build_transformation(
+                context,
+                harvest_catalog.get(label),
+                harvest_stores,
+                partition_days(context),
+                superfluous=config.superfluous,
+            )
+            raw_reports = day_reports.find_raw_reports(context)
+            outcomes = transform(transformation)
+            day_reports.report_transformed(context, transformation, outcomes, raw_reports)
+        total = sum(outcomes.values(), TransformOutcome())
+        context.log.info(f"{total.transformed} transformed, {total.deleted} deleted, {total.failed} failed")
+        return day_reports.output_without_event()
 
     made: dg.AssetsDefinition = transformed
     return made
 
 
-def _described(config: IngestConfig, what: str) -> dict[str, Any]:
-    lines = [f"**{config.name}**", what, config.description]
-    if config.home_page:
-        lines.append(f"Source: <{config.home_page}>")
-    return {
-        "description": "\n\n".join(line for line in lines if line),
-        "group_name": config.label,
-        "owners": list(config.owners) or None,
-        "tags": dict(config.tags),
-        "metadata": {
-            "rate limit": f"{config.rate_limit.calls} requests in {config.rate_limit.period:g} s",
-            "longest window": format_duration(config.max_window),
-            **({"disabled": True} if config.disabled else {}),
-        },
-    }
+def broken_source_spec(sources: TranslatedSources, label: str, problems: Sequence[Problem]) -> dg.AssetSpec:
+    """Return an external asset in place of a source that did not load, so that people see it among the assets."""
+    listed = "\n".join(f"- {escape_markdown(str(problem))}" for problem in problems)
+    return dg.AssetSpec(
+        sources.catalog.keys.key_of("raw", label),
+        group_name=sources.group,
+        kinds={"error"},
+        description=f"{label} is not loaded: its YAML has an error\n\n{listed}\n\nNobody harvests this source. "
+        "Correct the YAML, and reload the code location.",
+    )

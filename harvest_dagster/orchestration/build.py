@@ -1,55 +1,151 @@
-"""The assembly: a catalogue becomes Definitions. What it is made of can be overridden, for tests."""
+"""Assemble the Dagster definitions of a catalog. Users can override translator, resources and executor."""
 
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.problems import Problem
-from harvest_dagster.orchestration.assets import assets_of
-from harvest_dagster.orchestration.automation import SENSORS
-from harvest_dagster.orchestration.automation.standing import up_to_date
-from harvest_dagster.orchestration.checks import completeness_check
+from harvest_dagster.orchestration.asset_keys import SourceCatalog
+from harvest_dagster.orchestration.assets import assets_of, broken_source_spec
+from harvest_dagster.orchestration.checks.complete import completeness_check
+from harvest_dagster.orchestration.checks.up_to_date import up_to_date
 from harvest_dagster.orchestration.executor import EXECUTOR
 from harvest_dagster.orchestration.jobs import harvest
 from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.sensors.notify import notify
+from harvest_dagster.orchestration.sensors.orphaned_logs import (
+    close_orphaned_logs,
+    close_orphaned_logs_of_cancelled_runs,
+    close_orphaned_logs_of_failed_runs,
+)
+from harvest_dagster.orchestration.sensors.repair_gaps import repair_gaps
+from harvest_dagster.orchestration.sensors.schedule import harvest_by_schedule
+from harvest_dagster.orchestration.sensors.source_status import report_source_status
+from harvest_dagster.orchestration.sensors.transform_pending import transform_pending
+from harvest_dagster.orchestration.sensors.write_report import write_report_regularly
+from harvest_dagster.orchestration.translator import HarvestTranslator, TranslatedSources, translate_catalog
+
+STRICT_VARIABLE = "HARVEST_STRICT"
+
+SENSORS = [
+    harvest_by_schedule,
+    repair_gaps,
+    transform_pending,
+    report_source_status,
+    notify,
+    close_orphaned_logs,
+    close_orphaned_logs_of_failed_runs,
+    close_orphaned_logs_of_cancelled_runs,
+    write_report_regularly,
+]
 
 
 def build_defs(
     catalog: Catalog,
     *,
+    translator: HarvestTranslator | None = None,
     resources: Mapping[str, Any] | None = None,
-    executor: dg.ExecutorDefinition | None = None,
+    executor: dg.ExecutorDefinition | None = EXECUTOR,
+    shared_database: bool = False,
 ) -> dg.Definitions:
-    """The code location of a catalogue.
+    """Return the definitions of a catalog.
 
     Args:
-        catalog: its configs become assets; its problems and warnings become the code location's metadata.
-        resources: in place of ours, by name: `stores`, `catalog`.
-        executor: in place of the one that keeps a run in one process.
+        catalog: each config becomes assets. A document that did not load becomes an external asset that names the
+            problem. All problems and warnings become metadata of the code location.
+        translator: changes the keys, groups, descriptions, owners, tags, kinds and metadata of the assets.
+        resources: override the resources `harvest_stores` and `harvest_catalog`.
+        executor: runs the ops; by default, all ops of a run in one process, which is four times as fast as Dagster's
+            own default. With None, the definitions have no executor, so that they can be merged with others that have
+            one.
+        shared_database: whether other code locations have sources in the same harvest database. Then the sensor
+            `report_source_status` does not warn of data whose source this location does not define.
+
+    Raises:
+        CatalogError: the catalog has problems; see `raise_if_strict`.
     """
-    with warnings.catch_warnings():
-        # backfill_policy is marked beta, and a check's partitions_def preview; DESIGN.md builds on the one, the state
-        # of each partition on the other, and their warnings would come several times a source.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        assets = [asset for config in catalog.configs for asset in assets_of(config)]
-        checks = [
-            check for config in catalog.configs for check in (completeness_check(config), up_to_date(config))
-        ]
-    told = {"catalogue problems": catalog.problems, "catalogue warnings": catalog.warnings}
-    return dg.Definitions(
-        assets=assets,
-        asset_checks=checks,
-        jobs=[harvest],
-        sensors=SENSORS,
-        resources={"stores": Stores(), "catalog": catalog, **(resources or {})},
-        executor=executor or EXECUTOR,
-        metadata={name: _listed(problems) for name, problems in told.items() if problems} or None,
+    raise_if_strict(catalog)
+    with without_preview_warnings():
+        sources = translate_catalog(
+            catalog, translator or HarvestTranslator(), shares_database=shared_database
+        )
+    return dg.Definitions.merge(
+        build_asset_defs(sources),
+        build_shared_defs(sources.catalog, resources=resources, executor=executor),
     )
 
 
-def _listed(problems: tuple[Problem, ...]) -> dg.MarkdownMetadataValue:
+def raise_if_strict(catalog: Catalog) -> None:
+    """Raise CatalogError if the catalog has problems and HARVEST_STRICT is set to anything but 0.
+
+    Raises:
+        CatalogError: the message has one line for each problem.
+    """
+    if os.environ.get(STRICT_VARIABLE, "") not in ("", "0"):
+        catalog.raise_if_invalid()
+
+
+@contextmanager
+def without_preview_warnings() -> Generator[None, None, None]:
+    """Suppress what Dagster says once for each source about its beta and preview features.
+
+    Single-run backfills need `backfill_policy`, the check of each partition needs `partitions_def` of a check, and the
+    link to the YAML needs code references.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        yield
+
+
+def build_asset_defs(sources: TranslatedSources, labels: Collection[str] | None = None) -> dg.Definitions:
+    """Return the assets and checks of these sources, or of all.
+
+    Args:
+        sources: the sources.
+        labels: of sources, also of those that did not load.
+    """
+    configs = [one for one in sources.catalog.configs if labels is None or one.label in labels]
+    broken = {
+        label: problems
+        for label, problems in sources.catalog.broken.items()
+        if labels is None or label in labels
+    }
+    with without_preview_warnings():
+        assets = [asset for config in configs for asset in assets_of(config, sources.specs)]
+        keys = sources.catalog.keys
+        checks = [
+            check
+            for config in configs
+            for check in (completeness_check(config, keys), up_to_date(config, keys))
+        ]
+    return dg.Definitions(
+        assets=[*assets, *(broken_source_spec(sources, label, broken[label]) for label in broken)],
+        asset_checks=checks,
+    )
+
+
+def build_shared_defs(
+    catalog: SourceCatalog,
+    *,
+    resources: Mapping[str, Any] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+) -> dg.Definitions:
+    """Return what all sources of a code location share: the job, the sensors, the resources, the reported problems."""
+    reports = {"catalog problems": catalog.problems, "catalog warnings": catalog.warnings}
+    return dg.Definitions(
+        jobs=[harvest],
+        sensors=SENSORS,
+        resources={"harvest_stores": Stores(), "harvest_catalog": catalog, **(resources or {})},
+        executor=executor,
+        metadata={name: _markdown_list(problems) for name, problems in reports.items() if problems} or None,
+    )
+
+
+def _markdown_list(problems: tuple[Problem, ...]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(f"- {problem}" for problem in problems))

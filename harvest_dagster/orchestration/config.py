@@ -1,6 +1,6 @@
-"""The run config: what people may ask of a harvest, and how that reaches the ops.
+"""The run config: the parameters of a harvest and of a transform, and how they reach the ops.
 
-Checked before anything is touched: names that are unknown are refused, and so are values that make no sense.
+Dagster validates the run config before the run starts. Unknown names and invalid values are errors.
 """
 
 from datetime import datetime
@@ -10,49 +10,53 @@ import dagster as dg
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
-from harvest_dagster.pipeline.harvest import Parameters
+from harvest_dagster.pipeline.context import Parameters
 from harvest_dagster.windows import parse_instant
 
 
-class _Checked(dg.Config):
-    """A config whose problems are told in the way of Dagster's own: one line each, with the name."""
+class _StrictConfig(dg.Config):
+    """A config that reports errors as Dagster does: one line for each parameter, with its name."""
 
     model_config = ConfigDict(extra="forbid")
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**values)
         except ValidationError as error:
             lines = "".join(f"\n    {_problem(detail)}" for detail in error.errors())
         else:
             return
-        # A config mapping that raises anything else is reported as a bug, the reason 40 lines above.
-        raise dg.DagsterInvalidConfigError(f"Error in config:{lines}", [], given)  # type: ignore[no-untyped-call]
+        # If a config mapping raises any other class, Dagster reports a bug, and the reason is 40 lines above.
+        raise dg.DagsterInvalidConfigError(f"Error in config:{lines}", [], values)  # type: ignore[no-untyped-call]
 
 
-class HarvestParameters(_Checked):
-    """The parameters of a harvest; all of them may be left out."""
+class HarvestParameters(_StrictConfig):
+    """The parameters of a harvest. All of them are optional."""
 
     limit: int | None = Field(
-        default=None, ge=1, description="Collect at most so many records; such a harvest covers nothing."
+        default=None,
+        ge=1,
+        description="Maximum number of records to collect. Such a harvest never counts as coverage.",
     )
     superfluous: bool = Field(
-        default=False, description="Do again what has succeeded: covered windows, existing ingest logs."
+        default=False, description="Repeat what has succeeded: covered windows, existing ingest logs."
     )
-    transform: bool = Field(default=True, description="Launch transforms for what is collected.")
-    ignore_disabled: bool = Field(default=False, description="Run although the IngestConfig is disabled.")
+    transform: bool = Field(default=True, description="Launch transforms for the collected data.")
+    ignore_disabled: bool = Field(default=False, description="Run even if the IngestConfig is disabled.")
     force: bool = Field(
         default=False,
-        description="Run although disabled, or refused after repeated failures. Never breaks a lock.",
+        description="Run even if the IngestConfig is disabled or refused after failures. Never breaks a lock.",
     )
-    no_split: bool = Field(default=False, description="One window, however long.")
-    optimize: bool = Field(default=True, description="Leave out what succeeded before.")
+    no_split: bool = Field(default=False, description="Use one window, regardless of its length.")
+    optimize: bool = Field(default=True, description="Skip what succeeded before.")
     start_date: str | None = Field(
         default=None,
-        description="Start of the range, included: ISO 8601 date or instant, UTC where no zone is given. "
-        "On an asset it may only narrow the partitions chosen.",
+        description="Start of the range, included: ISO 8601 date or instant, UTC if no zone is given. "
+        "On an asset, it may only narrow the selected partitions.",
     )
-    end_date: str | None = Field(default=None, description="End of the range, excluded; as start_date.")
+    end_date: str | None = Field(
+        default=None, description="End of the range, excluded. Same format as start_date."
+    )
 
     @field_validator("start_date", "end_date")
     @classmethod
@@ -64,7 +68,7 @@ class HarvestParameters(_Checked):
     @model_validator(mode="after")
     def _ends_after_start(self) -> "HarvestParameters":
         if self.start and self.end and self.end <= self.start:
-            message = f"end_date must be after start_date, not {self.end_date} after {self.start_date}"
+            message = f"end_date must be after start_date, but {self.end_date} is not after {self.start_date}"
             raise ValueError(message)
         return self
 
@@ -80,7 +84,7 @@ class HarvestParameters(_Checked):
 
     @property
     def parameters(self) -> Parameters:
-        """For the pipeline."""
+        """The parameters in the form that the pipeline takes."""
         return Parameters(
             limit=self.limit,
             superfluous=self.superfluous,
@@ -93,50 +97,52 @@ class HarvestParameters(_Checked):
 
 
 class AdHocParameters(HarvestParameters):
-    """The parameters of the job `harvest`: any source, any two instants."""
+    """The parameters of the job `harvest`: those of a harvest, a source, and two instants."""
 
     ingest_config: str | None = Field(default=None, description="Label of the IngestConfig to harvest.")
     ingest_config_id: int | None = Field(
-        default=None, description="Its primary key in the table ingest_config, in place of the label."
+        default=None,
+        description="Primary key of the IngestConfig in the table ingest_config, instead of its label.",
     )
 
     @model_validator(mode="after")
-    def _says_what_and_when(self) -> "AdHocParameters":
+    def _has_source_and_range(self) -> "AdHocParameters":
         if (self.ingest_config is None) == (self.ingest_config_id is None):
-            message = "give either ingest_config, a label, or ingest_config_id, a primary key"
+            message = "give either ingest_config (a label) or ingest_config_id (a primary key)"
             raise ValueError(message)
         if self.start_date is None or self.end_date is None:
-            message = "give start_date and end_date: the job harvests between any two instants"
+            message = "give start_date and end_date: the job harvests between two instants"
             raise ValueError(message)
         return self
 
 
-class TransformParameters(_Checked):
+class TransformParameters(_StrictConfig):
     """The parameters of a transform asset."""
 
     superfluous: bool = Field(
-        default=False, description="Transform again what has succeeded or failed, not only what is pending."
+        default=False,
+        description="Also transform data whose transform has succeeded or failed, not only pending data.",
     )
 
 
 class StepConfig(HarvestParameters):
-    """What every op of a harvest is given; made by config mappings, never by people."""
+    """The config of every op of a harvest. Config mappings create it; people do not write it."""
 
     ingest_config: str | None = None
     ingest_config_id: int | None = None
 
 
 def _problem(detail: ErrorDetails) -> str:
-    """`limit: must be greater than or equal to 1, not 0`."""
+    """Return a line such as `limit: must be greater than or equal to 1, not 0`."""
     place = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "value_error":
-        said = str(detail["ctx"]["error"])
+        message = str(detail["ctx"]["error"])
     else:
-        said = f"{detail['msg'].replace('Input should', 'must')}, not {detail['input']!r}"
-    return f"{place}: {said}" if place else said
+        message = f"{detail['msg'].replace('Input should', 'must')}, not {detail['input']!r}"
+    return f"{place}: {message}" if place else message
 
 
 def for_every_op(names: list[str], parameters: HarvestParameters, **more: Any) -> dict[str, Any]:
-    """The same config for each op."""
-    given = {name: value for name, value in parameters.model_dump().items() if value is not None}
-    return {name: {"config": {**given, **more}} for name in names}
+    """Return the same config for each op."""
+    values = {name: value for name, value in parameters.model_dump().items() if value is not None}
+    return {name: {"config": {**values, **more}} for name in names}

@@ -1,6 +1,6 @@
-"""Where the ops of a run are executed: in one process, unless the run config chooses one for each.
+"""The executor of the code location: all ops of a run in one process, unless the run config selects one process each.
 
-A process for each op, Dagster's default, costs four times the time (27 s against 6.8 s for three ops).
+Dagster's default is one process for each op. It takes four times as long: 27 s instead of 6.8 s for three ops.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ _KINDS = {
 }
 
 
-def _with_turns(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """One op at a time, in processes of their own, too: the windows of a run share its lease and its limit."""
-    one_by_one = {"max_concurrent": 1}
+def _one_op_at_a_time(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config with one concurrent process: the windows of a run share its lease and its limit."""
+    multiprocess = dg.multiprocess_executor.name
     return {
-        kind: {**given, **(one_by_one if kind == dg.multiprocess_executor.name else {})}
-        for kind, given in chosen.items()
+        kind: {**values, "max_concurrent": 1} if kind == multiprocess else values
+        for kind, values in config.items()
     }
 
 
 # `execution: {config: {multiprocess: {}}}` in the run config gives each op a process.
 EXECUTOR = dg.multi_or_in_process_executor.configured(
-    _with_turns,
+    _one_op_at_a_time,
     name="in_process_by_default",
     config_schema=dg.Field(
         dg.Selector(_KINDS),  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The job `harvest`: any source between any two instants, for people and scripts."""
+"""The job `harvest`, for people and scripts: harvest any source between any two instants."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ def _to_ops(val: AdHocParameters) -> dict[str, Any]:
 
 @dg.job(
     name="harvest",
-    description="Harvest a source between any two instants; an observation on its asset tells what came.",
+    description="Harvests a source between any two instants. An observation on its asset shows the result.",
     config=_to_ops,
 )
 def harvest() -> None:
-    """The same ops as a harvest asset's, without partitions."""
+    """Run the ops of a harvest asset for any window instead of partitions."""
     ops.harvest_graph()

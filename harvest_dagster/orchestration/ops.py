@@ -1,250 +1,337 @@
-"""The ops: each reads its context, calls one function of the pipeline, and attaches metadata.
+"""The ops of a harvest. Each reads its context, calls the step of the same name, and attaches metadata.
 
-Between ops travel only a planned window (its two instants) and, from fetch on, the number of its log: all else
-is in the database and the spool, so that an op may run in a process or on a machine of its own.
+Ops pass each other only small values: the fencing token, the two instants of a planned window, the id of its log. All
+other data is in the database and in the spool, so each op may run in a process or on a machine of its own.
 """
 
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Optional
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
-from harvest_dagster.errors import LeaseHeld
-from harvest_dagster.orchestration import reporting
-from harvest_dagster.orchestration.checks import check_done_window, check_window
+from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
+from harvest_dagster.orchestration.checks.complete import check_window
 from harvest_dagster.orchestration.config import StepConfig
-from harvest_dagster.orchestration.failures import told, without_secrets
-from harvest_dagster.orchestration.partitions import chosen_window, of_partitions, wanted_window
+from harvest_dagster.orchestration.op_context import (
+    OpContext,
+    build_harvest,
+    hold_lease,
+    is_finished,
+    record_refusal,
+    report_days_on_failure,
+    retry_while_unavailable,
+)
+from harvest_dagster.orchestration.partitions import has_partitions, partition_window, requested_window
+from harvest_dagster.orchestration.reports import day_reports, metadata
+from harvest_dagster.orchestration.reports.error_reporting import report_errors, without_secrets
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.runs import tag_run
-from harvest_dagster.orchestration.step import at_work, is_done, make_harvest, waiting
-from harvest_dagster.pipeline import fetch as fetching
-from harvest_dagster.pipeline import finish as finishing
-from harvest_dagster.pipeline import launch as launching
-from harvest_dagster.pipeline import lock as locking
-from harvest_dagster.pipeline import plan as planning
-from harvest_dagster.pipeline import preflight as checking
-from harvest_dagster.pipeline import split as splitting
-from harvest_dagster.pipeline import store as storing
-from harvest_dagster.pipeline.days import done_days, is_covered
-from harvest_dagster.pipeline.harvest import Harvest
-from harvest_dagster.pipeline.source import open_source
+from harvest_dagster.orchestration.runs.remaining_windows import (
+    after_failed_window,
+    harvest_unfinished_windows,
+    launch_window,
+)
+from harvest_dagster.orchestration.runs.run_history import tag_run
+from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline.completed_days import is_covered
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.early_stop import find_stop_reason
+from harvest_dagster.pipeline.report_lines import log_run
+from harvest_dagster.pipeline.steps.finish import finish_run
+from harvest_dagster.pipeline.steps.plan import Plan, find_covering_logs, plan_windows
+from harvest_dagster.pipeline.steps.preflight import refuse_repeated_failures, validate_preconditions
+from harvest_dagster.storage.counts import as_numbers
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.windows import Window, parse_instant
 
-Catalogue = dg.ResourceParam[Catalog]
+CatalogParam = dg.ResourceParam[Catalog]
 _STEP_CONFIG = StepConfig.to_config_schema().as_field()
 
 
-def rank(rank: int) -> dict[str, str]:
-    """The further down the chain, the sooner: a window, and a source with its lease, is done before the next."""
-    return {"dagster/priority": str(rank)}
+def priority(number: int) -> dict[str, str]:
+    """Return the tags of an op. Later ops have higher numbers, so a run finishes a window before it starts the next."""
+    return {"dagster/priority": str(number)}
 
 
-@dg.op(description="Refuse what is disabled or keeps failing, before anything is touched.", tags=rank(0))
-@told
-def preflight(context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue) -> int:
-    """Gives the process id it ran in."""
-    window = wanted_window(context, config)  # first: parameters that make no sense leave no row
-    harvest = make_harvest(context, config, stores, catalog)
-    tag_run(context, label=harvest.config.label, window=window)
-    with without_secrets(harvest.redact):
-        checking.check(harvest)
-    return harvest.runner.process.id
+@dg.op(
+    description="Refuses a source that is disabled or that keeps failing, before the run writes anything.",
+    tags=priority(0),
+)
+@report_errors
+def preflight(
+    context: dg.OpExecutionContext, config: StepConfig, harvest_stores: Stores, harvest_catalog: CatalogParam
+) -> int:
+    """Return the id of this process. The op lock finds out by it whether all ops run in one process."""
+    with (
+        report_days_on_failure(context, config, harvest_stores, harvest_catalog),
+        retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
+    ):
+        window = requested_window(context, config)  # first, so that invalid parameters leave no row
+        harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
+        tag_run(context, label=harvest.config.label, window=window)
+        with record_refusal(harvest), without_secrets(harvest.source.redact):
+            validate_preconditions(harvest)
+    return harvest.run.process.id
 
 
-@told
+@report_errors
 def _lock(
     context: dg.OpExecutionContext,
-    stores: Stores,
-    catalog: Catalogue,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
     preflight_process: int,
 ) -> int:
-    """Gives the fencing token."""
+    """Return the fencing token."""
     config = StepConfig(**context.op_config)
-    harvest = make_harvest(context, config, stores, catalog)
-    single_process = preflight_process == harvest.runner.process.id
-    with without_secrets(harvest.redact), waiting(context, stores.waiting, LeaseHeld):
-        lease = locking.acquire(harvest, wanted_window(context, config), single_process=single_process)
-        checking.check_again(harvest, lease)
-    context.log.info(f"holds the lease of {harvest.config.label}, fencing token {lease.token}")
+    with (
+        report_days_on_failure(context, config, harvest_stores, harvest_catalog),
+        retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
+    ):
+        harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
+        single_process = preflight_process == harvest.run.process.id
+        with without_secrets(harvest.source.redact):
+            lease = lease_guard.acquire(
+                harvest, requested_window(context, config), single_process=single_process
+            )
+            refuse_repeated_failures(harvest, lease)
+    context.log.debug(f"acquired the lease of {harvest.config.label}, fencing token {lease.token}")
     return lease.token
 
 
 def lock_op(pool: str | None) -> dg.OpDefinition:
-    """The op `lock`; it carries the pool by which the queue starts no second run of a source.
+    """Return the op `lock` of a source. Its pool keeps a second run of the source in the queue.
 
-    A pool sits on an op, so that each source has an op of its own: hence the name, which the graph hides, and the
-    schema that is made once for all of them.
+    A pool belongs to an op, so each source has an op of its own. The graph shows all of them as `lock`. They share one
+    config schema.
     """
     name = f"lock_{pool}" if pool else "lock"
-    description = "Take the lease of the source: one harvest at a time."
-    op = dg.op(name=name, description=description, tags=rank(1), pool=pool, config_schema=_STEP_CONFIG)
-    return op(_lock)
+    description = "Acquires the lease of the source, so that one run harvests it at a time."
+    decorate = dg.op(
+        name=name, description=description, tags=priority(1), pool=pool, config_schema=_STEP_CONFIG
+    )
+    return decorate(_lock)
 
 
 @dg.op(
-    description="Leave out what is covered, cut the rest into windows.",
+    description="Skips the time that is covered, and divides the rest of the range into windows.",
     out=dg.DynamicOut(dict),
-    tags=rank(2),
+    tags=priority(2),
 )
-@told
+@report_errors
 def plan(
-    context: dg.OpExecutionContext, config: StepConfig, stores: Stores, catalog: Catalogue, token: int
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+    token: int,
 ) -> Any:
-    """Gives each window that is to be harvested."""
-    del token  # what it stands for is in the database; the input makes this op come after lock
-    wanted = wanted_window(context, config)
-    with at_work(context, config, stores, catalog) as work:
-        planned = planning.plan(work.harvest, wanted, work.grip)
-    reporting.tell_plan(context, planned)
-    if of_partitions(context) and planned.windows:
-        reporting.materialize_days(context, dict.fromkeys(planned.left_out(wanted), reporting.COVERED))
-    tag_run(context, log_id=planned.parent_id)
-    return [
-        dg.DynamicOutput(
-            {
-                "start": window.start.isoformat(),
-                "end": window.end.isoformat(),
-                "parent_id": planned.parent_id,
-            },
-            mapping_key=reporting.short_name(window),
-        )
-        for window in planned.windows
-    ]
+    """Return a generator of the windows to harvest, which holds the lease until the last one is stored.
+
+    Dagster stores an output in a tenth of a second. The lease of a thousand windows would expire meanwhile.
+    """
+    del token  # the input only orders this op after lock; the database has the lease
+    with ExitStack() as stack:
+        op = stack.enter_context(hold_lease(context, config, harvest_stores, harvest_catalog))
+        planned = plan_windows(op.harvest, op.requested, op.lease)
+        metadata.log_plan(context, planned)
+        tag_run(context, log_id=planned.parent_id)
+        return _planned_outputs(planned, stack.pop_all())
 
 
-@dg.op(description="The pages of a window, as they come, into the spool.", tags=rank(3))
-@told
+def _planned_outputs(planned: Plan, lease: ExitStack) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
+    """Yield each window. Release what `lease` holds at the end."""
+    with lease:
+        for window in planned.windows:
+            bounds = {"start": window.start.isoformat(), "end": window.end.isoformat()}
+            yield dg.DynamicOutput(
+                {**bounds, "parent_id": planned.parent_id}, mapping_key=metadata.short_name(window)
+            )
+
+
+# Without this input, Dagster takes an op after a window's first one for an op that was never started, if the run failed
+# in that window. When it executes the run again, it starts the op for each window, also for windows whose pages were
+# never fetched (docs/failures.md#skipped-windows).
+_AFTER_PLAN = {"planned": dg.In(dg.Nothing)}
+
+
+@dg.op(
+    description="Fetches the pages of a window into the spool. Skips the window if the run stops early.",
+    out=dg.Out(is_required=False),
+    tags=priority(3),
+)
+@report_errors
 def fetch(
     context: dg.OpExecutionContext,
     config: StepConfig,
-    stores: Stores,
-    catalog: Catalogue,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
     planned: dict[str, Any],
-) -> Optional[int]:  # noqa: UP045  # Dagster's output types know no `int | None`
-    """Gives the number of the window's log; None where `limit` was reached before."""
+) -> Any:
+    """Return a generator of the id of the window's log; of None if the run has already collected `limit` records.
+
+    It is empty if the run stops early. Dagster then skips the other ops of the window.
+    """
     window = Window(parse_instant(planned["start"]), parse_instant(planned["end"]))
-    with at_work(context, config, stores, catalog) as work:
-        limit = fetching.limit_left(work.harvest, window)
-        if limit == 0 and not fetching.is_put_off(work.harvest, window):
-            return None
-        log = fetching.begin(work.harvest, window, work.grip, parent_id=planned["parent_id"], limit=limit)
+    with hold_lease(context, config, harvest_stores, harvest_catalog) as op, after_failed_window(op):
+        if (reason := find_stop_reason(op.harvest)) is not None:
+            context.log.debug(f"{window} is not tried, because {reason}")
+            return (dg.Output(None) for _ in ())
+        log = op.steps.begin(window, parent_id=planned["parent_id"])
+        if log is None:
+            return (dg.Output(None) for _ in range(1))
         tag_run(context, log_id=log.parent_id or log.id)
-        with work.window(log.id), open_source(work.harvest, work.grip, log) as source:
-            end = fetching.fetch(work.harvest, source.harvester, log, work.grip, source.check)
-    context.add_output_metadata(reporting.fetched(window, end, source.session.statistics))
-    return log.id
+        with op.window(log.id):
+            summary, statistics = op.steps.fetch(log)
+    context.add_output_metadata(metadata.fetch_metadata(window, summary, statistics))
+    return (dg.Output(log_id) for log_id in (log.id,))
 
 
-@dg.op(description="Each page into records; what cannot be read is set aside.", tags=rank(4))
-@told
+@contextmanager
+def _resume(
+    context: dg.OpExecutionContext,
+    config: StepConfig,
+    harvest_stores: Stores,
+    harvest_catalog: Catalog,
+    log_id: int,
+) -> Generator[tuple[OpContext, HarvestLog], None, None]:
+    """Hold the lease and take up a window's log for an op after fetch."""
+    with (
+        hold_lease(context, config, harvest_stores, harvest_catalog) as op,
+        after_failed_window(op),
+        op.window(log_id) as log,
+    ):
+        yield op, log
+
+
+@dg.op(
+    description="Parses the pages into records, and quarantines invalid records.",
+    ins=_AFTER_PLAN,
+    tags=priority(4),
+)
+@report_errors
 def split(
     context: dg.OpExecutionContext,
     config: StepConfig,
-    stores: Stores,
-    catalog: Catalogue,
-    log_id: Optional[int],  # noqa: UP045
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+    log_id: Optional[int],  # noqa: UP045  # Dagster's types do not support `int | None`
 ) -> Optional[int]:  # noqa: UP045
-    """Gives the number of the window's log."""
+    """Return the id of the window's log."""
     if log_id is None:
         return None
-    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
-        if is_done(log):
+    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
+        if is_finished(log):
             return log_id
-        with open_source(work.harvest, work.grip, log) as source:
-            pages = splitting.split(work.harvest, source.harvester, log, source.check)
+        pages = op.steps.split(log)
     context.add_output_metadata({"pages": pages})
     return log_id
 
 
-@dg.op(description="Identifiers and data into the database, a page in a transaction.", tags=rank(5))
-@told
+@dg.op(
+    description="Writes identifiers and data to the database, one transaction for each page.",
+    ins=_AFTER_PLAN,
+    tags=priority(5),
+)
+@report_errors
 def store(
     context: dg.OpExecutionContext,
     config: StepConfig,
-    stores: Stores,
-    catalog: Catalogue,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
     log_id: Optional[int],  # noqa: UP045
 ) -> Optional[int]:  # noqa: UP045
-    """Gives the number of the window's log."""
+    """Return the id of the window's log."""
     if log_id is None:
         return None
-    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
-        if is_done(log):
+    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
+        if is_finished(log):
             return log_id
-        stored = storing.store(work.harvest, log, work.grip, work.grip.check)
-    context.add_output_metadata(reporting.counts_of(stored.counts, stored.strays))
+        stored = op.steps.store(log)
+    context.add_output_metadata(as_numbers(stored, "store"))
     return log_id
 
 
-@dg.op(description="An ingest log for every datum of the window; the window is done.", tags=rank(6))
-@told
+@dg.op(
+    description="Creates an ingest log for each datum of the window, and finishes the window.",
+    ins=_AFTER_PLAN,
+    tags=priority(6),
+)
+@report_errors
 def launch(
     context: dg.OpExecutionContext,
     config: StepConfig,
-    stores: Stores,
-    catalog: Catalogue,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
     log_id: Optional[int],  # noqa: UP045
 ) -> dict[str, Any]:
-    """Gives what finish reports of the window."""
+    """Return what the op finish reports about the window.
+
+    The step finish of the window also runs in this op. The op finish collects all windows, and Dagster skips it if one
+    window failed.
+    """
     if log_id is None:
         return {}
-    with at_work(context, config, stores, catalog) as work, work.window(log_id) as log:
-        if is_done(log):
+    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
+        if is_finished(log):
             return {"log_id": log.id, "days": {}, "sample": []}
-        sample = reporting.sample(work.harvest, log)
-        days = launching.launch(work.harvest, log, work.grip, work.grip.check)
-        finishing.finish_window(work.harvest, log, work.grip)
-        if of_partitions(context) and log.record_limit is None:
-            # Though finish comes yet: a run that is killed before is asked for by nobody again, and all is done.
-            shown = reporting.counted(log, done_days(work.harvest, log, days))
-            reporting.materialize_days(context, shown)
-        check_done_window(context, work.harvest, log.window)
-    return {
-        "log_id": log.id,
-        "days": reporting.by_day(days, log.window),
-        "sample": sample,
-    }
+        return launch_window(op, log)
 
 
 @dg.op(
-    description="Sum up, and give the lease back.",
+    description="Sums up the windows, and releases the lease. In a run that is executed again from a failure, it first "
+    "harvests the windows that the failed run has not finished.",
     out=dg.Out(dg.Nothing, is_required=False),
-    tags=rank(7),
+    tags=priority(7),
 )
-@told
+@report_errors
 def finish(
     context: dg.OpExecutionContext,
     config: StepConfig,
-    stores: Stores,
-    catalog: Catalogue,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
     windows: list[dict[str, Any]],
 ) -> Any:
-    """Gives its output, which materializes the asset, if all of the partitions chosen are done."""
-    done = [window for window in windows if window]
-    with at_work(context, config, stores, catalog) as work:
-        summary = finishing.finish_run(work.harvest, [window["log_id"] for window in done], work.grip)
-        covering = [] if done else planning.covering_of(work.harvest, wanted_window(context, config))
-        is_done = _is_done(context, work.harvest)
-        if not is_done:  # the check's own op is left out with the output
-            check_window(context, work.harvest, chosen_window(context))
-    reporting.report(
-        context, work.harvest, reporting.Report(summary, done, [one.log for one in covering], is_done)
-    )
-    return (dg.Output(None) for _ in range(is_done))
+    """Return a generator of the output of the asset. It is empty if a partition is incomplete.
+
+    Each execution of a failed run runs this op, because the failed run has not finished it.
+    """
+    with hold_lease(context, config, harvest_stores, harvest_catalog) as op:
+        harvested = [window for window in windows if window] + harvest_unfinished_windows(op)
+        summary = finish_run(op.harvest, [window["log_id"] for window in harvested], op.lease)
+        covering = [] if harvested else find_covering_logs(op.harvest, op.requested)
+        is_complete = _is_complete(context, op.harvest)
+        day_reports.report_covered_days(context, op.harvest, failing=False)
+        if not is_complete:  # Dagster skips the op of the asset check if the output is missing
+            check_window(context, op.harvest, partition_window(context))
+    logs = [coverage.log for coverage in covering]
+    report = metadata.RunReport(summary, harvested, logs, is_complete)
+    metadata.observe_run(context, op.asset_key, report)
+    if not is_complete:
+        context.log.warning(
+            "this run does not materialize all of its partitions: `limit`, `start_date` and `end_date`, or the "
+            "`settle` of the IngestConfig excluded a part of them."
+        )
+    log_run(op.harvest, [window["log_id"] for window in harvested])
+    return (day_reports.output_without_event() for _ in range(1 if is_complete else 0))
 
 
-def _is_done(context: dg.OpExecutionContext, harvest: Harvest) -> bool:
-    """Whether nothing is missing of the partitions chosen; a `limit` or narrower dates may leave something."""
-    if not of_partitions(context):
+def _is_complete(context: dg.OpExecutionContext, harvest: HarvestContext) -> bool:
+    """Return whether the run covers its selected partitions. A `limit` or narrower dates may leave gaps."""
+    if not has_partitions(context):
         return True
-    return harvest.parameters.limit is None and is_covered(harvest, chosen_window(context))
+    return harvest.parameters.limit is None and is_covered(harvest, partition_window(context))
 
 
 EVERY_OP = ["preflight", "lock", "plan", "fetch", "split", "store", "launch", "finish"]
 
 
 def harvest_graph(pool: str | None = None) -> Any:
-    """The ops, wired: to be called in the body of a graph."""
+    """Connect the ops. Call this in the body of a graph."""
     windows = plan(lock_op(pool).alias("lock")(preflight()))
-    return finish(windows.map(lambda window: launch(store(split(fetch(window))))).collect())
+    return finish(windows.map(_window_ops).collect())
+
+
+def _window_ops(window: Any) -> Any:
+    stored = store(split(fetch(window), planned=window), planned=window)
+    return launch(stored, planned=window)

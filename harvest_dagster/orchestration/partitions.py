@@ -1,4 +1,4 @@
-"""Partitions: the UTC days of a source, and the window a run has chosen among them."""
+"""The partitions of a source, which are UTC days, and the window that a run harvests."""
 
 from datetime import date, datetime, timezone
 
@@ -7,62 +7,68 @@ import dagster as dg
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadParameters
 from harvest_dagster.orchestration.config import StepConfig
-from harvest_dagster.pipeline.harvest import narrow
+from harvest_dagster.pipeline.context import narrow
 from harvest_dagster.windows import Window
 
 
 def daily(config: IngestConfig) -> dg.DailyPartitionsDefinition:
-    """The days of a source, from its `earliest_date` to yesterday: today has not ended yet."""
+    """Return the days of a source from its `earliest_date` to yesterday. Today has not ended yet."""
     return dg.DailyPartitionsDefinition(start_date=config.earliest_date.isoformat(), timezone="UTC")
 
 
-def wanted_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
-    """What this run is to harvest: its partitions, narrowed, or the two instants of an ad hoc job.
+def requested_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:
+    """Return the window that the run harvests: its partitions, which dates may narrow, or the dates of an ad hoc job.
 
     Raises:
-        BadParameters: `start_date` or `end_date` reach beyond the partitions, or these beyond the source's.
+        BadParameters: `start_date` or `end_date` is outside the partitions, or the partitions are not in the asset.
     """
-    if of_partitions(context):
-        _refuse_other_days(context)
-        return narrow(chosen_window(context), config.start, config.end)
+    if has_partitions(context):
+        _raise_if_not_partitions(context)
+        return narrow(partition_window(context), config.start, config.end)
     if config.start is None or config.end is None:
-        message = "give start_date and end_date, or choose partitions"
+        message = "give start_date and end_date, or select partitions"
+        if context.run.parent_run_id is not None and context.has_assets_def:
+            message = (
+                f"this run has no partitions, unlike run {context.run.parent_run_id}, which it executes again. "
+                "Give it the tags of that run."
+            )
         raise BadParameters(message)
     return Window(config.start, config.end)
 
 
-def of_partitions(context: dg.OpExecutionContext) -> bool:
-    """Whether partitions were chosen, and not two instants; Dagster tells one partition from a range of them."""
+def has_partitions(context: dg.OpExecutionContext) -> bool:
+    """Return whether the run has partitions. An ad hoc run has two instants instead."""
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _refuse_other_days(context: dg.OpExecutionContext) -> None:
-    """A range given by tags is not held against the asset's partitions before its last op, by Dagster."""
+def _raise_if_not_partitions(context: dg.OpExecutionContext) -> None:
+    """Raise BadParameters if the asset lacks a partition of the run. Dagster itself finds this only in the last op."""
     known = context.assets_def.partitions_def
     keys = context.partition_key_range
     if keys.end < keys.start:
         message = (
-            f"the partitions chosen end before they start: {keys.start}...{keys.end}. Swap the two days."
+            f"the selected partitions end before they start: {keys.start}...{keys.end}. Swap the two days."
         )
         raise BadParameters(message)
     for day in (keys.start, keys.end):
         if known is not None and not known.has_partition_key(day):
             message = (
-                f"{day} is no partition of {context.assets_def.key.to_user_string()}: they go from "
-                f"{known.get_first_partition_key()}, its earliest_date, to {known.get_last_partition_key()}, "
-                "yesterday. Choose days within, or set earliest_date in its YAML."
+                f"{day} is not a partition of {context.assets_def.key.to_user_string()}. Its partitions are the days "
+                f"from {known.get_first_partition_key()} (earliest_date) to {known.get_last_partition_key()} "
+                "(yesterday). "
+                "Select days within this range, or change earliest_date in the YAML of the source."
             )
             raise BadParameters(message)
 
 
-def chosen_window(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Window:
-    """The partitions of this run, from the start of the first to the end of the last."""
-    chosen = context.partition_time_window
-    return Window(_utc(chosen.start), _utc(chosen.end))
+def partition_window(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> Window:
+    """Return the window of the run's partitions, from the start of the first to the end of the last."""
+    window = context.partition_time_window
+    return Window(_utc(window.start), _utc(window.end))
 
 
-def chosen_days(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[date, date]:
-    """First and last partition of this run."""
+def partition_days(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> tuple[date, date]:
+    """Return the first and the last partition of the run."""
     keys = context.partition_key_range
     return date.fromisoformat(keys.start), date.fromisoformat(keys.end)
 

@@ -1,7 +1,8 @@
-"""The resources of the code location: thin, they return the domain's own objects.
+"""The resources of the code location: the harvest database and the spool.
 
-The environment is read when a run opens them, never while the definitions are built. Their configuration
-stays empty by default, so that no password stands in the UI.
+They return objects of `storage` and `spool`, so that the pipeline does not import Dagster. A run reads the environment
+when it opens a resource; building the definitions does not read it. The configuration is empty by default, so that the
+UI shows no password.
 """
 
 import os
@@ -14,58 +15,64 @@ import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from harvest_dagster import spool
-from harvest_dagster.pipeline.harvest import Patience
+from harvest_dagster.pipeline.context import WaitLimits
 from harvest_dagster.spool import Spool
-from harvest_dagster.storage.engine import Database, default_database_url
+from harvest_dagster.storage.database import Database, default_database_url
 
 
-class Waiting(dg.Config):
-    """How an op waits: for what another run holds exponentially longer, with full jitter, up to a cap.
+class RetrySettings(dg.Config):
+    """How often and how long an op waits for a lease or for a source.
 
-    By default for days, since a harvest may take hours. For a source that wants to be left alone it sleeps for a
-    minute; for a longer wait it ends, and is tried again then.
+    For a lease that another run holds, the op retries with exponential backoff, full jitter and a cap. By default it
+    retries for days, because a harvest may take hours. For a source that asks to wait (`Retry-After`), the op sleeps up
+    to `longest_sleep`. For a longer wait, it ends and Dagster retries it later.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    retries: int = Field(default=2000, ge=0, description="so many times it asks again, then it fails")
+    retries: int = Field(default=2000, ge=0, description="number of retries; then the op fails")
     first: float = Field(
-        default=2.0, gt=0, description="seconds; the first wait is shorter, each next may be twice"
+        default=2.0, gt=0, description="seconds; upper limit of the first wait, which doubles with each retry"
     )
-    longest: float = Field(default=300.0, gt=0, description="seconds; no wait is longer")
+    longest: float = Field(default=300.0, gt=0, description="seconds; upper limit of each wait")
 
     longest_sleep: float = Field(
-        default=60.0, gt=0, description="seconds; a longer wait for a source frees the worker"
+        default=60.0,
+        gt=0,
+        description="seconds that an op waits for a source; for a longer wait, Dagster retries the op later",
     )
     longest_silence: float = Field(
-        default=86_400.0, ge=0, description="seconds without a page; then a source that only says later fails"
+        default=86_400.0,
+        ge=0,
+        description="seconds without a page until a window fails, even if the source asks to wait longer",
     )
 
     @property
-    def patience(self) -> Patience:
-        """With a source."""
-        return Patience(self.longest_sleep, timedelta(seconds=self.longest_silence))
+    def wait_limits(self) -> WaitLimits:
+        """The limits for a source."""
+        return WaitLimits(self.longest_sleep, timedelta(seconds=self.longest_silence))
 
     def seconds(self, retry: int, draw: float) -> float:
-        """How long to wait before the retry of this number, from 0; `draw` is from [0, 1)."""
+        """Return the seconds to wait before a retry. Retries count from 0; `draw` is a random number in [0, 1)."""
         return max(self.first / 2, draw * min(self.first * float(2 ** min(retry, 32)), self.longest))
 
 
 class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where a harvest keeps things: its database and its spool, each opened at most once per process."""
+    """The harvest database and the spool. Each process opens the database at most once."""
 
     database_url: str = Field(
-        default="", description="SQLAlchemy URL; empty: HARVEST_DATABASE_URL, else SQLite"
+        default="", description="SQLAlchemy URL; if empty, HARVEST_DATABASE_URL or else SQLite"
     )
     spool_url: str = Field(
-        default="", description="directory or fsspec URL; empty: HARVEST_SPOOL, else beside SQLite"
+        default="",
+        description="directory or fsspec URL; if empty, HARVEST_SPOOL or else a directory next to SQLite",
     )
-    waiting: Waiting = Field(default=Waiting(), description="for a lease that another run holds")
+    waiting: RetrySettings = Field(default=RetrySettings(), description="how ops wait for leases and sources")
     _database: Database | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Stores", None, None]:
-        """For the length of a step, or of a run in one process."""
+        """Yield the resource for one step, or for a whole run if it has one process. Close the database afterwards."""
         del context
         try:
             yield self
@@ -75,16 +82,22 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
                 self._database = None
 
     def database(self) -> Database:
-        """The harvest database, its schema made or migrated where that is due.
+        """Return the harvest database. On first use, create or migrate its schema.
 
         Raises:
-            BadInput: an unusable URL.
-            DatabaseError: it cannot be reached, or is newer than the code.
+            BadInput: the URL is not valid.
+            DatabaseError: the database cannot be reached, or it is newer than the code.
         """
         if self._database is None:
             self._database = Database.open(self.database_url or default_database_url(os.environ, Path.cwd()))
         return self._database
 
     def spool(self) -> Spool:
-        """Where fetched pages wait."""
-        return Spool(self.spool_url or spool.default_url(os.environ, Path.cwd()))
+        """Return the spool for fetched pages.
+
+        Raises:
+            BadInput: fsspec cannot use the URL, or a file is in place of the directory.
+        """
+        found = Spool(self.spool_url or spool.default_url(os.environ, Path.cwd()))
+        found.require_directory()
+        return found

@@ -1,6 +1,16 @@
-"""The steps of a harvest as plain functions, a module each; no Dagster from here down.
+"""The steps of a harvest as plain functions. Nothing here imports Dagster.
 
     preflight -> lock -> plan -> [ fetch -> split -> store -> launch ] for each window -> finish
 
-`harvest` has the values they share. Time, the run's identity and "is that run over?" are handed down.
+Callers pass the time, the identity of the run, and what is known about other runs.
+
+- `run_window`: the composition of the steps of one window.
+- `steps`: one module for each step.
+- `fetching`: requests for pages, recovery of broken lists, and completeness.
+- `storing`: rules of the step store.
+- `context`: the values that the steps of one harvest share.
+- `lease_guard`: the step lock, and the lease during a step.
+- `orphaned_logs`, `backoff`: what preflight shares with sensors.
+- `completed_days`: which days a finished window completes.
+- `transform`: the transform asset.
 """

@@ -1,14 +1,23 @@
-"""Where pages wait between ops: a folder, or a bucket through fsspec.
+"""The spool keeps fetched pages between ops: in a directory, or in a bucket through fsspec.
 
-For each attempt at a window a directory: `pages/` as they came, compressed, each with its entry of the
-manifest; `records/`, what split made of them; `end.json` once all of the window was asked for. The manifest is
-the checkpoint: a page counts as fetched when its entry stands, which is written after the page.
+Each fetch attempt of a window has a directory. `pages/` has the pages as they were received, compressed, each with its
+manifest. `records/` has the records that split parsed from them. `end.json` is written when the fetch step has ended.
+The manifest is the checkpoint: it is written after the page, and a page without a manifest does not count as fetched.
 
-Everything in here can be thrown away: it is then fetched again.
+Everything in the spool may be deleted. It is then fetched again.
 """
 
-from harvest_dagster.spool.attempt import AttemptSpool
-from harvest_dagster.spool.manifest import End, Entry, Stretch, Taken, fingerprints
-from harvest_dagster.spool.place import Spool, default_url
+from harvest_dagster.spool.attempt_spool import AttemptSpool
+from harvest_dagster.spool.manifest import FetchSummary, PageManifest, ParsedPage, SubWindow, fingerprints
+from harvest_dagster.spool.spool import Spool, default_url
 
-__all__ = ["AttemptSpool", "End", "Entry", "Spool", "Stretch", "Taken", "default_url", "fingerprints"]
+__all__ = [
+    "AttemptSpool",
+    "FetchSummary",
+    "PageManifest",
+    "ParsedPage",
+    "Spool",
+    "SubWindow",
+    "default_url",
+    "fingerprints",
+]

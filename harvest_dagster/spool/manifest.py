@@ -1,24 +1,25 @@
-"""What the spool notes of its pages: the values of the manifest. How they are written is in `spool.attempt`."""
+"""The values that the spool writes: manifests of pages, parsed pages, summaries. `spool.attempt_spool` writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 
-from harvest_dagster.records import Page, Record, Unreadable
+from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window
 
-FINGERPRINT = 8  # bytes: of ten million identifiers, two share theirs in one harvest of 370,000
+FINGERPRINT = 8  # bytes: of ten million identifiers, two have the same in one of 370,000 harvests
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of a window, mostly all of it, that the source was asked for in one go, from the first page on.
+class SubWindow:
+    """The part of a window that one list covers. Usually it is the whole window.
 
     Attributes:
-        number: from 0; a window of which something is asked anew has several stretches, a later one the newer.
-        window: what was asked for.
+        number: from 0. Each new list of a window or of a part of it has the next number.
+        window: the time that the source was asked for.
     """
 
     number: int
@@ -26,20 +27,20 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A page in the manifest.
+class PageManifest:
+    """The manifest of a page.
 
     Attributes:
-        number: its place among all pages of the attempt, from 0.
-        stretch: which it belongs to.
-        page: what the source said of it; body and identifiers are left empty.
-        digest: SHA-256 of the body as it came, hexadecimal.
-        size: of the body, in bytes.
-        fingerprints: of its identifiers, one after the other.
+        number: number of the page in its fetch attempt, from 0.
+        sub_window: the sub-window of the page.
+        page: the page without body and identifiers.
+        digest: SHA-256 of the body as it was received, in hexadecimal.
+        size: size of the body in bytes.
+        fingerprints: the fingerprints of its identifiers, concatenated.
     """
 
     number: int
-    stretch: Stretch
+    sub_window: SubWindow
     page: Page
     digest: str
     size: int
@@ -47,25 +48,30 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What split made of a page."""
+class ParsedPage:
+    """The valid and the invalid records of a page."""
 
     records: list[Record]
-    unreadable: list[Unreadable]
+    invalid: list[InvalidRecord]
 
 
 @dataclass(frozen=True)
-class End:
-    """All of the window was asked for, or its limit was reached.
+class FetchSummary:
+    """The result of the fetch step: the whole window was fetched, or its `limit` was reached.
 
     Attributes:
-        pages: of all stretches.
-        records: on them; one that came several times counts as often.
-        completeness: `complete`, `unverified`, or `short` where the source had announced more than came.
-        expected: the source's own total of the window, None where it gives none.
-        identifiers: how many different ones came, None where the harvester gives none.
-        stretches: how many there were.
-        recoveries: how often a list broke and was gone on with in another way.
+        pages: number of pages in all sub-windows.
+        records: number of records on these pages; a record that was received twice counts twice.
+        completeness: `complete`, `unverified`, or `short` if the source announced more records than it delivered.
+        expected: the source's own total of the window, None if it gives none.
+        identifiers: number of different identifiers, None if the harvester gives none.
+        sub_windows: number of sub-windows.
+        recoveries: number of recovery steps.
+        evidence: why it is complete: `total`, `single_response`, or `none`.
+        doubt: what speaks against an empty answer; None if nothing does.
+        source_time: the earliest time of a list page by the clock of the source; None if it gives none.
+        clock_offset: seconds by which the clock of the source is ahead of ours, negative if behind; None if unknown.
+        asked_until: end of the time that the source was asked for, if that is longer than the window.
     """
 
     pages: int
@@ -73,12 +79,17 @@ class End:
     completeness: str
     expected: int | None = None
     identifiers: int | None = None
-    stretches: int = 1
+    sub_windows: int = 1
     recoveries: int = 0
+    evidence: str = "none"
+    doubt: str | None = None
+    source_time: datetime | None = None
+    asked_until: datetime | None = None
+    clock_offset: float | None = None
 
 
 def fingerprints(identifiers: Iterable[str]) -> bytes:
-    """Eight bytes for each identifier."""
+    """Return eight bytes for each identifier, concatenated."""
     return b"".join(
         blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=FINGERPRINT).digest()
         for identifier in identifiers

@@ -1,1 +1,1 @@
-"""The harvest database: a module for each thing it keeps. Plain SQLAlchemy Core, in sets, no HTTP."""
+"""The harvest database: one module or package for each kind of row. SQLAlchemy Core, no HTTP."""

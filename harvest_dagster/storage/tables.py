@@ -1,12 +1,12 @@
-"""The tables, as SQLAlchemy knows them. Other programs read them: a column may come, none may go.
+"""The tables. Other programs read them: columns may be added, but never removed or renamed.
 
-What changes here needs a migration (`make migration`); a test compares the two.
+Each change needs a migration (`make migration`). A test compares the tables with the migrations.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime, timezone
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -18,7 +18,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     Double,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -35,7 +34,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from harvest_dagster.storage.error_text import ErrorText
+from harvest_dagster.storage.column_types import ErrorText
+from harvest_dagster.storage.counts import COUNT_NAMES_IN_JSON, Counts
 
 metadata = MetaData(
     naming_convention={
@@ -49,33 +49,40 @@ metadata = MetaData(
 
 HARVEST_STATUSES = ("STARTED", "SUCCEEDED", "FAILED", "SPLIT", "RESCHEDULED", "CANCELLED")
 INGEST_STATUSES = ("CREATED", "PENDING", "STARTED", "SUCCEEDED", "FAILED")
+VERSIONED_ASSETS = ("raw", "transformed")
 COMPLETENESS = ("complete", "unverified")
+PROBLEMS = ("none", "incomplete", "fails", "refused")
+EVIDENCE = ("total", "single_response", "reconciled", "none")
 
-# SQLite gives rowids to INTEGER PRIMARY KEY only.
+# SQLite uses the rowid only for INTEGER PRIMARY KEY.
 BigId = BigInteger().with_variant(Integer, "sqlite")
-# Bytes in order: quick to compare, and an index that survives a new version of the C library's collations.
+# Byte order: fast to compare, and the index stays valid when the collations of the C library change.
 ExactText = Text().with_variant(Text(collation="C"), "postgresql")
 _JsonOrText = Text().with_variant(JSON(), "postgresql")
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant, `timestamptz` on PostgreSQL, text in UTC on SQLite. Refuses naive ones."""
+    """An aware UTC instant: `timestamptz` on PostgreSQL, text in UTC on SQLite.
+
+    Raises:
+        ValueError: a naive datetime is to be stored.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """To the database: UTC."""
+        """Return the instant in UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
-            message = f"a naive datetime, {value}, has no place in the database"
+            message = f"the naive datetime {value} cannot be stored; give it a time zone"
             raise ValueError(message)
         return value.astimezone(timezone.utc)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database: aware, in UTC."""
+        """Return the instant of the database, aware and in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value.astimezone(timezone.utc)
@@ -86,43 +93,57 @@ def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _count(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False, server_default="0")
-
-
-COUNTS = ("pages", "records", "new_identifiers", "new_data", "deleted", "quarantined")
-
-# One JSON object of the count columns, for those who want them together. PostgreSQL's own functions for it
-# are not immutable, so that the text is put together by hand.
+# One JSON object of the main counts, for programs that read them together. The text is concatenated by hand: the
+# functions of PostgreSQL that build JSON are not immutable, and a generated column allows no others.
 _COUNTS_AS_TEXT = (
     "('{'||"
-    + "||', '||".join(f"'\"{name}\": '||CAST({name} AS VARCHAR)" for name in COUNTS)
+    + "||', '||".join(f"'\"{name}\": '||CAST({name} AS VARCHAR)" for name in COUNT_NAMES_IN_JSON)
     + "||', \"expected\": '||coalesce(CAST(expected AS VARCHAR), 'null')||'}')"
 )
 
 
+# The sources, as they were last read from their YAML.
 ingest_config = Table(
     "ingest_config",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("label", String(255), nullable=False, unique=True),
+    Column("label", String(255), nullable=False, unique=True),  # the key of its assets
     Column("name", Text, nullable=False),
     Column("home_page", Text),
     Column("harvester", String(255), nullable=False),
     Column("transformer", String(255)),
     Column("disabled", Boolean, nullable=False),
-    # The whole document as it was read, ${NAME} unresolved.
+    # The whole document as it was read, with unresolved ${NAME}.
     Column("definition", Json, nullable=False),
     Column("date_modified", Instant, nullable=False),
+    # When preflight first refused a run of this config since one has passed, and the last reason. Null if the last run
+    # has passed.
+    Column("refused_since", Instant),
+    Column("refusal", ErrorText),
 )
 
-# One row for each IngestConfig that was ever locked; it stays, so that the fencing token only grows.
+# What the sensor `notify` has reported about a source to each place that it reports to.
+reported_state = Table(
+    "reported_state",
+    metadata,
+    # Not a foreign key: a source that was never harvested has no row in ingest_config, and may still be late.
+    Column("label", String(255), primary_key=True),
+    # A number, such as "HARVEST_NOTIFY 1": an address contains secrets.
+    Column("target", String(64), primary_key=True),
+    Column("problem", String(16), nullable=False),
+    # Number of quarantined records that was reported.
+    Column("quarantined", Integer, nullable=False),
+    Column("date_modified", Instant, nullable=False),
+    _one_of("problem", PROBLEMS),
+)
+
+# One row for each IngestConfig that was ever locked. The row stays, so that the fencing token only increases.
 lease = Table(
     "lease",
     metadata,
     Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
     Column("token", BigInteger, nullable=False),
-    Column("owner", String(255)),  # the run id; null where it is free
+    Column("owner", String(255)),  # the run id; null if the lease is free
     Column("host", Text),
     Column("process_id", Integer),
     Column("process_started", Text),
@@ -130,7 +151,7 @@ lease = Table(
     Column("expires", Instant),
 )
 
-# Every acquisition: a run gets the lease of a config once, so that one that lost it cannot take it back.
+# History of lease acquisitions. A run acquires the lease of a config only once: if it lost it, it cannot get it again.
 lease_grant = Table(
     "lease_grant",
     metadata,
@@ -141,60 +162,72 @@ lease_grant = Table(
     UniqueConstraint("ingest_config_id", "run_id"),
 )
 
+# Each window and each range: what its harvest is doing or has done, and whether it is complete.
 harvest_log = Table(
     "harvest_log",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("harvester_version", Integer, nullable=False),
-    Column("start_date", Instant, nullable=False),
-    Column("end_date", Instant, nullable=False),
+    Column("start_date", Instant, nullable=False),  # start of the window, included
+    Column("end_date", Instant, nullable=False),  # end of the window, excluded
     Column("status", String(16), nullable=False),
-    Column("date_started", Instant),
-    Column("date_completed", Instant),
-    Column("error", ErrorText),
-    Column("completions", Integer, nullable=False, server_default="0"),
+    Column("date_started", Instant),  # when its last run began it
+    Column("date_completed", Instant),  # when its last run ended it
+    Column("error", ErrorText),  # why it failed or was cancelled, with the stack trace
+    Column("completions", Integer, nullable=False, server_default="0"),  # how often it succeeded
     Column("completeness", String(16)),
-    Column("run_id", String(255)),
-    Column("parent_id", ForeignKey("harvest_log.id", ondelete="SET NULL")),
-    *(_count(name) for name in COUNTS),
-    Column("expected", Integer),
-    Column("counts", JSON, Computed(literal_column(_COUNTS_AS_TEXT).cast(_JsonOrText), persisted=True)),
-    # When a harvest began that this row still covers its window by, though its status may be a later
-    # failure's: that never erases that a window succeeded before.
+    Column("run_id", String(255)),  # the last run
+    Column(
+        "parent_id", ForeignKey("harvest_log.id", ondelete="SET NULL")
+    ),  # the log of the range, if it was split into windows
+    *(
+        Column(count.name, count.metadata["column_type"], nullable=False, server_default="0")
+        for count in fields(Counts)
+    ),
+    Column("expected", Integer),  # the source's own total, null if it gives none
+    Column(
+        "counts", JSON, Computed(literal_column(_COUNTS_AS_TEXT).cast(_JsonOrText), persisted=True)
+    ),  # the main counts, as one object
+    # Start of the list that made this row cover its window. A later failure does not change it.
     Column("covered_since", Instant),
-    # The `limit` of the last harvest: a success that was cut short covers nothing.
+    # The `limit` of the last harvest. A success with a limit covers nothing.
     Column("record_limit", Integer),
-    # Counts the lists begun for this window: the spool's pages and `pages_stored` belong to one of them.
+    # Number of the present fetch attempt. The pages in the spool and `pages_stored` belong to it.
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("attempt_began", Instant),
-    # Pages of this attempt that store has committed: where it goes on after a crash.
+    # Pages of this attempt that store has committed. After a crash, store continues here.
     Column("pages_stored", Integer, nullable=False, server_default="0"),
-    # What the attempt cost, over all the runs that worked on it.
-    Column("requests", Integer, nullable=False, server_default="0"),
-    Column("bytes", BigInteger, nullable=False, server_default="0"),
-    Column("seconds_waited", Float, nullable=False, server_default="0"),
-    # Distinct identifiers of the present attempt's lists: the proof that pages neither repeat nor skip.
+    # Number of different identifiers in the lists of this attempt. It proves that pages neither repeat nor skip.
     Column("identifiers", Integer),
-    # Records whose datestamp lies outside of the window, and those that have none: stored, and told.
-    _count("outside_window"),
-    _count("undated"),
-    # How often a list that broke was gone on with in another way.
-    _count("recoveries"),
-    # When the list was begun of which pages are stored and not all launched: until that is done, or a list begun
-    # later has brought the same, no older success covers this window.
+    # Start of a list whose data are stored, but not all launched. Until all are launched, the success of an
+    # earlier list does not cover this window.
     Column("unlaunched_since", Instant),
+    # Why the window is complete: the source's total was reached; one response was the whole list; a later sweep found
+    # the same identifiers. `none` means unverified.
+    Column("evidence", String(16)),
+    # What speaks against an empty answer, or against the end of a list. Null if nothing does.
+    Column("doubt", ErrorText),
+    # Start of the first of the lists in a row that were doubtful.
+    Column("doubted_since", Instant),
+    # Number of records of the last harvest of this window that had some. An empty answer is then doubtful.
+    Column("records_before", Integer),
+    # The arguments that decide what the source is asked, as SHA-256 and as JSON with unresolved ${NAME}.
+    # `covered_since` holds only for them. Null in rows from before the upgrade: they count for any arguments.
+    Column("arguments_digest", String(64)),
+    Column("arguments", Json),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
     _one_of("status", HARVEST_STATUSES),
     _one_of("completeness", COMPLETENESS),
+    _one_of("evidence", EVIDENCE),
     # preflight: the newest finished logs of a config and version
     Index(None, "ingest_config_id", "harvester_version", "date_completed"),
-    # settling asks for what is STARTED
+    # orphaned logs: all STARTED logs
     Index(None, "status", "run_id"),
     Index(None, "run_id"),
     Index(None, "parent_id"),
 )
-# the few that are half stored
+# the few logs with unlaunched data
 Index(
     None,
     harvest_log.c.ingest_config_id,
@@ -203,7 +236,7 @@ Index(
     sqlite_where=harvest_log.c.unlaunched_since.is_not(None),
 )
 
-# Every run that worked at a log, and how that ended; the log itself has the last one.
+# Every run that worked on a log, and how its work ended. The log itself has only the last run.
 harvest_log_run = Table(
     "harvest_log_run",
     metadata,
@@ -213,61 +246,100 @@ harvest_log_run = Table(
     Column("date_started", Instant, nullable=False),
     Column("date_completed", Instant),
     Column("error", ErrorText),
-    # The run was killed, or gone, before it could end the log: that says nothing against the source.
+    # The run was killed before it could end the log. This is not a failure of the source.
     Column("broken_off", Boolean, nullable=False, server_default=false()),
+    # The run failed because it could not connect to the host of the source.
+    Column("host_unreachable", Boolean, nullable=False, server_default=false()),
     _one_of("status", HARVEST_STATUSES),
     Index(None, "run_id"),
 )
 
+# What harvests observed about a source (`harvest_dagster.observations`), one row for each name.
+source_observation = Table(
+    "source_observation",
+    metadata,
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
+    Column("name", String(255), primary_key=True),
+    # Of the arguments with which it was observed. Under other arguments the row does not count.
+    Column("request_digest", String(64), nullable=False),
+    Column("value", Json),
+    Column("observed_at", Instant, nullable=False),
+)
+
+# Each identifier of each source, once.
 source_unique_identifier = Table(
     "source_unique_identifier",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
-    Column("identifier", ExactText, nullable=False),
+    Column("identifier", ExactText, nullable=False),  # as the source writes it
+    # The newest datestamp of the current content, null if it has none. An older version of the record that arrives
+    # later does not become the current content.
+    Column("current_datestamp", Instant),
+    # The datum of the current content. Without a foreign key: the two tables would refer to each other.
+    Column("raw_id", BigId),
+    Column("changed_at", Instant),  # when the current content became that (`storage.change_instants`)
+    Column("first_seen", Instant),  # when the identifier was first stored
     UniqueConstraint("ingest_config_id", "identifier"),
+    # readers that follow the changes
+    Index(None, "ingest_config_id", "changed_at", "raw_id"),
 )
 
+# Each different content of an identifier.
 raw_datum = Table(
     "raw_datum",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("suid_id", BigId, ForeignKey("source_unique_identifier.id"), nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("datum", Text, nullable=False),
-    Column("datestamp", Instant),
-    Column("deleted", Boolean, nullable=False),
-    Column("date_created", Instant, nullable=False),
-    # Counts how often the identifier's content changed: the row with the highest is what the source says now.
-    # Content that comes back (A, B, A) gets a new number, not a new row.
+    Column("hash", String(64), nullable=False),  # SHA-256 of the datum
+    Column("datum", Text, nullable=False),  # the content in canonical form: XML or JSON
+    Column("datestamp", Instant),  # when the source changed the record; null if it does not say
+    Column("deleted", Boolean, nullable=False),  # whether the source reports the record as deleted
+    Column("date_created", Instant, nullable=False),  # when it was stored
+    # Counts the changes of the identifier's content. The row with the highest revision is the current content.
+    # Content that returns (A, B, A) gets a new revision, not a new row. 0: it was never the current content.
     Column("revision", Integer, nullable=False, server_default="1"),
     UniqueConstraint("suid_id", "hash"),
 )
 
+# The own bytes of a record, as the source sent them last, for sources with `keep_original`. A table of its own, so that
+# nobody who reads raw_datum reads them.
+raw_original = Table(
+    "raw_original",
+    metadata,
+    Column("raw_id", BigId, ForeignKey("raw_datum.id"), primary_key=True, autoincrement=False),
+    # Compressed with Zstandard.
+    Column("original", LargeBinary, nullable=False),
+    # The datestamp of the record with these bytes. raw_datum keeps the first one.
+    Column("datestamp", Instant),
+    Column("date_modified", Instant, nullable=False),
+)
+
+# For each content and version of the transformer: whether it is transformed, or with which error not.
 ingest_log = Table(
     "ingest_log",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
-    # 0 where the config names no transformer.
+    # 0 if the config names no transformer.
     Column("transformer_version", Integer, nullable=False),
     Column("status", String(16), nullable=False),
-    Column("error", ErrorText),
-    # The UTC day of the partition it belongs to: the record's datestamp where it lies in the window harvested,
-    # else the window's first day.
+    Column("error", ErrorText),  # why the transformer gave no document
+    # The UTC day of its partition: the record's datestamp if that is in the harvested window, otherwise the window's
+    # first day.
     Column("partition_date", Date, nullable=False),
-    # raw_datum.revision that was launched last: lower than the datum's means that the content came back.
+    # The raw_datum.revision that was queued last. If the datum's revision is higher, the content has returned.
     Column("revision", Integer, nullable=False, server_default="1"),
     Column("run_id", String(255)),
     Column("date_created", Instant, nullable=False),
     Column("date_modified", Instant, nullable=False),
     UniqueConstraint("raw_id", "ingest_config_id", "transformer_version"),
     _one_of("status", INGEST_STATUSES),
-    # transform: what is PENDING or STARTED, by partition
+    # transform: PENDING and STARTED logs by partition
     Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
 )
-# its sensor, which looks every half minute: all from the index
+# for the sensor of the transforms, which runs every half minute: it reads only the index
 Index(
     "ix_ingest_log_pending",
     ingest_log.c.ingest_config_id,
@@ -279,7 +351,7 @@ Index(
     sqlite_where=ingest_log.c.status == "PENDING",
 )
 
-# Where a run that claims ingest logs is at work, so that what it claimed is claimed again once it is gone.
+# The process of each run that claims ingest logs. If the process has ended, other runs claim its logs.
 transform_run = Table(
     "transform_run",
     metadata,
@@ -290,6 +362,7 @@ transform_run = Table(
     Column("last_seen", Instant, nullable=False),
 )
 
+# The document of each identifier.
 normalized_datum = Table(
     "normalized_datum",
     metadata,
@@ -298,53 +371,73 @@ normalized_datum = Table(
     Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("transformer_version", Integer, nullable=False),
-    # raw_datum.revision it was made from: an older one never replaces a newer.
+    # The raw_datum.revision from which the document was made. A lower revision never replaces a higher one.
     Column("revision", Integer, nullable=False),
-    # See harvest_dagster.transformers.document; null where the record is deleted.
+    # See harvest_dagster.transformers.document. Null if the record is deleted.
     Column("document", Json),
     Column("deleted", Boolean, nullable=False),
     Column("date_modified", Instant, nullable=False),
-    Index(None, "ingest_config_id"),
+    # Why newer content, or a newer version of the transformer, gave no document. The document is then outdated.
+    # Null if the last transform succeeded.
+    Column("error", ErrorText),
+    # When document, deleted or transformer_version changed (`storage.change_instants`).
+    Column("changed_at", Instant),
+    # readers that follow the changes
+    Index(None, "ingest_config_id", "changed_at"),
     Index(None, "raw_id"),
 )
 
+# The data version of each partition of an asset. It changes only with the data of the day (`storage.day_versions`).
+day_version = Table(
+    "day_version",
+    metadata,
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
+    Column("asset", String(16), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("digest", BigInteger, nullable=False),
+    _one_of("asset", VERSIONED_ASSETS),
+)
+
+# Invalid records, until a valid version of the record arrives.
 quarantine = Table(
     "quarantine",
     metadata,
     Column("id", BigId, primary_key=True),
     Column("harvest_log_id", ForeignKey("harvest_log.id"), nullable=False),
-    Column("identifier", Text),
-    Column("datum", LargeBinary, nullable=False),
-    Column("error", ErrorText, nullable=False),
-    Column("page", Integer, nullable=False),
+    Column("identifier", Text),  # null if it cannot be read
+    Column("datum", LargeBinary, nullable=False),  # the bytes as they arrived
+    Column("error", ErrorText, nullable=False),  # why the record is invalid
+    Column("page", Integer, nullable=False),  # the number of its page in the list
     Column("date_created", Instant, nullable=False),
-    # harvest_log.attempt whose list it came by
+    # harvest_log.attempt of the list that contained the record
     Column("attempt", Integer, nullable=False, server_default="0"),
     Index(None, "harvest_log_id"),
-    # store: a good version of a record clears what was set aside of it
+    # store: a valid version of a record deletes its quarantined versions
     Index(None, "identifier"),
 )
 
-# The request budget of each host, over all runs and processes (`budgets`). Instants are seconds of the clock
-# that the budget goes by, which on SQLite is none of the calendar's.
+# The request budget of each host (`storage.rate_limit.database_budget`). Times are seconds: since 1970 on PostgreSQL,
+# of the machine's monotonic clock on SQLite.
 request_host = Table(
     "request_host",
     metadata,
     Column("id", Integer, primary_key=True),
-    # SHA-256 of its name, which may come out of the environment.
+    # SHA-256 of the name, because the name may come from the environment.
     Column("host", String(64), nullable=False, unique=True),
-    # Departures are numbered; those from this one on are kept.
+    # Number of the oldest row of the host in request_departure. Older rows have been deleted.
     Column("oldest", BigInteger, nullable=False),
+    # When this row was last written.
     Column("touched", Double, nullable=False),
     Column("paused_until", Double, nullable=False),
-    # limits.Slowdown
+    # The next three columns are the fields of `limits.Slowdown`.
     Column("slowdown", Integer, nullable=False),
     Column("refused_at", Double, nullable=False),
     Column("good_answers", Integer, nullable=False),
-    # [calls, period, until] of each that holds
+    # [calls, period, until] of each limit
     Column("limits", Json, nullable=False),
 )
 
+# The requests of the last period to each host.
 request_departure = Table(
     "request_departure",
     metadata,
@@ -354,4 +447,29 @@ request_departure = Table(
     sqlite_with_rowid=False,
 )
 
-Row = dict[str, Any]
+# The columns on which other programs may rely: also their meaning stays. docs/reference/database.md marks them.
+CONTRACT_COLUMNS = {
+    "ingest_config": ("id", "label"),
+    "harvest_log": (
+        "id",
+        "ingest_config_id",
+        "harvester_version",
+        "start_date",
+        "end_date",
+        "status",
+        "date_started",
+        "date_completed",
+        "error",
+        "completions",
+        "completeness",
+        "run_id",
+        "parent_id",
+        "counts",
+        *COUNT_NAMES_IN_JSON,
+        "expected",
+    ),
+    "source_unique_identifier": ("id", "ingest_config_id", "identifier"),
+    "raw_datum": ("id", "suid_id", "hash", "datum", "datestamp", "deleted", "date_created"),
+    "ingest_log": ("id", "raw_id", "ingest_config_id", "transformer_version", "status", "error"),
+    "quarantine": ("id", "harvest_log_id", "identifier", "datum", "error"),
+}

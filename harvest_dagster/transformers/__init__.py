@@ -1,1 +1,1 @@
-"""Formats: one raw datum in, one normalized document out. A module each; `interface` says what they owe."""
+"""Transformers: each turns one raw datum of its format into one normalized document. See `interface`."""

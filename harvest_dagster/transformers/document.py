@@ -1,16 +1,16 @@
-"""The one schema of a normalized document, whatever format its record came in.
+"""The schema of a normalized document. All formats share it.
 
-Here: the values, what each field means, and their JSON. How a format is read into them is its transformer's
-business; how an identifier, a date or a language is recognised stands in the modules of those names. The
-descriptions below are the schema's documentation: `docs/document.md` and `docs/document.schema.json` are made
-of them (`transformers.schema`).
+Here: the values, the meaning of each field, and the JSON of a document. Not here: how a transformer reads its format,
+and how identifiers, dates and languages are recognized (the modules of these names). The descriptions below are the
+documentation of the schema: `transformers.schema` generates `docs/document.md` and `docs/document.schema.json` from
+them.
 
-Three promises hold for every document:
+Every document keeps three promises:
 
-- every field of `Document` is always there, an empty list where the record has nothing; in the entries of
-  those lists a field that has nothing to say is left out;
-- nothing is invented: a value is what the source wrote, or the same thing in the form of a standard;
-- nothing is lost: what is not recognised stays as the text it was.
+- Every field of `Document` is always present; a list is empty if the record has no value for it. An item of a list
+  leaves out the fields that have no value.
+- Nothing is invented. A value is what the source wrote, or the same value in a standard form.
+- Nothing is lost. Text that is not recognized is kept as it is.
 """
 
 from __future__ import annotations
@@ -22,86 +22,87 @@ import msgspec
 Scheme = Literal["doi", "issn", "isbn", "arxiv", "pmid", "pmcid", "handle", "urn", "oai", "url", "other"]
 
 
-def _is(description: str) -> msgspec.Meta:
+def _described(description: str) -> msgspec.Meta:
     return msgspec.Meta(description=description)
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Base of what the lists of a document hold: immutable, and terse in JSON."""
+class Item(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Base of the items in a document's lists: immutable; JSON leaves out fields without a value."""
 
 
-class Text(Entry, frozen=True):
-    """A text or a term, with what the source says about it."""
+class Text(Item, frozen=True):
+    """A text or a term, with its language and vocabulary."""
 
-    text: Annotated[str, _is("The text; white space is folded into single spaces.")]
+    text: Annotated[str, _described("The text. Each run of white space is one space.")]
     language: Annotated[
-        str | None, _is("Its language, as the source says it (`xml:lang`, a BCP 47 tag).")
+        str | None, _described("The language of the text as the source gives it (`xml:lang`, a BCP 47 tag).")
     ] = None
     vocabulary: Annotated[
         str | None,
-        _is(
-            "Where the term comes from, if the source says so: `info:eu-repo/semantics`, `DCMIType`, `LCSH`."
+        _described(
+            "The vocabulary of the term, if the source names it: `info:eu-repo/semantics`, `DCMIType`, `LCSH`."
         ),
     ] = None
 
 
-class Agent(Entry, frozen=True):
-    """A person or an organisation."""
+class Agent(Item, frozen=True):
+    """A person or an organization."""
 
-    name: Annotated[str, _is("The name, as the source writes it.")]
+    name: Annotated[str, _described("The name as the source writes it.")]
 
 
-class Date(Entry, frozen=True):
-    """A point or a stretch of time. It has a `value`, a `text` or both."""
+class Date(Item, frozen=True):
+    """A point in time or a range. It has a `value`, a `text` or both."""
 
     value: Annotated[
         str | None,
-        _is(
+        _described(
             "EDTF level 0, which is ISO 8601: `2004`, `2004-10`, `2004-10-02`, `2004-10-02T08:00:00Z`, or "
-            "two of them with a slash for a range, `1990/1995`. An instant without `Z` is one whose zone the "
-            "source does not name. Left out where the text is not recognised."
+            "two of these with a slash for a range, `1990/1995`. An instant may have a fraction of a second, which "
+            "EDTF lacks. An instant without `Z` has no time zone, because the source names none. Left out if the "
+            "text is not recognized."
         ),
     ] = None
-    text: Annotated[str | None, _is("What the source wrote, where that differs from `value`.")] = None
+    text: Annotated[str | None, _described("What the source wrote, if it differs from `value`.")] = None
     role: Annotated[
-        str | None, _is("Which date it is, if the source says so: `issued`, `created`, `embargoEnd`.")
+        str | None, _described("The kind of date, if the source names it: `issued`, `created`, `embargoEnd`.")
     ] = None
 
 
-class Language(Entry, frozen=True):
+class Language(Item, frozen=True):
     """A language of the resource. It has a `code`, a `text` or both."""
 
     code: Annotated[
         str | None,
-        _is(
-            "ISO 639: two letters where the language has such a code, else three (639-2). Left out where the "
-            "text is not recognised."
+        _described(
+            "ISO 639 code: two letters (639-1) if the language has such a code, else three (639-2). Left out if "
+            "the text is not recognized."
         ),
     ] = None
-    text: Annotated[str | None, _is("What the source wrote, where that differs from `code`.")] = None
+    text: Annotated[str | None, _described("What the source wrote, if it differs from `code`.")] = None
 
 
-class Identifier(Entry, frozen=True):
-    """A name of the resource under a scheme."""
+class Identifier(Item, frozen=True):
+    """An identifier of the resource in one scheme."""
 
-    scheme: Annotated[Scheme, _is("What kind it is; `other` is any text that is none of those.")]
+    scheme: Annotated[Scheme, _described("The kind of identifier; `other` for a text of no known kind.")]
     value: Annotated[
         str,
-        _is(
-            "In the scheme's own form, without label or resolver: `10.1000/abc` (doi, in lower case), "
+        _described(
+            "In the normal form of the scheme, without label or resolver: `10.1000/abc` (doi, in lower case), "
             "`0378-5955` (issn), `9783161484100` (isbn, always 13 digits), `2101.00001v2` (arxiv), "
-            "`25881311` (pmid), `PMC2999999` (pmcid), `10161/10834` (handle). For urn, oai, url and other "
+            "`25881311` (pmid), `PMC2999999` (pmcid), `10161/10834` (handle). For urn, oai, url and other: "
             "the text itself."
         ),
     ]
 
 
 class Related(Identifier, frozen=True):
-    """Another resource, by its identifier or, with the scheme `other`, by a text."""
+    """A related resource: its identifier, or a text with the scheme `other`."""
 
     role: Annotated[
         str | None,
-        _is("How it is related, if the source says so: `source`, `isPartOf`, `references`."),
+        _described("The kind of relation, if the source names it: `source`, `isPartOf`, `references`."),
     ] = None
 
 
@@ -110,55 +111,68 @@ class Rights(Text, frozen=True):
 
     license: Annotated[
         str | None,
-        _is(
-            "The Creative Commons licence that the text is or names, in one form: "
+        _described(
+            "The Creative Commons license that the text names, in one form: "
             "`https://creativecommons.org/licenses/by/4.0/`."
         ),
     ] = None
 
 
-class Unmapped(Entry, frozen=True):
-    """A value of the record that has no place in this schema."""
+class Unmapped(Item, frozen=True):
+    """A value of the record for which this schema has no field."""
 
-    element: Annotated[str, _is("Where it stood: `{namespace}name` for XML.")]
-    text: Annotated[str, _is("The value.")]
+    element: Annotated[str, _described("Its element in the record: `{namespace}name` for XML.")]
+    text: Annotated[str, _described("The value.")]
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """One record, normalized. Lists keep the record's order."""
+    """One normalized record. Lists keep the order of the record."""
 
-    id: Annotated[str, _is("The record's identifier in the source.")]
-    title: Annotated[str | None, _is("The first of `titles`; null where there is none.")] = None
-    titles: Annotated[tuple[Text, ...], _is("All titles, alternative ones last.")] = ()
-    creators: Annotated[tuple[Agent, ...], _is("Who made it.")] = ()
-    contributors: Annotated[tuple[Agent, ...], _is("Who else had a part in it.")] = ()
-    publisher: Annotated[str | None, _is("The first of `publishers`; null where there is none.")] = None
-    publishers: Annotated[tuple[Agent, ...], _is("Who made it available.")] = ()
-    dates: Annotated[tuple[Date, ...], _is("Its dates; many sources do not say which is which.")] = ()
-    languages: Annotated[tuple[Language, ...], _is("The languages it is in.")] = ()
-    types: Annotated[tuple[Text, ...], _is("What kind of thing it is.")] = ()
-    subjects: Annotated[tuple[Text, ...], _is("What it is about: keywords, classes.")] = ()
-    descriptions: Annotated[tuple[Text, ...], _is("Abstracts, tables of contents, notes.")] = ()
-    identifiers: Annotated[tuple[Identifier, ...], _is("Its names, each once.")] = ()
+    id: Annotated[str, _described("The record's identifier in the source.")]
+    title: Annotated[str | None, _described("The first of `titles`; null if there is none.")] = None
+    titles: Annotated[tuple[Text, ...], _described("All titles; alternative titles come last.")] = ()
+    creators: Annotated[
+        tuple[Agent, ...], _described("The people and organizations that created the resource.")
+    ] = ()
+    contributors: Annotated[
+        tuple[Agent, ...], _described("Other people and organizations that contributed to it.")
+    ] = ()
+    publisher: Annotated[str | None, _described("The first of `publishers`; null if there is none.")] = None
+    publishers: Annotated[
+        tuple[Agent, ...], _described("The people and organizations that published it.")
+    ] = ()
+    dates: Annotated[
+        tuple[Date, ...], _described("Its dates. Many sources do not name the kind of each date.")
+    ] = ()
+    languages: Annotated[tuple[Language, ...], _described("The languages of the resource.")] = ()
+    types: Annotated[tuple[Text, ...], _described("The types of the resource.")] = ()
+    subjects: Annotated[
+        tuple[Text, ...], _described("Its subjects: keywords, classes of a classification.")
+    ] = ()
+    descriptions: Annotated[tuple[Text, ...], _described("Abstracts, tables of contents, notes.")] = ()
+    identifiers: Annotated[tuple[Identifier, ...], _described("Its identifiers, each once.")] = ()
     links: Annotated[
         tuple[str, ...],
-        _is(
-            "The web addresses among its identifiers as the source gives them, each once; those of a DOI too."
+        _described(
+            "The identifiers that are web addresses, as the source gives them, each once; the address of a DOI too. "
+            "Of several resolvers in a row, only the last."
         ),
     ] = ()
-    rights: Annotated[tuple[Rights, ...], _is("Licences, access, statements about rights.")] = ()
-    related: Annotated[tuple[Related, ...], _is("Other resources, each once in a role.")] = ()
-    coverage: Annotated[tuple[Text, ...], _is("Places and times that it covers.")] = ()
-    formats: Annotated[tuple[Text, ...], _is("Media types, extents, carriers.")] = ()
-    unmapped: Annotated[tuple[Unmapped, ...], _is("What has no place in the fields above.")] = ()
+    rights: Annotated[
+        tuple[Rights, ...], _described("Licenses, access conditions and other statements about rights.")
+    ] = ()
+    related: Annotated[tuple[Related, ...], _described("Related resources, each once for each role.")] = ()
+    coverage: Annotated[tuple[Text, ...], _described("The places and times that it covers.")] = ()
+    formats: Annotated[tuple[Text, ...], _described("Media types, extents, carriers.")] = ()
+    unmapped: Annotated[tuple[Unmapped, ...], _described("Values for which there is no field above.")] = ()
 
     def to_json(self) -> str:
-        """The JSON text, fields in the order above: what `normalized_datum.document` holds."""
+        """Return the JSON text, with the fields in the order above, as in `normalized_datum.document`."""
         return _encoder.encode(self).decode()
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as dicts, lists and strings."""
-        # By way of JSON, because to_builtins leaves tuples as they are.
+        """Return the document as dicts, lists and strings."""
+        # Through JSON, because msgspec.to_builtins keeps tuples.
         document: dict[str, Any] = msgspec.json.decode(_encoder.encode(self))
         return document
 

@@ -1,7 +1,7 @@
-"""What a transformer owes: the normalized document of one datum.
+"""The interface of a transformer: it returns the normalized document of one datum.
 
-A format is one module and one entry point in the group `harvest_dagster.transformers`. The document's schema
-is `harvest_dagster.transformers.document`.
+A transformer is one class. `harvest_dagster.plugins` lists ours; other packages register theirs as an entry point in
+the group `harvest_dagster.transformers`. The schema of the document is `harvest_dagster.transformers.document`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from harvest_dagster.transformers.document import Document
 
 
 class Arguments(BaseModel):
-    """Base of a transformer's arguments: `transformer_kwargs` of the YAML, checked when the catalogue is loaded."""
+    """Base of a transformer's arguments: `transformer_kwargs` in the YAML, validated when the catalog is loaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Transformer(ABC):
-    """One metadata format.
+    """Base of the transformers, one for each metadata format.
 
     Attributes:
-        VERSION: raise it when the same datum would give another document; the data is then transformed again.
+        VERSION: increase it when the same datum gives a different document. The data is then transformed again.
         Arguments: the model of `transformer_kwargs`.
     """
 
@@ -36,12 +36,13 @@ class Transformer(ABC):
 
     @abstractmethod
     def transform(self, identifier: str, datum: str) -> Document:
-        """The normalized document of a datum that is not deleted.
+        """Return the normalized document of a datum that is not deleted.
 
         Args:
             identifier: the record's identifier in the source.
-            datum: the canonical blob that the harvester made of it.
+            datum: the canonical blob that the harvester made of the record.
 
         Raises:
-            TransformError: it cannot be read; the message says why.
+            TransformError: the datum cannot be read, or nothing in it was recognized: a document without values is
+                not a success. The message says why, what was found, and what to do.
         """

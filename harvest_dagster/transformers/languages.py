@@ -1,17 +1,23 @@
-"""Languages by their ISO 639 code.
+"""Find the ISO 639 code of a language.
 
-Two letters (ISO 639-1) where a language has such a code, else three (ISO 639-2), as BCP 47 has it (RFC 5646,
-section 2.2.1). Recognised are both kinds of code, also those of three letters that come from the English name
-(`ger`, `fre`), English names, and tags with a region (`en_US`, `pt-BR`), whose region is dropped.
+The code has two letters (ISO 639-1) if the language has such a code, else three (ISO 639-2), as in BCP 47 (RFC 5646,
+section 2.2.1). Recognized are: codes of two and of three letters, including the bibliographic ones (`ger`, `fre`);
+English names; and language tags (`en_US`, `zh-Hant-TW`). Of a tag, only the language is kept.
 
-The 7,900 codes of ISO 639-3 are not here: few catalogues use them, and the text stays.
+A tag is recognized only if the rest of it is a script, a region or a variant that exists. Otherwise `non-English`
+would be Old Norse (`non`), and `no-text` Norwegian.
+
+The 7,900 codes of ISO 639-3 are not recognized. Few sources use them, and the document keeps the text.
+
+The table is ours and not that of a library, so that a document changes only with the version of its transformer:
+docs/decisions/0023. A test compares it with a library.
 """
 
 from __future__ import annotations
 
 import re
 
-# code, three-letter codes = English names; from ISO 639-2, the list of its registration authority:
+# Two-letter code, three-letter codes = English names. From the list of the registration authority of ISO 639-2:
 # https://www.loc.gov/standards/iso639-2/php/code_list.php
 _TWO_LETTERS = """
 aa aar = Afar; ab abk = Abkhazian; ae ave = Avestan; af afr = Afrikaans; ak aka = Akan; am amh = Amharic;
@@ -72,8 +78,33 @@ wal war was wen xal yao yap ypk zap zbl zen zgh znd zun zxx zza
 """
 
 
+# ISO 3166-1, https://www.iso.org/obp/ui/, and UK, which many people write.
+_REGION_CODES = """
+ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bl bm bn bo bq br bs bt bv bw by bz ca cc
+cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg eh er es et fi fj fk fm fo fr ga gb gd ge
+gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km
+kn kp kr kw ky kz la lb lc li lk lr ls lt lu lv ly ma mc md me mf mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz
+na nc ne nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh
+si sj sk sl sm sn so sr ss st sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk um us uy uz va vc ve
+vg vi vn vu wf ws ye yt za zm zw
+"""
+_REGIONS = frozenset(_REGION_CODES.split())
+# The codes of ISO 15924 for scripts in use, and the registered variants of BCP 47 that sources send:
+# https://www.iana.org/assignments/language-subtag-registry
+_SCRIPT = (
+    "adlm|arab|armn|beng|brai|cans|cher|copt|cyrl|deva|ethi|geor|grek|gujr|guru|hang|hans|hant|hebr|hira|jpan|kana|khmr"
+    "|knda|kore|laoo|latf|latn|mlym|mong|mymr|nkoo|olck|orya|sinh|syrc|taml|telu|tfng|thaa|thai|tibt|vaii|yiii|zxxx|zyyy"
+)
+_VARIANT = (
+    "[0-9][a-z0-9]{3}|ekavsk|fonipa|hepburn|ijekavsk|monoton|oxendict|pinyin|polyton|rozaj|scotland|tarask|valencia"
+    "|wadegile"
+)
+# Languages with extended subtags, such as `zh-yue`: RFC 5646, section 2.2.2.
+_MACROLANGUAGES = frozenset({"ar", "ms", "sgn", "sw", "uz", "zh"})
+
+
 def _table() -> dict[str, str]:
-    """Every code and name in lower case, with the code to use."""
+    """Return the code for each code and each name in lower case."""
     table = {code: code for code in _THREE_LETTERS.split()}
     for row in " ".join(_TWO_LETTERS.split()).split("; "):
         codes, _, names = row.partition(" = ")
@@ -84,16 +115,29 @@ def _table() -> dict[str, str]:
 
 
 _CODES = _table()
-_TAG = re.compile(r"([A-Za-z]{2,3})[-_][A-Za-z0-9_-]{2,}")
+# RFC 5646, section 2.1, with underscores too: language, extended language, script, region, variants, extensions.
+_TAG = re.compile(
+    rf"(?P<language>[a-z]{{2,3}})(?:[-_](?P<extended>[a-z]{{3}}))?(?:[-_](?:{_SCRIPT}))?"
+    rf"(?:[-_](?:(?P<region>[a-z]{{2}})|[0-9]{{3}}))?(?:[-_](?:{_VARIANT}))*(?:[-_][tux](?:[-_][a-z0-9]{{1,8}})+)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
-def recognise(text: str) -> str | None:
-    """The ISO 639 code of the language that a text names; None where it names none, or several.
+def language_code(text: str) -> str | None:
+    """Return the ISO 639 code of the language that a text names; None if it names none, or several.
 
-    >>> recognise("en_US"), recognise("ger"), recognise("Dutch"), recognise("grc"), recognise("en fr")
-    ('en', 'de', 'nl', 'grc', None)
+    >>> language_code("en_US"), language_code("ger"), language_code("Dutch"), language_code("non-English")
+    ('en', 'de', 'nl', None)
     """
     if code := _CODES.get(text.lower()):
         return code
-    match = _TAG.fullmatch(text)
-    return _CODES.get(match[1].lower()) if match else None
+    match = _TAG.fullmatch(text.lower())
+    code = _CODES.get(match["language"]) if match else None
+    return code if match and _exists(code, match["extended"], match["region"]) else None
+
+
+def _exists(language: str | None, extended: str | None, region: str | None) -> bool:
+    """Return whether these parts of a tag exist. `zh-eng` has no extended language: it names two languages."""
+    if extended and (language not in _MACROLANGUAGES or extended in _CODES):
+        return False
+    return region is None or region in _REGIONS

@@ -1,7 +1,7 @@
-"""The document's schema for readers: JSON Schema for programs, tables for people.
+"""The published schema of a document: JSON Schema for programs, tables for people.
 
-Made of the model and its descriptions (`transformers.document`). In a checkout, `python -m
-harvest_dagster.transformers.schema` writes both to `docs/`; a test compares.
+Both are generated from the model and its descriptions (`transformers.document`). In a checkout, `python -m
+harvest_dagster.transformers.schema` writes them to `docs/`; a test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _DOCS = Path(__file__).resolve().parents[2] / "docs"
 JSON_SCHEMA = _DOCS / "document.schema.json"
 PAGE = _DOCS / "document.md"
 
-_START = "<!-- The rest is made of harvest_dagster/transformers/document.py. -->\n"
+_START = "<!-- The rest is generated from harvest_dagster/transformers/document.py. -->\n"
 
 
 def generate() -> dict[str, Any]:
-    """The schema, draft 2020-12. It allows no other fields, and every one of the document is required."""
+    """Return the schema (JSON Schema draft 2020-12). It requires every field of a document and allows no others."""
     (_, components) = msgspec.json.schema_components([Document], ref_template="#/$defs/{name}")
     for component in components.values():
         component["additionalProperties"] = False
@@ -34,12 +34,12 @@ def generate() -> dict[str, Any]:
 
 
 def render_json() -> str:
-    """The schema as its file has it."""
+    """Return the text of the schema file."""
     return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_page(page: str) -> str:
-    """The page with its tables made anew; what stands before them stays."""
+    """Return the page with new tables, and with the prose before them unchanged."""
     prose, _, _ = page.partition(_START)
     schema = generate()
     tables = [_table("Document", schema), *(_table(name, part) for name, part in schema["$defs"].items())]

@@ -1,4 +1,4 @@
-"""The deployment that the browser looks at, and the browser: Debian's Chromium, never a download of Playwright's."""
+"""The deployment for the browser test, and the browser: Debian's Chromium, not a download of Playwright."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 import harvest_dagster
 from harvest_dagster_tests.browser.library import Library, open_library
-from harvest_dagster_tests.crash.commands import PATIENCE
-from harvest_dagster_tests.crash.test_daemon import dagster_dev, wait_until
+from harvest_dagster_tests.crash.commands import TIMEOUT
+from harvest_dagster_tests.daemon import dagster_dev, wait_until
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 
     from harvest_dagster_tests.browser.ui import AssetPages
 
-# Where `make test-browser` has not installed Playwright, these tests cannot even be read.
+# Without Playwright, which `make test-browser` installs, these tests cannot be imported.
 collect_ignore_glob = [] if find_spec("playwright") else ["test_*.py"]
 
 LABEL = "commons"
 _SETTINGS = Path(harvest_dagster.__file__).parent / "demo" / "dagster.yaml"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-# No sandbox: as root Chromium has none. /dev/shm is tiny in containers.
+# Chromium has no sandbox when root runs it, and /dev/shm is small in containers.
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 
 
-class Shipped(Deployment):
-    """A deployment with the settings that are shipped: queue, pools, and no welcome dialogue over the page."""
+class DeploymentWithSettings(Deployment):
+    """A deployment with the shipped settings: queue, pools, and no welcome dialog over the page."""
 
     @property
     def environment(self) -> dict[str, str]:
-        found = super().environment
+        environment = super().environment
         shutil.copyfile(_SETTINGS, self.folder / "dagster" / "dagster.yaml")
-        return found
+        return environment
 
 
 @pytest.fixture
 def library() -> Iterator[Library]:
-    with open_library() as opened:
-        yield opened
+    with open_library() as library:
+        yield library
 
 
 @pytest.fixture
 def deployment(tmp_path: Path, library: Library) -> Deployment:
-    made = Shipped(tmp_path, f"sqlite:///{tmp_path / 'harvest.db'}")
-    made.source(
+    deployment = DeploymentWithSettings(tmp_path, f"sqlite:///{tmp_path / 'harvest.db'}")
+    deployment.source(
         LABEL,
         library.url,
         name=library.name,
@@ -61,12 +61,12 @@ def deployment(tmp_path: Path, library: Library) -> Deployment:
         earliest_date=library.first.isoformat(),
         max_window="7d",
     )
-    return made
+    return deployment
 
 
 @pytest.fixture
 def harvested(deployment: Deployment, library: Library) -> Deployment:
-    """After a harvest of all its days, of which one week failed."""
+    """The deployment after a harvest of all days. One week has failed."""
     days = ("--partition-range", f"{library.first}...{library.last}")
     with pytest.raises(AssertionError, match="this week is not served"):
         deployment.dagster(
@@ -77,12 +77,12 @@ def harvested(deployment: Deployment, library: Library) -> Deployment:
 
 @pytest.fixture
 def address(harvested: Deployment) -> Iterator[str]:
-    """Of the UI, with the daemon at work behind it."""
-    said = harvested.folder / "dev"
+    """The address of the UI, while webserver and daemon are running."""
+    output = harvested.folder / "dev"
     with dagster_dev(harvested):
-        wait_until(lambda: "Serving dagster-webserver" in said.read_text())
-        (port,) = re.findall(r"Serving dagster-webserver on http://127.0.0.1:(\d+)", said.read_text())
-        wait_until(lambda: _is_open(int(port)))  # it says so a moment before it listens
+        wait_until(lambda: "Serving dagster-webserver" in output.read_text())
+        (port,) = re.findall(r"Serving dagster-webserver on http://127.0.0.1:(\d+)", output.read_text())
+        wait_until(lambda: _is_open(int(port)))  # it prints the line just before it listens
         yield f"http://127.0.0.1:{port}"
 
 
@@ -93,24 +93,24 @@ def _is_open(port: int) -> bool:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A window of the browser."""
+    """A page of the browser."""
     chromium = next(filter(None, map(shutil.which, _NAMES)), None)
     if chromium is None:
-        pytest.skip(f"no Chromium here, none of {', '.join(_NAMES)}: THE UI GOES UNTESTED")
+        pytest.skip(f"no Chromium here, none of {', '.join(_NAMES)}: THE UI IS NOT TESTED")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=PATIENCE * 1000)
+    expect.set_options(timeout=TIMEOUT * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(PATIENCE * 1000)
+        page.set_default_timeout(TIMEOUT * 1000)
         yield page
         browser.close()
 
 
 @pytest.fixture
 def ui(page: Page, address: str) -> AssetPages:
-    """What the browser shows of the source."""
+    """The pages of the source in the browser."""
     from harvest_dagster_tests.browser.ui import AssetPages
 
     return AssetPages(page, address, f"raw/{LABEL}")

@@ -1,3 +1,3 @@
-"""A plug-in whose driver is there and fails (Lesson 15)."""
+"""A plug-in whose import raises an error that is not an ImportError."""
 
 raise RuntimeError("the driver is too old")

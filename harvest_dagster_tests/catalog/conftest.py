@@ -1,4 +1,4 @@
-"""Fake plug-ins, and a catalogue in a directory of the test's own."""
+"""Fake plug-ins, and a catalog in a temporary directory."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HERE = "harvest_dagster_tests.catalog"
 
 
 @pytest.fixture(autouse=True)
-def fake_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """`fake` and its broken companions beside the plug-ins of the project."""
+def fake_plugins() -> Iterator[None]:
+    """Register the plug-in `fake` and several broken ones."""
     harvesters = {
         "fake": "fakes:FakeHarvester",
         "raising": "fakes:RaisingHarvester",
@@ -24,18 +24,17 @@ def fake_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "missing": "nowhere:Harvester",
         "broken": "broken:Harvester",
     }
-    for key, place in harvesters.items():
-        monkeypatch.setitem(plugins._OURS[plugins.HARVESTERS], key, f"{HERE}.{place}")
-    monkeypatch.setitem(plugins._OURS[plugins.TRANSFORMERS], "fake", f"{HERE}.fakes:FakeTransformer")
-    plugins.reload()
+    plugins.clear_cache()
+    for key, path in harvesters.items():
+        plugins.register(plugins.HARVESTERS, key, f"{HERE}.{path}")
+    plugins.register(plugins.TRANSFORMERS, "fake", f"{HERE}.fakes:FakeTransformer")
     yield
-    monkeypatch.undo()
-    plugins.reload()
+    plugins.clear_cache()
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Catalog]:
-    """Writes each text to a file, in order a.yaml, b.yaml, …, and loads them."""
+    """Return a function that writes each text to a file (a.yaml, b.yaml, ...) and loads them."""
 
     def _load(*texts: str) -> Catalog:
         for name, text in zip("abcdefgh", texts, strict=False):
@@ -53,5 +52,5 @@ harvester_kwargs: {{base_url: "https://example.org/oai"}}
 
 
 def good(label: str = "good") -> str:
-    """A config with nothing but what is mandatory."""
+    """Return the text of a config with only the mandatory keys."""
     return GOOD.format(label=label)

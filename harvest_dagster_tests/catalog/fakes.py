@@ -1,4 +1,4 @@
-"""Plug-ins that are no more than their arguments, for tests of the catalogue."""
+"""Fake plug-ins that have arguments and nothing else, for tests of the catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Part(BaseModel):
 
 class FakeHarvester:
     class Arguments(BaseModel):
-        """One field for each way of being judged."""
+        """One field for each kind of validation."""
 
         model_config = ConfigDict(extra="forbid")
 
@@ -26,9 +26,9 @@ class FakeHarvester:
 
         @field_validator("key")
         @classmethod
-        def _no_blank(cls, value: str) -> str:
+        def _no_space(cls, value: str) -> str:
             if " " in value:
-                message = f"{value!r} holds a blank"
+                message = f"{value!r} contains a space"
                 raise ValueError(message)
             return value
 

@@ -1,4 +1,4 @@
-"""Cron expressions, against Dagster's own reading of them."""
+"""Cron expressions, compared with Dagster's own schedules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harvest_dagster.catalog.cron import check_cron, last_due
+from harvest_dagster.catalog.cron import last_scheduled_time, validate_cron
 
 
 def _field(low: int, high: int, names: tuple[str, ...] = ()) -> st.SearchStrategy[str]:
@@ -31,10 +31,10 @@ EXPRESSIONS = st.tuples(
 
 
 @given(EXPRESSIONS)
-def test_what_passes_here_dagster_takes(expression: str) -> None:
-    """One schedule that Dagster refuses would keep all sources from loading (Lesson 15)."""
+def test_dagster_accepts_every_valid_expression(expression: str) -> None:
+    """One schedule that Dagster refuses would stop all sources: docs/failures.md#one-bad-source-stops-all."""
     try:
-        check_cron(expression)
+        validate_cron(expression)
     except ValueError:
         assume(False)
     dg.ScheduleDefinition(name="s", cron_schedule=expression, target="*")
@@ -43,51 +43,51 @@ def test_what_passes_here_dagster_takes(expression: str) -> None:
 @pytest.mark.parametrize(
     "expression", ["0 3 * * *", "*/15 0-6,22 1 jan-mar mon-fri", "0 0 29 2 *", "0 0 * * 7"]
 )
-def test_the_usual_ones_pass(expression: str) -> None:
-    """What crontab(5) shows must be usable."""
-    assert check_cron(expression) == expression
+def test_usual_expressions_are_valid(expression: str) -> None:
+    """The examples of crontab(5) must be usable."""
+    assert validate_cron(expression) == expression
 
 
 @pytest.mark.parametrize(
-    ("expression", "said"),
+    ("expression", "message"),
     [
-        ("", "has 0 fields"),
-        ("@daily", "has 1 fields"),
-        ("0 3 * *", "has 4 fields"),
-        ("0 0 3 * * *", "has 6 fields"),
-        ("60 3 * * *", "'60' is no minute: it is a number from 0 to 59"),
-        ("0 24 * * *", "'24' is no hour"),
-        ("0 0 0 * *", "'0' is no day-of-month"),
-        ("0 0 * 13 *", "'13' is no month: it is a number from 1 to 12 or one of jan"),
-        ("0 0 * * 8", "'8' is no day-of-week"),
-        ("0 0 * * mon#2", "'mon#2' is no day-of-week"),
-        ("0 0 L * *", "'l' is no day-of-month"),
-        ("0 6-3 * * *", "a range goes upwards"),
-        ("0 0 * * 1-1", "a range goes upwards"),
-        ("*/0 * * * *", "a step"),
-        ("*/60 * * * *", "a step"),
-        ("5/10 * * * *", "a step"),
-        ("0, 3 * * *", "'' is no minute"),
+        ("", "number of fields: 0"),
+        ("@daily", "number of fields: 1"),
+        ("0 3 * *", "number of fields: 4"),
+        ("0 0 3 * * *", "number of fields: 6"),
+        ("60 3 * * *", "'60' is not a valid minute; allowed: a number from 0 to 59"),
+        ("0 24 * * *", "'24' is not a valid hour"),
+        ("0 0 0 * *", "'0' is not a valid day-of-month"),
+        ("0 0 * 13 *", "'13' is not a valid month; allowed: a number from 1 to 12 or one of jan"),
+        ("0 0 * * 8", "'8' is not a valid day-of-week"),
+        ("0 0 * * mon#2", "'mon#2' is not a valid day-of-week"),
+        ("0 0 L * *", "'l' is not a valid day-of-month"),
+        ("0 6-3 * * *", "a range goes from a lower to a higher number"),
+        ("0 0 * * 1-1", "a range goes from a lower to a higher number"),
+        ("*/0 * * * *", "a step is at least 1"),
+        ("*/60 * * * *", "a step is at least 1"),
+        ("5/10 * * * *", "a step is at least 1"),
+        ("0, 3 * * *", "'' is not a valid minute"),
     ],
 )
-def test_the_field_at_fault_is_named(expression: str, said: str) -> None:
-    """`invalid cron` alone sends people to a manual."""
-    with pytest.raises(ValueError, match=said.replace("*", r"\*")):
-        check_cron(expression)
+def test_the_error_names_the_wrong_field(expression: str, message: str) -> None:
+    """The author must not need a manual to find the mistake."""
+    with pytest.raises(ValueError, match=message.replace("*", r"\*")):
+        validate_cron(expression)
 
 
 @pytest.mark.parametrize("expression", ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30,31 feb *", "0 0 31 2 mon"])
-def test_a_day_that_no_month_has_is_refused(expression: str) -> None:
-    """Dagster looks for its next tick for ever, or refuses it while all sources load."""
-    with pytest.raises(ValueError, match="never comes"):
-        check_cron(expression)
+def test_a_day_that_its_months_do_not_have_is_refused(expression: str) -> None:
+    """Dagster searches for the next tick without end, or raises while it loads all sources."""
+    with pytest.raises(ValueError, match="never occurs"):
+        validate_cron(expression)
 
 
 NOW = datetime(2024, 5, 1, 12, 30, tzinfo=timezone.utc)  # a Wednesday
 
 
 @pytest.mark.parametrize(
-    ("expression", "due"),
+    ("expression", "expected"),
     [
         ("0 3 * * *", "2024-05-01T03:00"),
         ("30 12 * * *", "2024-05-01T12:30"),
@@ -95,15 +95,23 @@ NOW = datetime(2024, 5, 1, 12, 30, tzinfo=timezone.utc)  # a Wednesday
         ("*/20 * * * *", "2024-05-01T12:20"),
         ("0 3 * * 7", "2024-04-28T03:00"),
         ("0 3 * * sun", "2024-04-28T03:00"),
-        ("0 3 13 * fri", "2024-04-26T03:00"),  # either of them
-        ("0 3 */2 * fri", "2024-04-19T03:00"),  # both of them: */2 restricts nothing, says crontab(5)
+        ("0 3 13 * fri", "2024-04-26T03:00"),  # matches either day field
+        (
+            "0 3 */2 * fri",
+            "2024-04-19T03:00",
+        ),  # must match both: a field that begins with * does not restrict
+        ("0 3 1,*/10 * fri", "2024-05-01T03:00"),  # matches either: this field does not begin with *
         ("0 0 29 2 *", "2024-02-29T00:00"),
         ("0 0 31 dec *", "2023-12-31T00:00"),
     ],
 )
-def test_the_last_time_that_was_due(expression: str, due: str) -> None:
-    """A wrong one would harvest a source never, or all the time."""
-    assert last_due(expression, NOW) == datetime.fromisoformat(due).replace(tzinfo=timezone.utc)
+def test_the_last_scheduled_time_is_the_newest_one_that_is_not_in_the_future(
+    expression: str, expected: str
+) -> None:
+    """With a wrong time, a source would be harvested never, or at every tick."""
+    assert last_scheduled_time(expression, NOW) == datetime.fromisoformat(expected).replace(
+        tzinfo=timezone.utc
+    )
 
 
 INSTANTS = st.timedeltas(timedelta(), timedelta(days=21_000)).map(
@@ -112,23 +120,23 @@ INSTANTS = st.timedeltas(timedelta(), timedelta(days=21_000)).map(
 
 
 @given(EXPRESSIONS, INSTANTS)
-def test_it_is_due_when_dagster_says_so(expression: str, now: datetime) -> None:
-    """People know schedules from Dagster; ours must mean the same."""
+def test_scheduled_times_are_those_of_dagster(expression: str, now: datetime) -> None:
+    """A schedule must mean here what it means in a Dagster schedule."""
     _, _, days, _, weekdays = expression.split()
-    # Of steps and lists with a * in both day fields Dagster thinks otherwise than crontab(5).
+    # Dagster differs from crontab(5) if both day fields contain a * in a step or a list.
     assume("*" in (days, weekdays) or "*" not in days + weekdays)
     try:
-        check_cron(expression)
+        validate_cron(expression)
     except ValueError:
         assume(False)
-    due = last_due(expression, now)
-    before = last_due(expression, due - timedelta(minutes=1))
+    scheduled = last_scheduled_time(expression, now)
+    before = last_scheduled_time(expression, scheduled - timedelta(minutes=1))
     ticks = dg.TimeWindowPartitionsDefinition(start=before, fmt="%Y-%m-%d %H:%M", cron_schedule=expression)
     *_, last = ticks.get_partition_keys(current_time=now)
-    assert ticks.time_window_for_partition_key(last).end == due
+    assert ticks.time_window_for_partition_key(last).end == scheduled
 
 
-def test_what_never_comes_is_said_and_not_sought_for_ever() -> None:
-    """check_cron refuses it, but who asks here may not have asked there."""
-    with pytest.raises(ValueError, match="never comes"):
-        last_due("0 0 30 2 *", NOW)
+def test_an_expression_that_never_occurs_raises() -> None:
+    """`validate_cron` refuses it, but a caller may not have called that. The search must end."""
+    with pytest.raises(ValueError, match="never occurs"):
+        last_scheduled_time("0 0 30 2 *", NOW)

@@ -1,4 +1,4 @@
-"""Whose limits hold for which host, and what is said where they differ."""
+"""The rate limits of each host, and the warning if configs set different ones."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def config(label: str, calls: int, **kwargs: object) -> IngestConfig:
     return IngestConfig(label=label, harvester="fake", harvester_kwargs=kwargs, rate_limit=rate_limit)
 
 
-def test_configs_of_one_host_that_disagree_load_and_are_warned_of(load: Load) -> None:
-    """Lesson 18: 43 base URLs were shared by two configs each, and nobody knew which limit counted."""
+def test_configs_of_one_host_with_different_limits_load_with_a_warning(load: Load) -> None:
+    """43 base URLs had two configs each, and nobody knew which limit applied: docs/failures.md#budget-per-process."""
     catalog = load(
         source("slow", "https://Export.example.org/oai"),
         source("fast", "http://export.example.org:80/oai2", "calls: 5, period: 1"),
@@ -38,11 +38,11 @@ def test_configs_of_one_host_that_disagree_load_and_are_warned_of(load: Load) ->
     )
     assert "export.example.org" in warning.message
     assert "5 requests in 1 s (fast) and 1 request in 3 s (slow)" in warning.message
-    assert "the strictest does. Give them one rate_limit" in warning.message
+    assert "the strictest one decides. Give all of them the same rate_limit" in warning.message
 
 
-def test_nothing_is_said_where_configs_agree_or_ask_different_hosts(load: Load) -> None:
-    """A warning on every start is one that nobody reads."""
+def test_equal_limits_or_different_hosts_give_no_warning(load: Load) -> None:
+    """Nobody reads a warning that appears at every start."""
     catalog = load(
         source("one", "https://one.example/oai"),
         source("two", "https://one.example/other"),
@@ -51,8 +51,8 @@ def test_nothing_is_said_where_configs_agree_or_ask_different_hosts(load: Load) 
     assert catalog.warnings == ()
 
 
-def test_a_host_out_of_the_environment_is_known_when_the_harvest_runs_and_not_before() -> None:
-    """Loading reads no environment; a run that did not either would overlook the other config's limit."""
+def test_a_host_from_the_environment_is_known_only_with_the_environment() -> None:
+    """Loading reads no environment. A run must read it, or it would miss the limit of the other config."""
     configs = [
         config("one", 1, base_url="https://${HOST}/oai"),
         config("two", 2, base_url="https://a.example"),
@@ -64,14 +64,14 @@ def test_a_host_out_of_the_environment_is_known_when_the_harvest_runs_and_not_be
     }
 
 
-def test_a_secret_beside_the_host_does_not_hide_it() -> None:
-    """Most keys stand in the path or the query, and two configs with a key each still share their host."""
+def test_a_secret_in_another_part_of_the_address_does_not_hide_the_host() -> None:
+    """Most keys are in the path or the query. Two configs with different keys still share their host."""
     configs = [config("one", 1, base_url="https://${USER}:${KEY}@a.example/x?key=${KEY}")]
     assert limits_by_host(configs) == {"a.example": {Limit(1, 1): ["one"]}}
 
 
-def test_every_address_counts_however_deep_and_what_is_none_is_passed_over() -> None:
-    """Each harvester names its arguments as it likes, and a bad address is its own to refuse."""
+def test_addresses_are_found_at_any_depth_and_other_text_is_ignored() -> None:
+    """The names of the arguments depend on the harvester, which also validates its addresses."""
     found = limits_by_host(
         [config("one", 1, lists=[{"of": "http://a.example"}], bad="http://[x", other="a b")]
     )

@@ -1,4 +1,4 @@
-"""The JSON Schema that ships: up to date, and of one mind with what loads."""
+"""The JSON Schema that ships: it is up to date and agrees with the loader."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harvest_dagster.catalog import json_schema
-from harvest_dagster.catalog.documents import Document, read_documents
 from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY
 from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
+from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 
 SHIPPED = json.loads(json_schema.FILE.read_text(encoding="utf-8"))
 MINIMAL = {"label": "a", "harvester": "oai", "harvester_kwargs": {"base_url": "https://example.org"}}
@@ -23,41 +23,41 @@ def is_valid(**changes: Any) -> bool:
     return Draft202012Validator(SHIPPED).is_valid({**MINIMAL, **changes})
 
 
-def test_the_shipped_file_is_what_the_models_generate() -> None:
-    """Run `make schema` where this fails: editors would go on refusing a new key."""
+def test_the_shipped_file_is_up_to_date() -> None:
+    """Otherwise editors refuse a new key. Run `make schema` if this fails."""
     assert json_schema.FILE.read_text(encoding="utf-8") == json_schema.render()
 
 
-def test_it_is_generated_in_a_process_of_its_own(tmp_path: Any) -> None:
-    """`make schema` starts one; that must give the same text."""
+def test_a_separate_process_generates_the_same_text() -> None:
+    """`make schema` runs in its own process, without the plug-ins of the tests."""
     program = "from harvest_dagster.catalog import json_schema; print(json_schema.render(), end='')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == json_schema.FILE.read_text(encoding="utf-8")
 
 
-def test_it_is_a_schema_of_the_draft_it_names() -> None:
-    """An editor ignores a broken one silently."""
+def test_the_schema_is_valid_for_its_draft() -> None:
+    """An editor silently ignores an invalid schema."""
     Draft202012Validator.check_schema(SHIPPED)
     assert SHIPPED["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
 @pytest.mark.parametrize("model", [IngestConfig, RateLimit, Timeout])
 def test_every_key_is_described(model: Any) -> None:
-    """The description is what the editor shows under the cursor."""
+    """The editor shows the description under the cursor."""
     assert [name for name, field in model.model_fields.items() if not field.description] == []
 
 
-def test_defaults_are_written_as_people_write_them() -> None:
-    """PT10S is nothing that loads."""
+def test_defaults_are_written_as_in_the_yaml() -> None:
+    """The default of pydantic, PT10S, would not load."""
     assert SHIPPED["properties"]["max_window"]["default"] == "30d"
     assert SHIPPED["$defs"]["Timeout"]["properties"]["read"]["default"] == "1m"
 
 
 def test_the_bundled_sources_are_valid() -> None:
-    """They are what people copy."""
+    """People copy them."""
     for file in sorted(BUNDLED_DIRECTORY.glob("*.yaml")):
-        (document,) = read_documents(file.read_text(), str(file))
-        assert isinstance(document, Document)
+        (document,) = parse_documents(file.read_text(), str(file))
+        assert isinstance(document, YamlDocument)
         Draft202012Validator(SHIPPED).validate(document.value)
 
 
@@ -72,8 +72,8 @@ def test_the_bundled_sources_are_valid() -> None:
         {"harvester": "of_another_package", "harvester_kwargs": {"anything": 1}},
     ],
 )
-def test_what_loads_is_valid(changes: dict[str, Any]) -> None:
-    """A red line under a good value teaches people to ignore red lines."""
+def test_a_config_that_loads_is_valid(changes: dict[str, Any]) -> None:
+    """A false alarm teaches people to ignore the editor."""
     assert is_valid(**changes)
 
 
@@ -97,6 +97,6 @@ def test_what_loads_is_valid(changes: dict[str, Any]) -> None:
         {"transformer": "oai_dc", "transformer_kwargs": {"lang": "en"}},
     ],
 )
-def test_what_does_not_load_is_not_valid(changes: dict[str, Any]) -> None:
-    """The editor is the first to say so, before anything is deployed."""
+def test_a_config_that_does_not_load_is_not_valid(changes: dict[str, Any]) -> None:
+    """The author must see the mistake in the editor, before anything is deployed."""
     assert not is_valid(**changes)

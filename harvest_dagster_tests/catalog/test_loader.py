@@ -1,8 +1,9 @@
-"""The catalogue: all good configs, all problems, and nothing read but YAML and HARVEST_SOURCES."""
+"""Loading the catalog: all valid configs, all problems, no input except YAML and HARVEST_SOURCES."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY, Catalog, load_catalog
+from harvest_dagster.catalog.plaintext_secrets import masked_definition
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 from harvest_dagster_tests.catalog.conftest import good
 
@@ -41,15 +43,15 @@ def places(catalog: Catalog) -> list[tuple[str, int, str]]:
     return [(Path(problem.file).name, problem.line, problem.key) for problem in catalog.problems]
 
 
-def test_configs_come_by_label_whatever_file_they_are_in(load: Load) -> None:
+def test_configs_are_ordered_by_label(load: Load) -> None:
     """The order of assets must not change when a file is renamed."""
     catalog = load(good("c") + "---\n" + good("a"), good("b"))
     assert labels(catalog) == ["a", "b", "c"]
     assert catalog.problems == ()
 
 
-def test_every_problem_of_every_file_is_reported_and_good_configs_load_beside(load: Load) -> None:
-    """One at a time, twenty typos cost twenty reloads; and one typo must not stop fifty sources."""
+def test_every_problem_of_every_file_is_reported_and_valid_configs_load(load: Load) -> None:
+    """Twenty typos must not need twenty reloads, and one typo must not stop fifty sources."""
     catalog = load(BAD, good("fine"), "harvester: fake\n")
     assert labels(catalog) == ["fine"]
     assert places(catalog) == [
@@ -67,18 +69,23 @@ def test_every_problem_of_every_file_is_reported_and_good_configs_load_beside(lo
 
 
 @pytest.mark.parametrize(
-    ("line", "key", "said"),
+    ("line", "key", "message"),
     [
         ("rate_limt: {calls: 1}", "rate_limt", "did you mean 'rate_limit'?"),
         ("settings: 1", "settings", "allowed: label, name, home_page, description, harvester, "),
         ("rate_limit: {cals: 1}", "rate_limit.cals", "allowed: calls, period; did you mean 'calls'?"),
         ("rate_limit: {calls: 0}", "rate_limit.calls", "must be greater than or equal to 1, not 0"),
         ("rate_limit: 3", "rate_limit", "must be a mapping (key: value), not 3"),
-        ("timeout: {read: 3 s}", "timeout.read", "'3 s' is no duration; write a number and one of the units"),
-        ("max_window:", "max_window", "None is no duration"),
-        ("earliest_date: 2005-02-30", "earliest_date", "is no date"),
+        (
+            "timeout: {read: 3 s}",
+            "timeout.read",
+            "'3 s' is not a duration; write a number and one of the units",
+        ),
+        ("max_window:", "max_window", "None is not a duration"),
+        ("earliest_date: 2005-02-30", "earliest_date", "is not a date"),
         ("disabled: yes", "disabled", "must be true or false, not 'yes'"),
-        ("name: 7", "name", "must be text (a number, true or false in quotes), not 7"),
+        ('name: ""', "name", "must have at least 1 character, not ''"),
+        ("name: 7", "name", "must be text (put a number, true or false in quotes), not 7"),
         ("name: true", "name", "not true"),
         ("name: [a]", "name", "not a list"),
         ("description: {a: b}", "description", "not a mapping"),
@@ -87,7 +94,7 @@ def test_every_problem_of_every_file_is_reported_and_good_configs_load_beside(lo
             "failure_threshold",
             "must be a whole number, not '" + "7" * 59 + "…",
         ),
-        ("schedule: 0 25 * * *", "schedule", "'25' is no hour: it is a number from 0 to 23"),
+        ("schedule: 0 25 * * *", "schedule", "'25' is not a valid hour; allowed: a number from 0 to 23"),
         ("owners: [team:a, bob]", "owners[1]", "write team:NAME or an e-mail address"),
         ("owners: bob", "owners", "must be a list, not 'bob'"),
         ("tags: {a: 1}", "tags.a", "must be text"),
@@ -97,49 +104,49 @@ def test_every_problem_of_every_file_is_reported_and_good_configs_load_beside(lo
     ],
 )
 def test_a_problem_names_file_line_key_and_what_is_allowed(
-    load: Load, line: str, key: str, said: str
+    load: Load, line: str, key: str, message: str
 ) -> None:
-    """The four things one needs to mend it without reading our code."""
+    """The author needs these four to correct the file without reading our code."""
     (problem,) = load("# a comment\n" + good() + line + "\n").problems
     assert Path(problem.file).name == "a.yaml"
     assert (problem.line, problem.key, problem.label) == (5, key, "good")
-    assert said in problem.message
+    assert message in problem.message
     assert str(problem) == f"{problem.file}:5: {key}: {problem.message}"
 
 
 @pytest.mark.parametrize("label", ["7", "true", "[a]", "2005-09-16", "no-dash", "1.5"])
-def test_a_label_is_text_and_nothing_is_made_into_it(load: Load, label: str) -> None:
-    """An asset `raw/7` or `raw/true` is one that nobody asked for."""
+def test_a_label_that_is_not_text_is_not_converted(load: Load, label: str) -> None:
+    """Nobody expects an asset `raw/7` or `raw/true`."""
     catalog = load(good(label))
     assert places(catalog) == [("a.yaml", 1, "label")]
     assert catalog.configs == ()
 
 
-def test_a_label_of_yaml_1_1_s_booleans_is_a_label(load: Load) -> None:
-    """`no` is Norway; editors read YAML 1.2, where it is text."""
+def test_the_boolean_no_of_yaml_1_1_is_a_label(load: Load) -> None:
+    """`no` is Norway. Editors read YAML 1.2, where it is text."""
     assert labels(load(good("no"))) == ["no"]
 
 
-def test_of_a_label_twice_the_first_loads_and_the_second_names_both(load: Load) -> None:
-    """The last file silently replaced the first: which source runs then depends on the file names."""
+def test_the_first_document_keeps_a_duplicate_label(load: Load) -> None:
+    """If the last file replaced the first silently, the names of the files would decide which source runs."""
     catalog = load(good("x"), good("y") + "---\n" + good("x").replace("example.org", "other.org"))
     assert labels(catalog) == ["x", "y"]
     assert "example.org" in str(catalog.get("x").harvester_kwargs)
     (problem,) = catalog.problems
     assert (Path(problem.file).name, problem.line, problem.key) == ("b.yaml", 5, "label")
-    assert "'x' is taken by " in problem.message
+    assert "'x' is already the label of " in problem.message
     assert "a.yaml:1, which keeps it" in problem.message
 
 
-def test_a_bad_config_keeps_its_label(load: Load) -> None:
-    """Else mending the first would change which of both runs."""
+def test_a_config_that_does_not_load_keeps_its_label(load: Load) -> None:
+    """Otherwise, correcting the first config would change which of the two runs."""
     catalog = load(good("x") + "disabled: 7\n", good("x"))
     assert catalog.configs == ()
     assert places(catalog) == [("a.yaml", 4, "disabled"), ("b.yaml", 1, "label")]
 
 
-def test_yaml_files_are_read_in_order_and_others_are_not(tmp_path: Path) -> None:
-    """An editor's backup would be every label twice."""
+def test_only_yaml_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """The backup file of an editor would duplicate every label."""
     for number, name in enumerate(
         ["b.yml", "a.yaml", ".hidden.yaml", "a.yaml~", "c.json", "d.yaml.bak", "YAML"]
     ):
@@ -149,8 +156,8 @@ def test_yaml_files_are_read_in_order_and_others_are_not(tmp_path: Path) -> None
     assert labels(load_catalog(str(tmp_path), environ={})) == ["x0", "x1"]
 
 
-def test_directories_are_separated_like_a_path(tmp_path: Path) -> None:
-    """Ours, theirs and the bundled ones, each once."""
+def test_sources_lists_several_directories(tmp_path: Path) -> None:
+    """Each directory is read once, and `bundled` can be one of them."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.yaml").write_text(good(name))
@@ -163,13 +170,13 @@ def test_directories_are_separated_like_a_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"HARVEST_SOURCES": ""}, {"HARVEST_SOURCES": "bundled"}])
-def test_the_bundled_catalogue_is_the_default(environ: dict[str, str]) -> None:
-    """The two commands of the README need no variable."""
+def test_the_bundled_catalog_is_the_default(environ: dict[str, str]) -> None:
+    """The first commands of the README set no variable."""
     assert load_catalog(environ=environ) == load_catalog("bundled", environ={"HARVEST_SOURCES": "elsewhere"})
 
 
-def test_a_directory_that_is_not_there_is_a_problem_and_the_others_load(tmp_path: Path) -> None:
-    """An unmounted volume must be told from a catalogue without sources."""
+def test_a_missing_directory_is_a_problem_and_the_others_load(tmp_path: Path) -> None:
+    """An unmounted volume must not look like a catalog without sources."""
     (tmp_path / "x.yaml").write_text(good("x"))
     file = tmp_path / "x.yaml"
     listed = os.pathsep.join([str(tmp_path / "nowhere"), str(file), str(tmp_path)])
@@ -177,11 +184,11 @@ def test_a_directory_that_is_not_there_is_a_problem_and_the_others_load(tmp_path
     assert labels(catalog) == ["x"]
     assert [problem.file for problem in catalog.problems] == [str(tmp_path / "nowhere"), str(file)]
     assert all(problem.line == 0 and "HARVEST_SOURCES" in problem.message for problem in catalog.problems)
-    assert str(catalog.problems[0]).startswith(f"{tmp_path / 'nowhere'}: no directory")
+    assert str(catalog.problems[0]).startswith(f"{tmp_path / 'nowhere'}: cannot be read as a directory")
 
 
 def test_a_file_that_cannot_be_read_is_a_problem_and_the_others_load(tmp_path: Path) -> None:
-    """A dangling link, a folder of that name, Latin-1: each said so."""
+    """A dangling link, a directory with the suffix .yaml and a file in Latin-1 each get a problem."""
     (tmp_path / "a.yaml").symlink_to(tmp_path / "nowhere")
     (tmp_path / "b.yaml").mkdir()
     (tmp_path / "c.yaml").write_bytes(good("c").encode() + "name: Universität\n".encode("latin-1"))
@@ -192,45 +199,47 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_the_others_load(tmp_path: P
     assert "is not UTF-8" in catalog.problems[2].message
 
 
-def test_an_unknown_label_names_a_close_one_and_how_many_there_are(load: Load) -> None:
+def test_the_error_about_an_unknown_label_suggests_a_similar_one(load: Load) -> None:
     """`arxiv-cs` for `arxiv_cs` is the most frequent mistake on a command line."""
     with pytest.raises(
         UnknownIngestConfig, match=r"'arxiv-cs' among the 2 that loaded; did you mean 'arxiv_cs'\?"
     ):
         load(good("arxiv_cs"), good("zenodo")).get("arxiv-cs")
-    with pytest.raises(UnknownIngestConfig, match="HARVEST_SOURCES says where"):
+    with pytest.raises(UnknownIngestConfig, match="add the directory of its file to HARVEST_SOURCES"):
         Catalog().get("anything")
 
 
-def test_a_label_that_did_not_load_says_why(load: Load) -> None:
-    """`unknown label` would send people looking for a file that is there."""
+def test_the_error_about_a_label_that_did_not_load_gives_its_problems(load: Load) -> None:
+    """`unknown label` would make people search for a file that exists."""
     with pytest.raises(
         UnknownIngestConfig, match=r"'bad' did not load: .*a\.yaml:4: disabled: must be true or false"
     ):
         load(good("bad") + "disabled: 7\n").get("bad")
 
 
-def test_all_or_nothing_is_there_for_those_who_want_it(load: Load) -> None:
-    """CI of a catalogue's own repository fails on any problem, and shows all of them."""
-    load(good()).check()
-    with pytest.raises(CatalogError, match=r"(?s)2 problems .*a\.yaml:1: .*b\.yaml:1: .*Mend these files"):
-        load("7", "8").check()
+def test_raise_if_invalid_raises_with_every_problem(load: Load) -> None:
+    """The CI of a repository of sources must fail on any problem and show all of them."""
+    load(good()).raise_if_invalid()
+    with pytest.raises(
+        CatalogError, match=r"(?s)problems in the catalog .2.:.*a\.yaml:1: .*b\.yaml:1: .*Correct these files"
+    ):
+        load("7", "8").raise_if_invalid()
 
 
-def test_a_broken_plug_in_is_nobody_elses_problem(load: Load) -> None:
-    """Lesson 15: one config with a missing driver stopped scheduling for all sources."""
+def test_a_broken_plug_in_does_not_affect_other_configs(load: Load) -> None:
+    """One missing driver stopped the schedules of all sources: docs/failures.md#one-bad-source-stops-all."""
     catalog = load(good("a").replace("fake", "broken"), good("b"), good("c").replace("fake", "missing"))
     assert labels(catalog) == ["b"]
     assert places(catalog) == [("a.yaml", 2, "harvester"), ("c.yaml", 2, "harvester")]
 
 
-def test_loading_asks_the_environment_for_its_sources_and_nothing_else(tmp_path: Path) -> None:
-    """The definitions are built in places that have no secrets."""
-    asked: list[str] = []
+def test_loading_reads_no_environment_variable_except_harvest_sources(tmp_path: Path) -> None:
+    """The definitions are also built in processes that have no secrets."""
+    names_read: list[str] = []
 
-    class Watching(Mapping[str, str]):
+    class RecordingEnviron(Mapping[str, str]):
         def __getitem__(self, name: str) -> str:
-            asked.append(name)
+            names_read.append(name)
             return {"HARVEST_SOURCES": str(tmp_path)}[name]
 
         def __iter__(self) -> Iterator[str]:
@@ -240,8 +249,8 @@ def test_loading_asks_the_environment_for_its_sources_and_nothing_else(tmp_path:
             raise AssertionError
 
     (tmp_path / "x.yaml").write_text(good("x").replace("https://example.org", "${HARVEST_TEST_URL}"))
-    assert labels(load_catalog(environ=Watching())) == ["x"]
-    assert set(asked) == {"HARVEST_SOURCES"}
+    assert labels(load_catalog(environ=RecordingEnviron())) == ["x"]
+    assert set(names_read) == {"HARVEST_SOURCES"}
 
 
 BARE = """
@@ -251,7 +260,7 @@ def refuse(*args, **kwargs):
 socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 from harvest_dagster.catalog.loader import load_catalog
 catalog = load_catalog()
-catalog.check()
+catalog.raise_if_invalid()
 assert catalog.configs
 loaded = {name.partition(".")[0] for name in sys.modules}
 print(sorted(loaded & {"dagster", "sqlalchemy", "alembic", "psycopg"}))
@@ -259,7 +268,7 @@ print(sorted(loaded & {"dagster", "sqlalchemy", "alembic", "psycopg"}))
 
 
 def test_loading_needs_no_network_no_database_and_no_dagster() -> None:
-    """It happens in every process of a run: 13 times for one run of three ops."""
+    """Every process of a run loads the catalog: 13 times for one run of three ops."""
     environ = {"HARVEST_DATABASE_URL": "postgresql://nowhere.invalid/x"}
     done = subprocess.run(
         [sys.executable, "-c", BARE], capture_output=True, text=True, env=environ, check=False
@@ -268,24 +277,68 @@ def test_loading_needs_no_network_no_database_and_no_dagster() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_bundled_catalogue_loads_without_a_problem() -> None:
-    """It is what a new user sees first."""
+def test_the_bundled_catalog_loads_without_a_problem() -> None:
+    """A new user sees it first."""
     catalog = load_catalog("bundled", environ={})
     assert catalog.problems == ()
     assert 6 <= len(catalog.configs) <= 10
     for config in catalog.configs:
         assert config.harvester_kwargs["base_url"].startswith("https://")
-        # There is no transformer for what REST services send, each in a form of its own.
+        # REST services have no common format, so there is no transformer for their records.
         assert (config.transformer or "oai_dc") == config.harvester_kwargs.get("metadata_prefix", "oai_dc")
         assert (config.transformer is None) == (config.harvester == "json")
         assert config.rate_limit.calls / config.rate_limit.period <= 1
         assert not config.disabled
 
 
-def test_each_bundled_source_is_a_file_of_its_label_that_names_its_schema() -> None:
-    """The first line is what makes an editor complete and check the rest."""
+def test_each_bundled_source_is_in_a_file_named_by_its_label_and_names_its_schema() -> None:
+    """An editor needs the first line to complete and validate the rest."""
     files = sorted(BUNDLED_DIRECTORY.glob("*.yaml"))
     assert [file.stem for file in files] == labels(load_catalog("bundled", environ={}))
     for file in files:
         first = file.read_text().splitlines()[0]
         assert first == "# yaml-language-server: $schema=../ingest_config.schema.json"
+
+
+def former(label: str, *labels: str) -> str:
+    return good(label) + f"former_labels: [{', '.join(labels)}]\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([former("new", "old"), good("old")], "'old' is still the label of .*b.yaml:1; remove that document"),
+        (
+            [former("one", "new"), former("new", "old", "old2"), former("other", "old2")],
+            "'new' is still the label",
+        ),
+        ([former("new", "new")], "'new' is the label itself; remove it here"),
+        (
+            [former("a", "old"), former("b", "old")],
+            "'old' is already a former label at .*a.yaml:4; remove one of",
+        ),
+        ([former("a", "Old")], "'Old' is not allowed"),
+    ],
+)
+def test_a_former_label_belongs_to_one_source(load: Load, files: list[str], message: str) -> None:
+    """Otherwise two sources would write into the data of one."""
+    catalog = load(*files)
+    assert re.search(message, str(catalog.problems[0])), catalog.problems
+    assert catalog.problems[0].key.startswith("former_labels")
+    assert catalog.problems[0].label not in labels(catalog)
+
+
+def test_addresses_for_notifications_are_read_and_passwords_in_them_are_reported(load: Load) -> None:
+    """The file is in a repository that many people read."""
+    catalog = load(
+        good("a")
+        + 'notify: ["mailto://me:${PASSWORD}@example.org", "mailto://me:pass@example.org", "${URL}"]\n',
+        good("b") + "notify: [me@example.org]\n",
+    )
+    (config,) = catalog.configs
+    assert masked_definition(config)["notify"] == ["mailto://***", "mailto://***", "${URL}"]
+    assert [(warning.key, "plain text" in warning.message) for warning in catalog.warnings] == [
+        ("notify[1]", True)
+    ]
+    (problem,) = catalog.problems
+    assert (problem.key, "write an Apprise URL" in problem.message) == ("notify[0]", True)

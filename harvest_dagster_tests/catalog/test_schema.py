@@ -1,4 +1,4 @@
-"""An IngestConfig: its defaults, its bounds, and that Dagster takes whatever passed."""
+"""An IngestConfig: its defaults and its limits. Dagster accepts every value that passes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harvest_dagster.catalog import fields
+from harvest_dagster.catalog import field_types
 from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
 
 
@@ -26,7 +26,7 @@ def refused(**changes: Any) -> str:
 
 
 def test_label_and_harvester_are_enough() -> None:
-    """The defaults are part of the contract: a source is one short file."""
+    """The defaults are part of the contract. A source is one short file."""
     assert config().model_dump() == {
         "label": "source",
         "name": "source",
@@ -34,20 +34,36 @@ def test_label_and_harvester_are_enough() -> None:
         "description": "",
         "harvester": "oai",
         "harvester_kwargs": {},
+        "keep_original": False,
         "transformer": None,
         "transformer_kwargs": {},
         "rate_limit": {"calls": 1, "period": 1.0},
         "earliest_date": date(2000, 1, 1),
         "disabled": False,
         "schedule": None,
-        "lookback": "0s",
-        "settle": "0s",
+        "lookback": "3d",
+        "settle": "6h",
         "max_window": "30d",
         "timeout": {"connect": "10s", "read": "1m", "response": None, "harvest": "3h"},
+        "redirect_networks": (),
+        "limits": {
+            "received_bytes": "64MiB",
+            "response_bytes": "256MiB",
+            "xml_nodes": 4_000_000,
+            "xml_attributes": 512,
+            "json_values": 4_000_000,
+            "token_length": 16_384,
+            "cookies": 50,
+            "cookie_bytes": "4KiB",
+            "log_line": 10_000,
+        },
         "quarantine": {"records": 10, "share": 0.01},
         "contact": None,
         "failure_threshold": 5,
+        "group": "harvest",
         "owners": (),
+        "notify": (),
+        "former_labels": (),
         "tags": {},
     }
     assert config().timeout == Timeout(
@@ -56,8 +72,8 @@ def test_label_and_harvester_are_enough() -> None:
     assert config().rate_limit == RateLimit(calls=1, period=1)
 
 
-def test_it_comes_back_from_its_mirror_in_the_database() -> None:
-    """A run on another machine reads the same config from JSON as the code location from YAML."""
+def test_a_config_survives_a_round_trip_through_json() -> None:
+    """A run on another machine reads from the database's JSON the config that the code location read from YAML."""
     original = config(
         name="A source",
         home_page="https://example.org",
@@ -75,7 +91,7 @@ def test_it_comes_back_from_its_mirror_in_the_database() -> None:
 
 
 @pytest.mark.parametrize("missing", ["label", "harvester"])
-def test_each_mandatory_key_is_missed(missing: str) -> None:
+def test_each_mandatory_key_is_required(missing: str) -> None:
     """A config without a label has no asset."""
     with pytest.raises(ValidationError, match=missing):
         IngestConfig.model_validate({key: "x" for key in ("label", "harvester") if key != missing})
@@ -84,8 +100,8 @@ def test_each_mandatory_key_is_missed(missing: str) -> None:
 @pytest.mark.parametrize(
     "label", ["", "1a", "_a", "A", "a-b", "a b", "ä", "a\n", "a.b", "x" * 201, 12, True, None]
 )
-def test_a_label_that_is_no_asset_key_is_refused(label: object) -> None:
-    """A number or `no` turned into text silently would name an asset nobody expects."""
+def test_a_label_that_is_not_an_asset_key_is_refused(label: object) -> None:
+    """A number that is silently converted to text would name an asset that nobody expects."""
     assert "label" in refused(label=label)
 
 
@@ -116,6 +132,9 @@ def test_a_label_that_is_no_asset_key_is_refused(label: object) -> None:
         {"disabled": 1},
         {"failure_threshold": 0},
         {"failure_threshold": 1001},
+        {"redirect_networks": "10.0.0.0/8"},
+        {"redirect_networks": ["10.0.0.1/8"]},
+        {"redirect_networks": ["intranet"]},
         {"max_window": "0d"},
         {"max_window": "999ms"},
         {"max_window": None},
@@ -131,14 +150,14 @@ def test_a_label_that_is_no_asset_key_is_refused(label: object) -> None:
         {"lookback": "a week"},
     ],
 )
-def test_what_is_not_allowed_is_refused(changes: dict[str, Any]) -> None:
-    """Each of these loaded elsewhere, and failed or was ignored while a harvest ran."""
+def test_invalid_values_are_refused(changes: dict[str, Any]) -> None:
+    """In other harvesters, each of these loaded and then failed, or was ignored, during a harvest."""
     assert next(iter(changes)) in refused(**changes)
 
 
 @pytest.mark.parametrize("written", ["2005-09-16", date(2005, 9, 16)])
-def test_a_day_is_read_as_text_and_as_the_date_that_some_yaml_parsers_make_of_it(written: object) -> None:
-    """Unquoted, it is a date in YAML 1.1."""
+def test_a_day_may_be_text_or_a_date_object(written: object) -> None:
+    """A YAML 1.1 parser turns an unquoted day into a date object."""
     assert config(earliest_date=written).earliest_date == date(2005, 9, 16)
 
 
@@ -163,29 +182,30 @@ def test_a_day_is_read_as_text_and_as_the_date_that_some_yaml_parsers_make_of_it
     ],
 )
 def test_other_dates_are_refused(written: object) -> None:
-    """Partitions before 1970 and after 2199 overflow what counts in epochs or adds a window."""
+    """A day before 1970 or after 2199 overflows code that counts in epochs or adds a window."""
     assert "earliest_date" in refused(earliest_date=written)
 
 
 def test_a_config_cannot_be_changed() -> None:
-    """It is handed from op to op; a change in one would be another config in the next."""
+    """All ops of a run share it. A change in one op would change the config of the next."""
     with pytest.raises(ValidationError, match="frozen"):
         config().label = "other"
     with pytest.raises(ValidationError, match="frozen"):
         config().rate_limit.calls = 7
 
 
-@given(owner=st.from_regex(fields._OWNER, fullmatch=True))
-def test_dagster_takes_every_owner_that_passes(owner: str) -> None:
-    """One that it refuses would keep all sources from loading (Lesson 15)."""
+@given(owner=st.from_regex(field_types._OWNER, fullmatch=True))
+def test_dagster_accepts_every_valid_owner(owner: str) -> None:
+    """One owner that Dagster refuses would stop all sources: docs/failures.md#one-bad-source-stops-all."""
     dg.AssetSpec("a", owners=list(config(owners=[owner]).owners))
 
 
 @given(
-    key=st.from_regex(fields._TAG_KEY, fullmatch=True), value=st.from_regex(fields._TAG_VALUE, fullmatch=True)
+    key=st.from_regex(field_types._TAG_KEY, fullmatch=True),
+    value=st.from_regex(field_types._TAG_VALUE, fullmatch=True),
 )
-def test_dagster_takes_every_tag_that_passes(key: str, value: str) -> None:
-    """As with owners."""
+def test_dagster_accepts_every_valid_tag(key: str, value: str) -> None:
+    """One tag that Dagster refuses would stop all sources."""
     dg.AssetSpec("a", tags=dict(config(tags={key: value}).tags))
 
 
@@ -193,27 +213,27 @@ def test_dagster_takes_every_tag_that_passes(key: str, value: str) -> None:
     "owner", ["bob", "team:", "team: ", "bob@", "bob@host", ".a@b.org", "a@b.org\n", "a b@c.org"]
 )
 def test_owners_that_dagster_refuses_are_refused(owner: str) -> None:
-    """Here one config fails, there all of them."""
+    """One config must fail here, because in Dagster all of them would."""
     assert "team:NAME or an e-mail address" in refused(owners=[owner])
 
 
 @pytest.mark.parametrize(
     "key", ["", "a b", "ä", "x" * 64, "a/b/c", "a\n", "dagster/kind/x", ".dagster/a", "dagster/a"]
 )
-def test_tag_keys_that_dagster_refuses_or_keeps_for_itself_are_refused(key: str) -> None:
-    """A fourth `dagster/kind/…` is an error of the whole code location."""
+def test_tag_keys_that_dagster_refuses_or_reserves_are_refused(key: str) -> None:
+    """A fourth tag `dagster/kind/…` stops the whole code location."""
     assert "63 letters" in refused(tags={key: "x"})
 
 
 @pytest.mark.parametrize("value", ["a b", "ä", "x" * 64, "a\n", "a/b"])
 def test_tag_values_that_dagster_refuses_are_refused(value: str) -> None:
-    """As with keys."""
+    """One value that Dagster refuses would stop all sources."""
     assert "63 letters" in refused(tags={"x": value})
 
 
-@pytest.mark.parametrize("day", [fields._FIRST_DAY, fields._LAST_DAY])
-def test_dagster_makes_partitions_from_the_first_and_the_last_day(day: date) -> None:
-    """The bounds are ours: they must be within what Dagster can count."""
+@pytest.mark.parametrize("day", [field_types._FIRST_DAY, field_types._LAST_DAY])
+def test_dagster_accepts_the_first_and_the_last_day_as_start_of_partitions(day: date) -> None:
+    """We choose the range of days; it must be within what Dagster can count."""
     earliest = config(earliest_date=day).earliest_date
     partitions = dg.DailyPartitionsDefinition(start_date=earliest.isoformat())
     after = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) + timedelta(days=2)

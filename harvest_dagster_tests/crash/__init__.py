@@ -1,1 +1,1 @@
-"""Real processes that are killed, frozen, cancelled, or lose their disk, their database or their turn."""
+"""Tests with real processes that are killed, frozen or cancelled, or that lose their disk, database or lease."""

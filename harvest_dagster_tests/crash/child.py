@@ -1,7 +1,7 @@
-"""What runs in a process of its own: Dagster's command line, which may be told to kill itself at a given moment.
+"""The process of a command: Dagster's command line, which can kill itself at a given moment.
 
-A process that imports Dagster once (multiprocessing's fork server) is forked for each command, so that one costs
-a second less. From there on it is `dagster`, whole: its entry point, its signals, its exit code.
+The fork server of multiprocessing imports Dagster once and forks a process for each command. This saves a second for
+each command. The process has the entry point, the signals and the exit code of `dagster`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-# Loaded for the fork server's sake: what every command imports anyway. None of it reads the environment.
-import harvest_dagster.harvesters.oai
+# Modules that every command imports, so that the fork server loads them. None of them reads the environment.
+import harvest_dagster.harvesters.oai.harvester
 import harvest_dagster.orchestration.build
 import harvest_dagster.transformers.oai_dc  # noqa: F401
 
@@ -31,79 +31,84 @@ _main = _SCRIPT.load()
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in a run: just before the n-th thing it does to the harvest database or the spool that matches.
+    """A point in a run: just before the n-th matching operation on the harvest database or the spool.
 
     Attributes:
-        what: a regular expression over SQL statements, `COMMIT`, and `open`, `os.rename` and `os.remove` of files.
-        nth: from 1.
+        pattern: a regular expression for SQL statements, `COMMIT`, and `open`, `os.rename` and `os.remove` of files.
+        nth: the number of the matching operation, from 1.
     """
 
-    what: str = ""
+    pattern: str = ""
     nth: int = 1
 
 
 @dataclass(frozen=True)
-class Order:
-    """A command line, and the circumstances it is to run in.
+class CommandOptions:
+    """A command line and the conditions in which it runs.
 
     Attributes:
-        arguments: of `dagster`.
-        environment: all of it.
+        arguments: the arguments of `dagster`.
+        environment: all environment variables.
         folder: the working directory.
-        output: the file that stdout and stderr go to.
-        trail: the file that lists what it did to the harvest database and the spool.
-        killed_at: where it kills itself, its process group included, with SIGKILL.
-        largest_file: in bytes, as a full disk would limit it.
+        output: the file for stdout and stderr.
+        operations: the file that lists the operations on the harvest database and the spool.
+        killed_at: the moment at which the process kills its process group with SIGKILL.
+        largest_file: the maximum size of a file in bytes, to simulate a full disk.
+        execute: what to call with `arguments` instead of the command line of `dagster`.
     """
 
     arguments: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     folder: Path
     output: Path
-    trail: Path
+    operations: Path
     killed_at: Moment | None = None
     largest_file: int | None = None
+    execute: Callable[..., object] | None = None
 
 
-def run(order: Order) -> None:
-    """Become the command."""
+def run(options: CommandOptions) -> None:
+    """Turn this process into the command."""
     os.setsid()
-    # As a shell starts a command in the foreground; who started the tests may have had them ignored.
+    # A shell starts a command with these handlers. The process that started the tests may ignore the signals.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if order.largest_file is not None:
+    if options.largest_file is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order.largest_file, order.largest_file))
-    output = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options.largest_file, options.largest_file))
+    output = os.open(options.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.environ.clear()
-    os.environ.update(order.environment)
-    os.chdir(order.folder)
-    _watch(order)
-    sys.argv = ["dagster", *order.arguments]
+    os.environ.update(options.environment)
+    os.chdir(options.folder)
+    _watch(options)
+    if options.execute is not None:
+        options.execute(*options.arguments)
+        return
+    sys.argv = ["dagster", *options.arguments]
     _main()
 
 
-def _watch(order: Order) -> None:
-    """Note what the command does to the harvest database and the spool; kill it at its moment."""
-    trail = os.open(order.trail, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    seen = itertools.count(1)
-    moment = order.killed_at
+def _watch(options: CommandOptions) -> None:
+    """Record the operations on the harvest database and the spool. Kill the command at its moment."""
+    operations = os.open(options.operations, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    matches = itertools.count(1)
+    moment = options.killed_at
 
-    def note(what: str) -> None:
-        os.write(trail, f"{' '.join(what.split())[:150]}\n".encode())
-        if moment is not None and re.search(moment.what, what) and next(seen) == moment.nth:
+    def record(operation: str) -> None:
+        os.write(operations, f"{' '.join(operation.split())[:150]}\n".encode())
+        if moment is not None and re.search(moment.pattern, operation) and next(matches) == moment.nth:
             os.killpg(0, signal.SIGKILL)
 
-    _watch_database(note, order.environment["HARVEST_DATABASE_URL"].rpartition("/")[2].partition("?")[0])
-    _watch_files(note, order.environment["HARVEST_SPOOL"])
+    _watch_database(record, options.environment["HARVEST_DATABASE_URL"].rpartition("/")[2].partition("?")[0])
+    _watch_files(record, options.environment["HARVEST_SPOOL"])
 
 
-def _watch_database(note: Callable[[str], None], name: str) -> None:
+def _watch_database(record: Callable[[str], None], name: str) -> None:
     def statement(connection: Connection, _cursor: Any, text: str, *_: Any) -> None:
         if str(connection.engine.url.database).rpartition("/")[2] == name:
-            note(text)
+            record(text)
 
     def commit(connection: Connection) -> None:
         statement(connection, None, "COMMIT")
@@ -112,12 +117,12 @@ def _watch_database(note: Callable[[str], None], name: str) -> None:
     event.listen(Engine, "commit", commit)
 
 
-def _watch_files(note: Callable[[str], None], spool: str) -> None:
+def _watch_files(record: Callable[[str], None], spool: str) -> None:
     def audit(name: str, arguments: tuple[Any, ...]) -> None:
         if name in ("open", "os.rename") and str(arguments[0]).startswith(spool):
-            note(f"{name} {arguments[0]} {arguments[1]}")
+            record(f"{name} {arguments[0]} {arguments[1]}")
         elif name == "os.remove" and arguments[1] != -1:
-            # Below a directory that is removed with all that it holds; of these the command has only its spool's.
-            note(f"{name} {arguments[0]}")
+            # A file below a directory that is removed as a whole. The command removes only directories of its spool.
+            record(f"{name} {arguments[0]}")
 
     sys.addaudithook(audit)

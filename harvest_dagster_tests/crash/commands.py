@@ -1,4 +1,4 @@
-"""A deployment of the product in a folder, and Dagster's command line run in it as a user would."""
+"""A deployment of the product in a folder, and commands of Dagster's command line that run in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from typing import Any
 import dagster as dg
 
 import harvest_dagster
-from harvest_dagster.simulator import Hold, Server
-from harvest_dagster_tests.crash.child import Moment, Order, run
+from harvest_dagster.testing.simulator import RequestGate, Server
+from harvest_dagster_tests.crash.child import CommandOptions, Moment, run
 
 LABEL = "crash"
-PATIENCE = 180  # seconds: for a busy machine; nothing waits for so long where all is well
-# Dagster's own settings, as they are shipped.
+TIMEOUT = 180  # seconds; only a busy machine needs so long
+# The settings of Dagster that the package contains.
 _INSTANCE = Path(harvest_dagster.__file__).parent / "demo" / "dagster.yaml"
 _CONFIG = """\
 label: {label}
@@ -35,6 +35,8 @@ transformer: oai_dc
 rate_limit: {{calls: 1000, period: 1}}
 earliest_date: {first_day}
 max_window: {max_window}
+settle: 0s
+lookback: 0s
 """
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["harvest_dagster_tests.crash.child"])
@@ -42,7 +44,7 @@ _forks.set_forkserver_preload(["harvest_dagster_tests.crash.child"])
 
 @dataclass(frozen=True)
 class Deployment:
-    """A catalogue of one source, a database, a spool and a DAGSTER_HOME."""
+    """A catalog of one source, a database, a spool and a DAGSTER_HOME."""
 
     folder: Path
     database_url: str
@@ -50,16 +52,18 @@ class Deployment:
 
     @classmethod
     def make(cls, folder: Path, database_url: str, source: Server, *, max_window: str = "30d") -> Deployment:
-        """Write the files."""
-        made = cls(folder, database_url, source)
+        """Write the files of a deployment and return it."""
+        deployment = cls(folder, database_url, source)
         (folder / "sources").mkdir()
         (folder / "home").mkdir()
-        (folder / "home" / "dagster.yaml").write_bytes(_INSTANCE.read_bytes())
+        # The tests follow routine lines, too.
+        settings = _INSTANCE.read_text().replace("python_log_level: INFO", "python_log_level: DEBUG")
+        (folder / "home" / "dagster.yaml").write_text(settings)
         config = _CONFIG.format(
             label=LABEL, url=source.url, first_day=source.repository.first_day, max_window=max_window
         )
         (folder / "sources" / "source.yaml").write_text(config)
-        return made
+        return deployment
 
     @property
     def spool(self) -> Path:
@@ -67,10 +71,10 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("HARVEST_", "DAGSTER_"))
         }
-        return kept | {
+        return inherited | {
             "HARVEST_DATABASE_URL": self.database_url,
             "HARVEST_SOURCES": str(self.folder / "sources"),
             "HARVEST_SPOOL": str(self.spool),
@@ -80,7 +84,7 @@ class Deployment:
         }
 
     def instance(self) -> dg.DagsterInstance:
-        """Dagster's own record of the runs; to be used in a `with` block."""
+        """Return the Dagster instance of the deployment, for a `with` block."""
         return dg.DagsterInstance.from_config(str(self.folder / "home"))
 
     def materialize(
@@ -96,98 +100,111 @@ class Deployment:
         """Start `dagster asset materialize` for some days."""
         config: dict[str, Any] = {"ops": {f"raw__{LABEL}": {"config": dict(parameters or {})}}}
         if waiting is not None:
-            config["resources"] = {"stores": {"config": {"waiting": dict(waiting)}}}
-        number = len(list(self.folder.glob("*.output")))
-        order = Order(
-            arguments=(
-                *("asset", "materialize", "-m", "harvest_dagster.definitions", "--select", f"raw/{LABEL}"),
-                *("--partition-range", f"{first}...{last}", "--config-json", json.dumps(config)),
-            ),
-            environment=self.environment,
-            folder=self.folder,
-            output=self.folder / f"{number}.output",
-            trail=self.folder / f"{number}.trail",
+            config["resources"] = {"harvest_stores": {"config": {"waiting": dict(waiting)}}}
+        return self.start(
+            *("asset", "materialize", "-m", "harvest_dagster.definitions", "--select", f"raw/{LABEL}"),
+            *("--partition-range", f"{first}...{last}", "--config-json", json.dumps(config)),
             killed_at=killed_at,
             largest_file=largest_file,
         )
-        order.output.touch()
-        order.trail.touch()
-        process = _forks.Process(target=run, args=(order,), daemon=True)
+
+    def start(
+        self,
+        *arguments: str,
+        killed_at: Moment | None = None,
+        largest_file: int | None = None,
+        execute: Callable[..., object] | None = None,
+    ) -> Command:
+        """Start `dagster`, or call a function of a module, with these arguments in a process of its own."""
+        number = len(list(self.folder.glob("*.output")))
+        options = CommandOptions(
+            arguments=arguments,
+            environment=self.environment,
+            folder=self.folder,
+            output=self.folder / f"{number}.output",
+            operations=self.folder / f"{number}.operations",
+            killed_at=killed_at,
+            largest_file=largest_file,
+            execute=execute,
+        )
+        options.output.touch()
+        options.operations.touch()
+        process = _forks.Process(target=run, args=(options,), daemon=True)
         process.start()
-        return Command(process, order)
+        return Command(process, options)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command that runs, or has ended."""
+    """A command that is running or has ended."""
 
     process: BaseProcess
-    order: Order
+    options: CommandOptions
 
     def wait(self) -> int:
-        """The exit code; negative where a signal ended it."""
-        self.process.join(PATIENCE)
+        """Wait for the end of the command. Return its exit code, which is negative if a signal ended it."""
+        self.process.join(TIMEOUT)
         code = self.process.exitcode
         if code is None:
             self.kill()
-        assert code is not None, f"still running after {PATIENCE} s:\n{self.said}"
+        assert code is not None, f"still running after {TIMEOUT} s:\n{self.printed}"
         return code
 
     def succeed(self) -> Command:
-        """Wait for an end that is well."""
-        assert self.wait() == 0, self.said
+        """Wait for the end of the command and assert that it succeeded."""
+        assert self.wait() == 0, self.printed
         return self
 
     def fail(self) -> Command:
-        """Wait for an end that is not."""
-        assert self.wait() == 1, self.said
+        """Wait for the end of the command and assert that it failed."""
+        assert self.wait() == 1, self.printed
         return self
 
     def kill(self) -> None:
-        """SIGKILL to its process group; nothing where it has ended."""
+        """Send SIGKILL to its process group, if the command is running."""
         self.signal(signal.SIGKILL)
-        self.process.join(PATIENCE)
+        self.process.join(TIMEOUT)
 
     def signal(self, number: signal.Signals) -> None:
-        """To all of its process group."""
+        """Send a signal to its process group, if the command is running."""
         if self.process.exitcode is None and self.process.pid is not None:
             os.killpg(self.process.pid, number)
 
-    def wait_until(self, true: Callable[[], object]) -> bool:
-        """Whether that comes true before the command ends."""
-        end = time.monotonic() + PATIENCE
-        while not true():
+    def wait_until(self, condition: Callable[[], object]) -> bool:
+        """Wait until a condition is true. Return False if the command ends before."""
+        end = time.monotonic() + TIMEOUT
+        while not condition():
             if self.process.exitcode is not None:
-                return bool(true())
-            assert time.monotonic() < end, self.said
+                return bool(condition())
+            assert time.monotonic() < end, self.printed
             time.sleep(0.001)
         return True
 
-    def wait_for(self, hold: Hold) -> None:
-        """Return when it stands at the gate."""
-        assert self.wait_until(partial(_is_reached, hold)), self.said
+    def wait_for(self, gate: RequestGate) -> None:
+        """Wait until a request of the command reaches the gate."""
+        assert self.wait_until(partial(_is_reached, gate)), self.printed
 
     @property
-    def said(self) -> str:
-        """What it printed so far."""
-        return self.order.output.read_text(errors="replace")
+    def printed(self) -> str:
+        """What the command has printed so far."""
+        return self.options.output.read_text(errors="replace")
 
     @property
     def run_id(self) -> str:
-        """Of the run it started."""
-        found = re.search(r"__ASSET_JOB - ([0-9a-f-]{36}) ", self.said)
-        assert found, self.said
-        return found[1]
+        """The id of the run that the command started."""
+        match = re.search(r"__ASSET_JOB - ([0-9a-f-]{36}) ", self.printed)
+        assert match, self.printed
+        return match[1]
 
     @property
-    def trail(self) -> list[str]:
-        """What it did to the harvest database and the spool so far."""
-        return self.order.trail.read_text(errors="replace").splitlines()
+    def operations(self) -> list[str]:
+        """The operations on the harvest database and the spool so far."""
+        return self.options.operations.read_text(errors="replace").splitlines()
 
 
-def _is_reached(hold: Hold) -> bool:
+def _is_reached(gate: RequestGate) -> bool:
     try:
-        hold.wait_until_reached(0)
+        gate.wait_until_reached(0)
     except TimeoutError:
         return False
     return True

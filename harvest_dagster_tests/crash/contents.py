@@ -1,4 +1,4 @@
-"""What the database must hold after a harvest: what the source serves, once, each with its ingest log."""
+"""Compare the database after a harvest with the source: each record once, each with its ingest log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 from lxml import etree
 from sqlalchemy import Connection, Table, select
 
-from harvest_dagster.simulator import Request, Server
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import (
     harvest_log,
     ingest_log,
@@ -21,7 +20,8 @@ from harvest_dagster.storage.tables import (
     request_host,
     source_unique_identifier,
 )
-from harvest_dagster_tests.simulator.client import LIST, pages
+from harvest_dagster.testing.simulator import Request, Server
+from harvest_dagster_tests.testing.simulator.oai_client import LIST, pages
 
 _RECORD = "{http://www.openarchives.org/OAI/2.0/}"
 _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -29,7 +29,7 @@ _DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 
 @dataclass(frozen=True, order=True)
 class Content:
-    """What a record says, of whatever form."""
+    """The content of a record, independent of its format."""
 
     identifier: str
     deleted: bool
@@ -37,30 +37,30 @@ class Content:
 
 
 def served(source: Server) -> list[Content]:
-    """All that the source has, as anybody would get it; a twin is asked, for the source's own log is evidence."""
-    with Server(source.repository, edits=source.edits) as twin:
-        records = [record for page in pages(twin, LIST) for record in page.find("//o:record")]
+    """Return all records of the source. A second server provides them, so that the source logs no extra request."""
+    with Server(source.repository, edits=source.edits) as second_server:
+        records = [record for page in pages(second_server, LIST) for record in page.find("//o:record")]
     return sorted(map(_content, records))
 
 
 def stored(connection: Connection) -> list[Content]:
-    """All that the database has."""
+    """Return all records of the database."""
     query = select(raw_datum.c.datum, source_unique_identifier.c.identifier, raw_datum.c.deleted).join(
         source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id
     )
-    found = []
+    contents = []
     for datum, identifier, deleted in connection.execute(query):
         content = _content(etree.fromstring(datum))
         assert (content.identifier, content.deleted) == (identifier, deleted)
-        found.append(content)
-    return sorted(found)
+        contents.append(content)
+    return sorted(contents)
 
 
-def assert_whole(database: Database, source: Server, *, ingested: str = "PENDING") -> None:
-    """No datum lost, none twice, each with its ingest log, and the counts tell so."""
-    there = served(source)
+def assert_complete(database: Database, source: Server, *, ingested: str = "PENDING") -> None:
+    """Assert that each record is stored once with its ingest log, and that the counts of the harvest logs agree."""
+    expected = served(source)
     with database.read() as connection:
-        assert stored(connection) == there
+        assert stored(connection) == expected
         data = set(connection.scalars(select(raw_datum.c.id)))
         logs = connection.execute(select(ingest_log.c.raw_id, ingest_log.c.status)).all()
         assert sorted(logs) == sorted((datum, ingested) for datum in data)
@@ -70,31 +70,30 @@ def assert_whole(database: Database, source: Server, *, ingested: str = "PENDING
     assert {log["completions"] for log in windows} == {1}
     assert {log["completeness"] for log in windows} == {"complete"}
     for count in ("records", "new_identifiers", "new_data", "expected"):
-        assert sum(log[count] for log in windows) == len(there), count
-    assert sum(log["deleted"] for log in windows) == sum(content.deleted for content in there)
+        assert sum(log[count] for log in windows) == len(expected), count
+    assert sum(log["deleted"] for log in windows) == sum(content.deleted for content in expected)
 
 
 def harvests(connection: Connection) -> list[dict[str, Any]]:
-    """The logs of windows, without those of ranges that were split."""
+    """Return the logs of windows, without those of ranges (status SPLIT)."""
     query = select(harvest_log).where(harvest_log.c.status != "SPLIT").order_by(harvest_log.c.start_date)
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def snapshot(database: Database, *tables: Table) -> dict[str, list[Any]]:
-    """Every row of these tables; by default of all but the budget's.
+    """Return every row of these tables, by default of all tables except those of the rate limit.
 
-    A request that left is one more of its host's, also if it is a dead run's: who wakes after it has gone out
-    counts it again, as late as it then is.
+    A run that lost its lease may still count a request that it has sent, because the host received it.
     """
-    whose = tables or [
+    selected = tables or [
         table for table in metadata.sorted_tables if table not in (request_host, request_departure)
     ]
     with database.read() as connection:
-        return {table.name: sorted(map(repr, connection.execute(select(table)))) for table in whose}
+        return {table.name: sorted(map(repr, connection.execute(select(table)))) for table in selected}
 
 
 def lists(requests: Sequence[Request]) -> list[Request]:
-    """The requests for pages of records."""
+    """Return the requests for pages of records."""
     return [request for request in requests if request.verb == "ListRecords"]
 
 

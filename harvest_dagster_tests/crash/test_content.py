@@ -1,4 +1,4 @@
-"""Lessons 3 and 9 through real runs: content that comes back, and data that a killed run has stored."""
+"""Content that returns to an older version, and data that a killed run has stored, with real runs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from datetime import datetime, timezone
 
 from sqlalchemy import func, select, update
 
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
 from harvest_dagster_tests.crash.child import Moment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
-from harvest_dagster_tests.crash.contents import assert_whole, harvests
+from harvest_dagster_tests.crash.contents import assert_complete, harvests
 
 
-def test_lesson_9_what_a_killed_run_had_stored_is_launched_by_the_next(deploy: Deploy) -> None:
-    """Lesson 9: it was not new to the next run, so it was never transformed."""
+def test_data_that_a_killed_run_stored_are_launched_by_the_next_run(deploy: Deploy) -> None:
+    """The data were not new to the next run and were never transformed: docs/failures.md#stored-but-not-launched"""
     deployment = deploy(max_window="30d")
     deployment.materialize(FIRST, LAST, killed_at=Moment("INSERT INTO ingest_log")).wait()
     with Database.open(deployment.database_url) as database:
@@ -22,11 +22,11 @@ def test_lesson_9_what_a_killed_run_had_stored_is_launched_by_the_next(deploy: D
             assert connection.scalar(select(func.count()).select_from(raw_datum)) == REPOSITORY.size
             assert connection.execute(select(ingest_log)).all() == []
         deployment.materialize(FIRST, LAST).succeed()
-        assert_whole(database, deployment.source)
+        assert_complete(database, deployment.source)
 
 
-def test_lesson_3_content_that_comes_back_is_delivered_again(deploy: Deploy) -> None:
-    """Lesson 3: content went A, B, A; the return to A was never delivered, the index stayed at B."""
+def test_content_that_returns_to_an_older_version_is_delivered_again(deploy: Deploy) -> None:
+    """Content changed from A to B and back, and the index stayed at B: docs/failures.md#content-returns"""
     deployment = deploy(max_window="30d")
     identifier = REPOSITORY.identifier(7)
     deployment.materialize(FIRST, LAST).succeed()
@@ -40,9 +40,11 @@ def test_lesson_3_content_that_comes_back_is_delivered_again(deploy: Deploy) -> 
         ]
         _deliver_all(database)
         deployment.source.edits.undo(identifier)
+        # The change back is the newest change. With its original datestamp, the old content would be history.
+        deployment.source.edits.set_datestamp(identifier, datetime(2024, 3, 4, 13, tzinfo=timezone.utc))
         deployment.materialize(FIRST, LAST, parameters={"optimize": False}).succeed()
         first, second = _history(database, identifier)
-        # The same row as before: its content is the source's again, and it waits to be delivered.
+        # The old row is current again, and its ingest log is PENDING.
         assert (first[1:], second[1:]) == ((3, "PENDING"), (2, "SUCCEEDED"))
         with database.read() as connection:
             (log,) = harvests(connection)
@@ -52,13 +54,13 @@ def test_lesson_3_content_that_comes_back_is_delivered_again(deploy: Deploy) -> 
 
 
 def _deliver_all(database: Database) -> None:
-    """As the transform asset would."""
+    """Mark all ingest logs as the transform asset does."""
     with database.begin() as connection:
         connection.execute(update(ingest_log).values(status="SUCCEEDED"))
 
 
 def _history(database: Database, identifier: str) -> list[tuple[int, int, str]]:
-    """Key, revision and ingest status of what an identifier ever said, by key."""
+    """Return key, revision and ingest status of all contents of an identifier, by key."""
     query = (
         select(raw_datum.c.id, raw_datum.c.revision, ingest_log.c.status)
         .join(source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id)

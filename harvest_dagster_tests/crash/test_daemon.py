@@ -1,6 +1,6 @@
-"""A deployment with webserver and daemon: a run worker that is killed gives its place and its pool slot back.
+"""A deployment with webserver and daemon: a killed run worker frees its place in the queue and its pool slot.
 
-And the sensors that end the logs of dead runs are told of it.
+The sensors that close orphaned logs react to the end of such a run, and Dagster may retry it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import sys
 import dagster as dg
 import pytest
 
-from harvest_dagster.simulator import Hold, nth
-from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.leases import find_all
-from harvest_dagster_tests.crash.commands import PATIENCE, Deployment
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.lease.leases import find_leases
+from harvest_dagster.testing.simulator import RequestGate
+from harvest_dagster.testing.simulator.behaviours.conditions import from_nth
+from harvest_dagster_tests.crash.commands import TIMEOUT, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
-from harvest_dagster_tests.crash.contents import assert_whole, harvests
+from harvest_dagster_tests.crash.contents import assert_complete, harvests
 from harvest_dagster_tests.daemon import dagster_dev, ticks, wait_until
 
-OF_FAILED, OF_CANCELLED = "settle_logs_of_failed_runs", "settle_logs_of_cancelled_runs"
+OF_FAILED, OF_CANCELLED = "close_orphaned_logs_of_failed_runs", "close_orphaned_logs_of_cancelled_runs"
 MODULE = ("-m", "harvest_dagster.definitions")
 RANGE = {
     "dagster/asset_partition_range_start": str(FIRST),
@@ -32,37 +33,64 @@ RANGE = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_lesson_16_the_pool_slot_of_a_killed_run_comes_free(deploy: Deploy) -> None:
-    """Lesson 16: crashed runs keep their pool slots unless run monitoring frees them (dagster#32560)."""
-    hold = Hold(nth(3, "ListRecords"))
-    deployment = deploy(hold)
+def test_the_pool_slot_of_a_killed_run_is_freed(deploy: Deploy) -> None:
+    """Run monitoring must free the pool slots of crashed runs: docs/failures.md#crashed-run-keeps-pool-slot"""
+    # It also blocks the requests that repeat the third one: starting the other runs may take longer than a timeout.
+    gate = RequestGate(from_nth(3, "ListRecords"))
+    deployment = deploy(gate)
     with deployment.instance() as instance, Database.open(deployment.database_url) as database:
         with dagster_dev(deployment):
-            # What ended before their first look is none of their business.
+            # These sensors ignore runs that ended before their first tick.
             wait_until(lambda: bool(ticks(instance, OF_FAILED) and ticks(instance, OF_CANCELLED)))
             killed = enqueue(deployment, instance)
-            hold.wait_until_reached(PATIENCE)
+            gate.wait_until_reached(TIMEOUT)
             waiting = enqueue(deployment, instance)
-            # One pool for each source: the queue holds the second one back.
+            # Each source has a pool: the second run stays in the queue.
             wait_until(lambda: "QUEUED" in status(instance, waiting))
             cancelled = enqueue(deployment, instance)
             wait_until(lambda: "QUEUED" in status(instance, cancelled))
             instance.run_coordinator.cancel_run(cancelled)
             os.kill(worker(database), signal.SIGKILL)
-            hold.release()
+            gate.release()
             wait_until(lambda: status(instance, killed) == "FAILURE")
             wait_until(lambda: status(instance, waiting) in ("SUCCESS", "FAILURE"))
             assert status(instance, waiting) == "SUCCESS"
-            wait_until(lambda: told_of(instance, OF_FAILED) == {killed})
-            wait_until(lambda: told_of(instance, OF_CANCELLED) == {cancelled})
+            wait_until(lambda: runs_seen_by(instance, OF_FAILED) == {killed})
+            wait_until(lambda: runs_seen_by(instance, OF_CANCELLED) == {cancelled})
         with database.read() as connection:
             assert {log["run_id"] for log in harvests(connection)} == {waiting}
-        # The run was of all assets.
-        assert_whole(database, deployment.source, ingested="SUCCEEDED")
+        # The run materialized all assets, the transform included.
+        assert_complete(database, deployment.source, ingested="SUCCEEDED")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_automatic_retry_harvests_every_window_that_a_killed_run_did_not_finish(deploy: Deploy) -> None:
+    """A retry must not end as SUCCESS without the second window: docs/failures.md#skipped-windows
+
+    `run_retries` executes the run again from its failure. The run was killed in the first window.
+    """
+    gate = RequestGate(from_nth(3, "ListRecords"))
+    deployment = deploy(gate)
+    settings = deployment.folder / "home" / "dagster.yaml"
+    settings.write_text(f"{settings.read_text()}\nrun_retries: {{enabled: true, max_retries: 1}}\n")
+    with deployment.instance() as instance, Database.open(deployment.database_url) as database:
+        with dagster_dev(deployment):
+            # This sensor ignores runs that ended before its first tick.
+            wait_until(lambda: bool(ticks(instance, OF_FAILED)))
+            killed = enqueue(deployment, instance)
+            gate.wait_until_reached(TIMEOUT)
+            os.kill(worker(database), signal.SIGKILL)
+            gate.release()
+            wait_until(lambda: len(instance.get_runs()) == 2)
+            (retry,) = (run.run_id for run in instance.get_runs() if run.parent_run_id == killed)
+            wait_until(lambda: status(instance, retry) in ("SUCCESS", "FAILURE"))
+            assert status(instance, retry) == "SUCCESS"
+        assert_complete(database, deployment.source, ingested="SUCCEEDED")
 
 
 def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
-    """Put a run of all days into the queue, as the UI does; its id."""
+    """Put a run of all days into the queue, as the UI does. Return its id."""
     before = {run.run_id for run in instance.get_runs()}
     job = ("job", "launch", *MODULE, "--job", "__ASSET_JOB", "--tags", json.dumps(RANGE))
     done = subprocess.run(
@@ -71,7 +99,7 @@ def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
         env=deployment.environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -80,18 +108,18 @@ def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
 
 
 def worker(database: Database) -> int:
-    """The process that holds the lease."""
+    """Return the id of the process that holds the lease."""
     with database.read() as connection:
-        (held,) = find_all(connection, [1]).values()
-    assert held.holder.process is not None
-    return held.holder.process.id
+        (row,) = find_leases(connection, [1]).values()
+    assert row.holder.process is not None
+    return row.holder.process.id
 
 
-def told_of(instance: dg.DagsterInstance, sensor: str) -> set[str]:
-    """The runs whose end a sensor has seen, and done what it does."""
-    made = ticks(instance, sensor)
-    assert not any(tick.is_failure for tick in made)
-    return {run_id for tick in made for run_id in tick.origin_run_ids or ()}
+def runs_seen_by(instance: dg.DagsterInstance, sensor: str) -> set[str]:
+    """Return the runs whose end a sensor has processed."""
+    processed = ticks(instance, sensor)
+    assert not any(tick.is_failure for tick in processed)
+    return {run_id for tick in processed for run_id in tick.origin_run_ids or ()}
 
 
 def status(instance: dg.DagsterInstance, run_id: str) -> str:

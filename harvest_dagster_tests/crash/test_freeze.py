@@ -1,40 +1,41 @@
-"""A holder that is frozen past the end of its lease, and wakes when another run has done the work."""
+"""A run that is frozen until its lease has expired, and continues after another run took over."""
 
 from __future__ import annotations
 
+import re
 import signal
 from datetime import datetime, timezone
 
 import pytest
 from sqlalchemy import update
 
-from harvest_dagster.simulator import Hold, nth
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import lease
+from harvest_dagster.testing.simulator import RequestGate, nth
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, Deploy
-from harvest_dagster_tests.crash.contents import assert_whole, lists, snapshot
+from harvest_dagster_tests.crash.contents import assert_complete, lists, snapshot
 
 LONG_AGO = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize("where", [1, 3], ids=["before its first page", "after two pages"])
-def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy, where: int) -> None:
-    """Lesson 11: a second worker had taken the lock, and the first kept writing."""
-    hold = Hold(nth(where, "ListRecords"))
-    deployment = deploy(hold)
+def test_a_run_that_lost_its_lease_while_frozen_writes_nothing_more(deploy: Deploy, where: int) -> None:
+    """A second worker had the lock, and the first kept writing: docs/failures.md#lost-lock-keeps-writing"""
+    gate = RequestGate(nth(where, "ListRecords"))
+    deployment = deploy(gate)
     frozen = deployment.materialize(FIRST, LAST)
-    frozen.wait_for(hold)
+    frozen.wait_for(gate)
     frozen.signal(signal.SIGSTOP)
     with Database.open(deployment.database_url) as database:
         with database.begin() as connection:
-            # As if a minute had passed.
+            # The lease expires as if a minute had passed.
             connection.execute(update(lease).values(expires=LONG_AGO))
         second = deployment.materialize(FIRST, LAST).succeed()
-        assert f"was left STARTED by run {frozen.run_id}: its lease ran out" in second.said
-        assert_whole(database, deployment.source)
+        assert re.search(rf"run {frozen.run_id} left log .* STARTED: its lease expired", second.printed)
+        assert_complete(database, deployment.source)
         before = snapshot(database)
-        asked = len(lists(deployment.source.requests))
-        hold.release()
+        requests = len(lists(deployment.source.requests))
+        gate.release()
         frozen.signal(signal.SIGCONT)
         frozen.fail()
         assert snapshot(database) == before
@@ -46,26 +47,26 @@ def test_lesson_11_a_frozen_holder_that_wakes_writes_nothing_more(deploy: Deploy
         events = "".join(map(str, instance.all_logs(frozen.run_id)))
     reason = f"run {frozen.run_id} lost its lease (token 1): run {second.run_id} took over"
     assert reason in events
-    assert reason in frozen.said
-    # It does not even ask the source for more.
-    assert len(lists(deployment.source.requests)) == asked
+    assert reason in frozen.printed
+    # It sends no further request to the source.
+    assert len(lists(deployment.source.requests)) == requests
 
 
-def test_lesson_11_a_frozen_holder_that_wakes_spoils_no_page_of_the_run_at_work(deploy: Deploy) -> None:
-    """It would write its own answer over the body of a page, and the other run would find the page damaged."""
-    frozen_at, at_work_at = Hold(nth(3, "ListRecords")), Hold(nth(6, "ListRecords"))
-    deployment = deploy(frozen_at, at_work_at)
+def test_a_run_that_lost_its_lease_while_frozen_damages_no_page_of_the_next_run(deploy: Deploy) -> None:
+    """It would write its own response over the body of a page, and the other run would find the page damaged."""
+    first_gate, second_gate = RequestGate(nth(3, "ListRecords")), RequestGate(nth(6, "ListRecords"))
+    deployment = deploy(first_gate, second_gate)
     frozen = deployment.materialize(FIRST, LAST)
-    frozen.wait_for(frozen_at)
+    frozen.wait_for(first_gate)
     frozen.signal(signal.SIGSTOP)
     with Database.open(deployment.database_url) as database:
         with database.begin() as connection:
             connection.execute(update(lease).values(expires=LONG_AGO))
         second = deployment.materialize(FIRST, LAST)
-        second.wait_for(at_work_at)
-        frozen_at.release()
+        second.wait_for(second_gate)
+        first_gate.release()
         frozen.signal(signal.SIGCONT)
         frozen.fail()
-        at_work_at.release()
+        second_gate.release()
         second.succeed()
-        assert_whole(database, deployment.source)
+        assert_complete(database, deployment.source)

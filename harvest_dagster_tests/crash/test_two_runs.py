@@ -1,4 +1,4 @@
-"""Two runs of one source at once: the second waits for its turn and then does its work (Lessons 12, 17)."""
+"""Two runs of one source at the same time: the second waits for the lease and then does its work."""
 
 from __future__ import annotations
 
@@ -8,84 +8,84 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import select
 
-from harvest_dagster.simulator import Hold, nth
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run
+from harvest_dagster.testing.simulator import RequestGate, nth
 from harvest_dagster_tests.crash.commands import Command, Deployment
-from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
-from harvest_dagster_tests.crash.contents import assert_whole, lists, snapshot
+from harvest_dagster_tests.crash.conftest import FIRST, LAST, PAGES_OF_BOTH_WINDOWS, REPOSITORY, Deploy
+from harvest_dagster_tests.crash.contents import assert_complete, lists, snapshot
 
 SOON = {"first": 0.2, "longest": 0.5}
 MIDDLE = date(2024, 3, 2)
 
 
-def test_lesson_17_the_second_run_waits_and_then_does_its_own_work(deploy: Deploy) -> None:
-    """Lesson 17: the same source was harvested twice at once."""
-    hold = Hold(nth(2, "ListRecords"))
-    deployment = deploy(hold)
+def test_the_second_run_waits_and_then_harvests_its_own_range(deploy: Deploy) -> None:
+    """The same source was harvested twice at the same time: docs/failures.md#same-source-twice"""
+    gate = RequestGate(nth(2, "ListRecords"))
+    deployment = deploy(gate)
     first = deployment.materialize(FIRST, MIDDLE)
-    first.wait_for(hold)
+    first.wait_for(gate)
     with Database.open(deployment.database_url) as database:
         before = running(database, first)
         second = deployment.materialize(FIRST, LAST, waiting=SOON)
-        wait_until_it_waits(second)
-        # Of a range of its own, a row of its own; that of the running one is as it was (Lesson 12).
+        wait_for_two_retries(second)
+        # The second run has another range and therefore its own row. The row of the first run is unchanged.
         assert running(database, first) == before
         (waiting,) = [log for log in logs(database) if log["status"] == "RESCHEDULED"]
         assert waiting["run_id"] == second.run_id
         assert f"run {first.run_id}" in waiting["error"]
-        hold.release()
+        gate.release()
         first.succeed()
         second.succeed()
-        assert_whole(database, deployment.source)
+        assert_complete(database, deployment.source)
         (parent,) = [log for log in logs(database) if log["status"] == "SPLIT"]
         assert (parent["id"], parent["error"]) == (waiting["id"], None)
-    assert len(lists(deployment.source.requests)) == REPOSITORY.size // REPOSITORY.page_size
+    assert len(lists(deployment.source.requests)) == PAGES_OF_BOTH_WINDOWS
     with deployment.instance() as instance:
         retries = instance.all_logs(second.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
     assert retries
-    assert f"run {first.run_id}" in second.said
+    assert f"run {first.run_id}" in second.printed
 
 
-def test_lesson_12_a_second_run_of_the_same_range_leaves_the_row_of_the_first_alone(deploy: Deploy) -> None:
-    """Lesson 12: a second run overwrote the row of the first, which was running."""
-    hold = Hold(nth(2, "ListRecords"))
-    deployment = deploy(hold, max_window="30d")
+def test_a_second_run_of_the_same_range_does_not_change_the_row_of_the_first(deploy: Deploy) -> None:
+    """A second run overwrote the row of the first, which was running: docs/failures.md#foreign-row-overwritten"""
+    gate = RequestGate(nth(2, "ListRecords"))
+    deployment = deploy(gate, max_window="30d")
     first = deployment.materialize(FIRST, LAST)
-    first.wait_for(hold)
+    first.wait_for(gate)
     with Database.open(deployment.database_url) as database:
         before = snapshot(database, harvest_log, harvest_log_run)
         second = deployment.materialize(FIRST, LAST, waiting=SOON)
-        wait_until_it_waits(second)
+        wait_for_two_retries(second)
         assert snapshot(database, harvest_log, harvest_log_run) == before
-        hold.release()
+        gate.release()
         first.succeed()
         second.succeed()
-        # There was nothing left to do.
-        assert_whole(database, deployment.source)
+        # The second run has nothing to do.
+        assert_complete(database, deployment.source)
     assert len(lists(deployment.source.requests)) == REPOSITORY.size // REPOSITORY.page_size
 
 
-def test_a_run_that_gives_up_waiting_leaves_no_half_state(deploy: Deploy) -> None:
-    """Its row must not hold back the next run, nor count as a failure of the source."""
-    hold = Hold(nth(2, "ListRecords"))
-    deployment = deploy(hold)
+def test_a_run_that_stops_waiting_for_the_lease_leaves_only_a_rescheduled_log(deploy: Deploy) -> None:
+    """Its row must neither stop the next run nor count as a failure of the source."""
+    gate = RequestGate(nth(2, "ListRecords"))
+    deployment = deploy(gate)
     first = deployment.materialize(FIRST, FIRST)
-    first.wait_for(hold)
+    first.wait_for(gate)
     given_up = deployment.materialize(FIRST, LAST, waiting=SOON | {"retries": 1}).fail()
-    assert f"run {first.run_id}" in given_up.said
-    hold.release()
+    assert f"run {first.run_id}" in given_up.printed
+    gate.release()
     first.succeed()
     with Database.open(deployment.database_url) as database:
         assert {log["status"] for log in logs(database)} == {"SUCCEEDED", "RESCHEDULED"}
         deployment.materialize(FIRST, LAST).succeed()
-        assert_whole(database, deployment.source)
-    assert deployment_is_tidy(deployment)
+        assert_complete(database, deployment.source)
+    assert spool_is_empty(deployment)
 
 
-def wait_until_it_waits(command: Command) -> None:
-    """Twice, so that it has seen the lease held more than once."""
-    assert command.wait_until(lambda: command.said.count("STEP_RESTARTED") >= 2), command.said
+def wait_for_two_retries(command: Command) -> None:
+    """Wait until the command has found the lease held twice."""
+    assert command.wait_until(lambda: command.printed.count("STEP_RESTARTED") >= 2), command.printed
 
 
 def running(database: Database, command: Command) -> list[dict[str, Any]]:
@@ -97,6 +97,6 @@ def logs(database: Database) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(select(harvest_log))]
 
 
-def deployment_is_tidy(deployment: Deployment) -> bool:
-    """Whether nothing is left in the spool."""
+def spool_is_empty(deployment: Deployment) -> bool:
+    """Return whether the spool contains no file."""
     return not any(path.is_file() for path in deployment.spool.rglob("*"))

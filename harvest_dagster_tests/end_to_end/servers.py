@@ -1,6 +1,7 @@
-"""OAI-PMH servers that others wrote, on loopback: PyPI's `oaipmh` (once pyoai) and `oai-repo`.
+"""OAI-PMH servers of other projects on the loopback interface: `oaipmh` (formerly pyoai) and `oai-repo` from PyPI.
 
-Only what each wants to be told is here: which items match, and what Identify says. The protocol is theirs.
+This module only provides the data that each server needs: the matching items and the values of Identify. The servers
+implement the protocol.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ FORMATS = {
 
 @dataclass
 class Served:
-    """A server at work: where it is, and what it was asked."""
+    """A running server and the arguments of the requests that it received."""
 
     url: str = ""
-    asked: list[Arguments] = field(default_factory=list)
+    requests: list[Arguments] = field(default_factory=list)
 
     @property
     def lists(self) -> list[Arguments]:
-        return [arguments for arguments in self.asked if arguments.get("verb") == "ListRecords"]
+        return [arguments for arguments in self.requests if arguments.get("verb") == "ListRecords"]
 
 
 class _Quiet(WSGIRequestHandler):
@@ -53,12 +54,12 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serve(answer: Callable[[Served], Answer], content_type: str = "text/xml") -> Iterator[Served]:
-    """Serve on a free port of loopback, in a thread, until the block ends."""
+    """Serve on a free port of the loopback interface, in a thread, until the block ends."""
     served = Served()
 
     def application(environ: Mapping[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         arguments = dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
-        served.asked.append(dict(arguments))
+        served.requests.append(dict(arguments))
         body = respond(arguments)
         start_response("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])
         return [body]
@@ -76,19 +77,22 @@ def serve(answer: Callable[[Served], Answer], content_type: str = "text/xml") ->
 
 
 def oaipmh(repository: Repository, page_size: int = 100) -> Callable[[Served], Answer]:
-    """By `oaipmh.server`. Its datestamps have seconds even where Identify says days."""
+    """Return a server that uses `oaipmh.server`. Its datestamps have seconds even if the granularity is a day."""
     registry = metadata.MetadataRegistry()
     registry.registerWriter(repository.prefix, lambda parent, element: parent.append(deepcopy(element)))
 
     def answer(served: Served) -> Answer:
         source = _Oaipmh(repository, served.url)
-        return server.BatchingServer(source, registry, resumption_batch_size=page_size).handleRequest
+        handle: Answer = server.BatchingServer(
+            source, registry, resumption_batch_size=page_size
+        ).handleRequest
+        return handle
 
     return answer
 
 
 class _Oaipmh:
-    """What `oaipmh.server` asks of a repository; its datetimes are naive."""
+    """The interface of a repository for `oaipmh.server`, which uses naive datetimes."""
 
     def __init__(self, repository: Repository, url: str) -> None:
         self._repository = repository
@@ -101,23 +105,23 @@ class _Oaipmh:
             "Recorded", self._url, "2.0", [EMAIL], earliest, "persistent", granularity, ["identity"]
         )
 
-    def listRecords(self, *, cursor: int, batch_size: int, **asked: Any) -> list[Any]:  # noqa: N802 - its name
-        if asked["metadataPrefix"] != self._repository.prefix:
-            raise error.CannotDisseminateFormatError(asked["metadataPrefix"])
-        first, last = _aware(asked.get("from_")), _aware(asked.get("until"))
-        found = _matching(self._repository, asked.get("set"), first, last)
+    def listRecords(self, *, cursor: int, batch_size: int, **arguments: Any) -> list[Any]:  # noqa: N802 - the name in oaipmh
+        if arguments["metadataPrefix"] != self._repository.prefix:
+            raise error.CannotDisseminateFormatError(arguments["metadataPrefix"])
+        first, last = _aware(arguments.get("from_")), _aware(arguments.get("until"))
+        items = _matching(self._repository, arguments.get("set"), first, last)
         return [
             (
                 common.Header(None, item.identifier, _naive(item.datestamp), item.sets, item.deleted),
                 item.metadata,
                 None,
             )
-            for item in found[cursor : cursor + batch_size]
+            for item in items[cursor : cursor + batch_size]
         ]
 
 
 def oai_repository(repository: Repository, page_size: int = 100) -> Callable[[Served], Answer]:
-    """By `oai_repo`, which cannot say that a record is deleted."""
+    """Return a server that uses `oai_repo`. It does not support deleted records."""
 
     def answer(served: Served) -> Answer:
         source = oai_repo.OAIRepository(_OaiRepo(repository.live(), served.url, page_size))
@@ -127,7 +131,7 @@ def oai_repository(repository: Repository, page_size: int = 100) -> Callable[[Se
 
 
 class _OaiRepo(oai_repo.DataInterface):
-    """What `oai_repo` asks of a repository; `until` it hands on as the midnight that starts the day."""
+    """The interface of a repository for `oai_repo`, which passes `until` as the midnight at the start of the day."""
 
     def __init__(self, repository: Repository, url: str, page_size: int) -> None:
         self.limit = page_size
@@ -140,17 +144,17 @@ class _OaiRepo(oai_repo.DataInterface):
         earliest = f"{self._repository.items[0].datestamp:{'%Y-%m-%d' if day else '%Y-%m-%dT%H:%M:%SZ'}}"
         return oai_repo.Identify("Recorded", self._url, [EMAIL], earliest, "no", self._repository.granularity)
 
-    def get_metadata_formats(self, identifier=None) -> list[oai_repo.MetadataFormat]:  # noqa: ARG002 - its names
+    def get_metadata_formats(self, identifier: str | None = None) -> list[oai_repo.MetadataFormat]:  # noqa: ARG002 - the names in oai_repo
         return [oai_repo.MetadataFormat(self._repository.prefix, *FORMATS[self._repository.prefix])]
 
     def get_record_header(self, identifier: str) -> oai_repo.RecordHeader:
         item = self._by_identifier[identifier]
         return oai_repo.RecordHeader(identifier, item.datestamp, list(item.sets))
 
-    def get_record_metadata(self, identifier: str, metadataprefix: str) -> Any:  # noqa: ARG002 - its names
+    def get_record_metadata(self, identifier: str, metadataprefix: str) -> Any:  # noqa: ARG002 - the names in oai_repo
         return deepcopy(self._by_identifier[identifier].metadata)
 
-    def get_record_abouts(self, identifier: str) -> list[Any]:  # noqa: ARG002 - its names
+    def get_record_abouts(self, identifier: str) -> list[Any]:  # noqa: ARG002 - the names in oai_repo
         return []
 
     def list_identifiers(
@@ -163,15 +167,15 @@ class _OaiRepo(oai_repo.DataInterface):
     ) -> tuple[list[str], int, None]:
         if filter_until and self._repository.granularity == DAYS:
             filter_until += timedelta(days=1, seconds=-1)
-        found = _matching(self._repository, filter_set, filter_from, filter_until)
-        page = [item.identifier for item in found[cursor : cursor + self.limit]]
-        return page, len(found), None
+        items = _matching(self._repository, filter_set, filter_from, filter_until)
+        page = [item.identifier for item in items[cursor : cursor + self.limit]]
+        return page, len(items), None
 
 
 def _matching(
     repository: Repository, name: str | None, first: datetime | None, last: datetime | None
 ) -> list[Item]:
-    """`last` is inclusive, as in the protocol."""
+    """Return the items of a set between two instants. `last` is included, as in the protocol."""
     return [
         item
         for item in repository.items

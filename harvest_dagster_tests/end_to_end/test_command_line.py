@@ -1,4 +1,4 @@
-"""The same through Dagster's real command line, in processes of their own, as people and schedulers run it."""
+"""Harvests with Dagster's command line in other processes, as people and cron run it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harvest_dagster.simulator import Repository, Server
+from harvest_dagster.testing.simulator import Repository, Server
 from harvest_dagster.windows import DAY
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 from harvest_dagster_tests.end_to_end.repositories import recorded_repository, window
@@ -27,7 +27,7 @@ MATERIALIZE = ("asset", "materialize", "-m", "harvest_dagster.definitions", "--s
 
 @requires_recorded
 def test_the_command_line_harvests_and_transforms_a_range(deployment: Deployment) -> None:
-    """Everything is read from the environment there: database, spool, sources."""
+    """The command must read database, spool and sources from the environment."""
     repository = recorded_repository("mit_oai", "")
     expected = repository.within(window("2022-02-24", "2022-02-26"))
     with serve(oaipmh(repository, page_size=20)) as served:
@@ -43,8 +43,8 @@ def test_the_command_line_harvests_and_transforms_a_range(deployment: Deployment
 @pytest.mark.slow
 @requires_recorded
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_with_a_process_for_each_op_the_same_arrives(deployment: Deployment) -> None:
-    """Nine processes, 20 s of Dagster's start: what ops share is in the database and the spool, never in memory."""
+def test_a_harvest_with_a_process_for_each_op_has_the_same_result(deployment: Deployment) -> None:
+    """Ops must share data through the database and the spool, not through memory. Nine processes start in 20 s."""
     repository = recorded_repository("scythe_zenodo_oai", "")
     expected = repository.within(window("2022-01-01", "2027-01-01"))
     assert any(item.deleted for item in expected.values())
@@ -64,8 +64,8 @@ def test_with_a_process_for_each_op_the_same_arrives(deployment: Deployment) -> 
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_dg_launch_does_the_same_with_config(deployment: Deployment) -> None:
-    """Dagster's newer command; it finds the code location by the checkout's pyproject.toml."""
+def test_dg_launch_accepts_run_config(deployment: Deployment) -> None:
+    """Dagster's newer command finds the code location in the pyproject.toml of the checkout."""
     with Server(Repository(days=2, records_per_day=3)) as source:
         day = str(source.repository.first_day)
         deployment.source("demo", source.url, earliest_date=day)
@@ -78,8 +78,8 @@ def test_dg_launch_does_the_same_with_config(deployment: Deployment) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_dg_launch_takes_ranges_both_assets_and_the_job(deployment: Deployment) -> None:
-    """Anywhere with -m, as where the package is installed and no checkout is."""
+def test_dg_launch_accepts_a_range_of_both_assets_and_the_job(deployment: Deployment) -> None:
+    """With -m, the command works without a checkout, too."""
     with Server(Repository(days=4, records_per_day=3)) as source:
         first, second, third = (str(source.repository.first_day + number * DAY) for number in range(3))
         deployment.source("demo", source.url, earliest_date=first)
@@ -94,8 +94,10 @@ def test_dg_launch_takes_ranges_both_assets_and_the_job(deployment: Deployment) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_one_partition_then_both_assets_and_config_by_file(deployment: Deployment) -> None:
-    """The forms of `dagster asset materialize` that no other test uses: --config, and a partition of both."""
+def test_asset_materialize_accepts_one_partition_of_both_assets_and_a_config_file(
+    deployment: Deployment,
+) -> None:
+    """No other test uses these forms of the command: --config, and one partition of both assets."""
     with Server(Repository(days=2, records_per_day=3)) as source:
         day = str(source.repository.first_day)
         deployment.source("demo", source.url, earliest_date=day)
@@ -103,11 +105,11 @@ def test_one_partition_then_both_assets_and_config_by_file(deployment: Deploymen
         file.write_text("ops: {raw__demo: {config: {superfluous: true}}}\n")
         both = (*MATERIALIZE, "raw/demo,transformed/demo", "--partition", day)
         deployment.dagster(*both)
-        asked = len(source.requests)
+        requests = len(source.requests)
         deployment.dagster(*both)
-        assert len(source.requests) == asked
+        assert len(source.requests) == requests
         deployment.dagster(*both, "--config", str(file))
-        assert len(source.requests) > asked
+        assert len(source.requests) > requests
     (log,) = deployment.harvest_logs("demo")
     assert log.completions == 2
     assert len(deployment.documents("demo")) == 3

@@ -1,4 +1,4 @@
-"""Importing the code location, which Dagster does a dozen times for a run, reads YAML and does nothing else."""
+"""The import of the code location reads YAML and does nothing else. Dagster imports it a dozen times for a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 import harvest_dagster
 
-# An audit hook sees what no patch does: sockets, SQLite and files opened from C, too.
+# An audit hook also sees sockets, SQLite and files that C code opens. A patch would not.
 PROBE = """
 import json, os, sys
 
-refused, asked = [], set()
+refused, looked_up = [], set()
 sys.dont_write_bytecode = True
 ACTS = ("socket.", "sqlite3.", "subprocess.", "os.system", "os.fork", "os.posix_spawn", "http.", "urllib.")
 CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree"}
@@ -30,22 +30,23 @@ def watch(event, arguments):
         refused.append([event, repr(arguments)])
         raise OSError(f"refused: {event} {arguments!r}")
 
-import dagster  # its own import is its own business
+import dagster  # imported before the checks: what its import does is not tested
 
 look_up = type(os.environ).__getitem__
 
 def spying(environ, name):
-    asking = sys._getframe(1)
-    while asking.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
-        asking = asking.f_back
-    asked.add((asking.f_globals.get("__name__", ""), name))
+    caller = sys._getframe(1)
+    while caller.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
+        caller = caller.f_back
+    looked_up.add((caller.f_globals.get("__name__", ""), name))
     return look_up(environ, name)
 
 type(os.environ).__getitem__ = spying
 sys.addaudithook(watch)
 from harvest_dagster.definitions import defs
 labels = sorted("/".join(key.path) for key in defs.resolve_all_asset_keys())
-print(json.dumps({"refused": refused, "asked": sorted(asked), "modules": sorted(sys.modules), "assets": labels}))
+found = {"refused": refused, "looked_up": sorted(looked_up), "modules": sorted(sys.modules), "assets": labels}
+print(json.dumps(found))
 """
 
 SOURCE = """\
@@ -59,7 +60,7 @@ earliest_date: 2024-01-01
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What an import did, in a bare process in a folder of its own."""
+    """Import the definitions in another process with a minimal environment. Return what the import did."""
     folder = tmp_path_factory.mktemp("bare")
     sources = folder / "sources"
     sources.mkdir()
@@ -78,31 +79,33 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         command, env=bare, cwd=folder, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout), "left": sorted(path.name for path in folder.iterdir())}
+    return {**json.loads(done.stdout), "files": sorted(path.name for path in folder.iterdir())}
 
 
-def test_importing_the_definitions_reads_yaml_and_does_nothing_else(imported) -> None:
-    """A database or a network that is down must not take the code location with it.
+def test_importing_the_definitions_only_reads_yaml(imported) -> None:
+    """The code location must load although the database or the network is down.
 
-    urllib3 tries while it is imported whether a socket binds to ::1, to know whether there is IPv6, and takes
-    a refusal for a no; that leaves the machine nowhere.
+    During its import, urllib3 binds a socket to ::1 to find out whether IPv6 is available. This sends nothing over the
+    network, so the test allows it.
     """
-    assert [found for found in imported["refused"] if found[0] != "socket.bind"] == []
+    assert [event for event in imported["refused"] if event[0] != "socket.bind"] == []
     assert imported["assets"] == ["raw/somewhere", "transformed/somewhere"]
-    assert imported["left"] == ["sources"]
+    assert imported["files"] == ["sources"]
 
 
-def test_importing_the_definitions_reads_one_variable(imported) -> None:
-    """Secrets and the database's URL are read when a run needs them, where it runs.
+def test_importing_the_definitions_reads_two_variables(imported) -> None:
+    """A run reads secrets and the URL of the database when it needs them, in its own environment.
 
-    fsspec goes through the whole environment for names of its own, so that who asks counts.
+    Which sources there are, and whether a problem in one of them is an error, concerns the import itself.
+
+    fsspec reads all variables to find its own, so the test counts only what modules of this package read.
     """
-    ours = {name for module, name in imported["asked"] if module.startswith("harvest_dagster")}
-    assert ours == {"HARVEST_SOURCES"}
+    ours = {name for module, name in imported["looked_up"] if module.startswith("harvest_dagster")}
+    assert ours == {"HARVEST_SOURCES", "HARVEST_STRICT"}
 
 
 def test_importing_the_definitions_loads_no_driver_and_no_migration(imported) -> None:
-    """The module is imported a dozen times for a run (DAGSTER.md): what only a run needs waits for the run."""
+    """Dagster imports the module a dozen times for a run, so the import must not load what only a run needs."""
     modules = set(imported["modules"])
     assert modules & {"alembic", "psycopg", "psycopg2", "s3fs", "boto3", "numpy", "pandas"} == set()
-    assert not any(name.startswith("harvest_dagster.simulator") for name in modules)
+    assert not any(name.startswith("harvest_dagster.testing.simulator") for name in modules)

@@ -1,6 +1,6 @@
-"""A package of somebody else brings a protocol and a format: it is installed, named in YAML, and harvested with.
+"""A third-party package provides a protocol and a format: a YAML file names them, and a run harvests with them.
 
-Nothing of the project knows of it. It is as small as one can be.
+The project contains nothing about the package, which is as small as possible.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator
 
 from harvest_dagster.errors import MalformedResponse
-from harvest_dagster.harvesters.interface import Arguments, Harvester
+from harvest_dagster.harvesters.interface import Arguments, Client, Harvester, Parser, Session
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
 from harvest_dagster.transformers.document import Document, Text
 from harvest_dagster.transformers.interface import Transformer
@@ -32,18 +32,15 @@ class LinesArguments(Arguments):
     key: str
 
 
-class LinesHarvester(Harvester):
-    """A list of JSON lines, some at a time; the header X-After of a page asks for the next."""
-
-    VERSION = 3
-    Arguments = LinesArguments
+class LinesClient(Client):
+    """A list of JSON lines in pages. The last line of a page has the cursor of the next page."""
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         while True:
             cursor = cursor or Cursor()
-            asked = {"from": format_instant(window.start), "before": format_instant(window.end)}
-            asked |= {"key": self.arguments.key, "after": cursor.token or ""}
-            response = self.session.get(self.arguments.url, asked)
+            arguments = {"from": format_instant(window.start), "before": format_instant(window.end)}
+            arguments |= {"key": self.arguments.key, "after": cursor.token or ""}
+            response = self.session.get(self.arguments.url, arguments)
             *lines, last = response.body.decode().splitlines()
             end = json.loads(last)
             following = Cursor(end["after"]) if end["after"] else None
@@ -61,19 +58,32 @@ class LinesHarvester(Harvester):
                 return
             cursor = following
 
+
+class LinesParser(Parser):
     def records(self, page: Page, window: Window) -> Iterator[Record | Unreadable]:
         for line in page.body.decode().splitlines():
             try:
-                found = json.loads(line)
-                changed = parse_instant(found["changed"])
-                blob = json.dumps(found, sort_keys=True)
-                yield Record(found["id"], changed, found.get("gone", False), blob)
+                item = json.loads(line)
+                changed = parse_instant(item["changed"])
+                blob = json.dumps(item, sort_keys=True)
+                yield Record(item["id"], changed, item.get("deleted", False), blob)
             except (ValueError, KeyError) as error:
-                yield Unreadable(line.encode(), f"no record: {error}")
+                yield Unreadable(line.encode(), f"invalid record: {error}")
+
+
+class LinesHarvester(Harvester):
+    VERSION = 3
+    Arguments = LinesArguments
+
+    def client(self, session: Session) -> LinesClient:
+        return LinesClient(self.arguments, session)
+
+    def parser(self) -> LinesParser:
+        return LinesParser(self.arguments)
 
 
 class TitleTransformer(Transformer):
-    """The title, and nothing else."""
+    """A document with only a title."""
 
     def transform(self, identifier: str, datum: str) -> Document:
         title = json.loads(datum)["title"]
@@ -91,12 +101,12 @@ json_title = somebodys_plugin:TitleTransformer
 RECORDS = [
     {"id": f"line-{number}", "changed": f"2024-03-0{1 + number % 3}T10:00:00Z", "title": f"Title {number}"}
     for number in range(25)
-] + [{"id": "line-gone", "changed": "2024-03-02T00:00:00Z", "gone": True}]
+] + [{"id": "line-deleted", "changed": "2024-03-02T00:00:00Z", "deleted": True}]
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A folder as `pip install --target` leaves it."""
+    """The package in a folder, as `pip install --target` creates it."""
     folder = tmp_path / "site"
     metadata = folder / "somebodys_plugin-1.0.dist-info"
     metadata.mkdir(parents=True)
@@ -107,18 +117,19 @@ def installed(tmp_path: Path) -> Path:
 
 
 def list_of_lines(_: Served):
-    """The service: ten lines at a time, one of the first ten broken, and a last line that says how to go on."""
+    """Return the service: ten lines a page, one of them invalid, and a last line with the cursor and the total."""
 
-    def answer(asked: Arguments) -> bytes:
+    def answer(arguments: Arguments) -> bytes:
         first, before = (
-            datetime.fromisoformat(asked[name]).replace(tzinfo=timezone.utc) for name in ("from", "before")
+            datetime.fromisoformat(arguments[name]).replace(tzinfo=timezone.utc)
+            for name in ("from", "before")
         )
-        found = [json.dumps(record) for record in RECORDS if first <= changed(record) < before]
-        found.insert(3, '{"id": "broken", "changed": "yesterday"}')
-        start = int(asked["after"] or 0)
-        after = str(start + 10) if start + 10 < len(found) else ""
+        lines = [json.dumps(record) for record in RECORDS if first <= changed(record) < before]
+        lines.insert(3, '{"id": "broken", "changed": "yesterday"}')
+        start = int(arguments["after"] or 0)
+        after = str(start + 10) if start + 10 < len(lines) else ""
         return "\n".join(
-            [*found[start : start + 10], json.dumps({"after": after, "total": len(found)})]
+            [*lines[start : start + 10], json.dumps({"after": after, "total": len(lines)})]
         ).encode()
 
     return answer
@@ -129,8 +140,8 @@ def changed(record: dict) -> datetime:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_plug_in_of_others_harvests_and_transforms(deployment: Deployment, installed: Path) -> None:
-    """The project is edited nowhere; the key it is given comes from the environment and stays out of sight."""
+def test_a_third_party_plug_in_harvests_and_transforms(deployment: Deployment, installed: Path) -> None:
+    """The project needs no edit. The key of the plug-in comes from the environment and is not printed."""
     path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
     with serve(list_of_lines, "application/x-ndjson") as served:
         arguments = {"url": served.url, "key": "${LINES_KEY}"}
@@ -157,5 +168,5 @@ def test_a_plug_in_of_others_harvests_and_transforms(deployment: Deployment, ins
     assert titles == {key: record.get("title") for key, record in expected.items()}
     (log,) = deployment.harvest_logs("lines")
     assert (log.harvester_version, log.pages, log.quarantined, log.completeness) == (3, 2, 1, "complete")
-    assert {asked["key"] for asked in served.asked} == {"an-open-secret"}
+    assert {arguments["key"] for arguments in served.requests} == {"an-open-secret"}
     assert "an-open-secret" not in output

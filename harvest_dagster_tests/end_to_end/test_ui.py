@@ -1,6 +1,6 @@
-"""As the UI does it: backfills, single runs, re-execution, cancel, over GraphQL and with the shipped settings.
+"""Backfills, single runs, re-execution and cancellation with the GraphQL requests of the UI and the shipped settings.
 
-One webserver and one daemon for all of them; each test has sources of its own.
+All tests share one webserver and one daemon. Each test has its own sources.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from harvest_dagster.simulator import Fail, Hold, Repository, Request, Server
-from harvest_dagster.windows import DAY
-from harvest_dagster_tests.daemon import PATIENCE
-from harvest_dagster_tests.databases import Server as PostgreSql
+from harvest_dagster.testing.simulator import HttpErrorStatus, Repository, Request, RequestGate, Server
+from harvest_dagster.windows import DAY, parse_instant
+from harvest_dagster_tests.daemon import TIMEOUT
+from harvest_dagster_tests.databases import PostgresqlServer
 from harvest_dagster_tests.end_to_end.deployment import RANGE, Deployment
 from harvest_dagster_tests.end_to_end.webserver import LOCATION, Ui, key, serving, shipped
 
@@ -35,34 +35,45 @@ LABELS = ("good", "bad", "single", "resumed", "cancelled", "launched")
 
 
 class Source:
-    """Sixty days of two records; its second window fails while `is_down` is set."""
+    """Sixty days with two records each. The second window fails while `is_down` is set."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.is_down = threading.Event()
-        self.hold = Hold(lambda request: self._is_held and request.is_list)
-        # 404: a permanent error, which is not asked for again.
+        self.gate = RequestGate(lambda request: self._is_gated and request.is_list)
+        # 404 is a permanent error, which is not retried.
         self.server = stack.enter_context(
-            Server(REPOSITORY, behaviours=[self.hold, Fail(404, when=self._is_of_second_window)])
+            Server(REPOSITORY, behaviours=[self.gate, HttpErrorStatus(404, when=self._is_of_second_window)])
         )
-        self._is_held = False
+        self._is_gated = False
 
-    def hold_lists(self) -> None:
-        """Let no list out until `hold` is released."""
-        self._is_held = True
+    def gate_lists(self) -> None:
+        """Hold back all list responses until the gate is released."""
+        self._is_gated = True
 
     def _is_of_second_window(self, request: Request) -> bool:
-        return self.is_down.is_set() and request.parameters.get("from", "").startswith(DOWN[0])
+        return self.is_down.is_set() and asked_days(request) == DOWN
 
     @property
-    def asked(self) -> list[tuple[str, str]]:
-        """The windows it was asked for, in order, first day and last."""
-        asked = [request.parameters for request in self.server.requests if request.is_list]
-        return [(given["from"][:10], given["until"][:10]) for given in asked if "from" in given]
+    def windows(self) -> list[tuple[str, str]]:
+        """The first and last day of each requested window, in order."""
+        lists = [request for request in self.server.requests if request.is_list]
+        return [asked_days(request) for request in lists if "from" in request.parameters]
+
+
+def asked_days(request: Request) -> tuple[str, str]:
+    """Return the first and last day that a list asks for; two empty texts for other requests.
+
+    A harvest asks for a second more than these days at both ends.
+    """
+    if not {"from", "until"} <= request.parameters.keys():
+        return "", ""
+    start, end = (parse_instant(request.parameters[name]) for name in ("from", "until"))
+    return str((start + DAY / 2).date()), str((end - DAY / 2).date())
 
 
 @dataclass(frozen=True)
 class Served:
-    """A deployment with webserver and daemon, and its sources."""
+    """A deployment with its webserver, its daemon and its sources."""
 
     deployment: Deployment
     ui: Ui
@@ -81,13 +92,13 @@ def served(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> I
 
 
 def write(deployment: Deployment, sources: dict[str, Source]) -> None:
-    """All begin on the same day, so that one range fits several of them."""
+    """Write the sources. All have the same first partition, so that one backfill covers several of them."""
     for label, source in sources.items():
         deployment.source(label, source.server.url, earliest_date=str(FIRST), max_window="20d")
 
 
-def test_a_backfill_fails_where_a_window_does_and_a_second_one_repairs_that(served: Served) -> None:
-    """Lesson 34: one window's failure made all partitions of a single run red, and it began from the start."""
+def test_a_second_backfill_harvests_only_the_failed_window(served: Served) -> None:
+    """One failed window marked all partitions as failed: docs/failures.md#backfill-marks-all-failed"""
     ui, source = served.ui, served.sources["bad"]
     source.is_down.set()
     first = ui.backfill(["good", "bad"], DAYS)
@@ -101,23 +112,21 @@ def test_a_backfill_fails_where_a_window_does_and_a_second_one_repairs_that(serv
     assert statuses == ["SPLIT", "SUCCEEDED", "FAILED", "SUCCEEDED"]
 
     source.is_down.clear()
-    asked = len(source.asked)
-    # What the dialog's "only failed and missing" makes of the range.
+    count = len(source.windows)
+    # The dialog selects these days for "only failed and missing".
     assert ui.wait_for_backfill(ui.backfill(["bad"], DAYS[20:40])) == "COMPLETED_SUCCESS"
-    assert source.asked[asked:] == [DOWN]
+    assert source.windows[count:] == [DOWN]
     assert ui.states("raw", "bad") == {"MATERIALIZED": [WHOLE]}
     assert len(served.deployment.data("bad")) == REPOSITORY.size
 
     again = ui.launch([key("raw", "bad")], dict(zip(RANGE, WHOLE, strict=True)))
     assert ui.wait_for_run(again) == "SUCCESS"
-    assert source.asked[asked:] == [DOWN]
-    said = ui.said(again)
-    assert "left out, since it succeeded before" in said
-    assert "nothing is left to do" in said
+    assert source.windows[count:] == [DOWN]
+    assert "nothing to do, the whole range is covered" in ui.log(again)
 
 
-def test_a_single_partition_takes_config_and_several_can_have_a_run_each(served: Served) -> None:
-    """`launchRun` and `launchMultipleRuns`, as the dialog and the launchpad send them."""
+def test_a_single_partition_accepts_config_and_several_partitions_can_have_a_run_each(served: Served) -> None:
+    """The dialog and the launchpad send `launchRun` and `launchMultipleRuns`."""
     ui, deployment = served.ui, served.deployment
     config = {"ops": {"raw__single": {"config": {"transform": False}}}}
     run = ui.launch([key("raw", "single")], {"dagster/partition": DAYS[0]}, config)
@@ -131,37 +140,37 @@ def test_a_single_partition_takes_config_and_several_can_have_a_run_each(served:
     assert len(deployment.documents("single")) == 4
 
 
-def test_a_misspelt_parameter_is_refused_before_there_is_a_run(served: Served) -> None:
-    """The launchpad shows the reason beside the text."""
+def test_a_misspelt_parameter_is_rejected_before_the_run(served: Served) -> None:
+    """The launchpad shows the reason next to the config."""
     wrong = {"ops": {"raw__single": {"config": {"limmit": 1}}}}
     with pytest.raises(AssertionError, match=r"limmit"):
         served.ui.launch([key("raw", "single")], {"dagster/partition": DAYS[9]}, wrong)
 
 
-def test_reexecution_from_failure_does_what_failed(served: Served) -> None:
-    """The button of a failed run's page: two windows are not fetched again for the third."""
+def test_reexecution_from_failure_harvests_the_failed_window(served: Served) -> None:
+    """Otherwise two successful windows are fetched again because of the third."""
     ui, source = served.ui, served.sources["resumed"]
     source.is_down.set()
     run = ui.launch([key("raw", "resumed")], dict(zip(RANGE, WHOLE, strict=True)))
     assert ui.wait_for_run(run) == "FAILURE"
     assert ui.states("raw", "resumed") == {"MATERIALIZED": UP, "FAILED": [DOWN]}
     source.is_down.clear()
-    asked = len(source.asked)
+    count = len(source.windows)
     assert ui.wait_for_run(ui.reexecute(run, "FROM_FAILURE")) == "SUCCESS"
-    assert source.asked[asked:] == [DOWN]
+    assert source.windows[count:] == [DOWN]
     assert ui.states("raw", "resumed") == {"MATERIALIZED": [WHOLE]}
     assert len(served.deployment.data("resumed")) == REPOSITORY.size
 
 
-def test_a_run_is_cancelled_and_the_next_one_goes_on(served: Served) -> None:
-    """Cancelled is neither done nor failed; the lease is free at once."""
+def test_the_run_after_a_cancelled_run_succeeds(served: Served) -> None:
+    """A cancelled partition is neither green nor red, and the lease is free at once."""
     ui, source = served.ui, served.sources["cancelled"]
-    source.hold_lists()
+    source.gate_lists()
     run = ui.launch([key("raw", "cancelled")], {"dagster/partition": DAYS[0]})
-    source.hold.wait_until_reached(PATIENCE)
+    source.gate.wait_until_reached(TIMEOUT)
     ui.terminate(run)
     assert ui.wait_for_run(run) == "CANCELED"
-    source.hold.release()
+    source.gate.release()
     (log,) = served.deployment.harvest_logs("cancelled")
     assert log.status == "CANCELLED"
     assert ui.states("raw", "cancelled") == {}
@@ -169,8 +178,8 @@ def test_a_run_is_cancelled_and_the_next_one_goes_on(served: Served) -> None:
     assert ui.states("raw", "cancelled") == {"MATERIALIZED": [(DAYS[0], DAYS[0])]}
 
 
-def test_the_job_goes_through_the_queue(served: Served) -> None:
-    """`dagster job launch`: a script's way to any two instants while the deployment runs."""
+def test_a_launched_job_runs_through_the_queue(served: Served) -> None:
+    """Scripts use `dagster job launch` for any two instants while the deployment is running."""
     config = {"ingest_config": "launched", "start_date": DAYS[0], "end_date": f"{DAYS[1]}T12:00"}
     file = served.deployment.folder / "launched.yaml"
     file.write_text(json.dumps(config))
@@ -182,17 +191,17 @@ def test_the_job_goes_through_the_queue(served: Served) -> None:
     assert served.ui.states("raw", "launched") == {}
 
 
-def test_with_the_record_of_dagster_on_postgresql_the_same_works(
-    tmp_path: Path, postgresql: PostgreSql
+def test_a_backfill_works_with_the_storage_of_dagster_on_postgresql(
+    tmp_path: Path, postgresql: PostgresqlServer
 ) -> None:
-    """The shipped file as it stands: it names one variable, and the URL with the password is in no file."""
+    """The shipped settings name one variable for the URL, so that no file contains the password."""
     with ExitStack() as stack:
-        ours, dagsters = (stack.enter_context(postgresql.database()) for _ in range(2))
-        deployment = Deployment(tmp_path, ours, shipped("deploy/postgresql/dagster.yaml"))
+        harvest_url, dagster_url = (stack.enter_context(postgresql.database()) for _ in range(2))
+        deployment = Deployment(tmp_path, harvest_url, shipped("deploy/postgresql/dagster.yaml"))
         source = Source(stack)
         write(deployment, {"bad": source})
         source.is_down.set()
-        ui = stack.enter_context(serving(deployment, DAGSTER_POSTGRESQL_URL=dagsters))
+        ui = stack.enter_context(serving(deployment, DAGSTER_POSTGRESQL_URL=dagster_url))
         failed = ui.backfill(["bad"], DAYS)
         assert ui.wait_for_backfill(failed) == "COMPLETED_FAILED"
         assert ui.states("raw", "bad") == {"MATERIALIZED": UP, "FAILED": [DOWN]}

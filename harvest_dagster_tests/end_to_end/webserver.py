@@ -1,4 +1,4 @@
-"""The real webserver and daemon over a deployment, and what the UI asks of them: the same GraphQL."""
+"""The webserver and daemon of a deployment, and the GraphQL requests of the UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
 
-from harvest_dagster_tests.daemon import PATIENCE, dagster_dev, wait_until
+from harvest_dagster_tests.daemon import TIMEOUT, dagster_dev, wait_until
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 
 LOCATION = "harvest_dagster.definitions"
@@ -53,7 +53,7 @@ query($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { resul
   runId status startTime endTime tags { key value } assetSelection { path } } } } }
 """
 _STATUS = "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
-_SAID = """
+_LOG = """
 query($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after) { ... on EventConnection {
   cursor hasMore events { ... on MessageEvent { message } } } } }
 """
@@ -61,30 +61,30 @@ query($run: ID!, $after: String) { logsForRun(runId: $run, afterCursor: $after) 
 
 @dataclass(frozen=True)
 class Ui:
-    """A webserver, asked as its own pages ask it."""
+    """A webserver that receives the same requests as from its pages."""
 
     port: int
     process: psutil.Process
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of an answer that has no errors."""
+        """Send a query. Assert that the answer has no errors and return its data."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(f"http://127.0.0.1:{self.port}/graphql", body, {"Content-Type": "application/json"})
-        with build_opener(ProxyHandler({})).open(request, timeout=PATIENCE) as response:
+        with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT) as response:
             answer = json.load(response)
         assert "errors" not in answer, answer["errors"]
         return dict(answer["data"])
 
     def backfill(self, labels: Sequence[str], days: Sequence[str]) -> str:
-        """The button of the partition dialog: some days of sources that begin on the same one; the backfill's id."""
+        """Start a backfill of sources with the same first partition, as the partition dialog does. Return its id."""
         return self._backfill(
             {"assetSelection": [key("raw", label) for label in labels], "partitionNames": list(days)}
         )
 
     def backfill_each(self, labels: Sequence[str], day: str) -> str:
-        """One day of sources whatever their first is; the backfill's id."""
-        chosen = {"range": {"start": day, "end": day}}
-        each = [{"assetKey": key("raw", label), "partitions": chosen} for label in labels]
+        """Start a backfill of one day of sources with different first partitions. Return its id."""
+        partitions = {"range": {"start": day, "end": day}}
+        each = [{"assetKey": key("raw", label), "partitions": partitions} for label in labels]
         return self._backfill({"partitionsByAssets": each})
 
     def _backfill(self, params: Mapping[str, Any]) -> str:
@@ -95,72 +95,72 @@ class Ui:
     def launch(
         self, keys: Sequence[dict[str, Any]], tags: Mapping[str, str], config: Mapping[str, Any] | None = None
     ) -> str:
-        """The dialog's button where it makes one run; the run's id."""
+        """Start one run, as the partition dialog does. Return its id."""
         launched = self.ask(_LAUNCH, params=_execution(keys, tags, config))["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
 
     def launch_multiple(self, keys: Sequence[dict[str, Any]], days: Sequence[str]) -> list[str]:
-        """A run for each day; their ids."""
+        """Start a run for each day. Return their ids."""
         params = [_execution(keys, {"dagster/partition": day}) for day in days]
         launched = self.ask(_LAUNCH_MULTIPLE, params=params)["launchMultipleRuns"]["launchMultipleRunsResult"]
-        return [one["run"]["runId"] for one in launched]
+        return [result["run"]["runId"] for result in launched]
 
     def reexecute(self, run_id: str, strategy: str) -> str:
-        """The buttons of a run's page: FROM_FAILURE or ALL_STEPS; the new run's id."""
+        """Re-execute a run (FROM_FAILURE or ALL_STEPS), as the page of a run does. Return the id of the new run."""
         params = {"parentRunId": run_id, "strategy": strategy}
         launched = self.ask(_REEXECUTE, params=params)["launchRunReexecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
 
     def terminate(self, run_id: str) -> None:
-        """The same page's."""
+        """Terminate a run, as the page of a run does."""
         assert self.ask(_TERMINATE, run=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
 
     def states(self, kind: str, label: str) -> dict[str, list[tuple[str, str]]]:
-        """The coloured bar of an asset: ranges of its partitions by their state."""
+        """Return the ranges of an asset's partitions by state, which the UI shows as a coloured bar."""
         node = self.ask(_PARTITIONS, key=key(kind, label))["assetNodeOrError"]
-        found: dict[str, list[tuple[str, str]]] = {}
-        for one in node["assetPartitionStatuses"]["ranges"]:
-            found.setdefault(one["status"], []).append((one["startKey"], one["endKey"]))
-        return found
+        states: dict[str, list[tuple[str, str]]] = {}
+        for part in node["assetPartitionStatuses"]["ranges"]:
+            states.setdefault(part["status"], []).append((part["startKey"], part["endKey"]))
+        return states
 
     def stats(self, kind: str, label: str) -> dict[str, int]:
-        """The numbers beside it."""
+        """Return the numbers of an asset's partitions by state."""
         return dict(self.ask(_PARTITIONS, key=key(kind, label))["assetNodeOrError"]["partitionStats"])
 
     def runs(self, **filter_by: Any) -> list[dict[str, Any]]:
-        """The list of runs, newest first."""
+        """Return runs, newest first."""
         return list(self.ask(_RUNS, filter=filter_by)["runsOrError"]["results"])
 
     def runs_of(self, backfill: str) -> list[dict[str, Any]]:
-        """Those of a backfill."""
+        """Return the runs of a backfill."""
         return self.runs(tags=[{"key": "dagster/backfill", "value": backfill}])
 
-    def said(self, run_id: str) -> str:
-        """The log of a run."""
+    def log(self, run_id: str) -> str:
+        """Return the messages in the log of a run."""
         events, after = [], None
         while True:
-            page = self.ask(_SAID, run=run_id, after=after)["logsForRun"]
+            page = self.ask(_LOG, run=run_id, after=after)["logsForRun"]
             events += [event["message"] for event in page["events"] if event.get("message")]
             if not page["hasMore"]:
                 return "\n".join(events)
             after = page["cursor"]
 
     def wait_for_backfill(self, backfill: str) -> str:
-        """How it ended; a backfill of fifty runs on a busy machine takes its time."""
-        going_on = {"REQUESTED", "CANCELING", "FAILING"}
+        """Wait for the end of a backfill and return its status. On a busy machine, fifty runs take long."""
+        active = {"REQUESTED", "CANCELING", "FAILING"}
 
         def status() -> str:
             return str(self.ask(_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
 
-        wait_until(lambda: status() not in going_on, patience=10 * PATIENCE)
+        wait_until(lambda: status() not in active, timeout=10 * TIMEOUT)
         return status()
 
     def wait_for_run(self, run_id: str, *statuses: str) -> str:
-        """The status of a run, once it is over, or one of these."""
-        wanted = set(statuses) or {"SUCCESS", "FAILURE", "CANCELED"}
-        wait_until(lambda: self.status(run_id) in wanted)
+        """Wait until a run has one of these statuses, by default until it has ended. Return its status."""
+        expected = set(statuses) or {"SUCCESS", "FAILURE", "CANCELED"}
+        wait_until(lambda: self.status(run_id) in expected)
         return self.status(run_id)
 
     def status(self, run_id: str) -> str:
@@ -168,21 +168,23 @@ class Ui:
         return str(run["status"])
 
     def workers(self) -> set[int]:
-        """The ids of the processes of runs: what the code server starts, but for its helper."""
-        below = self.process.children(recursive=True)
-        servers = {one.pid for one in below if "grpc" in _command(one)}
+        """Return the ids of the run processes: child processes of the code server, without its resource tracker."""
+        descendants = self.process.children(recursive=True)
+        servers = {process.pid for process in descendants if "grpc" in _command(process)}
         return {
-            one.pid for one in below if _parent(one) in servers and "resource_tracker" not in _command(one)
+            process.pid
+            for process in descendants
+            if _parent(process) in servers and "resource_tracker" not in _command(process)
         }
 
 
 def key(kind: str, label: str) -> dict[str, Any]:
-    """An asset, to GraphQL."""
+    """Return the key of an asset for GraphQL."""
     return {"path": [kind, label]}
 
 
 def shipped(file: str) -> str:
-    """The text of one of our files of settings."""
+    """Return the text of a settings file of this project."""
     return (ROOT / file).read_text(encoding="utf-8")
 
 
@@ -213,21 +215,21 @@ def _parent(process: psutil.Process) -> int:
 
 @contextmanager
 def serving(deployment: Deployment, **environment: str) -> Iterator[Ui]:
-    """Webserver and daemon, as `dagster dev` starts them, ended with all that they started."""
-    port = _free_port()
+    """Start webserver and daemon with `dagster dev`. End them and their child processes afterwards."""
+    port = free_port()
     with dagster_dev(deployment, port=port, **environment) as process:
         ui = Ui(port, process)
-        wait_until(lambda: _is_up(ui))
+        wait_until(lambda: is_up(ui))
         yield ui
 
 
-def _is_up(ui: Ui) -> bool:
+def is_up(ui: Ui) -> bool:
     try:
         return bool(ui.ask("{ version }"))
     except (URLError, OSError):
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

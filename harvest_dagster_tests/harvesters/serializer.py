@@ -1,7 +1,7 @@
-"""Writes one piece of XML in as many ways as a server might: all that must not change its canonical form.
+"""Write the same XML content in every way that a server may choose. None of them changes the canonical form.
 
-A node is an element as content; `write` makes bytes of it with prefixes, places of declarations, order of
-attributes, quotes, escapes, CDATA, comments, white space and encoding as a `random.Random` decides.
+A `Node` is the content of an element. `write` serializes it. A `random.Random` decides on prefixes, places of
+declarations, order of attributes, quotes, escapes, CDATA, comments, white space and encoding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Name = tuple[str, str]  # namespace, empty for none, and local name
 
 @dataclass(frozen=True)
 class TypeName:
-    """The value of an xsi:type: a qualified name, whose prefix is the server's choice."""
+    """The value of an xsi:type: a qualified name. The server chooses its prefix."""
 
     uri: str
     local: str
@@ -24,7 +24,7 @@ class TypeName:
 
 @dataclass(frozen=True)
 class Node:
-    """An element. No two texts stand beside each other among its children."""
+    """An element. Two texts are never neighbours among its children."""
 
     name: Name
     attributes: tuple[tuple[Name, str | TypeName], ...] = ()
@@ -33,18 +33,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Style:
-    """How much liberty the server takes: with namespaces only, or with everything."""
+    """The choices that are the same for a whole document."""
 
     encoding: str = "utf-8"
     default_namespace: bool = True
 
 
 def write(node: Node, random: Random, style: Style | None = None) -> bytes:
-    """A document of the node."""
+    """Return the node as a document."""
     style = style or Style()
     text = _Writer(random, style).element(node, {}, preserve=False)
-    declared = "" if style.encoding == "utf-8" and random.random() < 0.5 else f' encoding="{style.encoding}"'
-    return f'<?xml version="1.0"{declared}?>{text}'.encode(style.encoding, "xmlcharrefreplace")
+    declaration = (
+        "" if style.encoding == "utf-8" and random.random() < 0.5 else f' encoding="{style.encoding}"'
+    )
+    return f'<?xml version="1.0"{declaration}?>{text}'.encode(style.encoding, "xmlcharrefreplace")
 
 
 class _Writer:
@@ -54,24 +56,24 @@ class _Writer:
         self.count = 0
 
     def element(self, node: Node, scope: dict[str, str], *, preserve: bool) -> str:
-        """`scope` maps prefixes to namespaces, as in force around the element."""
+        """Return the element. `scope` maps the prefixes that its parent knows to their namespaces."""
         declared: dict[str, str] = {}
-        for uri in self._early(node):
+        for uri in self._needless(node):
             self._declare(uri, declared)
         tag = self._qualified(node.name, scope, declared, default=True)
         attributes = [self._attribute(*pair, scope, declared) for pair in node.attributes]
         attributes += [f"xmlns{':' if p else ''}{p}={self._quoted(u)}" for p, u in declared.items()]
         self.random.shuffle(attributes)
-        head = tag + "".join(self.random.choice([" ", "\n  ", "\t"]) + written for written in attributes)
+        head = tag + "".join(self.random.choice([" ", "\n  ", "\t"]) + text for text in attributes)
         inner = self._children(node, {**scope, **declared}, preserve=preserve or _preserves(node))
         if not inner and self.random.random() < 0.5:
             return f"<{head}/>"
         return f"<{head}>{inner}</{tag}>"
 
-    def _early(self, node: Node) -> list[str]:
-        """Namespaces that are declared here though only some element below needs them, or none."""
-        below = sorted({uri for uri in _namespaces(node) if uri} | {"urn:unused"})
-        return [uri for uri in below if self.random.random() < 0.3]
+    def _needless(self, node: Node) -> list[str]:
+        """Return namespaces to declare here although only a descendant needs them, or no element does."""
+        candidates = sorted({uri for uri in _namespaces(node) if uri} | {"urn:unused"})
+        return [uri for uri in candidates if self.random.random() < 0.3]
 
     def _declare(self, uri: str, declared: dict[str, str]) -> str:
         self.count += 1
@@ -97,7 +99,9 @@ class _Writer:
             prefix = self._declare(uri, declared)
         return f"{prefix}:{local}" if prefix else local
 
-    def _attribute(self, name: Name, value: str | TypeName, scope, declared) -> str:
+    def _attribute(
+        self, name: Name, value: str | TypeName, scope: dict[str, str], declared: dict[str, str]
+    ) -> str:
         prefix = "xml" if name[0] == "xml" else None
         written = f"{prefix}:{name[1]}" if prefix else self._qualified(name, scope, declared, default=False)
         if isinstance(value, TypeName):
@@ -116,11 +120,11 @@ class _Writer:
             for child in node.children
         ]
         gap = self._gap if elements_only and written and not preserve else self._comment
-        return gap() + "".join(piece + gap() for piece in written) if written else ""
+        return gap() + "".join(text + gap() for text in written) if written else ""
 
     def _gap(self) -> str:
         return self.random.choice(
-            ["", "\n", "\n    ", "\t", "\r\n", " <!-- a comment --> ", "&#10;", "<?php echo ?>"]
+            ["", "\n", "\n    ", "\n\t", "\r\n", "\n <!-- a comment --> ", "&#10;", "<?php echo ?>"]
         )
 
     def _comment(self) -> str:

@@ -1,15 +1,18 @@
-"""Sources without a network: a session that answers from a script, and a repository in memory."""
+"""OAI-PMH sources without a network: a session that returns prepared responses, and a repository in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any, cast
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
-from harvest_dagster.harvesters.oai import OaiArguments, OaiHarvester
-from harvest_dagster.records import Record, Unreadable
+from harvest_dagster.harvesters.oai.arguments import OaiArguments
+from harvest_dagster.harvesters.oai.client import OaiClient
+from harvest_dagster.harvesters.oai.harvester import OaiParser
+from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 
 BASE_URL = "http://repository.test/oai"
@@ -23,14 +26,14 @@ DAY = Window(parse_instant("2024-01-01"), parse_instant("2024-01-02"))
 FIRST = {
     "verb": "ListRecords",
     "metadataPrefix": "oai_dc",
-    "from": "2024-01-01T00:00:00Z",
-    "until": "2024-01-01T23:59:59Z",
+    "from": "2023-12-31T23:59:59Z",  # with a second more at each end
+    "until": "2024-01-02T00:00:00Z",
 }
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a session gives back."""
+    """The response of a session."""
 
     body: bytes
     url: str
@@ -40,9 +43,9 @@ class Answered:
 
 
 class ScriptedSession:
-    """Answers each request with what a function makes of its parameters, and remembers the requests.
+    """Answers each request with the result of a function of its parameters, and records the requests.
 
-    An exception among the answers is raised.
+    If the result is an exception, it is raised.
     """
 
     def __init__(self, answer: Callable[[Parameters], str | bytes | Answered | Exception]) -> None:
@@ -50,7 +53,17 @@ class ScriptedSession:
         self.asked: list[Parameters] = []
         self.repeatable: list[bool] = []
 
-    def get(self, url, params, *, allow_status=frozenset(), repeatable=True) -> Answered:
+    def get(
+        self,
+        url: str,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        allow_status: frozenset[int] = frozenset(),
+        repeatable: bool = True,
+    ) -> Answered:
+        assert params is not None
+        assert headers is None
         self.asked.append(dict(params))
         self.repeatable.append(repeatable)
         answer = self._answer(dict(params))
@@ -64,7 +77,7 @@ class ScriptedSession:
 
 
 def envelope(content: str, *, declaration: str = '<?xml version="1.0" encoding="UTF-8"?>') -> str:
-    """An OAI-PMH response around an error or the element of a verb."""
+    """Return an OAI-PMH response that contains an error or the element of a verb."""
     return (
         f'{declaration}<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">'
         f"<responseDate>2024-06-01T11:59:58Z</responseDate><request>{BASE_URL}</request>{content}</OAI-PMH>"
@@ -85,7 +98,11 @@ def error(code: str, text: str = "") -> str:
 
 
 def header(
-    identifier: str | None, datestamp: str | None = "2024-01-01", *, sets=(), deleted: bool = False
+    identifier: str | None,
+    datestamp: str | None = "2024-01-01",
+    *,
+    sets: Iterable[str] = (),
+    deleted: bool = False,
 ) -> str:
     status = ' status="deleted"' if deleted else ""
     parts = [] if identifier is None else [f"<identifier>{escape(identifier)}</identifier>"]
@@ -95,7 +112,7 @@ def header(
 
 
 def record(
-    identifier: str | None, datestamp: str | None = "2024-01-01", *, title: str = "A title", **more
+    identifier: str | None, datestamp: str | None = "2024-01-01", *, title: str = "A title", **more: Any
 ) -> str:
     dc = (
         '<oai_dc:dc xmlns:oai_dc="http://www.openarchives.org/OAI/2.0/oai_dc/" '
@@ -106,51 +123,61 @@ def record(
 
 
 def listed(*items: str, token: str | None = None, verb: str = "ListRecords", **attributes: object) -> str:
-    """A page of a list; token="" is the empty one of the last page, None is none at all."""
-    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
-    end = "" if token is None else f"<resumptionToken{written}>{escape(token)}</resumptionToken>"
-    return envelope(f"<{verb}>{''.join(items)}{end}</{verb}>")
+    """Return a page of a list. With token="" it has an empty resumptionToken, with None it has no resumptionToken."""
+    attribute_text = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    token_element = (
+        "" if token is None else f"<resumptionToken{attribute_text}>{escape(token)}</resumptionToken>"
+    )
+    return envelope(f"<{verb}>{''.join(items)}{token_element}</{verb}>")
+
+
+class OaiSource(OaiClient):
+    """A client together with the parser of its pages."""
+
+    def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
+        return OaiParser(self.arguments).records(page, window)
 
 
 def scripted(
-    *pages: str | bytes | Answered | Exception, granularity: str = SECONDS, **arguments
-) -> OaiHarvester:
-    """A harvester of a source that answers Identify, then these in turn."""
-    rest = iter(pages)
+    *pages: str | bytes | Answered | Exception, granularity: str = SECONDS, **arguments: Any
+) -> OaiSource:
+    """Return a source that answers Identify, and list requests with these pages in turn."""
+    remaining = iter(pages)
     session = ScriptedSession(
-        lambda asked: identify(granularity) if asked["verb"] == "Identify" else next(rest)
+        lambda asked: identify(granularity) if asked["verb"] == "Identify" else next(remaining)
     )
-    return harvester(session, **arguments)
+    return oai_source(session, **arguments)
 
 
-def harvester(session: ScriptedSession, **arguments) -> OaiHarvester:
-    return OaiHarvester(OaiArguments(base_url=BASE_URL, **arguments), session)
+def oai_source(session: ScriptedSession, **arguments: Any) -> OaiSource:
+    return OaiSource(OaiArguments(base_url=BASE_URL, **arguments), session)
 
 
-def requests(harvester: OaiHarvester) -> list[Parameters]:
-    """What was asked but for Identify."""
-    return [asked for asked in harvester.session.asked if asked["verb"] != "Identify"]
+def requests(source: OaiSource) -> list[Parameters]:
+    """Return the parameters of all requests except Identify."""
+    session = cast("ScriptedSession", source.session)
+    return [asked for asked in session.asked if asked["verb"] != "Identify"]
 
 
-def found(source: OaiHarvester) -> list[str]:
-    """The identifiers that a harvest of `DAY` brings."""
+def found(source: OaiSource) -> list[str | None]:
+    """Return the identifiers of all records of `DAY`."""
     return [record.identifier for record in harvest(source, DAY)]
 
 
-def one_record(source: OaiHarvester) -> Record | Unreadable:
-    """The only record of `DAY`."""
+def one_record(source: OaiSource) -> Record | InvalidRecord:
+    """Return the only record of `DAY`."""
     (only,) = harvest(source, DAY)
     return only
 
 
-def harvest(harvester: OaiHarvester, window: Window) -> Iterator[Record | Unreadable]:
-    for page in harvester.pages(window):
-        yield from harvester.records(page, window)
+def harvest(source: OaiSource, window: Window) -> Iterator[Record | InvalidRecord]:
+    for page in source.pages(window):
+        yield from source.records(page, window)
 
 
 @dataclass(frozen=True)
 class Item:
-    """A record of the model."""
+    """A record of the repository in memory."""
 
     identifier: str
     changed: datetime
@@ -159,7 +186,7 @@ class Item:
 
 @dataclass
 class Model:
-    """A repository as the specification has it: from and until inclusive, at the granularity it declares."""
+    """A repository in memory that follows the specification: `from` and `until` are inclusive."""
 
     items: Iterable[Item]
     granularity: str = SECONDS
@@ -174,29 +201,29 @@ class Model:
             return identify(self.granularity)
         if "resumptionToken" in asked:
             assert set(asked) == {"verb", "resumptionToken"}, "the token is an exclusive argument"
-            first, last, chosen, offset = asked["resumptionToken"].split("|")
+            first, last, set_spec, offset = asked["resumptionToken"].split("|")
         else:
-            first, last, chosen, offset = asked["from"], asked["until"], asked.get("set", ""), "0"
-        return self._page(asked["verb"], first, last, chosen, int(offset))
+            first, last, set_spec, offset = asked["from"], asked["until"], asked.get("set", ""), "0"
+        return self._page(asked["verb"], first, last, set_spec, int(offset))
 
-    def _page(self, verb: str, first: str, last: str, chosen: str, offset: int) -> str:
+    def _page(self, verb: str, first: str, last: str, set_spec: str, offset: int) -> str:
         assert len(first) == len(last) == len(self._stamp(RECEIVED)), (
-            "badArgument: the granularity is another"
+            "badArgument: the request has another granularity"
         )
         found = [
             item
             for item in self.items
-            if first <= self._stamp(item.changed) <= last and (not chosen or chosen in item.sets)
+            if first <= self._stamp(item.changed) <= last and (not set_spec or set_spec in item.sets)
         ]
         if not found:
             return error("noRecordsMatch")
-        write = record if verb == "ListRecords" else header
+        element = record if verb == "ListRecords" else header
         page = [
-            write(item.identifier, self._stamp(item.changed))
+            element(item.identifier, self._stamp(item.changed))
             for item in found[offset : offset + self.page_size]
         ]
-        rest = offset + self.page_size
-        token = f"{first}|{last}|{chosen}|{rest}" if rest < len(found) else ""
+        next_offset = offset + self.page_size
+        token = f"{first}|{last}|{set_spec}|{next_offset}" if next_offset < len(found) else ""
         return listed(*page, token=token, verb=verb, completeListSize=len(found), cursor=offset)
 
     def _stamp(self, instant: datetime) -> str:

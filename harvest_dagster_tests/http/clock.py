@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits."""
+"""A clock on which time passes only if a test sleeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that says exactly the bytes it is told to; http.server is too well-behaved to fail."""
+"""A server that sends exactly the bytes that a test specifies. http.server is too correct to fail in these ways."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import IO
 
 Reply = bytes | Callable[[socket.socket], None]
 
 
 @dataclass
 class Request:
-    """One request as it came."""
+    """One received request."""
 
     path: str
     headers: dict[str, str]
@@ -24,10 +25,10 @@ class Request:
 
 @dataclass
 class Server:
-    """Answers the first request with the first reply, and so on; the last one for ever.
+    """Answers the first request with the first reply, and so on. The last reply is repeated.
 
-    A reply in bytes leaves the connection open. A function is handed the connection, which is closed when it
-    returns.
+    A reply in bytes leaves the connection open. A reply that is a function receives the connection, which is closed
+    when the function returns.
     """
 
     port: int
@@ -60,7 +61,7 @@ class Server:
                 connection.sendall(reply)
 
 
-def _read_request(incoming, number: int) -> Request | None:
+def _read_request(incoming: IO[bytes], number: int) -> Request | None:
     first = incoming.readline().decode("latin-1").split()
     if not first:
         return None
@@ -81,24 +82,28 @@ def serving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Serv
         try:
             yield server
         finally:
-            # A close alone does not wake accept() on Linux.
+            # close() alone does not end accept() on Linux.
             listener.shutdown(socket.SHUT_RDWR)
             acceptor.join()
 
 
-def _accept(listener, server, threads, tls) -> None:
+def _accept(
+    listener: socket.socket, server: Server, threads: list[threading.Thread], tls: ssl.SSLContext | None
+) -> None:
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
             server.connections += 1
             thread = threading.Thread(
-                target=_greet, args=(server, connection, server.connections, tls), daemon=True
+                target=_serve_connection, args=(server, connection, server.connections, tls), daemon=True
             )
             threads.append(thread)
             thread.start()
 
 
-def _greet(server: Server, connection: socket.socket, number: int, tls: ssl.SSLContext | None) -> None:
+def _serve_connection(
+    server: Server, connection: socket.socket, number: int, tls: ssl.SSLContext | None
+) -> None:
     if tls:
         try:
             connection = tls.wrap_socket(connection, server_side=True)
@@ -109,7 +114,7 @@ def _greet(server: Server, connection: socket.socket, number: int, tls: ssl.SSLC
 
 
 def response(body: bytes = b"<ok/>", status: int = 200, **headers: str) -> bytes:
-    """A whole response; `Content_Length="7"` gives the header Content-Length, `""` leaves one out."""
+    """Return a response. `Content_Length="7"` sets the header Content-Length, `""` leaves a header out."""
     fields = {"Content-Type": "text/xml", "Content-Length": str(len(body))}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields.items() if value)]
@@ -131,7 +136,7 @@ def then_reset(data: bytes) -> Reply:
 
 
 def then_silence(data: bytes) -> Reply:
-    """Says so much and no more, until the client hangs up."""
+    """Send the data and nothing more, until the client closes the connection."""
 
     def reply(connection: socket.socket) -> None:
         connection.sendall(data)

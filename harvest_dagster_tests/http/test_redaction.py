@@ -1,10 +1,14 @@
-"""Lesson 32: secrets in the query string reach the log through `raise_for_status()`."""
+"""Errors, logs and URLs contain no secrets.
+
+`raise_for_status()` of `requests` put query strings with secrets into logs (docs/failures.md#secret-in-log).
+"""
 
 from __future__ import annotations
 
 import logging
 import socket
 import traceback
+from base64 import b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -12,27 +16,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.errors import HarvestError
+from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.redaction import Redactor, is_secret_name
-from harvest_dagster.http.retry import RetryPolicy
-from harvest_dagster.http.session import Sizes
+from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.http.server import response, then_close, then_reset
 
-# What `${NAME}` stood for, with all that a URL has to encode.
+# The value of a `${NAME}`, with characters that a URL encodes.
 KNOWN = "öpen s3same&/=+"
-# What somebody wrote into the YAML itself.
+# A secret in the YAML itself.
 WRITTEN = "plainly-written"
 PASSWORD = "pass-word-1"
 
-KNOWING = Redactor(lambda text: text.replace(KNOWN, "***"))
+REDACTOR = Redactor(lambda text: text.replace(KNOWN, "***"))
 
 
 def leaks(text: str) -> list[str]:
+    """Return the secrets that a text contains."""
     forms = (KNOWN, quote(KNOWN), quote(KNOWN, safe=""), quote_plus(KNOWN), WRITTEN, PASSWORD)
     return [form for form in forms if form.lower() in text.lower()]
 
 
-def ask(session, url: str) -> HarvestError:
-    """Everything secret in everywhere it can stand, and the error that comes of it."""
+def request_with_secrets(session, url: str) -> HarvestError:
+    """Send a request with secrets in each of its parts, and return the error."""
     url = url.replace("//", f"//user:{PASSWORD}@") + f"/{quote(KNOWN, safe='')}"
     with pytest.raises(HarvestError) as caught:
         session.get(url, {"q": KNOWN, "api_key": WRITTEN, "token": WRITTEN}, {"X-Key": WRITTEN})
@@ -42,60 +47,62 @@ def ask(session, url: str) -> HarvestError:
 ECHO = f"<p>No such key: {KNOWN}, in /{quote(KNOWN, safe='')}?q={quote_plus(KNOWN)}</p>".encode()
 BROKEN = {
     "status": response(ECHO, 403),
-    "passing status": response(ECHO, 503),
-    "hung up": then_close(b""),
+    "transient status": response(ECHO, 503),
+    "no response": then_close(b""),
     "reset": then_reset(b""),
-    "short": then_close(response(b"x", Content_Length="9")),
-    "no chunk": then_close(response(b"zz", Transfer_Encoding="chunked", Content_Length="")),
+    "incomplete": then_close(response(b"x", Content_Length="9")),
+    "invalid chunk": then_close(response(b"zz", Transfer_Encoding="chunked", Content_Length="")),
     "not http": then_close(b"nonsense\r\n\r\n"),
-    "half a head": then_close(b"HTTP/1.1 200 OK\r\nContent-"),
+    "incomplete headers": then_close(b"HTTP/1.1 200 OK\r\nContent-"),
     "too large": response(b"x" * 100_000),
     "not gzip": response(KNOWN.encode(), Content_Encoding="gzip"),
     "redirect": response(
         status=302, Location=f"ftp://user:{PASSWORD}@x/?q={quote_plus(KNOWN)}&key={WRITTEN}"
     ),
-    "bad redirect": response(status=302, Location=f"http://user:{PASSWORD}@[x/?q={quote_plus(KNOWN)}"),
+    "invalid redirect": response(status=302, Location=f"http://user:{PASSWORD}@[x/?q={quote_plus(KNOWN)}"),
     "loop": response(status=302, Location=f"/?q={quote_plus(KNOWN)}&key={WRITTEN}"),
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_no_failure_tells_a_secret(serve, open_session, waits, caplog, broken):
-    """The traceback goes into the database and the UI, the log to wherever logs go."""
+def test_no_error_contains_a_secret(serve, open_session, waits, caplog, broken):
+    """The traceback is shown in the UI and stored in the database; the log leaves the machine."""
     caplog.set_level(logging.DEBUG)
     session = open_session(
-        redact=KNOWING.replace, sizes=Sizes(received=50_000), retry=RetryPolicy(attempts=2)
+        redact=REDACTOR.replace,
+        response_limits=ResponseLimits(received_bytes=50_000),
+        retry=RetryPolicy(attempts=2),
     )
-    error = ask(session, serve(BROKEN[broken]).url)
-    told = [*traceback.format_exception(error), str(getattr(error, "url", "")), str(waits), caplog.text]
-    assert leaks("\n".join(told)) == []
+    error = request_with_secrets(session, serve(BROKEN[broken]).url)
+    texts = [*traceback.format_exception(error), str(getattr(error, "url", "")), str(waits), caplog.text]
+    assert leaks("\n".join(texts)) == []
     assert "***" in str(error)
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{port}", "http://127.0.0.1:{port}x", "ftp://127.0.0.1:{port}"]
 )
-def test_a_request_that_never_leaves_tells_none_either(open_session, caplog, url):
-    """urllib3's "Max retries exceeded with url" is the best known of all leaks."""
+def test_the_error_of_a_request_that_was_not_sent_contains_no_secret(open_session, caplog, url):
+    """urllib3 puts the URL into "Max retries exceeded with url"."""
     caplog.set_level(logging.DEBUG)
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    error = ask(open_session(redact=KNOWING.replace), url.format(port=port))
+    error = request_with_secrets(open_session(redact=REDACTOR.replace), url.format(port=port))
     assert leaks("".join(traceback.format_exception(error)) + caplog.text) == []
 
 
-def test_a_header_that_cannot_be_sent_does_not_tell_its_value(open_session, serve):
-    """requests puts the whole header into its message."""
-    with pytest.raises(HarvestError, match="'X-Key' holds a line break") as caught:
+def test_the_error_of_an_invalid_header_does_not_contain_its_value(open_session, serve):
+    """`requests` puts the whole header into its message."""
+    with pytest.raises(HarvestError, match="'X-Key' contains a line break") as caught:
         open_session().get(serve(response()).url, headers={"X-Key": f"{WRITTEN}\n"})
     assert leaks("".join(traceback.format_exception(caught.value))) == []
 
 
-def test_the_address_of_a_good_answer_tells_none(serve, open_session):
-    """It goes into the manifest, and from there into the spool."""
+def test_the_url_of_a_response_contains_no_secret(serve, open_session):
+    """The manifest in the spool contains the URL."""
     server = serve(response())
-    answer = open_session(redact=KNOWING.replace).get(server.url, {"q": KNOWN, "api_key": WRITTEN})
-    assert answer.url == f"{server.url}?q=***&api_key=***"
+    received = open_session(redact=REDACTOR.replace).get(server.url, {"q": KNOWN, "api_key": WRITTEN})
+    assert received.url == f"{server.url}?q=***&api_key=***"
 
 
 @pytest.mark.parametrize(
@@ -109,11 +116,11 @@ def test_the_address_of_a_good_answer_tells_none(serve, open_session):
             "https://source.example/?resumptionToken=a!b:2020-01-01/1",
         ),
         ("https://source.example/?q=&empty", "https://source.example/?q=&empty="),
-        ("http://[x/?key=1", "(a URL that cannot be read)"),
+        ("http://[x/?key=1", "(an invalid URL)"),
     ],
 )
-def test_an_address_stays_readable(url, shown):
-    """Whoever reads an error wants to ask the same thing again."""
+def test_a_redacted_url_stays_readable(url, shown):
+    """A person who reads an error repeats the request."""
     assert Redactor(str).url(url) == shown
 
 
@@ -137,8 +144,8 @@ def test_an_address_stays_readable(url, shown):
         "sessionId",
     ],
 )
-def test_these_names_hold_secrets(name):
-    """By habit of those who make APIs."""
+def test_parameters_with_these_names_are_masked(name):
+    """APIs use these names for secrets."""
     assert is_secret_name(name)
 
 
@@ -160,8 +167,8 @@ def test_these_names_hold_secrets(name):
         "",
     ],
 )
-def test_these_do_not(name):
-    """Without its cursor nobody could tell which page failed."""
+def test_parameters_with_these_names_are_not_masked(name):
+    """Without the cursor, an error would not name the page that failed."""
     assert not is_secret_name(name)
 
 
@@ -179,12 +186,57 @@ def test_these_do_not(name):
     ],
 )
 def test_an_excerpt_is_one_short_line_without_markup(body, excerpt):
-    """It stands in an error message: no markup, no terminal's control characters, no second line."""
+    """It is part of an error message, which must not control a terminal."""
     assert Redactor(str).excerpt(body) == excerpt
 
 
 @given(st.integers(0, 400))
-def test_a_secret_at_the_cut_of_an_excerpt_does_not_show_its_beginning(before):
-    """Half a key is half a secret."""
-    excerpt = KNOWING.excerpt(b"x" * before + KNOWN.encode())
+def test_an_excerpt_does_not_end_with_a_part_of_a_secret(before):
+    """A part of a key would not be masked."""
+    excerpt = REDACTOR.excerpt(b"x" * before + KNOWN.encode())
     assert "öp" not in excerpt
+
+
+@pytest.mark.parametrize("status", [407, 403])
+def test_a_proxy_password_in_an_answer_is_not_revealed(serve, open_session, caplog, monkeypatch, status):
+    """A proxy repeats the credentials that it received: plain, or as it received them."""
+    caplog.set_level(logging.DEBUG)
+    sent = b64encode(f"anna:{PASSWORD}".encode())
+    body = f"<p>No access for anna:{PASSWORD}, {quote(PASSWORD)}</p>".encode() + sent
+    proxy = serve(response(body, status, Proxy_Authenticate=f'Basic realm="{PASSWORD}"'))
+    monkeypatch.setenv("HTTP_PROXY", f"http://anna:{PASSWORD}@127.0.0.1:{proxy.port}")
+    with pytest.raises(HarvestError) as caught:
+        open_session().get("http://source.example/oai")
+    assert proxy.requests[0].headers["proxy-authorization"] == f"Basic {sent.decode()}"
+    shown = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert leaks(shown) == []
+    assert sent.decode()[:10] not in shown
+    assert ("HTTPS_PROXY" in str(caught.value)) == (status == 407)
+
+
+def test_a_proxy_password_in_a_refused_tunnel_is_not_revealed(serve, open_session, caplog, monkeypatch):
+    """http.client puts the reason of the status line into its message."""
+    caplog.set_level(logging.DEBUG)
+    proxy = serve(then_close(f"HTTP/1.1 407 anna:{PASSWORD}\r\nContent-Length: 0\r\n\r\n".encode()))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://anna:{PASSWORD}@127.0.0.1:{proxy.port}")
+    with pytest.raises(HarvestError, match="the proxy requires other credentials") as caught:
+        open_session().get("https://source.example/oai")
+    assert leaks("".join(traceback.format_exception(caught.value)) + caplog.text) == []
+    assert not caught.value.transient
+
+
+def test_a_long_token_is_cut_in_a_url():
+    """Each message about a page repeats its URL: a token of 3 MB wrote 27 MB of log."""
+    shown = Redactor(str).url("https://source.example/?verb=ListRecords&resumptionToken=" + "x" * 3_000_000)
+    assert shown.startswith("https://source.example/?verb=ListRecords&resumptionToken=xxx")
+    assert len(shown) < 1000
+    assert "3000000 characters" in shown
+    assert len(Redactor(str).url("https://source.example/" + "x/" * 1_000_000)) < 3000
+
+
+@pytest.mark.parametrize(
+    "control", ["\x1b[2J", "\x9b2J", "\r", "\N{RIGHT-TO-LEFT OVERRIDE}", "\N{LINE SEPARATOR}"]
+)
+def test_a_url_does_not_control_a_terminal(control):
+    """A source chooses the target of a redirect, and the token that the next URL contains."""
+    assert Redactor(str).url(f"https://source{control}.example/{control}?a={control}").isprintable()

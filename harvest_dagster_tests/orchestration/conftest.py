@@ -12,8 +12,8 @@ import pytest
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.http import session
-from harvest_dagster.http.retry import RetryPolicy
-from harvest_dagster.simulator import Server
+from harvest_dagster.http.rate_limit.retry import RetryPolicy
+from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.deployment import REPOSITORY, Deployment, config
 
 Deploy = Callable[..., Deployment]
@@ -21,21 +21,21 @@ Deploy = Callable[..., Deployment]
 
 @pytest.fixture
 def source() -> Iterator[Server]:
-    """Four days of six records, two pages a day."""
+    """A simulated source: four days with six records each, two pages a day."""
     with Server(REPOSITORY) as server:
         yield server
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    """Dagster's own record, in memory."""
+    """A Dagster instance in memory."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
 @pytest.fixture
 def deploy(database_url: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deploy:
-    """A code location with one IngestConfig: `deploy(url, max_window="2d")`; on both databases."""
+    """Deploy a code location with one IngestConfig, on both databases: `deploy(url, max_window="2d")`."""
 
     def deployed(base_url: str, **changes: Any) -> Deployment:
         catalog = Catalog((config(base_url, **changes),))
@@ -46,7 +46,7 @@ def deploy(database_url: str, tmp_path: Path, instance: dg.DagsterInstance) -> D
 
 @pytest.fixture
 def on_sqlite(tmp_path: Path, migrated_sqlite: Path, instance: dg.DagsterInstance) -> Deploy:
-    """The same where the database makes no difference."""
+    """The same on SQLite only, for tests for which the database makes no difference."""
 
     def deployed(base_url: str, **changes: Any) -> Deployment:
         path = tmp_path / "harvest.db"
@@ -60,5 +60,5 @@ def on_sqlite(tmp_path: Path, migrated_sqlite: Path, instance: dg.DagsterInstanc
 
 @pytest.fixture
 def without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of requests: what passes by itself is not waited for."""
+    """Do not retry requests, so that a test does not wait for transient errors."""
     monkeypatch.setattr(session, "RetryPolicy", partial(RetryPolicy, attempts=1))

@@ -1,10 +1,10 @@
-"""A code location over a simulated source, a database and a spool, and runs of it: what these tests look at."""
+"""A code location over a simulated source, a database and a spool; functions that run it and read the results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from sqlalchemy import Row, Table, func, select
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.orchestration.build import build_defs
-from harvest_dagster.orchestration.resources import Stores, Waiting
-from harvest_dagster.simulator import Repository
+from harvest_dagster.orchestration.resources import RetrySettings, Stores
 from harvest_dagster.storage import tables
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
+from harvest_dagster.testing.simulator import Repository, Request
 
 LABEL = "demo"
 RAW = dg.AssetKey(["raw", LABEL])
@@ -27,7 +27,7 @@ DAYS = ("2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04")
 
 
 def config(base_url: str, **changes: Any) -> IngestConfig:
-    """An IngestConfig of the simulated source."""
+    """Return an IngestConfig of the simulated source."""
     return IngestConfig.model_validate(
         {
             "label": LABEL,
@@ -36,6 +36,8 @@ def config(base_url: str, **changes: Any) -> IngestConfig:
             "transformer": "oai_dc",
             "rate_limit": {"calls": 1000, "period": 1},
             "earliest_date": date(2024, 3, 1),
+            "settle": "0s",
+            "lookback": "0s",
             **changes,
         }
     )
@@ -43,18 +45,18 @@ def config(base_url: str, **changes: Any) -> IngestConfig:
 
 @dataclass
 class Deployment:
-    """Definitions, the instance they run on, and where the data go."""
+    """A code location: its definitions, its instance, its database and its spool."""
 
     catalog: Catalog
     database_url: str
     spool: Path
     instance: dg.DagsterInstance
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: RetrySettings = field(default_factory=RetrySettings)
 
     @property
     def defs(self) -> dg.Definitions:
         stores = Stores(database_url=self.database_url, spool_url=str(self.spool), waiting=self.waiting)
-        return build_defs(self.catalog, resources={"stores": stores})
+        return build_defs(self.catalog, resources={"harvest_stores": stores})
 
     def materialize(
         self,
@@ -63,33 +65,41 @@ class Deployment:
         *,
         assets: Sequence[dg.AssetKey] = (RAW,),
         transformation: dict[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
         **parameters: Any,
     ) -> dg.ExecuteInProcessResult:
-        """Run the assets for one partition or a range, as the UI does; errors are in the result."""
+        """Run assets for one partition or a range, as the UI does. Errors are in the result."""
         label = assets[0].path[-1]
-        given = {f"raw__{label}": parameters, f"transformed__{label}": transformation}
+        configs = {f"raw__{label}": parameters, f"transformed__{label}": transformation}
         ends = {"start": first, "end": last}
         return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
-            run_config={"ops": {op: {"config": value} for op, value in given.items() if value}},
+            run_config={"ops": {op: {"config": value} for op, value in configs.items() if value}},
             asset_selection=list(assets),
             partition_key=None if last else first,
-            tags={f"dagster/asset_partition_range_{end}": day for end, day in ends.items()} if last else None,
+            tags={
+                **(
+                    {f"dagster/asset_partition_range_{end}": str(day) for end, day in ends.items()}
+                    if last
+                    else {}
+                ),
+                **(tags or {}),
+            },
             instance=self.instance,
             raise_on_error=False,
         )
 
     def harvest(self, **parameters: Any) -> dg.ExecuteInProcessResult:
-        """Run the job `harvest`; what is flat in its run config is given by name."""
+        """Run the job `harvest` with these parameters."""
         job = self.defs.resolve_job_def("harvest")
         return job.execute_in_process(run_config=parameters, instance=self.instance, raise_on_error=False)
 
     def rows(self, table: Table) -> list[Row[Any]]:
-        """All rows, in the order of their primary keys."""
+        """Return all rows of a table, in the order of their primary keys."""
         with Database.open(self.database_url) as database, database.read() as connection:
             return list(connection.execute(select(table).order_by(table.c.id)))
 
     def logs(self) -> list[tuple[str, str, str, int]]:
-        """Status, start and end, number of records: of every harvest log, by window."""
+        """Return start, end, status and number of records of every harvest log, by window."""
         return sorted(
             (
                 (
@@ -103,7 +113,7 @@ class Deployment:
         )
 
     def is_untouched(self) -> bool:
-        """Whether nothing was ever written: no row anywhere, nothing in the spool."""
+        """Return whether no table has a row and the spool does not exist."""
         with Database.open(self.database_url) as database, database.read() as connection:
             counts = [
                 connection.scalar(select(func.count()).select_from(table))
@@ -112,19 +122,36 @@ class Deployment:
         return not any(counts) and not self.spool.exists()
 
     def materialized(self, key: dg.AssetKey = RAW) -> set[str]:
-        """The partitions that Dagster shows as done."""
+        """Return the partitions of an asset that Dagster shows as materialized."""
         return self.instance.get_materialized_partitions(key)
 
 
+def reasons(deployment: Deployment) -> dict[str, str]:
+    """Return the newest observation of each day, as its page shows it."""
+    found = deployment.instance.fetch_observations(RAW, limit=100).records
+    shown = {record.partition_key: record.asset_observation for record in reversed(found)}
+    return {day: str(one.description) for day, one in shown.items() if day and one is not None}
+
+
+def asked_day(request: Request) -> str:
+    """Return the day that a list of one day asks for; an empty text for other requests.
+
+    A harvest may ask for a second more than the day at both ends.
+    """
+    bounds = [request.parameters.get(name) for name in ("from", "until")]
+    start, end = (datetime.fromisoformat(bound.replace("Z", "+00:00")) if bound else None for bound in bounds)
+    return (start + (end - start) / 2).date().isoformat() if start and end else ""
+
+
 def reason(result: dg.ExecuteInProcessResult) -> str:
-    """What people read of the first step that failed."""
+    """Return the error message of the first failed step."""
     assert not result.success
     failed = next(event for event in result.all_events if event.event_type_value == "STEP_FAILURE")
     error = failed.step_failure_data.error
     assert error is not None
-    return error.message
+    return error.cause.message if error.cause else error.message
 
 
 def messages(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str:
-    """What the run's log says to people."""
+    """Return the messages of the run's log."""
     return "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))

@@ -1,4 +1,4 @@
-"""Where ops run: in one process by default, each in its own where the run config says so."""
+"""The executor: all ops in one process by default, one process for each op if the run config selects it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.simulator import Server
 from harvest_dagster.storage import tables
+from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, Deployment, config
 
-# Forked from a process that has imported Dagster: half a second an op in place of three.
+# Processes are forked from one that has imported Dagster: an op takes half a second instead of three.
 MODULE = (__name__, "everything")
 FORKED = {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
 
 
 def everything(base_url: str, database_url: str, spool: str) -> dg.JobDefinition:
-    """The job of all assets, as every process of a run makes it for itself."""
+    """Return the job of all assets. Every process of a run calls this function."""
     stores = Stores(database_url=database_url, spool_url=spool)
-    defs = build_defs(Catalog((config(base_url, max_window="2d"),)), resources={"stores": stores})
+    defs = build_defs(Catalog((config(base_url, max_window="2d"),)), resources={"harvest_stores": stores})
     job = dg.Definitions(jobs=[dg.define_asset_job("everything")])
     return dg.Definitions.merge(defs, job).resolve_job_def("everything")
 
@@ -33,7 +33,7 @@ def everything(base_url: str, database_url: str, spool: str) -> dg.JobDefinition
 def deployment(
     tmp_path: Path, source: Server, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Deployment]:
-    """With an instance on disk, as processes need it that share nothing else."""
+    """A deployment with an instance on disk, because processes share nothing else."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
@@ -44,7 +44,7 @@ def deployment(
 
 
 def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], set[int]]:
-    """Run all days; gives the ops in the order in which they ended, and the processes they ran in."""
+    """Run all days. Return the ops in the order in which they ended, and the process ids."""
     (source,) = deployment.catalog.configs
     given = {
         "base_url": source.harvester_kwargs["base_url"],
@@ -79,24 +79,22 @@ IN_ORDER = ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] 
 
 
 def test_a_run_is_one_process_by_default(deployment: Deployment) -> None:
-    """Three seconds for each op, where all of them need one, is no default."""
+    """With a process for each op, each op would take three seconds instead of one third of a second."""
     names, processes = run(deployment, {})
     assert names == IN_ORDER
     assert len(processes) == 1
 
 
-@pytest.mark.parametrize(
-    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
-)
-def test_each_op_in_a_process_of_its_own(deployment: Deployment) -> None:
-    """What one op took must be the next one's: the lease, the log, the pages. And one window after the other."""
+@pytest.mark.slow
+def test_each_op_can_run_in_its_own_process(deployment: Deployment) -> None:
+    """Ops must pass on the lease, the log and the pages without shared memory. Windows run one after the other."""
     names, processes = run(deployment, {"multiprocess": FORKED})
     assert names == IN_ORDER
     assert len(processes) == len(IN_ORDER)
 
 
 @pytest.mark.slow
-def test_several_ops_at_once_where_the_operator_asks_for_it(deployment: Deployment) -> None:
-    """Two windows of one run at the same time share its lease, and do not disturb each other."""
+def test_several_ops_can_run_at_the_same_time(deployment: Deployment) -> None:
+    """Two windows of one run share its lease and must not disturb each other."""
     names, _ = run(deployment, {"multiprocess": {**FORKED, "max_concurrent": 4}})
     assert sorted(names) == sorted(IN_ORDER)

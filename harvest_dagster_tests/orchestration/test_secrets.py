@@ -1,4 +1,4 @@
-"""Lesson 32: a secret of a config stands nowhere but in the request itself."""
+"""A secret of a config appears only in requests, never in logs, events or tables: docs/failures.md#secret-in-log"""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ import pytest
 import zstandard
 from sqlalchemy import select
 
-from harvest_dagster.simulator import Behaviour, Fail, Html, Request, Response, Server, every
-from harvest_dagster.simulator.behaviours import Answer, When
 from harvest_dagster.storage import tables
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
+from harvest_dagster.testing.simulator import (
+    Behaviour,
+    HtmlPage,
+    HttpErrorStatus,
+    Request,
+    Response,
+    Server,
+    every_request,
+)
+from harvest_dagster.testing.simulator.behaviours import Handler, RequestPredicate
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, REPOSITORY, Deployment
 
@@ -35,11 +43,11 @@ FORMS = (
 
 
 class Gate(Behaviour):
-    """Lets in who has the key, and answers as a repository that knows of none."""
+    """Answer 401 without the key. Otherwise remove the key and answer as the repository."""
 
-    when = staticmethod(every)
+    when = staticmethod(every_request)
 
-    def apply(self, request: Request, answer: Answer) -> Response:
+    def apply(self, request: Request, answer: Handler) -> Response:
         if request.parameters.get("key") != SECRET:
             return Response(b"", 401)
         return answer(
@@ -54,7 +62,7 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def everything_written(deployment: Deployment, result: dg.ExecuteInProcessResult) -> str:
-    """Every row, every event and every spooled file, as one text."""
+    """Return every row, every event and every spooled file as one text."""
     events = [repr(entry) for entry in deployment.instance.all_logs(result.run_id)]
     run = repr(deployment.instance.get_run_by_id(result.run_id))
     with Database.open(deployment.database_url) as database, database.read() as connection:
@@ -75,19 +83,24 @@ def _content(path: Path) -> str:
 
 @pytest.mark.parametrize(
     "behaviours",
-    [[], [Html()], [Fail(404)], [Fail(403, when=lambda request: request.verb == "ListRecords")]],
-    ids=["well", "html", "404", "403"],
+    [
+        [],
+        [HtmlPage()],
+        [HttpErrorStatus(404)],
+        [HttpErrorStatus(403, when=lambda request: request.verb == "ListRecords")],
+    ],
+    ids=["success", "html", "404", "403"],
 )
 def test_a_secret_in_the_query_of_base_url_is_written_nowhere(
     behaviours: list[Behaviour], deploy: Deploy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither when all goes well nor in the text, the traceback or the causes of an error."""
+    """Neither a success nor the text, the traceback or the causes of an error may write it."""
     with Server(REPOSITORY, behaviours=[Gate(), *behaviours]) as source:
         deployment = deploy(f"{source.url}?key=${{HARVEST_TEST_KEY}}")
         result = deployment.materialize(*DAYS[::3])
-        asked = source.requests
+        requests = source.requests
     assert result.success is not bool(behaviours)
-    assert {request.parameters["key"] for request in asked} == {SECRET}
+    assert {request.parameters["key"] for request in requests} == {SECRET}
     printed = capfd.readouterr()
     written = everything_written(deployment, result) + printed.out + printed.err
     assert "${HARVEST_TEST_KEY}" in written
@@ -95,19 +108,19 @@ def test_a_secret_in_the_query_of_base_url_is_written_nowhere(
 
 
 @pytest.mark.usefixtures("without_retries")
-def test_a_bug_that_quotes_the_secret_is_redacted(
+def test_a_secret_in_the_exception_of_a_bug_is_masked(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A plug-in's exception may hold its arguments, in its text or in that of its cause."""
-    from harvest_dagster.harvesters.oai import OaiHarvester
+    """The exception of a plug-in may contain its arguments, in its text or in the text of its cause."""
+    from harvest_dagster.harvesters.oai.client import OaiClient
 
-    def pages(self: OaiHarvester, *_: object) -> object:
+    def pages(self: OaiClient, *_: object) -> object:
         try:
             {}[self.arguments.base_url]
         except KeyError as error:
             raise ValueError("cannot be parsed") from error
 
-    monkeypatch.setattr(OaiHarvester, "pages", pages)
+    monkeypatch.setattr(OaiClient, "pages", pages)
     deployment = deploy("http://127.0.0.1:1/oai?key=${HARVEST_TEST_KEY}")
     result = deployment.materialize(*DAYS[::3])
     assert not result.success
@@ -119,20 +132,20 @@ def test_a_bug_that_quotes_the_secret_is_redacted(
 
 @dataclass(frozen=True)
 class Echo(Behaviour):
-    """A page that gives back what was sent with the request, in all its forms; by default no XML."""
+    """A response that repeats the secrets of the request in all their forms. By default, it is not XML."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: str = "<OAI-PMH><error>no such key: {}</error>"
-    when: When = every
+    when: RequestPredicate = every_request
 
-    def apply(self, request: Request, answer: Answer) -> Response:
+    def apply(self, request: Request, answer: Handler) -> Response:
         del request, answer
         return Response(self.body.format(" ".join(FORMS)).encode(), self.status, self.headers)
 
 
 ECHOES: dict[str, list[Behaviour]] = {
-    "well": [],
+    "success": [],
     "401": [Echo(401)],
     "not XML": [Echo()],
     "redirect to a host that is down": [
@@ -142,40 +155,43 @@ ECHOES: dict[str, list[Behaviour]] = {
 
 
 @pytest.mark.usefixtures("without_retries")
-def test_nothing_that_dagster_keeps_or_prints_holds_a_secret(
+def test_dagster_stores_and_prints_no_secret(
     on_sqlite: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An instance on disk: its event log, the logs of its steps, and what a source gives back of the secrets."""
+    """The event log and the step logs of an instance on disk must not contain the secrets that a source repeats."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    ended = {}
+    results = {}
     with dg.DagsterInstance.get() as instance:
         for case, behaviours in ECHOES.items():
             with Server(REPOSITORY, behaviours=[*behaviours, Gate()]) as source:
                 url = source.url.replace("//", "//aggregator:${HARVEST_TEST_PASSWORD}@")
                 deployment = replace(on_sqlite(f"{url}?key=${{HARVEST_TEST_KEY}}"), instance=instance)
-                ended[case] = deployment.materialize(superfluous=True, force=True)
+                results[case] = deployment.materialize(superfluous=True, force=True)
         url = "http://aggregator:${HARVEST_TEST_PASSWORD}@127.0.0.1:1/oai?key=${HARVEST_TEST_KEY}"
         deployment = replace(on_sqlite(url), instance=instance)
-        ended["down"] = deployment.materialize(superfluous=True, force=True)
-        written = [everything_written(deployment, result) for result in ended.values()]
-    assert [case for case, result in ended.items() if result.success] == ["well"]
+        results["down"] = deployment.materialize(superfluous=True, force=True)
+        written = [everything_written(deployment, result) for result in results.values()]
+    assert [case for case, result in results.items() if result.success] == ["success"]
     files = [path.read_bytes().decode(errors="replace") for path in home.rglob("*") if path.is_file()]
     printed = capfd.readouterr()
     everything = "\n".join([*written, *files, printed.out, printed.err])
     assert "no such key: ***" in everything
-    assert len(files) > len(ended)  # the run storage, and a log for each run at least
+    assert len(files) > len(results)  # the run storage, and at least one log for each run
     assert [form for form in FORMS if form in everything] == []
 
 
-class Telling(Behaviour):
-    """Says what it was sent in good records, in one without an identifier, and in tokens, which it wants back whole."""
+class SecretsInAnswers(Behaviour):
+    """Repeat the secrets in valid records, in a record without an identifier, and in tokens.
 
-    when = staticmethod(every)
+    A token must come back with the secret in it.
+    """
 
-    def apply(self, request: Request, answer: Answer) -> Response:
+    when = staticmethod(every_request)
+
+    def apply(self, request: Request, answer: Handler) -> Response:
         end = f" for {SECRET}"
         if request.token is not None and not request.token.endswith(end):
             return Response(f"no token for {SECRET}".encode(), 403)
@@ -189,11 +205,11 @@ class Telling(Behaviour):
         return replace(response, body=body.encode())
 
 
-def test_a_secret_that_a_source_echoes_in_its_answers_is_stored_nowhere(
+def test_a_secret_that_a_source_repeats_is_not_stored(
     on_sqlite: Deploy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Raw data, quarantine, the spool's pages and cursors hold what a source sends, and it may send our key."""
-    with Server(REPOSITORY, behaviours=[Gate(), Telling()]) as source:
+    """Raw data, quarantine and spool store what a source sends, and it may send our secrets."""
+    with Server(REPOSITORY, behaviours=[Gate(), SecretsInAnswers()]) as source:
         url = source.url.replace("//", "//aggregator:${HARVEST_TEST_PASSWORD}@")
         deployment = on_sqlite(f"{url}?key=${{HARVEST_TEST_KEY}}")
         result = deployment.materialize()
@@ -208,10 +224,10 @@ def test_a_secret_that_a_source_echoes_in_its_answers_is_stored_nowhere(
     assert [form for form in FORMS if form in written] == []
 
 
-def test_a_secret_that_was_written_plainly_is_masked_as_well(
+def test_a_secret_in_plain_text_in_the_config_is_masked(
     on_sqlite: Deploy, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody will; the database's copy of the config and the source's echo then held it."""
+    """People write secrets in plain text. The database's copy of the config and the responses then contained them."""
     with Server(REPOSITORY, behaviours=[Gate(), Echo(403)]) as source:
         url = source.url.replace("//", f"//aggregator:{quote(PASSWORD, safe='')}@")
         deployment = on_sqlite(f"{url}?key={SECRET}")

@@ -1,4 +1,4 @@
-"""The transform asset: beside its harvest in one run, or later by itself."""
+"""The transform asset: in one run with its harvest, or later in its own run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import dagster as dg
 import pytest
 
-from harvest_dagster.simulator import Server
 from harvest_dagster.storage import tables
+from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import (
     DAYS,
@@ -16,6 +16,7 @@ from harvest_dagster_tests.orchestration.deployment import (
     REPOSITORY,
     TRANSFORMED,
     Deployment,
+    messages,
     reason,
 )
 
@@ -25,13 +26,13 @@ def statuses(deployment: Deployment) -> list[str]:
 
 
 def total(result: dg.ExecuteInProcessResult, name: str) -> int:
-    """What the partitions of the transform say together."""
+    """Return the sum of a count over the partitions of the transform."""
     events = result.asset_materializations_for_node("transformed__demo")
     return sum(int(str(event.metadata[name].value)) for event in events)
 
 
-def test_both_assets_in_one_run(source: Server, deploy: Deploy) -> None:
-    """What the demo and every newcomer does first."""
+def test_one_run_can_materialize_both_assets(source: Server, deploy: Deploy) -> None:
+    """The demo and every new user do this first."""
     deployment = deploy(source.url)
     result = deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
     assert result.success
@@ -42,12 +43,12 @@ def test_both_assets_in_one_run(source: Server, deploy: Deploy) -> None:
     deleted = sum(row.deleted for row in deployment.rows(tables.raw_datum))
     assert deleted > 0
     assert total(result, "transformed") == REPOSITORY.size - deleted
-    assert total(result, "deleted") == deleted
-    assert total(result, "failed") == 0
+    assert total(result, "records_deleted") == deleted
+    assert total(result, "records_failed") == 0
 
 
-def test_the_transform_later_and_for_its_own_days_only(source: Server, deploy: Deploy) -> None:
-    """Partitions of the transform mean the same days as those of the harvest."""
+def test_a_later_transform_processes_only_its_own_days(source: Server, deploy: Deploy) -> None:
+    """The partitions of both assets must stand for the same days."""
     deployment = deploy(source.url)
     deployment.materialize(*DAYS[::3])
     assert set(statuses(deployment)) == {"PENDING"}
@@ -57,8 +58,8 @@ def test_the_transform_later_and_for_its_own_days_only(source: Server, deploy: D
     assert sorted(statuses(deployment)) == ["PENDING"] * 6 + ["SUCCEEDED"] * 18
 
 
-def test_what_was_not_to_be_launched_is_left_alone(source: Server, on_sqlite: Deploy) -> None:
-    """`transform: false` is for who wants to look before."""
+def test_data_that_were_not_launched_are_not_transformed(source: Server, on_sqlite: Deploy) -> None:
+    """With `transform: false`, people inspect the data first."""
     deployment = on_sqlite(source.url)
     deployment.materialize(*DAYS[::3], transform=False)
     assert deployment.materialize(*DAYS[::3], assets=[TRANSFORMED]).success
@@ -66,28 +67,33 @@ def test_what_was_not_to_be_launched_is_left_alone(source: Server, on_sqlite: De
     assert deployment.rows(tables.normalized_datum) == []
 
 
-def test_a_second_run_of_both_finds_nothing_to_do(source: Server, on_sqlite: Deploy) -> None:
-    """Neither the source nor the transformer is asked again."""
+def test_a_second_run_of_both_has_nothing_to_do(source: Server, on_sqlite: Deploy) -> None:
+    """It must neither send a request nor transform a datum."""
     deployment = on_sqlite(source.url)
     deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
-    asked = len(source.requests)
+    requests = len(source.requests)
     result = deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
     assert result.success
-    assert len(source.requests) == asked
-    assert total(result, "transformed") == total(result, "deleted") == 0
+    assert len(source.requests) == requests
+    assert total(result, "transformed") == total(result, "records_deleted") == 0
 
 
 def test_superfluous_transforms_again(source: Server, on_sqlite: Deploy) -> None:
-    """After a transformer was mended without a new version."""
+    """A transformer may be corrected without a new version."""
     deployment = on_sqlite(source.url)
     deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
+    before = {row.id: row.date_modified for row in deployment.rows(tables.normalized_datum)}
     result = deployment.materialize(*DAYS[::3], assets=[TRANSFORMED], transformation={"superfluous": True})
     assert result.success
-    assert total(result, "transformed") + total(result, "deleted") == REPOSITORY.size
+    after = {row.id: row.date_modified for row in deployment.rows(tables.normalized_datum)}
+    assert all(after[key] > before[key] for key in before)
+    deleted = sum(row.deleted for row in deployment.rows(tables.normalized_datum))
+    expected = f"{REPOSITORY.size - deleted} transformed, {deleted} deleted, 0 failed"
+    assert expected in messages(result, deployment.instance)
 
 
-def test_a_record_that_changes_becomes_another_document(source: Server, on_sqlite: Deploy) -> None:
-    """Lesson 3: the index stayed at what was before."""
+def test_a_changed_record_gets_a_new_document(source: Server, on_sqlite: Deploy) -> None:
+    """The index kept the old content: docs/failures.md#content-returns"""
     deployment = on_sqlite(source.url)
     deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
     identifier = REPOSITORY.identifier(0)
@@ -100,27 +106,27 @@ def test_a_record_that_changes_becomes_another_document(source: Server, on_sqlit
     assert "A new title" in json.dumps(document.document)
 
 
-def test_one_datum_that_cannot_be_transformed_fails_alone(
+def test_one_failing_datum_does_not_stop_the_others(
     source: Server, on_sqlite: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lesson 10: one bad record held up a whole day."""
+    """One invalid record stopped a whole day: docs/failures.md#one-invalid-record"""
     from harvest_dagster.errors import TransformError
     from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 
-    whole = OaiDcTransformer.transform
+    transform = OaiDcTransformer.transform
 
-    def picky(self: OaiDcTransformer, identifier: str, datum: str) -> object:
+    def failing(self: OaiDcTransformer, identifier: str, datum: str) -> object:
         if identifier == REPOSITORY.identifier(1):
             raise TransformError("too *odd* | for me")
-        return whole(self, identifier, datum)
+        return transform(self, identifier, datum)
 
-    monkeypatch.setattr(OaiDcTransformer, "transform", picky)
+    monkeypatch.setattr(OaiDcTransformer, "transform", failing)
     deployment = on_sqlite(source.url)
     result = deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED])
     assert result.success
     (failed,) = [row for row in deployment.rows(tables.ingest_log) if row.status == "FAILED"]
     assert failed.error == "too *odd* | for me"
-    assert total(result, "failed") == 1
+    assert total(result, "records_failed") == 1
     (first, *_) = result.asset_materializations_for_node("transformed__demo")
     assert r"too \*odd\* \| for me" in str(first.metadata["errors"].value)
 
@@ -128,7 +134,7 @@ def test_one_datum_that_cannot_be_transformed_fails_alone(
 def test_a_missing_secret_of_the_transformer_fails_before_anything_is_claimed(
     source: Server, on_sqlite: Deploy
 ) -> None:
-    """Data that were claimed would wait for the next run for nothing."""
+    """Claimed data would wait for the next run although nothing can transform them."""
     deployment = on_sqlite(source.url)
     deployment.materialize(*DAYS[::3])
     odd = on_sqlite(source.url, transformer_kwargs={"default_language": "${HARVEST_TEST_NOT_SET}"})

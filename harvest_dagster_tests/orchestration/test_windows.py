@@ -1,4 +1,4 @@
-"""One run over several windows: each is done, or fails, by itself."""
+"""One run over several windows: each window succeeds or fails independently."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from harvest_dagster.catalog.loader import Catalog
-from harvest_dagster.simulator import Fail, Request, Server
 from harvest_dagster.storage import tables
+from harvest_dagster.testing.simulator import HttpErrorStatus, Request, Server
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import (
     DAYS,
@@ -24,13 +24,14 @@ from harvest_dagster_tests.orchestration.deployment import (
 
 
 def third_day(request: Request) -> bool:
-    return request.parameters.get("from", "").startswith("2024-03-03")
+    """Return whether a request asks for noon of the third day. A harvest may ask for one second more at both ends."""
+    return request.parameters.get("from", "~") < "2024-03-03T12" < request.parameters.get("until", "")
 
 
 def test_a_range_longer_than_max_window_is_cut_and_every_day_materialized(
     source: Server, deploy: Deploy
 ) -> None:
-    """Lesson 5: the tail shorter than the interval was dropped, 10 days asked, 7 done."""
+    """A tail that was shorter than the interval was dropped: docs/failures.md#short-tail-dropped"""
     deployment = deploy(source.url, max_window="3d")
     assert deployment.materialize(*DAYS[::3]).success
     assert deployment.logs() == [
@@ -43,7 +44,7 @@ def test_a_range_longer_than_max_window_is_cut_and_every_day_materialized(
 
 
 def test_windows_run_one_after_the_other(source: Server, on_sqlite: Deploy) -> None:
-    """A window is stored before the next is fetched, so that a crash costs one window and the spool stays small."""
+    """If all windows were fetched first, a crash would cost all of them and the spool would hold all of them."""
     deployment = on_sqlite(source.url, max_window="1d")
     result = deployment.materialize(*DAYS[::3])
     done = [
@@ -56,8 +57,8 @@ def test_windows_run_one_after_the_other(source: Server, on_sqlite: Deploy) -> N
     assert done == ["preflight", "lock", "plan", *windows, "finish", *checks]
 
 
-def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_sqlite: Deploy) -> None:
-    """Lesson 34: a run that ends badly after 90 windows has done 90 windows."""
+def test_a_day_is_materialized_as_soon_as_its_window_has_succeeded(source: Server, on_sqlite: Deploy) -> None:
+    """A run that fails after 90 windows showed all of them as failed: docs/failures.md#backfill-marks-all-failed"""
     deployment = on_sqlite(source.url, max_window="1d")
     result = deployment.materialize(*DAYS[::3])
     first = [
@@ -67,24 +68,24 @@ def test_a_day_is_materialized_as_soon_as_its_window_is_done(source: Server, on_
     assert first == [("launch", day) for day in DAYS]
 
 
-def test_a_run_of_one_window_that_ends_before_finish_has_materialized_it(
+def test_a_run_that_is_killed_before_finish_has_materialized_its_window(
     source: Server, on_sqlite: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sensors go by the logs, and ask for what is done by nobody: the partition would stay red for ever."""
+    """Sensors go by the logs and do not harvest the window again, so its partition would stay red forever."""
     deployment = on_sqlite(source.url)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harvest_dagster.pipeline.finish.finish_run", killed)
+    monkeypatch.setattr("harvest_dagster.orchestration.ops.finish_run", killed)
     assert not deployment.materialize(*DAYS[:2]).success
     assert deployment.materialized() == set(DAYS[:2])
 
 
-def test_a_day_of_several_windows_is_materialized_with_the_last_of_them(
+def test_a_day_of_several_windows_is_materialized_with_its_last_window(
     source: Server, on_sqlite: Deploy
 ) -> None:
-    """With its whole count: a day is a partition, however it was cut."""
+    """The partition shows the count of the whole day, although several windows harvested it."""
     deployment = on_sqlite(source.url, max_window="7h")
     result = deployment.materialize(*DAYS[:2])
     events = result.get_asset_materialization_events()
@@ -95,19 +96,19 @@ def test_a_day_of_several_windows_is_materialized_with_the_last_of_them(
     ] == [6, 6]
 
 
-def test_a_harvest_cut_short_materializes_nothing(source: Server, deploy: Deploy) -> None:
-    """A sample that shows green is a partition that nobody harvests again."""
+def test_a_harvest_with_a_limit_materializes_nothing(source: Server, deploy: Deploy) -> None:
+    """If a sample turned a partition green, nobody would harvest the rest of it."""
     deployment = deploy(source.url)
     result = deployment.materialize(*DAYS[::3], assets=[RAW, TRANSFORMED], limit=7)
     assert result.success
     assert deployment.materialized() == deployment.materialized(TRANSFORMED) == set()
-    assert "leaves some of its partitions unmaterialized" in messages(result, deployment.instance)
+    assert "does not materialize all of its partitions" in messages(result, deployment.instance)
     (observation,) = deployment.instance.fetch_observations(RAW, limit=10).records
     assert observation.asset_observation.metadata["records"].value == 7
 
 
-def test_narrower_dates_materialize_the_days_they_leave_whole(source: Server, on_sqlite: Deploy) -> None:
-    """Half a day must not pass for the day, until the other half has come."""
+def test_narrower_dates_materialize_only_complete_days(source: Server, on_sqlite: Deploy) -> None:
+    """Half a day must not count as the day until the other half is harvested."""
     deployment = on_sqlite(source.url)
     assert deployment.materialize(*DAYS[:3:2], start_date="2024-03-01T12:00").success
     assert deployment.materialized() == set(DAYS[1:3])
@@ -115,9 +116,9 @@ def test_narrower_dates_materialize_the_days_they_leave_whole(source: Server, on
     assert deployment.materialized() == set(DAYS[:3])
 
 
-def test_a_window_that_fails_fails_alone(deploy: Deploy) -> None:
-    """Lesson 4: what did not come is known, what came is not thrown away."""
-    with Server(REPOSITORY, behaviours=[Fail(404, when=third_day)]) as source:
+def test_a_failed_window_does_not_stop_the_others(deploy: Deploy) -> None:
+    """The failed day stays visible, and the other days are kept: docs/failures.md#watermark-hides-gap"""
+    with Server(REPOSITORY, behaviours=[HttpErrorStatus(404, when=third_day)]) as source:
         deployment = deploy(source.url, max_window="1d")
         result = deployment.materialize(*DAYS[::3])
     assert not result.success
@@ -135,51 +136,57 @@ def test_a_window_that_fails_fails_alone(deploy: Deploy) -> None:
     assert "Traceback" in failed.error
 
 
-def test_the_next_run_does_only_what_failed(on_sqlite: Deploy) -> None:
-    """Lesson 4: a failed window was never tried again."""
-    with Server(REPOSITORY, behaviours=[Fail(404, when=third_day)]) as source:
-        on_sqlite(source.url, max_window="1d").materialize(*DAYS[::3])
-    with Server(REPOSITORY) as source:
+def test_the_next_run_harvests_only_the_failed_window(on_sqlite: Deploy) -> None:
+    """A failed window was never retried: docs/failures.md#watermark-hides-gap"""
+    broken = [True]
+    fails = HttpErrorStatus(404, when=lambda request: bool(broken) and third_day(request))
+    with Server(REPOSITORY, behaviours=[fails]) as source:
         deployment = on_sqlite(source.url, max_window="1d")
+        deployment.materialize(*DAYS[::3])
+        broken.clear()
+        before = len(source.requests)
         assert deployment.materialize(*DAYS[::3]).success
-        asked = {
-            request.parameters.get("from") for request in source.requests if request.verb == "ListRecords"
-        }
-    assert asked - {None} == {"2024-03-03T00:00:00Z"}
+        first_pages = [
+            request
+            for request in source.requests[before:]
+            if request.verb == "ListRecords" and request.token is None
+        ]
+    assert first_pages
+    assert all(map(third_day, first_pages))
     assert deployment.materialized() == set(DAYS)
 
 
-def test_days_that_are_done_stay_done_when_the_others_fail(on_sqlite: Deploy) -> None:
-    """Lesson 34: Dagster shows each partition of a failed run as failed, but for those the run says are done."""
-    with Server(REPOSITORY, behaviours=[Fail(404, when=third_day)]) as source:
+def test_materialized_days_stay_materialized_when_other_days_fail(on_sqlite: Deploy) -> None:
+    """A failed run turns the partitions red that it does not report: docs/failures.md#backfill-marks-all-failed"""
+    with Server(REPOSITORY, behaviours=[HttpErrorStatus(404, when=third_day)]) as source:
         deployment = on_sqlite(source.url, max_window="1d")
         assert deployment.materialize(*DAYS[:2]).success
         assert not deployment.materialize(*DAYS[::3]).success
-    known = deployment.defs.resolve_assets_def(RAW).partitions_def
-    assert known is not None
-    states = deployment.instance.get_status_by_partition(RAW, DAYS, known)
+    partitions = deployment.defs.resolve_assets_def(RAW).partitions_def
+    assert partitions is not None
+    states = deployment.instance.get_status_by_partition(RAW, DAYS, partitions)
     assert states is not None
-    found = [state.value if state else None for state in map(states.get, DAYS)]
-    assert found == ["MATERIALIZED", "MATERIALIZED", "FAILED", "MATERIALIZED"]
+    values = [state.value if state else None for state in map(states.get, DAYS)]
+    assert values == ["MATERIALIZED", "MATERIALIZED", "FAILED", "MATERIALIZED"]
 
 
-def test_nothing_left_to_do_is_a_success_that_asks_nobody(source: Server, deploy: Deploy) -> None:
-    """A second run costs the source nothing, and says why it did nothing."""
+def test_a_run_with_nothing_to_do_succeeds_without_a_request(source: Server, deploy: Deploy) -> None:
+    """A second run must cost the source nothing, and its log must name the reason."""
     deployment = deploy(source.url, max_window="2d")
     deployment.materialize(*DAYS[::3])
-    asked = len(source.requests)
+    requests = len(source.requests)
     result = deployment.materialize(*DAYS[::3])
     assert result.success
-    assert len(source.requests) == asked
-    said = messages(result, deployment.instance)
+    assert len(source.requests) == requests
+    log = messages(result, deployment.instance)
     covering = [row.id for row in deployment.rows(tables.harvest_log) if row.status == "SUCCEEDED"]
     assert len(covering) == 2
-    assert all(f"(log {number})" in said for number in covering)
-    assert "nothing is left to do" in said
+    assert all(f"(log {number})" in log for number in covering)
+    assert "nothing to do: the whole range is covered" in log
 
 
-def test_one_partition_is_harvested_as_a_range_is(source: Server, deploy: Deploy) -> None:
-    """Dagster tags a run of one partition otherwise than that of a range; the UI starts both."""
+def test_a_single_partition_is_harvested_like_a_range(source: Server, deploy: Deploy) -> None:
+    """Dagster uses another tag for a run of one partition than for a run of a range. The UI starts both."""
     deployment = deploy(source.url)
     assert deployment.materialize(DAYS[1]).success
     assert deployment.materialized() == {DAYS[1]}
@@ -187,7 +194,7 @@ def test_one_partition_is_harvested_as_a_range_is(source: Server, deploy: Deploy
 
 
 def test_an_ad_hoc_harvest_is_an_observation(source: Server, on_sqlite: Deploy) -> None:
-    """Any two instants are no partition: nothing may show as done that was not asked for as a whole."""
+    """Two instants are not a partition: no partition may turn green that was not harvested as a whole."""
     deployment = on_sqlite(source.url)
     result = deployment.harvest(
         ingest_config="demo", start_date="2024-03-01T06:00", end_date="2024-03-02T12:00:00Z"
@@ -199,10 +206,10 @@ def test_an_ad_hoc_harvest_is_an_observation(source: Server, on_sqlite: Deploy) 
     assert deployment.logs() == [("03-01T06", "03-02T12", "SUCCEEDED", 7)]
 
 
-def test_of_several_sources_in_a_run_one_is_done_before_the_next_begins(
+def test_a_run_of_several_sources_completes_one_source_before_the_next(
     database_url: str, tmp_path: Path, instance: dg.DagsterInstance, source: Server
 ) -> None:
-    """One run of all is what Dagster makes of a backfill over equal partitions; no lease may wait and run out."""
+    """A backfill of sources with equal partitions is one run. The lease of a source that waits would expire."""
     catalog = Catalog(tuple(config(source.url, label=label, max_window="2d") for label in ("one", "two")))
     deployment = Deployment(catalog, database_url, tmp_path / "spool", instance)
     keys = [dg.AssetKey([kind, label]) for kind in ("raw", "transformed") for label in ("one", "two")]

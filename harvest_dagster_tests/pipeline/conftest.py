@@ -1,4 +1,4 @@
-"""The harvester `fake`, and a world to harvest in: on both databases, or on SQLite where that is no part of it."""
+"""The harvester `fake`, and worlds on both databases, or on SQLite only where the database does not matter."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from pathlib import Path
 import pytest
 
 from harvest_dagster import plugins
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
+from harvest_dagster_tests.pipeline.random_world import RandomWorld
 from harvest_dagster_tests.pipeline.world import World
 
 
 @pytest.fixture(autouse=True)
-def fake_harvester(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Registered as if it were one of ours."""
-    place = "harvest_dagster_tests.pipeline.fakes:FakeHarvester"
-    monkeypatch.setitem(plugins._OURS[plugins.HARVESTERS], "fake", place)
-    plugins.reload()
+def fake_harvester() -> Iterator[None]:
+    """Register the harvester `fake`."""
+    plugins.clear_cache()
+    plugins.register(plugins.HARVESTERS, "fake", "harvest_dagster_tests.pipeline.fakes:FakeHarvester")
     yield
-    monkeypatch.undo()
-    plugins.reload()
+    plugins.clear_cache()
 
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path) -> World:
-    """On SQLite and on PostgreSQL."""
+    """Return a world on SQLite, and one on PostgreSQL."""
     return World(database, tmp_path / "spool")
 
 
 @pytest.fixture
 def small_world(migrated_sqlite: Path, tmp_path: Path) -> Iterator[World]:
-    """On SQLite alone."""
+    """Yield a world on SQLite only."""
     with Database.open(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'small.db')}") as database:
         yield World(database, tmp_path / "spool")
+
+
+@pytest.fixture
+def random_world(migrated_sqlite: Path, tmp_path: Path) -> Iterator[RandomWorld]:
+    """Yield a world on SQLite. All examples of a test share it, under different labels."""
+    with Database.open(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'random.db')}") as database:
+        yield RandomWorld(database, tmp_path / "spool")

@@ -1,4 +1,4 @@
-"""A source in memory behind the harvester `fake`, and a clock that one sets."""
+"""A source in memory, its harvester `fake`, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import ConfigDict
 
 from harvest_dagster.errors import CursorRefused, SourceUnreachable
-from harvest_dagster.harvesters.interface import Harvester
-from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
+from harvest_dagster.harvesters.interface import Arguments, Client, Harvester, Parser
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.windows import Window
 
 
 @dataclass
 class Clock:
-    """The time, until somebody sets it."""
+    """Returns the same time until a test changes it."""
 
     now: datetime
 
@@ -26,22 +29,22 @@ class Clock:
         self.now += timedelta(**duration)
 
 
-Item = Record | Unreadable
+Item = Record | InvalidRecord
 
 
 @dataclass
 class Source:
-    """What a fake harvester asks in place of a session.
+    """The source that a fake client asks in place of a session.
 
     Attributes:
-        clock: its time and ours.
-        items: what it holds.
-        page_size: items a page.
-        total: what it says that the list holds; None says nothing.
-        breaks_at: the page, from 0, in whose place the connection breaks, and no other is made.
-        tokens: a new generation refuses the tokens of those before.
-        asked: the first item of every page that was asked for and given.
-        refused: so many requests got no answer.
+        clock: the clock of the source and of the test.
+        items: its records, valid and invalid.
+        page_size: items on a page.
+        total: the total of its lists; None for none.
+        breaks_at: the page, from 0, at which the connection breaks. All later requests fail, too.
+        tokens: the prefix of its tokens. After a change, the source refuses the earlier tokens.
+        asked: the index of the first item of each delivered page.
+        refused: the number of requests without an answer.
     """
 
     clock: Clock
@@ -83,27 +86,29 @@ class Source:
         return int(cursor.token.removeprefix(self.tokens))
 
 
-def _as_json(item: Item) -> list[object]:
-    if isinstance(item, Unreadable):
+def _as_json(item: Item) -> list[Any]:
+    if isinstance(item, InvalidRecord):
         return [item.datum.decode("latin-1"), item.error, item.identifier]
     stamp = item.datestamp and item.datestamp.isoformat()
     return [item.identifier, stamp, item.deleted, item.blob]
 
 
-def _from_json(values: list[object]) -> Item:
+def _from_json(values: list[Any]) -> Item:
     if len(values) == 3:
-        return Unreadable(str(values[0]).encode("latin-1"), *values[1:])
+        return InvalidRecord(str(values[0]).encode("latin-1"), *values[1:])
+    if len(values) == 2:  # of a HostileSource
+        return Record(str(values[0]), datetime.fromisoformat(str(values[1])), False, str(values[0]))
     identifier, stamp, deleted, blob = values
     return Record(identifier, stamp and datetime.fromisoformat(stamp), deleted, blob)
 
 
-class FakeHarvester(Harvester):
+class FakeClient(Client):
     """Its session is a Source, which has one list, whatever the window."""
 
-    session: Source
+    session: Any  # a Source
 
     @property
-    def smallest(self) -> timedelta:
+    def smallest_window(self) -> timedelta:
         return timedelta(days=36_500)
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:  # noqa: ARG002
@@ -114,5 +119,27 @@ class FakeHarvester(Harvester):
                 return
             cursor = page.next
 
+
+class FakeParser(Parser):
+    """Parses the pages of a Source."""
+
     def records(self, page: Page, window: Window) -> Iterator[Item]:  # noqa: ARG002
         return map(_from_json, json.loads(page.body))
+
+
+class FakeArguments(Arguments):
+    """Accepts any argument."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class FakeHarvester(Harvester):
+    """The harvester of a Source."""
+
+    Arguments = FakeArguments
+
+    def client(self, session: Any) -> FakeClient:
+        return FakeClient(self.arguments, session)
+
+    def parser(self) -> FakeParser:
+        return FakeParser(self.arguments)

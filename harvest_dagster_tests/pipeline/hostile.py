@@ -1,4 +1,4 @@
-"""A source in memory that fails by a script, one entry a request; it lists what a window holds."""
+"""A source in memory that fails by a script, with one entry for each request."""
 
 from __future__ import annotations
 
@@ -6,34 +6,51 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from harvest_dagster.errors import (
     CursorRefused,
     HttpStatusError,
     MalformedResponse,
     SourceUnreachable,
-    Truncated,
+    TruncatedResponse,
 )
-from harvest_dagster.harvesters.interface import Harvester
-from harvest_dagster.records import Cursor, Page, Record, Request
+from harvest_dagster.harvesters.interface import Client
+from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.windows import Window
 
 URL = "https://hostile.test/"
-FAILURES = ("cut", "malformed", "down", "400", "expired", "empty", "back", "ends", "leaves", "")
+FAILURES = (
+    "cut",
+    "malformed",
+    "down",
+    "400",
+    "expired",
+    "empty",
+    "back",
+    "ends",
+    "leaves",
+    "again",
+    "moves",
+    "",
+)
 
 
 @dataclass
 class HostileSource:
-    """What a hostile harvester asks in place of a session.
+    """A source that a HostileHarvester asks in place of a session.
 
     Attributes:
         items: identifiers and datestamps, in the order of the lists.
-        page_size: records a page.
-        totals: whether lists say how long they are.
-        parts: what the harvester says of them.
-        cap: where lists end politely, None for nowhere.
-        script: what happens to each request; when it is used up, all goes well.
-        requests: how many there were.
+        page_size: records on a page.
+        totals: whether lists have totals.
+        parts: how many lists the harvester declares.
+        cap: the length at which lists end without an error; None for no cap.
+        script: the failure of each request. After its end, all requests succeed.
+        requests: number of requests.
+        left: identifiers of records that have left the source.
+        twice: identifiers of records that are listed twice in a row, and that the total counts twice.
+        repeats: the page, from 0, in whose place each list repeats the page before; None for no page.
     """
 
     items: list[tuple[str, datetime]]
@@ -44,6 +61,8 @@ class HostileSource:
     script: list[str]
     requests: int = 0
     left: set[str] = field(default_factory=set)
+    twice: set[str] = field(default_factory=set)
+    repeats: int | None = None
 
     def page(self, window: Window, cursor: Cursor | None) -> Page:
         what = self.script[self.requests] if self.requests < len(self.script) else ""
@@ -54,16 +73,24 @@ class HostileSource:
         if what == "leaves":
             self.left.update(name for name, _ in self._listed(window)[:1])
         listed = self._listed(window)
-        whole = self._page(listed[: self.cap], first, cursor, len(listed) if self.totals else None)
+        if self.repeats is not None and first == self.repeats * self.page_size:
+            what = "again"
+        if what == "again" and first >= self.page_size:
+            # A page stands in the place of the next one. Its records are repeated, and those of the other are missing.
+            listed[first : first + self.page_size] = listed[first - self.page_size : first]
+        if what == "moves" and 0 < first < len(listed):
+            # A record of an earlier page has changed and moved to the end. The first one of this page is on no page.
+            listed = [*listed[:first], *listed[first + 1 :], listed[0]]
+        page = self._page(listed[: self.cap], first, cursor, len(listed) if self.totals else None)
         if what == "empty":
-            return replace(whole, body=b"[]", count=0, identifiers=(), next=Cursor(str(first)))
-        if what == "back" and whole.next is not None:
-            return replace(whole, next=Cursor(str(max(0, first - self.page_size))))
-        return replace(whole, next=None) if what == "ends" and self.totals else whole
+            return replace(page, body=b"[]", count=0, identifiers=(), next=Cursor(str(first)))
+        if what == "back" and page.next is not None:
+            return replace(page, next=Cursor(str(max(0, first - self.page_size))))
+        return replace(page, next=None) if what == "ends" and self.totals else page
 
     def _fail(self, what: str, token: str | None) -> None:
         if what == "cut":
-            raise Truncated("it breaks off.")
+            raise TruncatedResponse("it breaks off.")
         if what == "malformed":
             raise MalformedResponse("it is not well-formed.")
         if what == "down":
@@ -74,7 +101,12 @@ class HostileSource:
             raise CursorRefused("it has expired.", code="badResumptionToken")
 
     def _listed(self, window: Window) -> list[tuple[str, datetime]]:
-        return [(name, stamp) for name, stamp in self.items if stamp in window and name not in self.left]
+        return [
+            item
+            for item in self.items
+            if item[1] in window and item[0] not in self.left
+            for _ in range(2 if item[0] in self.twice else 1)
+        ]
 
     def _page(
         self, listed: list[tuple[str, datetime]], first: int, cursor: Cursor | None, total: int | None
@@ -94,18 +126,19 @@ class HostileSource:
         )
 
 
-class HostileHarvester(Harvester):
-    """Its session is a HostileSource."""
+class HostileClient(Client):
+    """A harvester whose session is a HostileSource."""
 
-    session: HostileSource
+    session: Any  # a HostileSource
 
     @property
-    def smallest(self) -> timedelta:
+    def smallest_window(self) -> timedelta:
         return timedelta(hours=1)
 
     @property
-    def parts(self) -> int | None:
-        return self.session.parts
+    def list_count(self) -> int | None:
+        parts: int | None = self.session.parts
+        return parts
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         while True:
@@ -114,7 +147,3 @@ class HostileHarvester(Harvester):
             if page.next is None:
                 return
             cursor = page.next
-
-    def records(self, page: Page, window: Window) -> Iterator[Record]:  # noqa: ARG002
-        for name, stamp in json.loads(page.body):
-            yield Record(name, datetime.fromisoformat(stamp), False, name)

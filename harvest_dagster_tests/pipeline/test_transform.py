@@ -1,11 +1,11 @@
-"""Every datum that waits becomes a document, whatever becomes of the others: on both databases."""
+"""Each pending datum becomes a document, even if others fail: on both databases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +13,11 @@ import pytest
 
 from harvest_dagster import plugins
 from harvest_dagster.errors import TransformError
-from harvest_dagster.pipeline import transform as transforming
-from harvest_dagster.pipeline.harvest import Fate
-from harvest_dagster.pipeline.transform import Outcome, Transformation, transform
+from harvest_dagster.pipeline.context import RunOutcome
+from harvest_dagster.pipeline.transform import TransformContext, TransformOutcome, transform
 from harvest_dagster.records import Record
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage import day_versions
+from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import ingest_log, normalized_datum
 from harvest_dagster.transformers.interface import Transformer
 from harvest_dagster_tests.pipeline.world import WINDOW, World
@@ -26,11 +26,11 @@ DAY = date(2024, 4, 30)
 
 
 class FakeTransformer(Transformer):
-    """The datum is the title; some data are bad, and one is worse."""
+    """Uses the datum as the title. Some data raise errors, and one interrupts the process."""
 
     def transform(self, identifier: str, datum: str) -> Any:  # noqa: ARG002
         if datum.startswith("bad"):
-            raise TransformError("it has no title. The source has to mend it.")
+            raise TransformError("it has no title. The source has to correct it.")
         if datum.startswith("bug"):
             raise ZeroDivisionError("nobody thought of that")
         if datum.startswith("kill"):
@@ -39,23 +39,20 @@ class FakeTransformer(Transformer):
 
 
 @pytest.fixture(autouse=True)
-def fake_transformer(fake_harvester: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "harvest_dagster_tests.pipeline.test_transform:FakeTransformer"
-    monkeypatch.setitem(plugins._OURS[plugins.TRANSFORMERS], "fake", place)
-    plugins.reload()
+def fake_transformer(fake_harvester: None) -> None:
+    path = "harvest_dagster_tests.pipeline.test_transform:FakeTransformer"
+    plugins.register(plugins.TRANSFORMERS, "fake", path)
 
 
-def transformation(world: World, run: str = "transform 1", *, superfluous: bool = False) -> Transformation:
+def context(world: World, run: str = "transform 1", *, superfluous: bool = False) -> TransformContext:
     harvest = world.harvest(run)
-    return Transformation(
+    return TransformContext(
         config=world.config,
         config_id=harvest.config_id,
         days=(DAY, DAY),
         superfluous=superfluous,
-        database=world.database,
-        runner=harvest.runner,
+        run=harvest.run,
         environ={},
-        clock=world.clock,
     )
 
 
@@ -67,8 +64,8 @@ def harvest(world: World, run: str, *contents: str, deleted: bool = False) -> No
     world.run(run, superfluous=True)
 
 
-def outcome(world: World, run: str = "transform 1", **options: bool) -> Outcome:
-    return sum(transform(transformation(world, run, **options)).values(), Outcome())
+def outcome(world: World, run: str = "transform 1", **options: bool) -> TransformOutcome:
+    return sum(transform(context(world, run, **options)).values(), TransformOutcome())
 
 
 def documents(world: World) -> list[tuple[Any, ...]]:
@@ -80,24 +77,24 @@ def statuses(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1000])
-def test_everything_that_waits_is_transformed_in_batches(
+def test_all_pending_data_is_transformed_in_batches(
     world: World, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that is not full is no end, and a second run finds nothing to do."""
-    monkeypatch.setattr(transforming, "BATCH", batch)
+    """A batch that is not full is not the end, and a second run finds nothing to do."""
+    monkeypatch.setattr("harvest_dagster.pipeline.transform.BATCH", batch)
     harvest(world, "run 1", "A", "B", "C")
-    assert transform(transformation(world)) == {DAY: Outcome(transformed=3)}
+    assert transform(context(world)) == {DAY: TransformOutcome(transformed=3)}
     assert documents(world) == [({"title": title}, False) for title in "ABC"]
-    assert transform(transformation(world, "transform 2")) == {}
+    assert transform(context(world, "transform 2")) == {}
 
 
 def test_a_datum_that_cannot_be_transformed_fails_alone_with_its_error(world: World) -> None:
-    """Lesson 10, of transformers; a plug-in's bug with one datum holds up no other."""
+    """A bug of a plug-in with one datum must not stop the others (docs/failures.md#one-invalid-record)."""
     harvest(world, "run 1", "A", "bad", "bug", "D")
     found = outcome(world)
     assert (found.transformed, found.failed) == (2, 2)
     assert found.errors == (
-        "x1: it has no title. The source has to mend it.",
+        "x1: it has no title. The source has to correct it.",
         "x2: ZeroDivisionError: nobody thought of that",
     )
     assert statuses(world) == ["SUCCEEDED", "FAILED", "FAILED", "SUCCEEDED"]
@@ -105,47 +102,109 @@ def test_a_datum_that_cannot_be_transformed_fails_alone_with_its_error(world: Wo
 
 
 def test_deleted_records_become_deletions(world: World) -> None:
-    """Lesson 30 the other way: what the source deleted goes, and nothing else."""
+    """A record that the source deleted is deleted, and no other one."""
     harvest(world, "run 1", "A", "B")
     outcome(world)
     harvest(world, "run 2", "A is deleted", deleted=True)
-    assert outcome(world, "transform 2") == Outcome(deleted=1)
+    assert outcome(world, "transform 2") == TransformOutcome(deleted=1)
     assert documents(world) == [(None, True), ({"title": "B"}, False)]
 
 
 def test_older_content_never_replaces_newer(world: World) -> None:
-    """Lesson 3: a slow run, or a claim in the wrong order, would put the index back."""
+    """A slow run, or a claim in the wrong order, would restore old content (docs/failures.md#content-returns)."""
     for number, content in enumerate("ABA"):
         harvest(world, f"run {number}", content)
     outcome(world)
     assert documents(world) == [({"title": "A"}, False)]
     harvest(world, "run 3", "B")
-    assert outcome(world, "transform 2") == Outcome(transformed=1)
+    assert outcome(world, "transform 2") == TransformOutcome(transformed=1)
     assert documents(world) == [({"title": "B"}, False)]
 
 
-def test_what_a_killed_run_had_claimed_is_transformed_by_the_next(world: World) -> None:
-    """Lesson 13: left STARTED for ever. A living run's claim is left alone."""
-    harvest(world, "run 1", "A", "kill")
-    with pytest.raises(KeyboardInterrupt):
-        transform(transformation(world, "dead"))
-    assert statuses(world) == ["STARTED", "STARTED"]
-    assert transform(transformation(world, "too early")) == {}
-    world.fates["dead"] = Fate("FAILED", "it was killed")
-    for _ in range(2):
-        # The second time it finds what it had claimed itself: an op that is retried.
-        with pytest.raises(KeyboardInterrupt):
-            transform(transformation(world, "the next"))
-    assert statuses(world) == ["STARTED", "STARTED"]
+def test_an_old_version_that_arrives_late_changes_no_document(world: World) -> None:
+    """An old tombstone deleted the document of a live record (docs/failures.md#old-version-arrives-late)."""
+    world.change(transformer="fake")
+    live = Record("x", WINDOW.start + timedelta(hours=18), False, "A")
+    world.source.items = [live, replace(live, datestamp=WINDOW.start, deleted=True, blob="A is deleted")]
+    world.run("run 1")
+    assert outcome(world) == TransformOutcome(transformed=1)
+    world.source.items = [replace(live, datestamp=WINDOW.start, blob="old")]
+    world.run("run 2", superfluous=True)
+    assert outcome(world, "transform 2", superfluous=True) == TransformOutcome(transformed=1)
+    assert documents(world) == [({"title": "A"}, False)]
 
 
-def test_dagster_is_asked_of_other_runs_within_no_transaction(
+def errors(world: World) -> list[str | None]:
+    return [error for (error,) in world.rows(normalized_datum, "error")]
+
+
+def test_a_document_is_marked_if_newer_content_cannot_be_transformed(world: World) -> None:
+    """It would pose as the document of the current content. The mark goes once the content can be transformed."""
+    harvest(world, "run 1", "A", "B")
+    outcome(world)
+    harvest(world, "run 2", "bad")
+    assert outcome(world, "transform 2").failed == 1
+    assert documents(world) == [({"title": "A"}, False), ({"title": "B"}, False)]
+    assert errors(world) == ["it has no title. The source has to correct it.", None]
+    harvest(world, "run 3", "C")
+    outcome(world, "transform 3")
+    assert (documents(world)[0], errors(world)) == (({"title": "C"}, False), [None, None])
+
+
+def test_a_document_is_marked_if_a_newer_transformer_rejects_its_content(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers when it can; meanwhile PostgreSQL would end the transaction, and SQLite keep all others waiting."""
+    """An older version gave an empty document. It would stay, although the new version says what is wrong."""
+    harvest(world, "run 1", "A")
+    outcome(world)
+    monkeypatch.setattr(FakeTransformer, "VERSION", 2)
+    monkeypatch.setattr(FakeTransformer, "transform", lambda *_: 1 / 0)
+    outcome(world, "transform 2")
+    assert errors(world) == ["ZeroDivisionError: division by zero"]
+
+
+def test_a_failure_of_old_content_does_not_mark_the_current_document(world: World) -> None:
+    """The document would look outdated although it is not."""
+    for number, content in enumerate(["bad", "B"]):
+        harvest(world, f"run {number}", content)
+    outcome(world)
+    assert (documents(world), errors(world)) == ([({"title": "B"}, False)], [None])
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_old_content_gives_no_document_if_the_current_content_cannot_be_transformed(
+    world: World, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both wait for the transform. The document of the old content would pose as the current one."""
+    monkeypatch.setattr("harvest_dagster.pipeline.transform.BATCH", batch)
+    for number, content in enumerate(["A", "bad"]):
+        harvest(world, f"run {number}", content)
+    assert outcome(world).failed == 1
+    assert documents(world) == []
+
+
+def test_the_next_run_transforms_what_a_killed_run_had_claimed(world: World) -> None:
+    """Otherwise it would be STARTED forever (docs/failures.md#running-forever). The claim of a live run stays."""
+    harvest(world, "run 1", "A", "kill")
+    with pytest.raises(KeyboardInterrupt):
+        transform(context(world, "dead"))
+    assert statuses(world) == ["STARTED", "STARTED"]
+    assert transform(context(world, "too early")) == {}
+    world.outcomes["dead"] = RunOutcome("FAILED", "it was killed")
+    for _ in range(2):
+        # The second time, the run finds what it had claimed itself: that is an op that is retried.
+        with pytest.raises(KeyboardInterrupt):
+            transform(context(world, "the next"))
+    assert statuses(world) == ["STARTED", "STARTED"]
+
+
+def test_dagster_is_asked_about_other_runs_outside_of_any_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer takes time. Meanwhile PostgreSQL would end the transaction, and SQLite would block all others."""
     harvest(world, "run 1", "kill")
     with pytest.raises(KeyboardInterrupt):
-        transform(transformation(world, "dead"))
+        transform(context(world, "dead"))
     open_now: list[str] = []
     asked: list[tuple[str, list[str]]] = []
 
@@ -161,19 +220,21 @@ def test_dagster_is_asked_of_other_runs_within_no_transaction(
 
         return within
 
-    def fate(run_id: str) -> Fate | None:
+    def outcome(run_id: str) -> RunOutcome | None:
         asked.append((run_id, list(open_now)))
         return None
 
     for name in ("read", "begin"):
         monkeypatch.setattr(Database, name, counted(name))
-    monkeypatch.setattr(world, "runs", replace(world.runs, fate=fate))
-    assert transform(transformation(world, "the next")) == {}
+    monkeypatch.setattr(world, "runs", replace(world.runs, outcome=outcome))
+    assert transform(context(world, "the next")) == {}
     assert asked == [("dead", [])]
 
 
-def test_a_new_version_and_superfluous_do_it_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mended transformer reaches what was harvested long ago; so does whoever asks for it."""
+def test_a_new_transformer_version_and_superfluous_transform_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repaired transformer must also apply to data that was harvested long ago."""
     harvest(world, "run 1", "A", "bad")
     outcome(world)
     again = outcome(world, "transform 2", superfluous=True)
@@ -181,11 +242,41 @@ def test_a_new_version_and_superfluous_do_it_again(world: World, monkeypatch: py
     monkeypatch.setattr(FakeTransformer, "VERSION", 2)
     newer = outcome(world, "transform 3")
     assert (newer.transformed, newer.failed) == (1, 1)
-    assert outcome(world, "transform 4") == Outcome()
+    assert outcome(world, "transform 4") == TransformOutcome()
 
 
-def test_the_first_errors_are_shown_and_all_are_counted(world: World) -> None:
-    """A million errors in one log line."""
+def test_only_the_first_errors_are_shown_and_all_are_counted(world: World) -> None:
+    """Otherwise a log line could contain a million errors."""
     harvest(world, "run 1", *(f"bad {number}" for number in range(30)))
     found = outcome(world)
     assert (found.failed, len(found.errors)) == (30, 10)
+
+
+def test_a_transform_that_changes_no_document_keeps_the_data_version(world: World) -> None:
+    """Otherwise `superfluous` wakes everything downstream although no document has changed."""
+
+    def version() -> str:
+        with world.database.read() as connection:
+            return day_versions.find_versions(connection, 1, "transformed", DAY, DAY)[DAY]
+
+    harvest(world, "run 1", "one", "two")
+    transform(context(world))
+    first = version()
+    assert transform(context(world, superfluous=True)) == {DAY: TransformOutcome(transformed=2)}
+    assert version() == first
+    harvest(world, "run 2", "one", "changed")
+    transform(context(world))
+    second = version()
+    harvest(world, "run 3", "", "", deleted=True)
+    transform(context(world))
+    assert len({first, second, version()}) == 3
+
+
+def test_data_from_before_the_first_partition_are_transformed_with_it(world: World) -> None:
+    """After `earliest_date` was raised, no partition contained these data, so they stayed PENDING for ever."""
+    harvest(world, "run 1", "A", "B")
+    world.change(earliest_date=DAY + timedelta(days=2))
+    first = DAY + timedelta(days=2)
+    later = replace(context(world), days=(first + timedelta(days=1), first + timedelta(days=3)))
+    assert transform(later) == {}
+    assert transform(replace(context(world), days=(first, first))) == {first: TransformOutcome(transformed=2)}

@@ -1,8 +1,10 @@
-"""Everything around a harvest that is not under test: who runs it, what is known of others, and the whole way."""
+"""The environment of a harvest under test: its run, what is known about other runs, and helpers to run its steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,142 +13,177 @@ from typing import Any
 from sqlalchemy import Table, select
 
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.errors import LeaseLost
-from harvest_dagster.pipeline import fetch, finish, launch, lock, plan, preflight, split, store
-from harvest_dagster.pipeline.harvest import Fate, Harvest, Parameters, Runner, Runs
-from harvest_dagster.pipeline.lock import Grip
+from harvest_dagster.harvesters.interface import Client
+from harvest_dagster.http.models import Statistics
+from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline.context import (
+    CurrentRun,
+    HarvestContext,
+    Parameters,
+    RunHistory,
+    RunOutcome,
+    SourceAccess,
+    WaitLimits,
+)
+from harvest_dagster.pipeline.fetching.source_session import OpenSource
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.run_window import STEPS, WindowRun, run_window
+from harvest_dagster.pipeline.steps import finish, plan, preflight
 from harvest_dagster.processes import Process, this_process
 from harvest_dagster.records import Record
 from harvest_dagster.spool import Spool
-from harvest_dagster.storage import harvest_logs, ingest_configs
-from harvest_dagster.storage.engine import Database
-from harvest_dagster.storage.harvest_logs import HarvestLog
+from harvest_dagster.storage import ingest_configs
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import queries
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.tables import harvest_log, raw_datum, source_unique_identifier
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.fakes import Clock, FakeHarvester, Source
 
 MIDNIGHT = datetime(2024, 5, 1, tzinfo=timezone.utc)
 WINDOW = Window(MIDNIGHT - DAY, MIDNIGHT)
-STEPS = ("fetch", "split", "store", "launch", "finish")
 
 
 def nothing() -> None:
-    """No check."""
+    """Never stop the harvest."""
 
 
 def records(count: int, content: str = "A", stamp: datetime | None = WINDOW.start) -> list[Record]:
-    """So many records, all with one content."""
+    """Return so many records with the same datestamp."""
     return [Record(f"x{number}", stamp, False, f"{content}{number}") for number in range(count)]
+
+
+def list_logger(lines: list[str]) -> logging.Logger:
+    """Return a logger that appends each message to a list."""
+
+    class Lines(logging.Handler):
+        def emit(self, entry: logging.LogRecord) -> None:
+            lines.append(entry.getMessage())
+
+    logger = logging.Logger("world")  # noqa: LOG001  # logging.getLogger would keep it forever
+    logger.addHandler(Lines())
+    return logger
 
 
 @dataclass
 class World:
-    """A database, a spool, a source, and runs that are on record by their fate.
+    """A database, a spool, a source, and a record of runs.
 
     Attributes:
-        fates: how runs ended; those that are not in it go on.
-        said: what the harvests said.
+        outcomes: how runs ended; the other runs are active.
+        log_lines: the lines that the harvests have logged.
     """
 
     database: Database
     folder: Path
-    config: IngestConfig = field(default_factory=lambda: IngestConfig(label="fake", harvester="fake"))
+    config: IngestConfig = field(
+        default_factory=lambda: IngestConfig(
+            label="fake", harvester="fake", settle=timedelta(), lookback=timedelta()
+        )
+    )
     clock: Clock = field(default_factory=lambda: Clock(MIDNIGHT + timedelta(hours=12)))
-    fates: dict[str, Fate] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    outcomes: dict[str, RunOutcome] = field(default_factory=dict)
+    log_lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.source = Source(self.clock)
-        self.runs = Runs(self.fates.get, lambda run: f"{run} was never heard of again")
+        self.logger = list_logger(self.log_lines)
+        self.runs = RunHistory(self.outcomes.get, lambda run: f"{run} was never heard of again")
 
     def change(self, **values: Any) -> None:
-        """Another config under the same label."""
+        """Change the config, under the same label."""
         self.config = IngestConfig.model_validate({**self.config.model_dump(), **values})
 
-    def harvest(self, run: str = "run 1", process: Process | None = None, **parameters: Any) -> Harvest:
+    def harvest(
+        self, run: str = "run 1", process: Process | None = None, **parameters: Any
+    ) -> HarvestContext:
         with self.database.begin() as connection:
-            key = ingest_configs.mirror(connection, self.config.model_dump(mode="json"), self.clock())
-        return Harvest(
-            config=self.config,
-            config_id=key,
-            parameters=Parameters(**parameters),
+            key = ingest_configs.save_config(connection, self.config.model_dump(mode="json"), self.clock())
+        current = CurrentRun(
+            id=run,
+            process=process or this_process(),
+            history=self.runs,
             database=self.database,
             spool=Spool(str(self.folder)),
-            runner=Runner(run, process or this_process(), self.runs),
-            environ={},
             clock=self.clock,
-            tell=self.said.append,
+            logger=self.logger,
         )
+        source = SourceAccess(self.config, environ={}, wait_limits=WaitLimits(before_second_list=0))
+        return HarvestContext(self.config, key, Parameters(**parameters), current, source)
 
-    def harvester(self) -> FakeHarvester:
-        return FakeHarvester(FakeHarvester.Arguments(), self.source)
+    def client(self) -> Client:
+        """A client of the source in memory."""
+        return FakeHarvester(None).client(self.source)
+
+    @contextmanager
+    def open_source(self, *_: object) -> Iterator[OpenSource]:
+        """Yield the client of the source in memory, in place of one with an HTTP session."""
+        yield OpenSource(self.client(), Statistics, nothing)
+
+    def window_run(
+        self, harvest: HarvestContext, lease: LeaseHandle, keep_going: Callable[[], None] = nothing
+    ) -> WindowRun:
+        return WindowRun(harvest, lease, self.open_source, keep_going)
 
     def window(
         self,
-        harvest: Harvest,
-        grip: Grip,
+        harvest: HarvestContext,
+        lease: LeaseHandle,
         window: Window = WINDOW,
         *,
         until: str = "finish",
-        check: Callable[[], None] = nothing,
-        **begin: Any,
+        keep_going: Callable[[], None] = nothing,
+        parent_id: int | None = None,
     ) -> HarvestLog:
-        """One window from fetch through the step `until`; an exception ends its log, as the ops do it."""
-        begin = {"parent_id": None, "limit": fetch.limit_left(harvest, window), **begin}
-        log = fetch.begin(harvest, window, grip, **begin)
-        try:
-            for step in STEPS[: STEPS.index(until) + 1]:
-                self.step(step, harvest, log.id, grip, check)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            finish.end_window(harvest, log.id, grip, "FAILED", f"{type(error).__name__}: {error}")
-            raise
-        return self.log(log.id)
+        """Run one window from fetch up to the step `until`."""
+        steps = STEPS[: STEPS.index(until) + 1]
+        log = run_window(
+            self.window_run(harvest, lease, keep_going), window, parent_id=parent_id, steps=steps
+        )
+        assert log is not None
+        return log
 
     def step(
-        self, step: str, harvest: Harvest, log_id: int, grip: Grip, check: Callable[[], None] = nothing
+        self,
+        step: str,
+        harvest: HarvestContext,
+        log_id: int,
+        lease: LeaseHandle,
+        keep_going: Callable[[], None] = nothing,
     ) -> Any:
-        """One step of a window."""
-        log = self.log(log_id)
-        if step == "fetch":
-            return fetch.fetch(harvest, self.harvester(), log, grip, check)
-        if step == "split":
-            return split.split(harvest, self.harvester(), log, check)
-        if step == "store":
-            return store.store(harvest, log, grip, check)
-        if step == "launch":
-            return launch.launch(harvest, log, grip, check)
-        return finish.finish_window(harvest, log, grip)
+        """Run one step of a window."""
+        return getattr(self.window_run(harvest, lease, keep_going), step)(self.log(log_id))
 
     def run(self, run: str, wanted: Window = WINDOW, **parameters: Any) -> list[HarvestLog]:
-        """A whole run; where it raises, it is on record as failed."""
+        """Run a whole range. If it raises, the run is on record as failed."""
         harvest = self.harvest(run, **parameters)
-        preflight.check(harvest)
-        lock.acquire(harvest, wanted, single_process=True)
+        preflight.validate_preconditions(harvest)
+        lease_guard.acquire(harvest, wanted, single_process=True)
         try:
-            with lock.holding(harvest) as grip:
-                return self._harvest(harvest, wanted, grip)
+            with lease_guard.hold_lease(harvest) as lease:
+                return self._harvest(harvest, wanted, lease)
         except Exception:
-            self.fates[run] = Fate("FAILED", "its run failed")
+            self.outcomes[run] = RunOutcome("FAILED", "its run failed")
             raise
 
-    def _harvest(self, harvest: Harvest, wanted: Window, grip: Grip) -> list[HarvestLog]:
-        planned = plan.plan(harvest, wanted, grip)
-        logs = [self.window(harvest, grip, window, parent_id=planned.parent_id) for window in planned.windows]
-        finish.finish_run(harvest, [log.id for log in logs], grip)
+    def _harvest(self, harvest: HarvestContext, wanted: Window, lease: LeaseHandle) -> list[HarvestLog]:
+        planned = plan.plan_windows(harvest, wanted, lease)
+        logs = [
+            self.window(harvest, lease, window, parent_id=planned.parent_id) for window in planned.windows
+        ]
+        finish.finish_run(harvest, [log.id for log in logs], lease)
         return logs
 
     def log(self, log_id: int) -> HarvestLog:
         with self.database.read() as connection:
-            return harvest_logs.get(connection, log_id)
+            return queries.get_log(connection, log_id)
 
     def logs(self) -> dict[Window, HarvestLog]:
-        """All logs by their windows."""
+        """Return all logs by their windows."""
         return {log.window: log for log in (self.log(key) for (key,) in self.rows(harvest_log, "id"))}
 
     def stored(self) -> list[tuple[str, str]]:
-        """Identifier and content of everything stored, in the order of the contents."""
+        """Return identifier and content of all stored data, ordered by content."""
         with self.database.read() as connection:
             rows = connection.execute(
                 select(source_unique_identifier.c.identifier, raw_datum.c.datum)
@@ -156,7 +193,7 @@ class World:
             return [(identifier, datum) for identifier, datum in rows]
 
     def rows(self, table: Table, *columns: str) -> list[tuple[Any, ...]]:
-        """These columns of all rows, in the order of their keys."""
+        """Return these columns of all rows, ordered by primary key."""
         with self.database.read() as connection:
             found = connection.execute(select(*(table.c[name] for name in columns)).order_by(table.c.id))
             return [tuple(row) for row in found]

@@ -1,4 +1,4 @@
-"""The checkpoint of a fetch: whole pages or none, whatever happens to process or disk; in a folder and a bucket."""
+"""The spool is a reliable checkpoint: pages are complete or missing, in a directory and in a bucket."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from harvest_dagster.errors import SpoolError
-from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.spool import AttemptSpool, End, Spool, Stretch, Taken, default_url
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
+from harvest_dagster.spool import AttemptSpool, FetchSummary, ParsedPage, Spool, SubWindow, default_url
 from harvest_dagster.windows import Window
 
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
-STRETCH = Stretch(0, Window(NOW, NOW + timedelta(days=1)))
+SUB_WINDOW = SubWindow(0, Window(NOW, NOW + timedelta(days=1)))
 
 
 def page(body: bytes = b"<OAI-PMH/>", **changes) -> Page:
@@ -35,7 +35,7 @@ def page(body: bytes = b"<OAI-PMH/>", **changes) -> Page:
         "source_time": NOW,
         "position": 0,
         "expires": NOW + timedelta(hours=1),
-        "asked": Window(NOW, NOW + timedelta(days=1)),
+        "requested_window": Window(NOW, NOW + timedelta(days=1)),
         **changes,
     }
     return Page(body=body, **values)
@@ -43,7 +43,7 @@ def page(body: bytes = b"<OAI-PMH/>", **changes) -> Page:
 
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[dict[str, object]]:
-    """A bucket service on loopback: the arguments that lead fsspec to it."""
+    """Start a bucket service on loopback. Return the arguments with which fsspec finds it."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -62,49 +62,49 @@ def bucket() -> Iterator[dict[str, object]]:
 def spool(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spool:
     if request.param == "folder":
         return Spool(str(tmp_path / "spool"))
-    # As an operator does it: FSSPEC_S3_ENDPOINT_URL and others, or a file in ~/.config/fsspec.
+    # Operators set FSSPEC_S3_ENDPOINT_URL and others, or write a file in ~/.config/fsspec.
     monkeypatch.setitem(fsspec.config.conf, "s3", request.getfixturevalue("bucket"))
     return Spool(f"s3://harvest/{tmp_path.name}")
 
 
-def test_pages_come_back_as_they_came(spool: Spool) -> None:
-    """The page is taken apart from here, perhaps by another process: what is lost here is lost for good."""
+def test_pages_are_read_as_they_were_written(spool: Spool) -> None:
+    """Another process may parse the page. Data that the spool loses are lost for good."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    pages = [page(), page(b"", next=None, total=None, asked=None), page(os.urandom(100_000))]
-    for number, one in enumerate(pages):
-        attempt.write_page(number, one, STRETCH)
+    pages = [page(), page(b"", next=None, total=None, requested_window=None), page(os.urandom(100_000))]
+    for number, written in enumerate(pages):
+        attempt.write_page(number, written, SUB_WINDOW)
     again = spool.attempt("arxiv", "window", "a-1")
     assert [again.read_page(number) for number in range(again.page_count())] == pages
-    assert [entry.number for entry in again.entries()] == [0, 1, 2]
-    assert [entry.size for entry in again.entries()] == [10, 0, 100_000]
-    assert all(entry.page.body == b"" for entry in again.entries())
+    assert [manifest.number for manifest in again.manifests()] == [0, 1, 2]
+    assert [manifest.size for manifest in again.manifests()] == [10, 0, 100_000]
+    assert all(manifest.page.body == b"" for manifest in again.manifests())
 
 
-def test_records_come_back_as_they_were_taken(spool: Spool) -> None:
-    """What store and launch see must be what split saw."""
-    taken = Taken(
+def test_parsed_pages_are_read_as_they_were_written(spool: Spool) -> None:
+    """Store and launch must see the same records as split."""
+    parsed_page = ParsedPage(
         [Record("oai:x:1", NOW, False, "<a>ü</a>"), Record("oai:x:2", None, True, "")],
-        [Unreadable(b"\x00\xff", "not well-formed"), Unreadable(b"", "empty", "oai:x:3")],
+        [InvalidRecord(b"\x00\xff", "not well-formed"), InvalidRecord(b"", "empty", "oai:x:3")],
     )
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_records(0, taken)
-    assert attempt.split_count() == 1
-    assert attempt.read_records(0) == taken
+    attempt.write_parsed_page(0, parsed_page)
+    assert attempt.parsed_count() == 1
+    assert attempt.read_parsed_page(0) == parsed_page
 
 
-def test_an_empty_place_holds_nothing_and_no_end(spool: Spool) -> None:
-    """The first run of a window."""
+def test_a_missing_directory_has_no_pages_and_no_summary(spool: Spool) -> None:
+    """The first run of a window would fail."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    assert (attempt.page_count(), attempt.split_count(), attempt.end()) == (0, 0, None)
-    attempt.write_end(End(0, 0, "complete", 0))
-    assert attempt.end() == End(0, 0, "complete", 0)
+    assert (attempt.page_count(), attempt.parsed_count(), attempt.read_summary()) == (0, 0, None)
+    attempt.write_summary(FetchSummary(0, 0, "complete", 0))
+    assert attempt.read_summary() == FetchSummary(0, 0, "complete", 0)
 
 
 def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
-    """Cleared when its window is done; nothing else may go with it, and what is not there is no error."""
+    """A finished window is cleared. Other windows must stay, and a missing directory is no error."""
     for window in ("one", "two"):
         for attempt in ("a-1", "a-2"):
-            spool.attempt("arxiv", window, attempt).write_page(0, page(), STRETCH)
+            spool.attempt("arxiv", window, attempt).write_page(0, page(), SUB_WINDOW)
     spool.clear("arxiv", "one")
     spool.clear("arxiv", "one")
     counts = {
@@ -115,10 +115,10 @@ def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
     assert counts == {("one", "a-1"): 0, ("one", "a-2"): 0, ("two", "a-1"): 1, ("two", "a-2"): 1}
 
 
-def test_only_what_is_old_and_the_source_s_own_is_pruned(spool: Spool) -> None:
-    """Pages of a failed window are kept for whoever looks into it, and not for ever."""
+def test_pruning_deletes_only_old_attempts_of_the_source(spool: Spool) -> None:
+    """Pages of a failed window stay for an investigation, but not for ever."""
     for label in ("arxiv", "zenodo"):
-        spool.attempt(label, "window", "a-1").write_page(0, page(), STRETCH)
+        spool.attempt(label, "window", "a-1").write_page(0, page(), SUB_WINDOW)
     now = datetime.now(timezone.utc)
     week = timedelta(days=7)
     assert spool.prune("arxiv", now=now + timedelta(minutes=5), older_than=week) == []
@@ -129,11 +129,11 @@ def test_only_what_is_old_and_the_source_s_own_is_pruned(spool: Spool) -> None:
     assert spool.prune("nothing", now=now, older_than=week) == []
 
 
-def test_a_page_counts_from_its_entry_on_and_only_after_all_before_it(spool: Spool) -> None:
-    """Lesson 22: killed between a page and its entry, the page is fetched again, and no page is left out."""
+def test_a_page_counts_only_with_its_manifest_and_all_pages_before_it(spool: Spool) -> None:
+    """After a kill between a page and its manifest, the page is fetched again (docs/failures.md#no-resume)."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     for number in (0, 1, 3):
-        attempt.write_page(number, page(), STRETCH)
+        attempt.write_page(number, page(), SUB_WINDOW)
     assert attempt.page_count() == 2
     remove(spool, attempt, "pages/000001.json")
     assert attempt.page_count() == 1
@@ -151,76 +151,78 @@ def remove(spool: Spool, attempt: AttemptSpool, name: str) -> None:
     ("name", "read"),
     [
         ("pages/000000.zst", lambda attempt: attempt.read_page(0)),
-        ("pages/000000.json", lambda attempt: attempt.entry(0)),
-        ("records/000000.zst", lambda attempt: attempt.read_records(0)),
-        ("end.json", lambda attempt: attempt.end()),
+        ("pages/000000.json", lambda attempt: attempt.read_manifest(0)),
+        ("records/000000.zst", lambda attempt: attempt.read_parsed_page(0)),
+        ("end.json", lambda attempt: attempt.read_summary()),
     ],
 )
 @pytest.mark.parametrize("data", [b"", b"something else", b"\x28\xb5\x2f\xfd", b'{"pages": "one"}', b"\xff"])
-def test_a_damaged_file_is_named_with_the_remedy(spool: Spool, name: str, read, data: bytes) -> None:
-    """Lesson 1: half a page that is read for a whole one is silent loss; a traceback of zstd helps nobody."""
+def test_the_error_of_a_damaged_file_names_it_and_the_remedy(
+    spool: Spool, name: str, read, data: bytes
+) -> None:
+    """An incomplete page that passes for a complete one is a silent loss (docs/failures.md#truncated-page)."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(), STRETCH)
-    attempt.write_records(0, Taken([], []))
-    attempt.write_end(End(1, 3, "unverified", 10))
+    attempt.write_page(0, page(), SUB_WINDOW)
+    attempt.write_parsed_page(0, ParsedPage([], []))
+    attempt.write_summary(FetchSummary(1, 3, "unverified", 10))
     put(spool, attempt, name, data)
     with pytest.raises(
-        SpoolError, match=rf"{name} is damaged: .*Start a new run: it fetches the window anew"
+        SpoolError, match=rf"{name} is damaged: .*Start a new run: it fetches the window again"
     ):
         read(attempt)
 
 
-def test_a_page_whose_bytes_changed_is_noticed_though_it_unpacks(spool: Spool) -> None:
-    """A whole frame of other bytes: only the digest tells."""
+def test_a_page_with_changed_bytes_is_detected_even_if_it_can_be_decompressed(spool: Spool) -> None:
+    """Only the digest detects an intact zstd frame with other bytes."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(b"one"), STRETCH)
-    attempt.write_page(1, page(b"two"), STRETCH)
+    attempt.write_page(0, page(b"one"), SUB_WINDOW)
+    attempt.write_page(1, page(b"two"), SUB_WINDOW)
     put(spool, attempt, "pages/000000.zst", spool._fs.cat_file(f"{attempt.path}/pages/000001.zst"))
-    with pytest.raises(SpoolError, match="its digest is another"):
+    with pytest.raises(SpoolError, match="its digest differs"):
         attempt.read_page(0)
 
 
-def test_a_missing_page_is_named(spool: Spool) -> None:
-    """A bucket's lifecycle rule or a tidy colleague."""
+def test_the_error_of_a_missing_page_names_it(spool: Spool) -> None:
+    """A lifecycle rule of a bucket or a person may delete pages."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(), STRETCH)
+    attempt.write_page(0, page(), SUB_WINDOW)
     remove(spool, attempt, "pages/000000.zst")
     with pytest.raises(SpoolError, match=r"000000\.zst"):
         attempt.read_page(0)
 
 
-def test_the_manifest_is_for_people_too(tmp_path: Path) -> None:
-    """Whoever looks into a failed window wants to see what was asked and what came, with plain tools."""
+def test_people_can_read_the_manifest(tmp_path: Path) -> None:
+    """After a failure, people look at the request and the response with plain tools."""
     attempt = Spool(str(tmp_path)).attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(), STRETCH)
-    entry = json.loads(Path(attempt.path, "pages/000000.json").read_text())
-    assert entry["page"]["request"]["url"] == "https://example.org/oai?verb=ListRecords"
-    assert (entry["page"]["status"], entry["page"]["total"], entry["size"]) == (200, 10, 10)
+    attempt.write_page(0, page(), SUB_WINDOW)
+    manifest = json.loads(Path(attempt.path, "pages/000000.json").read_text())
+    assert manifest["page"]["request"]["url"] == "https://example.org/oai?verb=ListRecords"
+    assert (manifest["page"]["status"], manifest["page"]["total"], manifest["size"]) == (200, 10, 10)
 
 
-def test_killed_while_it_writes_it_leaves_no_half_file(
+def test_a_kill_during_a_write_leaves_no_incomplete_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A half entry would count as a page; a half `end.json` would end the list."""
+    """An incomplete manifest would count as a page, an incomplete `end.json` would end the list."""
     attempt = Spool(str(tmp_path)).attempt("arxiv", "window", "a-1")
-    attempt.write_page(0, page(), STRETCH)
+    attempt.write_page(0, page(), SUB_WINDOW)
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        attempt.write_page(1, page(), STRETCH)
+        attempt.write_page(1, page(), SUB_WINDOW)
     with pytest.raises(KeyboardInterrupt):
-        attempt.write_end(End(2, 3, "unverified", 10))
+        attempt.write_summary(FetchSummary(2, 3, "unverified", 10))
     monkeypatch.undo()
-    assert (attempt.page_count(), attempt.end()) == (1, None)
-    attempt.write_page(1, page(b"whole"), STRETCH)
+    assert (attempt.page_count(), attempt.read_summary()) == (1, None)
+    attempt.write_page(1, page(b"whole"), SUB_WINDOW)
     assert attempt.read_page(1).body == b"whole"
 
 
 class FullDisk(MemoryFileSystem):
-    """Takes nothing any more."""
+    """A file system that accepts no more data."""
 
     protocol = "fulldisk"
     cachable = False
@@ -229,39 +231,94 @@ class FullDisk(MemoryFileSystem):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
-def test_a_full_disk_says_where_to_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run fails with that reason; what was fetched before stays."""
+def test_the_error_of_a_full_disk_names_the_place_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator needs both. Pages that were fetched before stay."""
     fsspec.register_implementation("fulldisk", FullDisk, clobber=True)
     attempt = Spool("fulldisk://spool").attempt("arxiv", "window", "a-1")
     with pytest.raises(
-        SpoolError, match=r"cannot be written: .*No space left.* Make room there, or set HARVEST_SPOOL"
+        SpoolError, match=r"cannot be written: .*No space left.* Free some space, or set HARVEST_SPOOL"
     ):
-        attempt.write_page(0, page(), STRETCH)
+        attempt.write_page(0, page(), SUB_WINDOW)
     assert attempt.page_count() == 0
 
 
-def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
-    """HARVEST_SPOOL names a file."""
+def test_a_directory_that_cannot_be_created_is_an_error_with_the_remedy(tmp_path: Path) -> None:
+    """HARVEST_SPOOL may name a file."""
     (tmp_path / "file").write_text("")
     with pytest.raises(SpoolError, match="set HARVEST_SPOOL"):
-        Spool(str(tmp_path / "file")).attempt("arxiv", "window", "a-1").write_page(0, page(), STRETCH)
+        Spool(str(tmp_path / "file")).attempt("arxiv", "window", "a-1").write_page(0, page(), SUB_WINDOW)
 
 
-def test_what_another_process_wrote_is_seen_at_once(spool: Spool) -> None:
-    """Every op may have a process of its own: a listing that is remembered would fetch everything twice."""
+def test_pages_of_another_process_are_visible_at_once(spool: Spool) -> None:
+    """Each op may have its own process. With a cached listing it would fetch all pages again."""
     here, there = spool.attempt("arxiv", "w", "a-1"), Spool(spool.url).attempt("arxiv", "w", "a-1")
     assert here.page_count() == there.page_count() == 0
     for number in range(2):
-        there.write_page(number, page(), STRETCH)
+        there.write_page(number, page(), SUB_WINDOW)
         assert here.page_count() == number + 1
 
 
-def test_the_spool_s_place() -> None:
-    """DESIGN.md, section 2."""
-    here = Path("/somewhere")
+def test_the_spool_is_next_to_the_default_database_unless_harvest_spool_is_set() -> None:
+    """Deployments rely on it."""
+    working_directory = Path("/somewhere")
     assert (
-        default_url({"HARVEST_SPOOL": "s3://bucket/spool", "DAGSTER_HOME": "/home"}, here)
+        default_url({"HARVEST_SPOOL": "s3://bucket/spool", "DAGSTER_HOME": "/home"}, working_directory)
         == "s3://bucket/spool"
     )
-    assert default_url({"DAGSTER_HOME": "/home"}, here) == str(Path("/home/spool"))
-    assert default_url({}, here) == str(Path("/somewhere/.dagster/spool"))
+    assert default_url({"DAGSTER_HOME": "/home"}, working_directory) == str(Path("/home/spool"))
+    assert default_url({}, working_directory) == str(Path("/somewhere/.dagster/spool"))
+
+
+def test_no_changed_bit_of_parsed_records_goes_unnoticed(tmp_path: Path) -> None:
+    """1,326 of 4,000 single-bit errors were read as other records, and stored."""
+    spool = Spool(str(tmp_path)).attempt("x")
+    records = [Record(f"x{number}", NOW, False, f"content {number}") for number in range(20)]
+    spool.write_parsed_page(0, ParsedPage(records, [InvalidRecord(b"<", "an error", "y")]))
+    path = tmp_path / "x" / "records" / "000000.zst"
+    original = path.read_bytes()
+    assert spool.count_parsed_records(0) == (20, 1)
+    for bit in range(len(original) * 8):
+        changed = bytearray(original)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(SpoolError, match="is damaged"):
+            spool.read_parsed_page(0)
+
+
+@pytest.mark.parametrize("length", [0, 10, 24, 30])
+def test_parsed_records_that_are_cut_off_are_damaged(tmp_path: Path, length: int) -> None:
+    """A power cut leaves such files, because nothing is synced to the disk."""
+    spool = Spool(str(tmp_path)).attempt("x")
+    spool.write_parsed_page(0, ParsedPage([Record("x", NOW, False, "A")], []))
+    path = tmp_path / "x" / "records" / "000000.zst"
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(SpoolError, match="is damaged"):
+        spool.read_parsed_page(0)
+
+
+def test_the_numbers_of_parsed_records_are_read_from_a_bucket(spool: Spool) -> None:
+    """A bucket reads a part of a file in another way than a directory."""
+    attempt = spool.attempt("x")
+    attempt.write_parsed_page(0, ParsedPage([Record("x", NOW, False, "A")], []))
+    assert attempt.count_parsed_records(0) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "000000.json~", "notes.json", "000000 (1).json", "\u0661.json", "1.json"]
+)
+def test_a_stray_file_in_the_spool_is_ignored(tmp_path: Path, name: str) -> None:
+    """It ended the harvest with a ValueError."""
+    spool = Spool(str(tmp_path)).attempt("x")
+    spool.write_page(0, page(), SUB_WINDOW)
+    (tmp_path / "x" / "pages" / name).write_text("mine")
+    assert spool.page_count() == 1
+
+
+def test_a_file_instead_of_a_folder_of_records_is_one_clear_error(tmp_path: Path) -> None:
+    """It was counted as a page."""
+    spool = Spool(str(tmp_path)).attempt("x")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "records").write_text("mine")
+    assert spool.parsed_count() == 0
+    with pytest.raises(SpoolError, match="cannot be written"):
+        spool.write_parsed_page(0, ParsedPage([], []))

@@ -1,4 +1,4 @@
-"""Rows that other tables refer to."""
+"""IngestConfigs, to which other rows refer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import count
 from typing import Any
 
 from harvest_dagster.storage import ingest_configs
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.database import Database
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 _numbers = count(1)
 
 
 def definition(label: str, **changes: Any) -> dict[str, Any]:
-    """An IngestConfig as JSON has it."""
+    """Return an IngestConfig as JSON."""
     return {
         "label": label,
         "name": label,
@@ -27,6 +27,6 @@ def definition(label: str, **changes: Any) -> dict[str, Any]:
 
 
 def new_config(database: Database) -> int:
-    """The primary key of an IngestConfig that nothing else uses."""
+    """Create an IngestConfig and return its primary key."""
     with database.begin() as connection:
-        return ingest_configs.mirror(connection, definition(f"source_{next(_numbers)}"), NOW)
+        return ingest_configs.save_config(connection, definition(f"source_{next(_numbers)}"), NOW)

@@ -1,4 +1,4 @@
-"""The schema comes to be by itself, once, and is what `storage.tables` says."""
+"""Opening a database migrates its schema to the tables of `storage.tables`, once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,32 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, Integer, Table, inspect, text
+from sqlalchemy import Column, Engine, Integer, Table, inspect, select, text
 
 from harvest_dagster.errors import DatabaseNewerThanCode
+from harvest_dagster.records import Record
 from harvest_dagster.storage import connections, migrations, tables
-from harvest_dagster.storage.engine import Database, parse
+from harvest_dagster.storage.counts import COUNT_NAMES_IN_JSON
+from harvest_dagster.storage.database import Database, parse
 from harvest_dagster.storage.migrations.__main__ import main, write
+from harvest_dagster.storage.raw_data.store import store_records
 from harvest_dagster_tests.conftest import DIALECTS
 
 
 @pytest.mark.parametrize(
     ("database_url", "empty_database_url"), [(dialect, dialect) for dialect in DIALECTS], indirect=True
 )
-def test_the_migrated_schema_is_what_the_tables_say(database: Database, empty_database_url: str) -> None:
-    """Without it a column, index or constraint that only one of the two has shows up in production."""
-    with _opened_as_is(empty_database_url) as engine:
+def test_the_migrated_schema_has_the_tables(database: Database, empty_database_url: str) -> None:
+    """Otherwise a column, index or constraint that only one of them has appears in production."""
+    with _opened_without_migration(empty_database_url) as engine:
         tables.metadata.create_all(engine)
         assert _schema(database.engine) == _schema(engine)
 
 
-# PostgreSQL keeps the expression in words of its own; the test above compares those.
+# PostgreSQL rewrites the expression. The test above compares the rewritten ones.
 @pytest.mark.filterwarnings("ignore:Computed default on harvest_log.counts cannot be modified")
 def test_alembic_finds_nothing_to_migrate(database: Database) -> None:
-    """Without it `make migration` would write old changes into every new revision."""
+    """Otherwise `make migration` would write old changes into every new revision."""
     with database.read() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
@@ -46,12 +50,12 @@ def test_alembic_finds_nothing_to_migrate(database: Database) -> None:
 
 
 def test_head_is_the_newest_revision() -> None:
-    """Without it a database would be migrated on every start, or never."""
+    """Otherwise a database would be migrated on every start, or never."""
     assert ScriptDirectory.from_config(migrations.configuration()).get_heads() == [migrations.HEAD]
 
 
 def test_an_empty_database_is_migrated_once(empty_database_url: str) -> None:
-    """Without it somebody has to remember a step by hand."""
+    """Otherwise somebody must remember a manual step."""
     for _ in range(2):
         with Database.open(empty_database_url) as database, database.read() as connection:
             assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [
@@ -59,42 +63,42 @@ def test_an_empty_database_is_migrated_once(empty_database_url: str) -> None:
             ]
 
 
-def test_several_processes_may_begin_at_once(empty_database_url: str) -> None:
-    """Without it the first run of a schedule fails: all its runs find an empty database."""
-    begun = [_start_opening(empty_database_url) for _ in range(4)]
-    assert [process.communicate() for process in begun] == [("ready\n", "")] * 4
+def test_several_processes_may_open_an_empty_database_at_once(empty_database_url: str) -> None:
+    """The first runs of a schedule start together with an empty database."""
+    processes = [_start_opening(empty_database_url) for _ in range(4)]
+    assert [process.communicate() for process in processes] == [("ready\n", "")] * 4
 
 
 def test_a_migrated_database_opens_without_alembic(database_url: str) -> None:
-    """Without it each step of each run pays for importing Alembic."""
+    """Otherwise each op imports Alembic."""
     code = "import sys; assert 'alembic' not in sys.modules, 'imported'"
     process = _start_opening(database_url, then=code)
     assert process.communicate() == ("ready\n", "")
 
 
-def test_a_newer_database_is_refused_and_left_alone(database_url: str) -> None:
-    """Without it old code writes rows that the newer one cannot read."""
+def test_a_newer_database_is_rejected_and_not_changed(database_url: str) -> None:
+    """Otherwise old code writes rows that newer code cannot read."""
     with Database.open(database_url) as database, database.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DatabaseNewerThanCode, match=r"9999.*Install the newer version"):
         Database.open(database_url)
-    with _opened_as_is(database_url) as engine, engine.connect() as connection:
+    with _opened_without_migration(database_url) as engine, engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [("9999",)]
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: str) -> None:
-    """Without it the next start finds half a schema, and fails on what is there already."""
-    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+    """Otherwise the next start finds a part of the schema and fails."""
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
         connection.execute(text("CREATE TABLE quarantine (id INTEGER)"))
     with pytest.raises(Exception, match="quarantine"):
         Database.open(empty_database_url)
-    with _opened_as_is(empty_database_url) as engine:
+    with _opened_without_migration(empty_database_url) as engine:
         assert inspect(engine).get_table_names() == ["quarantine"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_blobs_of_two_kilobytes_stay_in_their_row(database: Database) -> None:
-    """Without it PostgreSQL compresses and moves each of them: two thirds of the speed."""
+    """Otherwise PostgreSQL compresses and moves each of them, which costs a third of the speed."""
     with database.read() as connection:
         options = connection.scalar(text("SELECT reloptions FROM pg_class WHERE relname = 'raw_datum'"))
     assert options == ["toast_tuple_target=8160"]
@@ -103,22 +107,22 @@ def test_blobs_of_two_kilobytes_stay_in_their_row(database: Database) -> None:
 def test_a_new_migration_runs_on_both_databases(
     tmp_path: Path, empty_database_url: str, added_table: Table
 ) -> None:
-    """Without it what `make migration` writes names our own types, or one dialect's."""
+    """Otherwise a new migration names our own types, or those of one dialect."""
     folder = Path(shutil.copytree(migrations.FOLDER, tmp_path / "migrations"))
     path = write("another_table", folder)
     assert path is not None
     assert path.name == f"{int(migrations.HEAD) + 1:04}_another_table.py"
     assert "harvest_dagster" not in path.read_text()
-    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
         config = migrations.configuration(folder)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         assert inspect(connection).has_table("added")
 
 
-def test_what_was_in_quarantine_goes_to_the_list_that_brought_it(empty_database_url: str) -> None:
-    """0004: all of it would count as of earlier lists, and go when the one at work is stored."""
-    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+def test_0004_assigns_quarantined_records_to_their_list(empty_database_url: str) -> None:
+    """Otherwise they would count as records of earlier lists, and the next stored list would delete them."""
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
         config = migrations.configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "0003")
@@ -129,9 +133,9 @@ def test_what_was_in_quarantine_goes_to_the_list_that_brought_it(empty_database_
     assert [tuple(row) for row in found] == [("before", 0), ("now", 3)]
 
 
-def test_what_was_half_stored_is_still_to_be_launched(empty_database_url: str) -> None:
-    """0005: what broke off before it would stay hidden behind an older success."""
-    with _opened_as_is(empty_database_url) as engine, engine.begin() as connection:
+def test_0005_marks_windows_with_unlaunched_data(empty_database_url: str) -> None:
+    """Otherwise windows that failed before the migration stay hidden behind an earlier success."""
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
         config = migrations.configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "0004")
@@ -143,6 +147,80 @@ def test_what_was_half_stored_is_still_to_be_launched(empty_database_url: str) -
         assert found.scalars().all() == [1]
 
 
+def test_0008_derives_the_evidence_of_older_windows(empty_database_url: str) -> None:
+    """Until then, only the source's total made a window complete. A total of zero does not prove an empty window."""
+    rows = {
+        1: ("SUCCEEDED", "complete", 5, 5),
+        2: ("SUCCEEDED", "complete", 0, 0),
+        3: ("SUCCEEDED", "unverified", 4, None),
+        4: ("FAILED", None, 2, 9),
+    }
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        connection.execute(text(_CONFIG))
+        for day, (status, completeness, records, expected) in rows.items():
+            connection.execute(
+                text(_LOG_BEFORE_0008),
+                {
+                    "day": day,
+                    "status": status,
+                    "completeness": completeness,
+                    "records": records,
+                    "expected": expected,
+                },
+            )
+    with Database.open(empty_database_url) as database, database.read() as connection:
+        found = connection.execute(
+            text("SELECT id, completeness, evidence FROM harvest_log ORDER BY id")
+        ).all()
+    assert [tuple(row) for row in found] == [
+        (1, "complete", "total"),
+        (2, "unverified", "none"),
+        (3, "unverified", "none"),
+        (4, None, None),
+    ]
+
+
+def test_0009_takes_the_datestamp_of_the_current_content(empty_database_url: str) -> None:
+    """Without it, an old version that arrives after the upgrade would replace newer content."""
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        for statement in (_CONFIG, *_DATA_BEFORE_0009):
+            connection.execute(text(statement))
+    with Database.open(empty_database_url) as database, database.begin() as connection:
+        found = select(
+            tables.source_unique_identifier.c.id, tables.source_unique_identifier.c.current_datestamp
+        )
+        rows = connection.execute(found.order_by(tables.source_unique_identifier.c.id)).all()
+        assert [(row.id, row.current_datestamp and row.current_datestamp.day) for row in rows] == [
+            (1, 3),
+            (2, None),
+            (3, None),
+        ]
+        old = Record("returned", datetime(2026, 1, 2, tzinfo=timezone.utc), False, "older")
+        new = Record("returned", datetime(2026, 1, 4, tzinfo=timezone.utc), False, "newer")
+        for record, outdated in ((old, 1), (new, 0)):
+            now = datetime(2026, 2, 1, tzinfo=timezone.utc)
+            assert store_records(connection, 1, [record], now).outdated == outdated
+
+
+_DATA_BEFORE_0009 = (
+    (
+        "INSERT INTO source_unique_identifier (id, ingest_config_id, identifier)"
+        " VALUES (1, 1, 'returned'), (2, 1, 'undated'), (3, 1, 'never stored')"
+    ),
+    # The highest revision is the current content, whatever the order of arrival.
+    (
+        "INSERT INTO raw_datum (id, suid_id, hash, datum, datestamp, deleted, date_created, revision) VALUES"
+        " (1001, 1, 'a', 'A', '2026-01-03 00:00:00.000000', false, '2026-01-05 00:00:00.000000', 3),"
+        " (1002, 1, 'b', 'B', '2026-01-09 00:00:00.000000', false, '2026-01-06 00:00:00.000000', 2),"
+        " (1003, 2, 'c', 'C', NULL, false, '2026-01-05 00:00:00.000000', 1)"
+    ),
+)
 _CONFIG = (
     "INSERT INTO ingest_config (id, label, name, harvester, disabled, definition, date_modified)"
     " VALUES (1, 'a', 'A', 'oai', false, '{}', '2026-01-01 00:00:00.000000')"
@@ -151,6 +229,11 @@ _LOG_BEFORE_0005 = (
     "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, pages_stored,"
     " attempt_began) VALUES (:day, 1, :day, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', :status,"
     " :pages, '2026-01-03 12:00:00.000000')"
+)
+_LOG_BEFORE_0008 = (
+    "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, completeness,"
+    " records, expected) VALUES (:day, 1, :day, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', :status,"
+    " :completeness, :records, :expected)"
 )
 _QUARANTINE_BEFORE_0004 = (
     _CONFIG,
@@ -168,7 +251,7 @@ _QUARANTINE_BEFORE_0004 = (
 
 
 def test_without_a_change_no_migration_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without it the folder fills with revisions that do nothing."""
+    """Otherwise the folder fills with empty revisions."""
     before = sorted(migrations.FOLDER.glob("versions/*.py"))
     assert main(["nothing"]) == 1
     assert "nothing to migrate" in capsys.readouterr().out
@@ -176,14 +259,14 @@ def test_without_a_change_no_migration_is_written(capsys: pytest.CaptureFixture[
 
 
 def test_a_migration_needs_a_name(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without it `make migration` without NAME writes a file called 0002_.py."""
+    """Otherwise `make migration` without NAME writes a file with the name 0002_.py."""
     assert main([""]) == 2
     assert "NAME=" in capsys.readouterr().out
 
 
 @pytest.fixture
 def added_table() -> Any:
-    """A table with everything of ours that Alembic could write wrong."""
+    """Yield a table with all our types and expressions that Alembic could write wrongly."""
     counts = tables.harvest_log.c.counts.computed
     assert counts is not None
     added = Table(
@@ -193,7 +276,7 @@ def added_table() -> Any:
         Column("identifier", tables.ExactText, nullable=False),
         Column("seen", tables.Instant, nullable=False),
         Column("document", tables.Json),
-        *(Column(name, Integer, nullable=False, server_default="0") for name in tables.COUNTS),
+        *(Column(name, Integer, nullable=False, server_default="0") for name in COUNT_NAMES_IN_JSON),
         Column("expected", Integer),
         tables.harvest_log.c.counts._copy(),
     )
@@ -202,8 +285,8 @@ def added_table() -> Any:
 
 
 @contextmanager
-def _opened_as_is(url: str) -> Iterator[Engine]:
-    """An engine on a database that is neither checked nor migrated."""
+def _opened_without_migration(url: str) -> Iterator[Engine]:
+    """Yield an engine for a database that is neither checked nor migrated."""
     engine = connections.create(parse(url))
     yield engine
     engine.dispose()
@@ -212,7 +295,8 @@ def _opened_as_is(url: str) -> Iterator[Engine]:
 def _start_opening(url: str, then: str = "") -> subprocess.Popen[str]:
     code = f"""
 import sys
-from harvest_dagster.storage.engine import Database
+from harvest_dagster.storage.counts import COUNT_NAMES_IN_JSON
+from harvest_dagster.storage.database import Database
 with Database.open(sys.argv[1]):
     print("ready")
 {then}
@@ -222,11 +306,12 @@ with Database.open(sys.argv[1]):
 
 
 def _schema(engine: Engine) -> dict[str, Any]:
-    """What a database says of its tables, names of constraints and indexes included."""
+    """Return the schema of a database, with the names of constraints and indexes."""
     inspector = inspect(engine)
     return {
         table: {
-            "columns": [_column(column) for column in inspector.get_columns(table)],
+            # By name: a migration appends columns, `storage.tables` groups them by subject.
+            "columns": {column["name"]: _column(column) for column in inspector.get_columns(table)},
             "primary key": inspector.get_pk_constraint(table),
             "foreign keys": _sorted(inspector.get_foreign_keys(table)),
             "unique": _sorted(inspector.get_unique_constraints(table)),
@@ -243,7 +328,7 @@ def _column(column: Any) -> dict[str, Any]:
 
 
 def _index(index: Any) -> dict[str, Any]:
-    """With the condition of a partial one as text: what SQLAlchemy gives compares by identity."""
+    """Return an index, with the condition of a partial index as text: its objects compare by identity."""
     options = {name: str(option) for name, option in index.get("dialect_options", {}).items()}
     return {**index, "dialect_options": options}
 

@@ -1,16 +1,18 @@
-"""Dates: what is one in one way only, and what is not."""
+"""Dates: a text is a date only if it has exactly one meaning."""
 
 from __future__ import annotations
 
 import doctest
+import re
 from datetime import date
 
 import pytest
+from edtf import parse_edtf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.transformers import dates
-from harvest_dagster.transformers.dates import recognise
+from harvest_dagster.transformers.dates import parse_date, parse_parts
 
 RECOGNISED = [
     ("2004", "2004"),
@@ -57,10 +59,10 @@ RECOGNISED = [
 ]
 
 NOT_RECOGNISED = [
-    "02-03-1992",  # March or February
-    "03-25-2008",  # from a source that writes those, too
+    "02-03-1992",  # 2 March or 3 February
+    "03-25-2008",  # from a source that also writes 02-03-1992
     "02/03/1992",
-    "2004/05",  # May, or until 2005
+    "2004/05",  # May 2004, or 2004 to 2005
     "2004-13",
     "2004-02-30",
     "0000",
@@ -88,38 +90,88 @@ NOT_RECOGNISED = [
 ]
 
 
-# Four digits are a year in any form only from 1000 to 2999; beyond, they may be anything.
+# Only four digits from 1000 to 2999 are a year in every form. Others may mean anything.
 _DAYS = st.dates(min_value=date(1000, 1, 1), max_value=date(2999, 12, 31))
 
 
 @pytest.mark.parametrize(("text", "value"), RECOGNISED)
-def test_a_date_in_any_usual_form_is_recognised(text: str, value: str) -> None:
-    """Whoever sorts or filters by year loses the record otherwise."""
-    assert recognise(text) == value
+def test_the_usual_forms_of_a_date_are_recognized(text: str, value: str) -> None:
+    """Otherwise a query that sorts or filters by year loses the record."""
+    assert parse_date(text) == value
 
 
 @pytest.mark.parametrize("text", NOT_RECOGNISED)
-def test_what_is_no_date_or_could_be_two_is_not_recognised(text: str) -> None:
-    """A wrong date looks as sure as a right one."""
-    assert recognise(text) is None
+def test_other_and_ambiguous_text_is_not_recognized(text: str) -> None:
+    """Readers of the document cannot distinguish a wrong date from a correct one."""
+    assert parse_date(text) is None
 
 
 @pytest.mark.parametrize("value", sorted({value for _, value in RECOGNISED}))
-def test_a_value_is_its_own_normal_form(value: str) -> None:
-    assert recognise(value) == value
+def test_a_normalized_date_is_recognized_as_the_same_date(value: str) -> None:
+    assert parse_date(value) == value
+
+
+@pytest.mark.parametrize("value", sorted({re.sub(r"\.[0-9]+", "", value) for _, value in RECOGNISED}))
+def test_a_value_is_valid_edtf(value: str) -> None:
+    """Programs read the value with an EDTF parser. A fraction of a second is ISO 8601, and not a part of EDTF."""
+    assert parse_edtf(value)
 
 
 @given(_DAYS, st.sampled_from(["%Y-%m-%d", "%Y/%m/%d", "%d %B %Y", "%B %d, %Y", "%Y %b %d"]))
-def test_every_day_is_recognised_in_every_form_that_has_one_reading(day: date, form: str) -> None:
-    assert recognise(day.strftime(form)) == day.isoformat()
+def test_every_day_is_recognized_in_every_unambiguous_form(day: date, form: str) -> None:
+    assert parse_date(day.strftime(form)) == day.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("parts", "value"),
+    [
+        ((("day", "06"), ("month", "09"), ("year", "2019")), "2019-09-06"),
+        ((("year", "2019"), ("month", "9"), ("day", "6")), "2019-09-06"),
+        ((("month", "September"), ("year", "2019")), "2019-09"),
+        ((("day", "6"), ("month", "Sept"), ("year", "2019")), "2019-09-06"),
+        ((("year", "2019"),), "2019"),
+        ((("start", "2001"), ("end", "2003-04")), "2001/2003-04"),
+        ((("from", "2001"), ("to", "2003")), "2001/2003"),
+    ],
+)
+def test_the_names_of_the_parts_tell_the_day_from_the_month(
+    parts: tuple[tuple[str, str], ...], value: str
+) -> None:
+    """As a text, `06 09 2019` is either a day in June or one in September."""
+    assert parse_parts(parts) == value
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (),
+        (("day", "06"), ("year", "2019")),
+        (("month", "09"), ("day", "06")),
+        (("year", "2019"), ("year", "2020")),
+        (("year", "2019"), ("month", "13")),
+        (("year", "2019"), ("month", "02"), ("day", "30")),
+        (("year", "2019"), ("month", ""), ("day", "6")),
+        (("year", "in press"),),
+        (("start", "2003"), ("end", "2001")),
+        (("start", "2003"), ("stop", "2004")),
+    ],
+)
+def test_other_parts_are_not_a_date(parts: tuple[tuple[str, str], ...]) -> None:
+    assert parse_parts(parts) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from(["year", "month", "day", "start", "end", "x"]), st.text())))
+def test_no_parts_raise(parts: list[tuple[str, str]]) -> None:
+    value = parse_parts(parts)
+    assert value is None or parse_date(value) == value
 
 
 @given(st.text() | st.from_regex(r"[0-9TZ:/. +-]{1,30}", fullmatch=True))
 def test_no_text_raises(text: str) -> None:
-    """The one bad date would cost the whole record."""
-    value = recognise(text)
-    assert value is None or recognise(value) == value
+    """One invalid date would make the whole record fail."""
+    value = parse_date(text)
+    assert value is None or parse_date(value) == value
 
 
-def test_the_examples_of_the_module_are_true() -> None:
+def test_the_examples_in_the_docstrings_are_right() -> None:
     assert doctest.testmod(dates).failed == 0

@@ -1,4 +1,4 @@
-"""The document's own promises, and that the schema published for readers is the one that holds."""
+"""The promises of a document, and its published schema."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from harvest_dagster.transformers import schema
 from harvest_dagster.transformers.document import Date, Document, Identifier, Language, Scheme, Text
 
 
-def test_every_field_of_the_document_is_always_there() -> None:
-    """SQL over the JSON needs no case for what is missing."""
-    ours = json.loads(Document("oai:example.org:1").to_json())
-    assert list(ours) == list(Document.__struct_fields__)
-    assert ours["title"] is None
-    assert ours["subjects"] == []
+def test_every_field_of_the_document_is_always_present() -> None:
+    """A query over the JSON needs no case for a missing field."""
+    result = json.loads(Document("oai:example.org:1").to_json())
+    assert list(result) == list(Document.__struct_fields__)
+    assert result["title"] is None
+    assert result["subjects"] == []
 
 
-def test_entries_leave_out_what_they_do_not_say() -> None:
-    ours = Document("1", titles=(Text("A"),), dates=(Date("2004"),), languages=(Language(text="x"),))
-    assert ours.as_dict()["titles"] == [{"text": "A"}]
-    assert ours.as_dict()["dates"] == [{"value": "2004"}]
-    assert ours.as_dict()["languages"] == [{"text": "x"}]
+def test_items_leave_out_fields_without_a_value() -> None:
+    result = Document("1", titles=(Text("A"),), dates=(Date("2004"),), languages=(Language(text="x"),))
+    assert result.as_dict()["titles"] == [{"text": "A"}]
+    assert result.as_dict()["dates"] == [{"value": "2004"}]
+    assert result.as_dict()["languages"] == [{"text": "x"}]
 
 
-def test_dict_and_json_say_the_same() -> None:
-    ours = Document("1", title="Ä", titles=(Text("Ä"),))
-    assert json.loads(ours.to_json()) == ours.as_dict()
-    assert msgspec.json.decode(ours.to_json(), type=Document) == ours
+def test_dict_and_json_are_equal() -> None:
+    result = Document("1", title="Ä", titles=(Text("Ä"),))
+    assert json.loads(result.to_json()) == result.as_dict()
+    assert msgspec.json.decode(result.to_json(), type=Document) == result
 
 
-def test_a_document_does_not_change() -> None:
+def test_a_document_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Document("1").title = "x"  # type: ignore[misc]
 
 
-def test_the_published_schema_is_that_of_the_model() -> None:
-    """Else readers check against what does not hold. Run `python -m harvest_dagster.transformers.schema`."""
+def test_the_published_schema_is_up_to_date() -> None:
+    """Programs validate documents with it. Run `python -m harvest_dagster.transformers.schema` if this fails."""
     assert schema.JSON_SCHEMA.read_text(encoding="utf-8") == schema.render_json()
 
 
-def test_the_published_page_is_that_of_the_model() -> None:
-    """Run `python -m harvest_dagster.transformers.schema`."""
+def test_the_published_page_is_up_to_date() -> None:
+    """Run `python -m harvest_dagster.transformers.schema` if this fails."""
     page = schema.PAGE.read_text(encoding="utf-8")
     assert page == schema.render_page(page)
 
 
-def test_the_example_of_the_page_is_a_document() -> None:
-    """It is the first thing that people copy."""
+def test_the_example_on_the_page_is_a_document() -> None:
+    """People copy it first."""
     (example,) = re.findall(r"```json\n(.*?)```", schema.PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    ours = msgspec.json.decode(example, type=Document, strict=True)
-    assert ours.as_dict() == json.loads(example)
+    result = msgspec.json.decode(example, type=Document, strict=True)
+    assert result.as_dict() == json.loads(example)
     assert list(json.loads(example)) == list(Document.__struct_fields__)
 
 

@@ -1,4 +1,4 @@
-"""Dublin Core into a document: each element to its field, nothing of it lost."""
+"""Dublin Core elements become a document: each element goes into its field, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harvest_dagster.transformers.document import (
     Rights,
     Text,
 )
-from harvest_dagster.transformers.dublin_core import Value, read
+from harvest_dagster.transformers.dublin_core import Value, build_document
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 TERMS = "{http://purl.org/dc/terms/}"
 
 
 def document(*values: tuple[str, str], identifier: str = "oai:example.org:1") -> Document:
-    return read(
+    return build_document(
         identifier, [Value(element if "}" in element else DC + element, text) for element, text in values]
     )
 
@@ -45,36 +45,86 @@ FIFTEEN = [
 ]
 
 
-@pytest.mark.parametrize(("element", "field", "entries"), FIFTEEN, ids=[row[0] for row in FIFTEEN])
+@pytest.mark.parametrize(("element", "field", "items"), FIFTEEN, ids=[row[0] for row in FIFTEEN])
 def test_each_of_the_fifteen_elements_has_its_field(
-    element: str, field: str, entries: tuple[object, ...]
+    element: str, field: str, items: tuple[object, ...]
 ) -> None:
-    assert getattr(document((element, "x")), field) == entries
+    assert getattr(document((element, "x")), field) == items
+
+
+NAMESPACES = [
+    "",
+    "http://www.openarchives.org/OAI/2.0/",
+    "http://www.openarchives.org/OAI/2.0/oai_dc/",
+    "http://purl.org/dc/elements/1.1/",
+    "http://purl.org/dc/elements/1.1",
+    "http://purl.org/dc/elements/1.1#",
+    "http://purl.org/dc/elements/1.0/",
+    "http://purl.org/DC/elements/1.1/",
+    " http://purl.org/dc/elements/1.1/ ",
+    "https://purl.org/dc/elements/1.1/",
+    "https://www.openarchives.org/OAI/2.0/oai_dc/",
+    "http://purl.org/dc/terms/",
+    "https://purl.org/dc/terms",
+    "http://purl.org/dc",
+    "http://dublincore.org/documents/dcmi-terms/",
+]
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_an_element_in_a_similar_namespace_is_accepted(namespace: str) -> None:
+    """Real repositories forget the namespace, use that of the container, or write it with https."""
+    result = document((f"{{{namespace}}}title", "A"))
+    assert result.title == "A"
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_a_term_in_the_namespace_of_the_fifteen_elements_keeps_its_role(namespace: str) -> None:
+    """Dataverse writes dc:issued and dc:license (IQSS/dataverse#3368): the dates of its data sets were lost."""
+    result = document(
+        (f"{{{namespace}}}issued", "2016-09-21"),
+        (f"{{{namespace}}}dateSubmitted", "2016-09-01"),
+        (f"{{{namespace}}}license", "CC0"),
+        (f"{{{namespace}}}isReferencedBy", "https://doi.org/10.1234/abc"),
+        (f"{{{namespace}}}ALTERNATIVE", "B"),
+    )
+    assert result.dates == (Date("2016-09-21", role="issued"), Date("2016-09-01", role="dateSubmitted"))
+    assert result.rights == (Rights("CC0"),)
+    assert result.related == (Related("doi", "10.1234/abc", "isReferencedBy"),)
+    assert result.titles == (Text("B"),)
+    assert result.unmapped == ()
 
 
 @pytest.mark.parametrize(
     "namespace",
-    ["", "{http://www.openarchives.org/OAI/2.0/oai_dc/}", "{http://purl.org/dc/elements/1.0/}", TERMS],
+    ["http://purl.org/ontology/bibo/", "urn:x", "http://example.org/purl.org/dc/", "http://purl.org/dcx/"],
 )
-def test_an_element_in_a_neighbouring_namespace_is_read_as_meant(namespace: str) -> None:
-    """Real repositories forget the namespace, or inherit that of the container."""
-    read_ = document((f"{namespace}title", "A") if namespace else ("{}title", "A"))
-    assert read_.title == "A"
+def test_an_element_of_the_same_name_in_another_namespace_is_unmapped(namespace: str) -> None:
+    assert [item.element for item in document((f"{{{namespace}}}title", "A")).unmapped] == [
+        f"{{{namespace}}}title"
+    ]
 
 
-def test_an_element_of_nobody_we_know_is_kept() -> None:
-    """CyberLeninka sends bibo, the Harvard repository ali:license_ref: neither may be dropped."""
-    ours = document(
+def test_an_element_in_the_namespace_of_its_container_is_accepted() -> None:
+    result = build_document(
+        "1", [Value("{urn:x}title", "A"), Value("{urn:y}title", "B")], frozenset({"urn:x"})
+    )
+    assert (result.title, len(result.unmapped)) == ("A", 1)
+
+
+def test_an_unknown_element_is_kept() -> None:
+    """CyberLeninka sends bibo, and the Harvard repository sends ali:license_ref. Neither may be lost."""
+    result = document(
         ("{http://purl.org/ontology/bibo/}issn", "1810-8997"), ("status", "Item is not available")
     )
-    assert [(entry.element, entry.text) for entry in ours.unmapped] == [
+    assert [(item.element, item.text) for item in result.unmapped] == [
         ("{http://purl.org/ontology/bibo/}issn", "1810-8997"),
         (f"{DC}status", "Item is not available"),
     ]
 
 
-def test_refinements_go_with_their_element_and_keep_their_role() -> None:
-    ours = document(
+def test_refinements_go_into_the_field_of_their_element_with_their_role() -> None:
+    result = document(
         (f"{TERMS}abstract", "An abstract"),
         (f"{TERMS}issued", "2004"),
         (f"{TERMS}isPartOf", "http://hdl.handle.net/11041/sldr000762"),
@@ -82,40 +132,40 @@ def test_refinements_go_with_their_element_and_keep_their_role() -> None:
         (f"{TERMS}license", "http://creativecommons.org/licenses/by/4.0/"),
         (f"{TERMS}extent", "12 p."),
     )
-    assert ours.descriptions == (Text("An abstract"),)
-    assert ours.dates == (Date("2004", role="issued"),)
-    assert ours.related == (Related("handle", "11041/sldr000762", "isPartOf"),)
-    assert ours.coverage == (Text("Provence"),)
-    assert ours.rights[0].license == "https://creativecommons.org/licenses/by/4.0/"
-    assert ours.formats == (Text("12 p."),)
+    assert result.descriptions == (Text("An abstract"),)
+    assert result.dates == (Date("2004", role="issued"),)
+    assert result.related == (Related("handle", "11041/sldr000762", "isPartOf"),)
+    assert result.coverage == (Text("Provence"),)
+    assert result.rights[0].license == "https://creativecommons.org/licenses/by/4.0/"
+    assert result.formats == (Text("12 p."),)
 
 
-def test_the_title_is_the_first_one_that_is_no_alternative() -> None:
-    """People look for the record by it."""
-    ours = document((f"{TERMS}alternative", "B"), ("title", "A"), ("title", "C"))
-    assert ours.title == "A"
-    assert [title.text for title in ours.titles] == ["A", "C", "B"]
+def test_the_title_is_the_first_title_that_is_not_alternative() -> None:
+    """People search for the record by its title."""
+    result = document((f"{TERMS}alternative", "B"), ("title", "A"), ("title", "C"))
+    assert result.title == "A"
+    assert [title.text for title in result.titles] == ["A", "C", "B"]
     assert document((f"{TERMS}alternative", "B")).title == "B"
     assert document().title is None
 
 
-def test_identifiers_keep_their_order_and_stand_there_once() -> None:
-    ours = document(
+def test_identifiers_keep_their_order_without_duplicates() -> None:
+    result = document(
         ("identifier", "http://dx.doi.org/10.1000/ABC"),
         ("identifier", "Phys. Rev. 47"),
         ("identifier", "doi:10.1000/abc"),
         ("identifier", "http://example.org/?a=1&amp;b=2"),
     )
-    assert ours.identifiers == (
+    assert result.identifiers == (
         Identifier("doi", "10.1000/abc"),
         Identifier("other", "Phys. Rev. 47"),
         Identifier("url", "http://example.org/?a=1&b=2"),
     )
-    assert ours.links == ("http://dx.doi.org/10.1000/ABC", "http://example.org/?a=1&b=2")
+    assert result.links == ("http://dx.doi.org/10.1000/ABC", "http://example.org/?a=1&b=2")
 
 
-def test_the_records_own_identifier_counts_where_it_names_the_resource() -> None:
-    """arXiv and PubMed Central number their OAI records as they number their articles."""
+def test_the_identifier_of_the_record_is_added_if_it_names_the_resource() -> None:
+    """arXiv and PubMed Central use the number of the article in the identifier of its OAI record."""
     arxiv = document(identifier="oai:arXiv.org:0706.0001")
     assert arxiv.id == "oai:arXiv.org:0706.0001"
     assert arxiv.identifiers == (Identifier("arxiv", "0706.0001"),)
@@ -125,7 +175,7 @@ def test_the_records_own_identifier_counts_where_it_names_the_resource() -> None
     assert document(identifier="oai:example.org:1").identifiers == ()
 
 
-def test_two_people_of_one_name_stay_two() -> None:
+def test_two_people_with_the_same_name_are_both_kept() -> None:
     assert len(document(("creator", "Wang, Y."), ("creator", "Wang, Y.")).creators) == 2
 
 
@@ -142,21 +192,23 @@ def test_two_people_of_one_name_stay_two() -> None:
         ("info:eu-repo/date/embargoEnd/soon", Date(None, "info:eu-repo/date/embargoEnd/soon", "embargoEnd")),
     ],
 )
-def test_a_date_keeps_what_its_value_does_not_say(text: str, expected: Date) -> None:
+def test_a_date_keeps_its_text_if_the_value_differs(text: str, expected: Date) -> None:
     assert document(("date", text)).dates == (expected,)
 
 
-def test_terms_of_known_vocabularies_are_readable() -> None:
-    ours = document(
+def test_terms_of_known_vocabularies_are_split_into_vocabulary_and_term() -> None:
+    result = document(
         ("type", "info:eu-repo/semantics/article"),
         ("type", "http://purl.org/eprint/type/JournalArticle"),
+        ("type", "https://purl.org/dc/dcmitype/Dataset"),
         ("rights", "info:eu-repo/semantics/openAccess"),
     )
-    assert ours.types == (
+    assert result.types == (
         Text("article", vocabulary="info:eu-repo/semantics"),
         Text("JournalArticle", vocabulary="http://purl.org/eprint/type"),
+        Text("Dataset", vocabulary="http://purl.org/dc/dcmitype"),
     )
-    assert ours.rights == (Rights("openAccess", vocabulary="info:eu-repo/semantics"),)
+    assert result.rights == (Rights("openAccess", vocabulary="info:eu-repo/semantics"),)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +226,11 @@ def test_terms_of_known_vocabularies_are_readable() -> None:
         ("CC BY http://creativecommons.org/licenses/by/3.0/. Or so.", "licenses/by/3.0"),
     ],
 )
-def test_a_creative_commons_url_names_the_licence(text: str, license_: str) -> None:
-    """In one form, so that what may be reused can be selected."""
-    ours = document(("rights", text)).rights[0]
-    assert ours.text == text
-    assert ours.license == f"https://creativecommons.org/{license_}/"
+def test_a_creative_commons_url_names_the_license(text: str, license_: str) -> None:
+    """One form for each license lets a query select what may be reused."""
+    result = document(("rights", text)).rights[0]
+    assert result.text == text
+    assert result.license == f"https://creativecommons.org/{license_}/"
 
 
 @pytest.mark.parametrize(
@@ -186,9 +238,9 @@ def test_a_creative_commons_url_names_the_licence(text: str, license_: str) -> N
     [
         "All rights reserved",
         "CC BY",
-        # BioMed Central: the article under the one, its data under the other
+        # BioMed Central: one license for the article, the other for its data
         "http://creativecommons.org/licenses/by/2.0; http://creativecommons.org/publicdomain/zero/1.0/",
     ],
 )
-def test_no_licence_is_guessed(text: str) -> None:
+def test_no_license_is_guessed(text: str) -> None:
     assert document(("rights", text)).rights == (Rights(text),)

@@ -1,8 +1,9 @@
-"""Identifiers: each scheme in every form in which sources write it, and what only looks like one."""
+"""Identifiers: every form that sources use for each scheme, and text that only looks like an identifier."""
 
 from __future__ import annotations
 
 import doctest
+import time
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,36 @@ RECOGNISED = [
     ("doi", "10.1000/abc", "doi:https://doi.org/10.1000/abc"),
     ("doi", "10.1000/abc", "info:doi/10.1000/abc"),
     ("doi", "10.1000/abc", "urn:doi:10.1000/abc"),
+    # labels, resolvers and prefixes that a program has added to a text that had one
+    ("doi", "10.1000/abc", "https://doi.org/https://doi.org/10.1000/abc"),
+    ("doi", "10.1000/abc", "http://dx.doi.org/http://dx.doi.org/10.1000/ABC"),
+    ("doi", "10.1000/abc", "https://doi.org/https%3A%2F%2Fdoi.org%2F10.1000%2Fabc"),
+    ("doi", "10.1000/abc", "https://https://doi.org/10.1000/abc"),
+    ("doi", "10.1000/abc", "http://hdl.handle.net/https://doi.org/10.1000/abc"),
+    ("doi", "10.1000/abc", "doi:doi:10.1000/abc"),
+    ("doi", "10.1000/abc", "DOI: doi: https://www.doi.org/10.1000/abc"),
+    ("doi", "10.1000/abc", "10.1000/10.1000/abc"),
+    ("doi", "10.1000/abc", "doi:10.1000/doi:10.1000/abc"),
+    ("doi", "10.1000/abc", "https://doi.org/10.1000/10.1000/abc"),
+    ("doi", "10.1000/abc", "https://doi.org/10.1000/https://doi.org/10.1000/abc"),
+    ("handle", "10161/10834", "http://hdl.handle.net/http://hdl.handle.net/10161/10834"),
+    ("handle", "10161/10834", "http://hdl.handle.net/10161/http://hdl.handle.net/10161/10834"),
+    ("handle", "10161/10834", "hdl:hdl:10161/10834"),
+    ("arxiv", "0706.0001", "arXiv:arXiv:0706.0001"),
+    ("pmid", "25881311", "PMID: PMID:25881311"),
+    ("issn", "0378-5955", "ISSN: ISSN 0378-5955"),
+    ("isbn", "9780306406157", "ISBN ISBN 0306406152"),
+    ("url", "http://example.org/a", "http://http://example.org/a"),
+    # a suffix may look like a prefix or a label
+    ("doi", "10.1000/10.10001/abc", "10.1000/10.10001/abc"),
+    ("doi", "10.1063/10.0001234", "https://doi.org/10.1063/10.0001234"),
+    ("doi", "10.1000/issn:0378-5955", "10.1000/issn:0378-5955"),
+    ("handle", "2027/2027/5", "hdl:2027/2027/5"),
+    (
+        "url",
+        "https://web.archive.org/web/2010/http://example.org/",
+        "https://web.archive.org/web/2010/http://example.org/",
+    ),
     ("doi", "10.1000/abc", "http://hdl.handle.net/10.1000/abc"),
     ("doi", "10.5479/si.00810223.47.1", "10.5479/si.00810223.47.1"),
     ("doi", "10.1000.10/123", "10.1000.10/123"),
@@ -87,11 +118,13 @@ RECOGNISED = [
 ]
 
 NOT_RECOGNISED = [
-    "Journal of Bone and Mineral Research 2015. DOI: 10.1002/jbmr.2552",  # of the article, or of the journal?
+    "Journal of Bone and Mineral Research 2015. DOI: 10.1002/jbmr.2552",  # the article's, or the journal's
     "10.1.1.1.1680",  # CiteSeerX
+    "10.1000/10.1000/",  # nothing but a prefix
+    "10.1000/https://doi.org/10.2000/abc",  # the DOI of another registrant
     "10.12/abc",  # a DOI's registrant has four digits or more
     "25881311",  # a plain number
-    "10161/10834",  # a bare handle may be any fraction
+    "10161/10834",  # a handle without a label may be any fraction
     "hdl:123456789/527",  # DSpace before its prefix is registered
     "0378-5954",  # wrong check digit
     "ISSN 0378-5954",
@@ -114,14 +147,14 @@ NOT_RECOGNISED = [
 
 @pytest.mark.parametrize(("scheme", "value", "text"), RECOGNISED)
 def test_each_form_of_an_identifier_gives_its_one_value(scheme: str, value: str, text: str) -> None:
-    """Otherwise the same work under two spellings is two works for whoever joins on it."""
+    """Otherwise a join on the identifier takes two spellings of one work for two works."""
     found = identify(text)
     assert (found.scheme, found.value) == (scheme, value)
 
 
 @pytest.mark.parametrize(("scheme", "value", "text"), [row for row in RECOGNISED if row[0] != "other"])
-def test_a_value_is_recognised_again_under_its_label(scheme: str, value: str, text: str) -> None:
-    """A value that its own scheme would refuse were no value."""
+def test_a_value_is_recognized_again_under_its_label(scheme: str, value: str, text: str) -> None:
+    """A normalized value must be valid in its own scheme."""
     label = {"pmid": "pmid:", "handle": "hdl:", "arxiv": "arXiv:", "issn": "issn:", "isbn": "isbn:"}.get(
         scheme, ""
     )
@@ -130,16 +163,16 @@ def test_a_value_is_recognised_again_under_its_label(scheme: str, value: str, te
 
 
 @pytest.mark.parametrize("text", NOT_RECOGNISED)
-def test_what_only_looks_like_an_identifier_stays_text(text: str) -> None:
-    """A wrong identifier joins works that have nothing to do with each other."""
+def test_text_that_only_looks_like_an_identifier_is_other(text: str) -> None:
+    """A wrong identifier joins unrelated works."""
     found = identify(text)
     assert (found.scheme, found.value) == ("other", text)
 
 
 @pytest.mark.parametrize("escape", ["%00", "%0A", "%E9", "%EF%BF%BD", "%1F"])
 @pytest.mark.parametrize("resolver", ["https://doi.org/10.1000/", "http://hdl.handle.net/10161/"])
-def test_percent_encoding_never_brings_a_character_that_is_no_text(resolver: str, escape: str) -> None:
-    """PostgreSQL refuses a NUL, and the whole batch with it; a replacement character is a character lost."""
+def test_decoding_percent_encoding_adds_no_unprintable_character(resolver: str, escape: str) -> None:
+    """PostgreSQL refuses a NUL and with it the whole batch. A replacement character means a lost character."""
     value = identify(f"{resolver}a{escape}b").value
     assert value.isprintable()
     assert "\N{REPLACEMENT CHARACTER}" not in value
@@ -147,16 +180,16 @@ def test_percent_encoding_never_brings_a_character_that_is_no_text(resolver: str
 
 
 @given(st.from_regex(r"[0-9]{7}", fullmatch=True))
-def test_exactly_one_check_character_makes_an_issn(seven: str) -> None:
-    right = [
+def test_seven_digits_have_exactly_one_valid_check_character_of_an_issn(seven: str) -> None:
+    valid = [
         last for last in "0123456789X" if identify(f"ISSN {seven[:4]}-{seven[4:]}{last}").scheme == "issn"
     ]
-    assert len(right) == 1
+    assert len(valid) == 1
 
 
 @given(st.from_regex(r"[0-9]{9}", fullmatch=True))
-def test_an_isbn_of_ten_digits_becomes_a_right_one_of_thirteen(nine: str) -> None:
-    """Both numbers of one book must meet in one value."""
+def test_an_isbn_of_ten_digits_becomes_a_valid_one_of_thirteen(nine: str) -> None:
+    """Both numbers of one book must give the same value."""
     found = [identify(f"ISBN {nine}{last}") for last in "0123456789X"]
     values = [identifier.value for identifier in found if identifier.scheme == "isbn"]
     assert len(values) == 1
@@ -165,17 +198,34 @@ def test_an_isbn_of_ten_digits_becomes_a_right_one_of_thirteen(nine: str) -> Non
 
 
 @given(st.text())
-def test_any_text_gives_an_identifier_with_a_value(text: str) -> None:
+def test_every_text_gives_an_identifier(text: str) -> None:
     found = identify(text)
     assert found.value == text or found.scheme != "other"
+
+
+def test_a_link_leads_somewhere_if_its_resolver_was_doubled() -> None:
+    assert web_address("https://doi.org/https://doi.org/10.1000/abc") == "https://doi.org/10.1000/abc"
+    assert web_address("https://doi.org/doi:10.1000/abc") == "https://doi.org/doi:10.1000/abc"
+
+
+@pytest.mark.parametrize(
+    "part", ["doi:", "doi: ", "https://doi.org/", "http://", "10.1000/", "doi:10.1000/", "urn:", "urn:doi:"]
+)
+def test_a_repeated_label_takes_linear_time(part: str) -> None:
+    """A source chooses the text. Quadratic time for a megabyte would stop a worker for hours."""
+    started = time.process_time()
+    for text in (part * 100_000, "10.1000/" + part * 100_000):
+        identify(text)
+        web_address(text)
+    assert time.process_time() - started < 10  # it is about half a second
 
 
 @pytest.mark.parametrize(
     "text", ["www.example.org", "Link: http://example.org", "http://", "mailto:a@example.org"]
 )
-def test_only_a_whole_url_is_a_web_address(text: str) -> None:
+def test_only_a_text_that_is_a_url_is_a_web_address(text: str) -> None:
     assert web_address(text) is None
 
 
-def test_the_examples_of_the_module_are_true() -> None:
+def test_the_examples_in_the_docstrings_are_right() -> None:
     assert doctest.testmod(identifiers).failed == 0

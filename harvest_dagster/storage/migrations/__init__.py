@@ -1,7 +1,7 @@
-"""How the schema comes to be: Alembic's revisions, run by themselves when a database is opened.
+"""Create and migrate the schema with Alembic when a database is opened.
 
-A database that has this code's revision costs one query, and Alembic is not imported. `make migration
-NAME=what` writes a new revision from what changed in `storage.tables`.
+If the database has the newest revision, this costs one query and does not import Alembic. `make migration NAME=what`
+writes a new revision from the changes in `storage.tables`.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from harvest_dagster.errors import DatabaseNewerThanCode
 if TYPE_CHECKING:
     from alembic.config import Config
 
-# The newest revision in versions/; a test holds the two together.
-HEAD = "0005"
+# The newest revision in versions/. A test compares the two.
+HEAD = "0015"
 
 FOLDER = Path(__file__).parent
 
-# Any number that no other program on the same server takes an advisory lock by.
+# Any number that no other program on the same server uses for an advisory lock.
 _LOCK = 7_220_412_618_530_915
 
 
 def ensure(engine: Engine, place: str) -> None:
-    """Brings the schema to `HEAD`. Safe when several processes begin at once: one migrates, the others wait.
+    """Migrate the schema to `HEAD`. Several processes may call this at once: one migrates, the others wait.
 
     Raises:
-        DatabaseNewerThanCode: the database has a revision that this code does not know; nothing was touched.
+        DatabaseNewerThanCode: the database has a revision that this code does not know. Nothing was changed.
     """
     with engine.connect() as connection:
-        present = _revision(connection)
+        present = find_revision(connection)
     if present != HEAD:
         _migrate(engine, place)
 
 
 def configuration(folder: Path = FOLDER) -> Config:
-    """Alembic's configuration; there is no alembic.ini."""
-    from alembic.config import Config  # noqa: PLC0415 - a tenth of a second, for nothing on most starts
+    """Return the configuration of Alembic. There is no alembic.ini."""
+    from alembic.config import Config  # noqa: PLC0415 - takes 0.1 s, and most starts do not need it
 
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -48,7 +48,8 @@ def configuration(folder: Path = FOLDER) -> Config:
     return config
 
 
-def _revision(connection: Connection) -> str | None:
+def find_revision(connection: Connection) -> str | None:
+    """Return the revision of the schema, or None if the database has no tables of this package."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -57,14 +58,17 @@ def _revision(connection: Connection) -> str | None:
 def _migrate(engine: Engine, place: str) -> None:
     with engine.connect().execution_options(sqlite_begin="BEGIN EXCLUSIVE") as connection:
         if engine.dialect.name == "sqlite":
-            # Alembic changes a table by making it anew; cascades would empty those that refer to it. Within a
-            # transaction this pragma does nothing: https://www.sqlite.org/foreignkeys.html#fk_enable
+            # Alembic changes a table by creating it again; cascades would empty the tables that refer to it. Within a
+            # transaction this pragma has no effect: https://www.sqlite.org/foreignkeys.html#fk_enable
             connection.connection.cursor().execute("PRAGMA foreign_keys = OFF").close()
+            # While the new table has the place of the old one, the views refer to a table that is missing:
+            # https://www.sqlite.org/pragma.html#pragma_legacy_alter_table
+            connection.connection.cursor().execute("PRAGMA legacy_alter_table = ON").close()
         try:
             with connection.begin():
                 _upgrade(connection, place)
         finally:
-            # The next user gets a new connection, with the pragma as it should be.
+            # The next user gets a new connection with the usual pragma.
             connection.invalidate()
 
 
@@ -75,13 +79,13 @@ def _upgrade(connection: Connection, place: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     config = configuration()
-    # Read again under the lock: another process may have been here.
-    present = _revision(connection)
+    # Read again under the lock: another process may have migrated meanwhile.
+    present = find_revision(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
         message = (
-            f"{place} was migrated by a newer version of harvest_dagster (its revision is {present}, this "
-            f"code's {HEAD}). Install the newer version, or name another database with HARVEST_DATABASE_URL."
+            f"{place} was migrated by a newer version of harvest_dagster: its revision is {present}, the revision "
+            f"of this code is {HEAD}. Install the newer version, or name another database with HARVEST_DATABASE_URL."
         )
         raise DatabaseNewerThanCode(message)
     config.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""`python -m harvest_dagster.storage.migrations NAME` writes a revision from what changed in `tables`."""
+"""`python -m harvest_dagster.storage.migrations NAME` writes a revision from the changes in `tables`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 
 from harvest_dagster.storage import connections, migrations
-from harvest_dagster.storage.engine import parse
+from harvest_dagster.storage.database import parse
 
 
 def main(arguments: list[str]) -> int:
-    """Write the revision and say what is left to do."""
+    """Write the revision and print the remaining steps."""
     name = "_".join(" ".join(arguments).split())
     if not name:
         print("A migration needs a name: make migration NAME=what_changes")
         return 2
     path = write(name)
     if path is None:
-        print("storage/tables.py says what the migrations say: there is nothing to migrate.")
+        print("The migrations already create the tables of storage/tables.py: there is nothing to migrate.")
         return 1
     revision = path.name.partition("_")[0]
     print(f"{path}: read it, format it, then set HEAD in storage/migrations/__init__.py to {revision!r}.")
@@ -31,14 +31,14 @@ def main(arguments: list[str]) -> int:
 
 
 def write(name: str, folder: Path = migrations.FOLDER) -> Path | None:
-    """Compare the tables with a scratch database that has all migrations so far.
+    """Write a revision from the difference between the tables and a scratch database with all migrations.
 
     Args:
-        name: of the change, as a file name.
-        folder: of the migrations.
+        name: the name of the change, for the file name.
+        folder: the folder of the migrations.
 
     Returns:
-        the new file, None where nothing changed.
+        The new file, or None if nothing has changed.
     """
     config = migrations.configuration(folder)
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,7 +58,7 @@ def write(name: str, folder: Path = migrations.FOLDER) -> Path | None:
 
 
 def _next(folder: Path) -> str:
-    """Revisions are numbered, so that a listing shows their order."""
+    """Return the next number. Revisions are numbered so that a listing shows their order."""
     numbers = [int(path.name.partition("_")[0]) for path in (folder / "versions").glob("[0-9]*.py")]
     return f"{max(numbers, default=0) + 1:04}"
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: it runs this file, with the connection whose transaction the migration belongs to."""
+"""Alembic runs this file for each migration, with the connection of the migration's transaction."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from harvest_dagster.storage.tables import Instant, Json, metadata
 
 
 def render(_kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
-    """How a new migration writes what is our own: in SQLAlchemy's words, since `tables` changes after it."""
+    """Return the code for one of our own types in a new migration.
+
+    The code uses only SQLAlchemy, because `tables` changes after the migration is written.
+    """
     if isinstance(item, Instant):
         return "sa.DateTime(timezone=True)"
     if item is Json:
-        # Alembic would write a name that it does not import.
+        # Alembic would write a name that the migration does not import.
         autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
         none_as_null = f"none_as_null={item.none_as_null}"
         return f'sa.JSON({none_as_null}).with_variant(postgresql.JSONB({none_as_null}), "postgresql")'
     if isinstance(item, Computed) and isinstance(item.sqltext, Cast):
-        # Alembic would write the type that the scratch database's dialect casts to: on PostgreSQL it is JSON.
+        # Alembic would write the type of the scratch database's dialect. On PostgreSQL the type is JSON.
         json_or_text = 'sa.Text().with_variant(sa.JSON(), "postgresql")'
         expression = f"sa.literal_column({str(item.sqltext.clause)!r}).cast({json_or_text})"
         return f"sa.Computed({expression}, persisted={item.persisted})"
@@ -34,7 +37,7 @@ context.configure(
     compare_type=True,
     compare_server_default=True,
     render_item=render,
-    # SQLite alters no column: Alembic makes the table anew.
+    # SQLite cannot alter a column: Alembic creates the table again.
     render_as_batch=True,
 )
 context.run_migrations()

@@ -1,4 +1,4 @@
-"""The tables of the contract."""
+"""Create the tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ big_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 instant = sa.DateTime(timezone=True)
 json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 json_or_text = sa.Text().with_variant(sa.JSON(), "postgresql")
-# Bytes in order: quick to compare, and an index that survives a new version of the C library's collations.
+# Byte order: fast to compare, and the index stays valid when the collations of the C library change.
 exact_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
@@ -194,7 +194,7 @@ def _raw_data() -> None:
         sa.UniqueConstraint("suid_id", "hash", name=op.f("uq_raw_datum_suid_id_hash")),
     )
     if op.get_context().dialect.name == "postgresql":
-        # Blobs of 2 KB stay in the row's own page: 38,000 records a second instead of 25,200.
+        # Blobs of 2 KB stay in the page of the row: 38,000 records per second instead of 25,200.
         op.execute("ALTER TABLE raw_datum SET (toast_tuple_target = 8160)")
 
 

@@ -1,4 +1,4 @@
-"""What a window brought beside its counts, and how it came; quarantine by identifier."""
+"""Add counts of distinct, out-of-window and undated records and of recovery steps; index quarantine by identifier."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Migrate to this revision."""
     op.add_column("harvest_log", sa.Column("identifiers", sa.Integer(), nullable=True))
     for name in ("outside_window", "undated", "recoveries"):
         op.add_column("harvest_log", sa.Column(name, sa.Integer(), server_default="0", nullable=False))

@@ -1,4 +1,4 @@
-"""The request budget of each host, over all runs and processes."""
+"""Add the request budget of each host, which all runs and processes share."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Migrate to this revision."""
     json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
     op.create_table(
         "request_host",

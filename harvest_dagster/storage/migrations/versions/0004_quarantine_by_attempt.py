@@ -1,4 +1,4 @@
-"""Which list brought what is in quarantine: by the number of the attempt, and by no clock."""
+"""Add the number of the fetch attempt to quarantined records, instead of comparing times."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,6 @@ _OF_THE_LAST_LIST = """
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Migrate to this revision."""
     op.add_column("quarantine", sa.Column("attempt", sa.Integer(), server_default="0", nullable=False))
     op.execute(_OF_THE_LAST_LIST)

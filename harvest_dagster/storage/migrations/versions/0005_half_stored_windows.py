@@ -1,4 +1,4 @@
-"""What was stored of a window and not launched; an index of what waits to be transformed."""
+"""Mark windows with stored data that are not launched; index the data that wait for a transform."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ _MARKED = sa.text("unlaunched_since IS NOT NULL")
 
 
 def upgrade() -> None:
-    """To this revision."""
+    """Migrate to this revision."""
     op.add_column("harvest_log", sa.Column("unlaunched_since", sa.DateTime(timezone=True)))
     op.execute(_HALF_STORED)
     op.create_index(
@@ -25,7 +25,7 @@ def upgrade() -> None:
         postgresql_where=_MARKED,
         sqlite_where=_MARKED,
     )
-    # Who looks for what is PENDING took this one, and nobody needs it.
+    # The query for PENDING logs used this index instead of the new one. No other query needs it.
     op.drop_index("ix_ingest_log_status_run_id", "ingest_log")
     op.create_index(
         "ix_ingest_log_pending",

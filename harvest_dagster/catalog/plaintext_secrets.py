@@ -1,0 +1,95 @@
+"""Find secrets that are written into the YAML as plain text, where `${NAME}` should stand.
+
+A secret is recognized by the name of its key, or by its place in an address. The product masks it like any other
+secret, also in the database's copy of the config. Loading warns about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from harvest_dagster.catalog.problems import KeyPath
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.masking import build_masker, is_secret_name
+from harvest_dagster.texts import MASK
+
+ARGUMENTS = ("harvester_kwargs", "transformer_kwargs")
+_SHORTEST = 6  # `auth: on`: masking a shorter value would mask parts of ordinary words
+
+
+def find_plaintext_secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the path and the text of each secret that some arguments contain as plain text."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from find_plaintext_secrets(member, (*path, key))
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            yield from find_plaintext_secrets(member, (*path, number))
+    elif isinstance(value, (str, int)) and not isinstance(value, bool):
+        secrets = _secrets_in(str(path[-1]) if path else "", str(value))
+        yield from ((path, secret) for secret in secrets if len(secret) >= _SHORTEST and "${" not in secret)
+
+
+def masked_definition(config: IngestConfig) -> dict[str, Any]:
+    """Return the config as JSON values, with its plain-text secrets masked. The database stores this."""
+    definition: dict[str, Any] = config.model_dump(mode="json")
+    for name in ARGUMENTS:
+        definition[name] = masked_arguments(definition[name])
+    definition["notify"] = [_masked_notify_url(url) for url in definition["notify"]]
+    return definition
+
+
+def masked_arguments(arguments: Any) -> Any:
+    """Return arguments with their plain-text secrets masked."""
+    return _masked(arguments, [secret for _, secret in find_plaintext_secrets(arguments)])
+
+
+def has_plaintext_password(url: str) -> bool:
+    """Return whether the URL of a `notify` has a password that is not a `${NAME}`."""
+    with suppress(ValueError):
+        return "${" not in (urlsplit(url).password or "${")
+    return False
+
+
+def _masked_notify_url(url: str) -> str:
+    """Return a URL without all that may be a secret: many services have a token in the place of the host."""
+    return url if url.startswith("${") else f"{url.partition('://')[0]}://{MASK}"
+
+
+def _secrets_in(name: str, text: str) -> Iterator[str]:
+    """Yield the secrets in the text of the key `name`."""
+    if is_secret_name(name):
+        yield text
+        scheme, _, credentials = text.partition(" ")  # Bearer, Basic, ApiKey
+        if scheme.isalpha():
+            yield credentials.strip()
+    elif text.strip().lower().startswith(("http://", "https://")):
+        with suppress(ValueError):
+            yield from _secrets_in_address(text.strip())
+
+
+def _secrets_in_address(address: str) -> Iterator[str]:
+    parts = urlsplit(address)
+    credentials = parts.password or parts.username or ""
+    yield from dict.fromkeys((credentials, unquote(credentials)))
+    for name, value in parse_qsl(parts.query):
+        if is_secret_name(name):
+            yield value
+
+
+def _masked(value: Any, secrets: list[str]) -> Any:
+    mask = build_masker(secrets)
+
+    def masked(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: masked(member) for key, member in part.items()}
+        if isinstance(part, list):
+            return [masked(member) for member in part]
+        if isinstance(part, str):
+            return mask(part)
+        return MASK if str(part) in secrets else part
+
+    return masked(value) if secrets else value

@@ -1,0 +1,6 @@
+"""The command line `harvest`, for people and scripts.
+
+`app` has the list of all commands. Each command is a module of `commands`, which is imported only if it is used, so
+that a command that does not need Dagster starts without it. `options` has the options that commands share, `output`
+what they print. The commands parse arguments and print results. The packages below do the work.
+"""

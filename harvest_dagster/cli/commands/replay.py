@@ -1,0 +1,112 @@
+"""`harvest replay`: transform stored data again."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime
+
+import click
+
+from harvest_dagster.catalog.loader import load_catalog
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.cli.contexts import command_run
+from harvest_dagster.cli.database import required_database
+from harvest_dagster.cli.options import Instant, json_option, label_argument, raise_if_reversed
+from harvest_dagster.cli.output import print_json, print_message
+from harvest_dagster.coverage.scopes import transformer_version
+from harvest_dagster.errors import BadInput
+from harvest_dagster.pipeline.transform import TransformContext, TransformOutcome, transform
+from harvest_dagster.storage import ingest_configs
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.transform_queue.queue import TransformQueue, find_days, requeue_current
+from harvest_dagster.windows import utc_now
+
+
+@click.command("replay")
+@label_argument
+@click.option("--from", "start", type=Instant(), help="First day of the data; default: all.")
+@click.option("--until", "end", type=Instant(), help="End of the data; this day is excluded.")
+@click.option("--failed", is_flag=True, help="Only data whose transform failed.")
+@click.option("--now", "at_once", is_flag=True, help="Transform in this process, and wait for it.")
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    label: str,
+    start: datetime | None,
+    end: datetime | None,
+    failed: bool,
+    at_once: bool,
+    as_json: bool,
+) -> None:
+    r"""Transform the stored data of a source again. No request is sent to the source.
+
+    The current content of each identifier becomes PENDING for the present version of the transformer. This includes
+    data that were never transformed, because the source had no transformer when they were harvested. The sensor
+    transform_pending then starts runs of transformed/LABEL. Without the sensor, materialize its partitions in Dagster.
+    With --now, this process transforms the data, and Dagster shows no materialization.
+
+    --from and --until select data by the day of their partition. Both take a date in UTC.
+
+    With --json, standard output is {label, pending, transformed, deleted, failed, errors}: the number of data that
+    were marked PENDING, and with --now the numbers of the transform and its first errors. The exit status is 1 if a
+    datum failed.
+
+    \b
+    Examples:
+      harvest replay arxiv_cs
+      harvest replay arxiv_cs --failed --now
+      harvest replay arxiv_cs --from 2024-01-01 --until 2024-02-01
+    """
+    raise_if_reversed(start, end)
+    config = load_catalog().get(label)
+    if config.transformer is None:
+        raise BadInput(f"{label} has no transformer. Add the key `transformer` to its YAML.")
+    first, last = start.date() if start else date.min, _last_day(end) if end else date.max
+    with required_database() as database:
+        pending = _requeue(database, config, (first, last), only_failed=failed)
+        outcome = _transform(database, config, (first, last)) if at_once else TransformOutcome()
+    _print(label, pending, outcome, as_json=as_json, at_once=at_once)
+    context.exit(1 if outcome.failed else 0)
+
+
+def _last_day(end: datetime) -> date:
+    return (end - datetime.resolution).date()
+
+
+def _requeue(database: Database, config: IngestConfig, days: tuple[date, date], *, only_failed: bool) -> int:
+    """Mark the data PENDING, in one transaction for each day, so that no other writer waits long."""
+    with database.read() as connection:
+        config_id = ingest_configs.find_id(connection, config.label)
+        found = [] if config_id is None else find_days(connection, config_id, days)
+    queue, pending = TransformQueue(config_id or 0, transformer_version(config)), 0
+    for day in found:
+        with database.begin() as connection:
+            pending += requeue_current(connection, queue, day, utc_now(), only_failed=only_failed)
+    return pending
+
+
+def _transform(database: Database, config: IngestConfig, days: tuple[date, date]) -> TransformOutcome:
+    with database.read() as connection:
+        config_id = ingest_configs.find_id(connection, config.label)
+    if config_id is None:
+        return TransformOutcome()
+    run = command_run(database, "replay")
+    context = TransformContext(config, config_id, days, superfluous=False, run=run, environ=os.environ)
+    outcomes = transform(context)
+    return sum(outcomes.values(), TransformOutcome())
+
+
+def _print(label: str, pending: int, outcome: TransformOutcome, *, as_json: bool, at_once: bool) -> None:
+    numbers = {"transformed": outcome.transformed, "deleted": outcome.deleted, "failed": outcome.failed}
+    if as_json:
+        print_json({"label": label, "pending": pending, **numbers, "errors": list(outcome.errors)})
+        return
+    click.echo(f"{label}: {pending} data are PENDING" if not at_once else f"{label}: {_sentence(numbers)}")
+    for error in outcome.errors:
+        print_message(error)
+
+
+def _sentence(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in numbers.items())

@@ -1,0 +1,308 @@
+"""`harvest run`: harvest a source as its asset does, and show the progress."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+
+from harvest_dagster.catalog.loader import load_catalog
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.cli.database import database_url
+from harvest_dagster.cli.options import (
+    from_option,
+    json_option,
+    label_argument,
+    raise_if_reversed,
+    until_option,
+)
+from harvest_dagster.cli.output import print_json, print_message
+from harvest_dagster.cli.progress import ProgressView, private_terminal
+from harvest_dagster.coverage.due_days import days_on_request
+from harvest_dagster.coverage.source_overview import SourceOverview
+from harvest_dagster.errors import BadInput
+from harvest_dagster.orchestration.runs.local_runs import (
+    LocalRun,
+    RunningRun,
+    build_run,
+    open_instance,
+    partition_days,
+)
+from harvest_dagster.orchestration.runs.run_results import RunResult, read_result
+from harvest_dagster.storage.database import Database
+from harvest_dagster.windows import Window, utc_now, whole_day
+
+_POLL = 0.2  # seconds
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The outcome of the runs of one command: their ids, the status of the last one, and the errors of their steps."""
+
+    run_ids: tuple[str, ...]
+    status: str
+    errors: tuple[str, ...]
+
+
+@click.command("run")
+@label_argument
+@from_option
+@until_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Collect at most this many records. This never counts as coverage.",
+)
+@click.option(
+    "--superfluous", is_flag=True, help="Repeat what has succeeded: covered days, existing transforms."
+)
+@click.option("--no-split", is_flag=True, help="Use one window, regardless of its length.")
+@click.option(
+    "--no-optimize", is_flag=True, help="Harvest covered days again; transform only what has changed."
+)
+@click.option(
+    "--force", is_flag=True, help="Run even if the source is disabled, or refused after repeated failures."
+)
+@click.option("--ignore-disabled", is_flag=True, help="Run even if the source is disabled.")
+@click.option(
+    "--no-transform", is_flag=True, help="Store raw records only; leave the asset transformed/LABEL alone."
+)
+@json_option
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    label: str,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int | None,
+    as_json: bool,
+    **flags: bool,
+) -> None:
+    r"""Harvest a source into the database, as its asset does in Dagster.
+
+    The run has a record in the Dagster instance of DAGSTER_HOME, acquires the lease of the source, writes harvest logs
+    and materializes the partitions of raw/LABEL and transformed/LABEL. If DAGSTER_HOME is not set, the instance is
+    `.dagster` in the working directory, where the harvest database is by default.
+
+    Without --from, the days that are due are harvested: the days since the last harvest that are not complete, at least
+    those of the last 30 days, and the days of `lookback`. --until is excluded, and is the end of yesterday by default.
+    For instants inside a day, the run uses the job `harvest`, which materializes no partition.
+
+    Ctrl-C stops the run after the current page; the next run continues there. A second Ctrl-C stops it at once.
+    The exit status is 1 if a window failed, or if a part of the range is not complete afterwards (except with --limit).
+
+    \b
+    Examples:
+      harvest run arxiv_cs
+      harvest run arxiv_cs --from 2025-03-01 --until 2025-03-08
+      harvest run arxiv_cs --from 2025-03-04T12:00 --until 2025-03-04T18:00
+      harvest run arxiv_cs --from 2025-03-04 --limit 100 --no-transform --json
+    """
+    raise_if_reversed(start, end)
+    began, now = time.monotonic(), utc_now()
+    catalog = load_catalog()
+    config = catalog.get(label)
+    instance, message = open_instance(Path.cwd())
+    if message:
+        print_message(message)
+    parameters = _parameters(flags, limit)
+    with Database.open(database_url()) as database, instance:
+        requests = _requests(config, database, (start, end), parameters, now)
+        outcome = _execute(requests, instance)
+        result = read_result(database, config, outcome.run_ids, [request.window for request in requests])
+    _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
+    is_whole = not result.uncovered or limit is not None
+    context.exit(0 if outcome.status == "SUCCESS" and not result.failed and is_whole else 1)
+
+
+def _parameters(flags: Mapping[str, bool], limit: int | None) -> dict[str, Any]:
+    """Return the parameters of the harvest that differ from their defaults."""
+    parameters: dict[str, Any] = {
+        name: True for name in ("superfluous", "no_split", "force", "ignore_disabled") if flags[name]
+    }
+    parameters |= {name: False for name in ("optimize", "transform") if flags[f"no_{name}"]}
+    return parameters | ({} if limit is None else {"limit": limit})
+
+
+def _requests(
+    config: IngestConfig,
+    database: Database,
+    bounds: tuple[datetime | None, datetime | None],
+    parameters: dict[str, Any],
+    now: datetime,
+) -> list[LocalRun]:
+    """Return the runs: one for a range, one for each group of consecutive due days without a range."""
+    start, end = bounds
+    if start is None:
+        with database.read() as connection:
+            overview = SourceOverview.read_coverage(connection, now, [config.label])
+        return [
+            build_run(
+                config,
+                Window(days.days.window.start, min(days.days.window.end, end or days.days.window.end)),
+                {**parameters, **({"optimize": False} if days.superfluous else {})},
+                now=now,
+            )
+            for days in days_on_request(config, overview.covered_windows(config), now)
+            if end is None or days.days.window.start < end
+        ]
+    if end is None:
+        _, last = partition_days(config, now)
+        end = whole_day(last).end
+    if end <= start:
+        message = f"--from is not before {end.date()}, the end of the last partition (yesterday). Give --until, too."
+        raise BadInput(message)
+    return [build_run(config, Window(start, end), parameters, now=now)]
+
+
+def _execute(requests: Sequence[LocalRun], instance: dg.DagsterInstance) -> _Outcome:
+    """Execute the runs one after the other, up to the first that does not succeed."""
+    run_ids: list[str] = []
+    status, errors = "SUCCESS", []
+    with private_terminal() as stream:
+        for request in requests:
+            running = RunningRun(request, instance)
+            with ProgressView(stream, request.label) as view:
+                _follow(running, view)
+            run_ids += [running.monitor.run_id] if running.monitor.run_id else []
+            errors += running.failures()
+            status = running.run.status.value if running.run else "FAILURE"
+            if status != "SUCCESS":
+                break
+    return _Outcome(tuple(run_ids), status, tuple(errors))
+
+
+def _follow(running: RunningRun, view: ProgressView) -> None:
+    """Show a run until it ends. A signal stops it after a page; a second one stops it at once."""
+    monitor, is_announced = running.monitor, False
+    with _signals() as received:
+        running.start()
+        while not running.wait(_POLL):
+            _print_messages(running, view)
+            view.show(monitor.progress)
+            if received:
+                running.stop()
+                if not is_announced:
+                    view.print("stopping after this page; press Ctrl-C again to stop at once")
+                is_announced = True
+            if len(received) > 1 or (received and monitor.is_deferred):
+                running.abandon()
+                break
+    _print_messages(running, view)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Yield a list that gets each SIGINT and SIGTERM, which do nothing else meanwhile."""
+    received: list[int] = []
+    former = {
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _print_messages(running: RunningRun, view: ProgressView) -> None:
+    for is_warning, text in running.new_messages():
+        view.print(f"warning: {text}" if is_warning else text)
+
+
+def _print_result(
+    config: IngestConfig,
+    requests: Sequence[LocalRun],
+    outcome: _Outcome,
+    result: RunResult,
+    seconds: float,
+    *,
+    as_json: bool,
+) -> None:
+    for problem in _problems(config, outcome, result):
+        print_message(problem)
+    if result.counts.new_data and any(request.leaves_pending(config) for request in requests):
+        print_message(
+            "the new data is PENDING: the sensor transform_pending transforms it, or a run over the whole day"
+        )
+    if as_json:
+        print_json(_as_json(config, requests, outcome, result, seconds))
+    else:
+        click.echo(_line(config, requests, result, seconds))
+
+
+def _problems(config: IngestConfig, outcome: _Outcome, result: RunResult) -> Iterator[str]:
+    """Yield one line for each problem, and how to continue."""
+    yield from (f"error: {text}" for text in outcome.errors)
+    if outcome.status == "CANCELED":
+        yield f"stopped. To continue after the last page, run the same command again: harvest run {config.label} …"
+    elif outcome.status == "SUCCESS" and result.uncovered:
+        ranges = ", ".join(str(window) for window in result.uncovered)
+        yield (
+            f"not complete: {ranges}. A range does not count if --limit cut it off, or if its harvest began before its "
+            "end plus `settle`."
+        )
+
+
+def _line(config: IngestConfig, requests: Sequence[LocalRun], result: RunResult, seconds: float) -> str:
+    counts = result.counts
+    if not requests:
+        return f"{config.label}: nothing is due. Use --from to harvest other days."
+    if result.completeness is None:
+        end = (
+            f"{len(result.failed)} of {result.windows} windows failed"
+            if result.failed
+            else "nothing was harvested"
+        )
+    else:
+        evidence = ", ".join(result.evidence)
+        end = f"{result.completeness}, evidence: {evidence}"
+        end += f"; {len(result.failed)} of {result.windows} windows failed" if result.failed else ""
+    invalid = f", {counts.quarantined} invalid" if counts.quarantined else ""
+    return (
+        f"{config.label}: {counts.records} records, {counts.new_identifiers} new, {counts.changed} changed, "
+        f"{counts.deleted} deleted{invalid}; {end}; {seconds:.1f} s"
+    )
+
+
+def _as_json(
+    config: IngestConfig, requests: Sequence[LocalRun], outcome: _Outcome, result: RunResult, seconds: float
+) -> dict[str, Any]:
+    counts = result.counts
+    return {
+        "label": config.label,
+        "records": counts.records,
+        "new": counts.new_identifiers,
+        "changed": counts.changed,
+        "deleted": counts.deleted,
+        "invalid": counts.quarantined,
+        "completeness": result.completeness,
+        "evidence": result.evidence[-1] if result.evidence else None,
+        "status": outcome.status,
+        "run_id": outcome.run_ids[-1] if outcome.run_ids else None,
+        "run_ids": outcome.run_ids,
+        "requested": [[request.window.start, request.window.end] for request in requests],
+        "uncovered": [[window.start, window.end] for window in result.uncovered],
+        "windows": result.windows,
+        "failed": [
+            {"start": window.start, "end": window.end, "error": text} for window, text in result.failed
+        ],
+        "errors": outcome.errors,
+        "pages": counts.pages,
+        "requests": counts.requests,
+        "bytes": counts.bytes,
+        "seconds": round(seconds, 3),
+        "home": os.environ.get("DAGSTER_HOME"),
+    }

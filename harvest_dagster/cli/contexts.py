@@ -1,0 +1,59 @@
+"""Build the contexts of the pipeline for a command that writes for a source outside of Dagster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from harvest_dagster import spool
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory, SourceAccess
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.processes import this_process
+from harvest_dagster.spool import Spool
+from harvest_dagster.storage.database import Database
+from harvest_dagster.windows import utc_now
+
+
+def command_run(database: Database, name: str) -> CurrentRun:
+    """Return a run of this command. Other runs see its process, and take over its lease if the process ends.
+
+    Nothing is known about the runs of Dagster here. So the lease of a run counts as held until it expires, or until its
+    process is gone.
+    """
+    return CurrentRun(
+        id=f"harvest {name} {uuid4()}",
+        process=this_process(),
+        history=RunHistory(outcome=lambda _: None, last_known_state=lambda _: "its process has ended"),
+        database=database,
+        spool=Spool(spool.default_url(os.environ, Path.cwd())),
+        clock=utc_now,
+        logger=logging.getLogger(f"harvest_dagster.cli.{name}"),
+    )
+
+
+def harvest_context(
+    run: CurrentRun, config: IngestConfig, config_id: int, catalog: Sequence[IngestConfig]
+) -> HarvestContext:
+    """Return the context of a source for the steps of a harvest."""
+    source = SourceAccess(config, os.environ, tuple(catalog))
+    return HarvestContext(config, config_id, Parameters(), run, source)
+
+
+@contextmanager
+def held_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
+    """Hold the lease of a source during a block, and release it at the end.
+
+    Raises:
+        LeaseHeld: a run holds the lease.
+    """
+    with lease_guard.hold_lease(harvest) as lease:
+        try:
+            yield lease
+        finally:
+            lease_guard.release(harvest, lease)

@@ -1,0 +1,1 @@
+"""Formats that several protocols share: strict parsers, canonical forms and dates."""

@@ -1,0 +1,1 @@
+"""REST APIs that list records as JSON. YAML describes each API."""

@@ -1,0 +1,219 @@
+"""The arguments of a REST API: `harvester_kwargs` of the harvester `json`, explained in docs/json.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from harvest_dagster.harvesters.interface import Arguments, NotDeciding
+from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
+from harvest_dagster.http.transport.headers import find_fault
+
+FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
+
+
+def _as_text(value: Any) -> Any:
+    """Return a YAML number or boolean as the text that a URL contains."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, (str, int)) else value
+
+
+_Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+_PATH = {"type": "string", "pattern": PATTERN}
+_Paths = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema({"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]}),
+]
+
+
+_Statuses = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_as_list),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _STATUS := {"type": "integer", "minimum": 400, "maximum": 499},
+                {"type": "array", "items": _STATUS},
+            ]
+        }
+    ),
+]
+# These statuses say something else: who may ask, and how often.
+_NEVER_EMPTY = frozenset({401, 402, 403, 407, 408, 421, 425, 429, 451})
+
+
+class Next(Arguments):
+    """How to request the next page of a list, and how to recognize its end.
+
+    Attributes:
+        by: `cursor`: the page contains a text to send; `link`: the page contains a URL; `page`: the harvester counts
+            pages; `offset`: the harvester counts records.
+        path: path of the cursor or the link in the page.
+        param: parameter for the cursor or the number. Without it, `{next}` in `base_url` takes that value.
+        first: value for the first page. The default is none for a cursor, 1 for a page and 0 for an offset.
+        end: what ends a list: a page without cursor or link (`no_next`), a page without records (`empty_page`), or
+            whichever comes first (`either`). The default for a cursor or a link is `no_next`; an empty page does not
+            end such a list. Numbers can only end with `empty_page`, which is their default.
+        more: path of a flag in the page that says whether there are more records, also if the page is empty.
+        single_use: whether the same request returns another page the second time. No request is then sent twice.
+    """
+
+    by: Literal["cursor", "link", "page", "offset"]
+    path: Path | None = None
+    param: str | None = None
+    first: _Text | None = None
+    end: Literal["no_next", "empty_page", "either"] | None = None
+    more: Path | None = None
+    single_use: Annotated[bool, NotDeciding()] = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Next:
+        if faults := list(self._faults()):
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if self.is_read_from_page and self.path is None:
+            yield f"next by {self.by} needs `path`: the path of the {self.by} in the page"
+        if not self.is_read_from_page and self.path is not None:
+            yield f"next by {self.by} takes no `path`: the harvester counts"
+        if self.by == "link" and (self.param or self.first):
+            yield "next by link takes neither `param` nor `first`: the link contains everything"
+        if not self.is_read_from_page and self.end not in (None, "empty_page"):
+            yield f"next by {self.by} can only end with an empty page"
+        if not self.is_read_from_page and not (self.first_value or "").isdecimal():
+            yield "`first` must be a whole number"
+
+    @property
+    def is_read_from_page(self) -> bool:
+        """Whether the page contains the cursor or link of the next page."""
+        return self.by in ("cursor", "link")
+
+    @property
+    def list_end(self) -> str:
+        """`end` or its default."""
+        return self.end or ("no_next" if self.is_read_from_page else "empty_page")
+
+    @property
+    def first_value(self) -> str | None:
+        """`first` or its default; None if the first page needs no value."""
+        return self.first or {"page": "1", "offset": "0"}.get(self.by)
+
+
+class Deleted(Arguments):
+    """How to recognize a deleted record.
+
+    Attributes:
+        path: path in the record.
+        values: texts that mean "deleted". Numbers and booleans are compared as JSON writes them.
+    """
+
+    path: Path
+    values: tuple[_Text, ...] = ("true",)
+
+
+class RestArguments(Arguments):
+    """`harvester_kwargs` of a REST API.
+
+    Attributes:
+        base_url: http or https URL; its path may contain `{from}`, `{until}` and `{next}`.
+        params: query parameters of every request except those to a link. `{from}` and `{until}` in their values are
+            replaced by dates.
+        headers: HTTP headers of every request.
+        granularity: format of `{from}` and `{until}`: a date, or an instant in UTC with seconds.
+        until: whether the source's range includes `{until}`.
+        records: path of the list of records in a page.
+        identifier: path of the identifier in a record. The values at several paths are joined by colons.
+        datestamp: path in a record of the date that the source compares with `{from}` and `{until}`.
+        deleted: how to recognize a deleted record.
+        total: path of the source's own count of the list in a page.
+        empty_status: HTTP statuses that mean an empty page.
+        trust_total: False if that count is known to be wrong. It is then ignored.
+        error: path of an error message in a page, for an API that reports errors with a success status. Without it,
+            the usual places count: `error`, `errors`, `timed_out`, `success` and `status`.
+        next: how to request the next page.
+        volatile: paths in a record whose values change although the record does not, such as scores. They are not
+            stored.
+    """
+
+    base_url: str
+    params: dict[str, _Text] = Field(default_factory=dict)
+    headers: Annotated[dict[str, _Text], NotDeciding()] = Field(default_factory=dict)
+    granularity: Literal["day", "second"] = "day"
+    until: Literal["inclusive", "exclusive"] = "inclusive"
+    records: Path
+    identifier: _Paths
+    datestamp: Path | None = None
+    deleted: Deleted | None = None
+    total: Path | None = None
+    trust_total: Annotated[bool, NotDeciding()] = True
+    error: Annotated[Path | None, NotDeciding()] = None
+    empty_status: _Statuses = ()
+    next: Next
+    volatile: tuple[Path, ...] = ()
+
+    @field_validator("base_url")
+    @classmethod
+    def _validate_base_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(
+                "base_url must be an http or https URL without query and fragment. Put a query into params"
+            )
+        if any(name in parts.netloc for name in (FROM, UNTIL, NEXT)):
+            raise ValueError(
+                "base_url must name its host. {from}, {until} and {next} are allowed only in its path"
+            )
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
+        if (problem := find_fault(headers)) is not None:
+            raise ValueError(problem)
+        return headers
+
+    @field_validator("records")
+    @classmethod
+    def _has_no_descendants(cls, path: str) -> str:
+        if parse_path(path).has_descendants:
+            raise ValueError(
+                "the path of the records must not contain `..`: name each key on the way to the list"
+            )
+        return path
+
+    @field_validator("empty_status")
+    @classmethod
+    def _can_mean_empty(cls, statuses: tuple[int, ...]) -> tuple[int, ...]:
+        if wrong := [status for status in statuses if status in _NEVER_EMPTY or not 400 <= status < 500]:  # noqa: PLR2004
+            raise ValueError(
+                f"{', '.join(map(str, wrong))} cannot mean an empty page. Allowed are statuses from 400 to 499 that do "
+                "not ask for credentials or a pause, such as 404"
+            )
+        return statuses
+
+    @model_validator(mode="after")
+    def _has_dates_and_token(self) -> RestArguments:
+        texts = [self.base_url, *self.params.values()]
+        if missing := [name for name in (FROM, UNTIL) if not any(name in text for text in texts)]:
+            raise ValueError(
+                f"params or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
+                "between two instants"
+            )
+        if (self.next.by != "link" and self.next.param is None) != (NEXT in self.base_url):
+            raise ValueError(
+                "next needs either `param` or {next} in base_url to send the cursor or number; a link needs neither"
+            )
+        if self.next.param in self.params:
+            raise ValueError(f"params must not contain {self.next.param!r}: next sets it")
+        return self

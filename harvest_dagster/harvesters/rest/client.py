@@ -1,0 +1,182 @@
+"""The client of a REST API: it turns windows into requests, and responses into pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from harvest_dagster.errors import CursorRefused
+from harvest_dagster.harvesters.interface import Client, Response, Session
+from harvest_dagster.harvesters.rest import list_ends
+from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
+from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
+from harvest_dagster.harvesters.rest.pagination import Pager
+from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.harvesters.rest.response import find_flag, find_total
+from harvest_dagster.observations import Observations
+from harvest_dagster.records import Cursor, Page, Request
+from harvest_dagster.response_limits import ResponseLimits
+from harvest_dagster.windows import DAY, SECOND, Window, whole_days
+
+
+class RestClient(Client):
+    """Requests the pages of one list of a REST API."""
+
+    arguments: RestArguments
+
+    def __init__(
+        self, arguments: RestArguments, session: Session, limits: ResponseLimits | None = None
+    ) -> None:
+        super().__init__(arguments, session)
+        self._limits = limits or ResponseLimits()
+        self._parser = RestParser(arguments, self._limits)
+        self._observations = Observations()
+
+    def use_observations(self, observations: Observations) -> None:
+        """Take what earlier harvests observed about the pages of the source."""
+        self._observations = observations
+
+    def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        """Yield the pages of the list from a cursor on.
+
+        Raises:
+            CursorRefused: the source does not accept the cursor. Also if the cursor may be used only once, and the
+                source gives no total by which a missing page would be detected.
+            SourceError: the list breaks. The pages yielded before are complete.
+        """
+        if (
+            cursor is not None
+            and cursor.token is not None
+            and not self.cursors_are_reusable
+            and not self._has_total
+        ):
+            message = (
+                f"The cursor for {self.arguments.base_url} may be used only once, and a run that was killed may have "
+                "used it. Without a total, nobody would notice that its page is missing. Start the list again from "
+                "its first page."
+            )
+            raise CursorRefused(message, code="single_use")
+        requested = self._requested_window(window)
+        pager = Pager(self.arguments, *self._dates(requested), self._limits)
+        next_cursor: Cursor | None = cursor or Cursor()
+        state = ListState.begin(self._observations, is_from_start=cursor is None or cursor.token is None)
+        while next_cursor is not None:
+            page, state = self._page(pager, next_cursor, state)
+            yield page if requested == window else replace(page, requested_window=requested)
+            next_cursor = page.next
+
+    @property
+    def smallest_window(self) -> timedelta:
+        """The length of the shortest window: a day or a second, depending on the granularity."""
+        return DAY if self.arguments.granularity == "day" else SECOND
+
+    @property
+    def list_count(self) -> int:
+        """The number of lists: one."""
+        return 1
+
+    @property
+    def cursors_are_reusable(self) -> bool:
+        """Whether a cursor may be sent twice: False with `single_use` in `next`."""
+        return not self.arguments.next.single_use
+
+    def _requested_window(self, window: Window) -> Window:
+        """Return the window aligned to the granularity, with an additional second if `until` is inclusive.
+
+        The additional second is part of the next window. It is requested too, because datestamps may be more precise
+        than `until`: 23:59:59 would omit a record of 23:59:59.5 (docs/failures.md#milliseconds-omitted).
+        """
+        if self.arguments.granularity == "day":
+            return whole_days(window)
+        start, end = window.start.replace(microsecond=0), window.end.replace(microsecond=0)
+        end += SECOND if end < window.end or self.arguments.until == "inclusive" else timedelta()
+        return Window(start, end)
+
+    def _dates(self, requested: Window) -> tuple[str, str]:
+        """Return the values of `{from}` and `{until}`."""
+        is_inclusive = self.arguments.until == "inclusive"
+        if self.arguments.granularity == "day":
+            return f"{requested.start:%Y-%m-%d}", f"{requested.end - is_inclusive * DAY:%Y-%m-%d}"
+        return _format_second(requested.start), _format_second(requested.end - is_inclusive * SECOND)
+
+    def _page(self, pager: Pager, cursor: Cursor, state: ListState) -> tuple[Page, ListState]:
+        """Request a page. Return it with the state of the list after it."""
+        response = self._get(pager, cursor)
+        page = Page(
+            body=response.body,
+            request=Request(response.url),
+            status=response.status,
+            received=response.received,
+            cursor=cursor,
+            next=None,
+            count=0,
+            content_type=response.content_type,
+            source_time=getattr(response, "date", None),  # sessions of tests and tools may not have it
+        )
+        if list_ends.is_empty_response(self.arguments, state, response):
+            may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
+            return replace(page, may_be_cut=may_be_cut), state
+        content = self._content(response, state)
+        if list_ends.is_repeated_end(self.arguments, state, content):
+            may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
+            return replace(page, total=content.total, may_be_cut=may_be_cut), state
+        token = pager.next_token(cursor.token, content, state)
+        raise_if_path_is_missing(self.arguments, state, content, token)
+        may_be_cut = token is None and list_ends.may_lack_next_page(self.arguments, state, content)
+        state = state.after(content)
+        state.observe(self._observations)
+        page = replace(
+            page,
+            next=None if token is None else Cursor(token),
+            count=content.count,
+            total=content.total,
+            identifiers=content.identifiers,
+            may_be_cut=may_be_cut,
+        )
+        return page, state
+
+    def _get(self, pager: Pager, cursor: Cursor) -> Response:
+        url, params = pager.request(cursor.token)
+        return self.session.get(
+            url,
+            params,
+            self.arguments.headers,
+            allow_status=list_ends.allowed_statuses(self.arguments, cursor.token),
+            repeatable=self.cursors_are_reusable,
+        )
+
+    def _content(self, response: Response, state: ListState) -> PageContent:
+        """Return the content of a page.
+
+        Raises:
+            ProtocolError: it has no list of records, and the list has not ended.
+        """
+        url = response.url
+        document = self._parser.document(response.body, url, response.content_type)
+        items = self._parser.find_items(document, url)
+        content = PageContent(
+            url=url,
+            document=document,
+            count=len(items or ()),
+            identifiers=tuple(filter(None, (self._parser.identifier(item) for _, item in items or ()))),
+            total=self._total(document, url),
+            more=find_flag(document, self.arguments.next.more, url=url),
+            found_paths=find_paths(self.arguments, document),
+        )
+        if items is None:
+            list_ends.raise_if_no_list(self.arguments, state, content)
+        return content
+
+    def _total(self, document: Any, url: str) -> int | None:
+        return find_total(document, self.arguments.total or "", url=url) if self._has_total else None
+
+    @property
+    def _has_total(self) -> bool:
+        return self.arguments.total is not None and self.arguments.trust_total
+
+
+def _format_second(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

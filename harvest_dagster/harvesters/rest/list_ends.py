@@ -1,0 +1,179 @@
+"""The odd ways in which lists of REST APIs end, and what contradicts an end (docs/failures.md#odd-list-ends).
+
+A client that counts pages or records requests one page too many. Past the end, sources answer with an empty page, with
+404 or 400, with 204, with null or nothing in place of the list, or with the last page again. Each of these ends the
+list if the records of the source's own total have come. The pipeline compares the total again, with the different
+records. Without a total, the end is accepted if nothing speaks against it, and the window is `unverified`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harvest_dagster.errors import CursorRefused, PaginationLoop, ProtocolError, WebPage
+from harvest_dagster.harvesters.interface import Response
+from harvest_dagster.harvesters.rest.arguments import NEXT, RestArguments
+from harvest_dagster.harvesters.rest.list_state import NULL, ListState, PageContent, shape_of
+from harvest_dagster.harvesters.rest.missing_paths import (
+    NEXT_PATH,
+    RECORDS,
+    describe_missing_path,
+    requested_page_size,
+)
+from harvest_dagster.harvesters.rest.response import describe_value
+from harvest_dagster.http.html.page_detection import detect_page, web_page_error
+from harvest_dagster.http.too_many_records import says_too_many
+from harvest_dagster.texts import describe_start
+
+NO_CONTENT = 204
+PAST_THE_END = frozenset({400, 404, 410, 416, 422})
+"""Statuses past the end of a list. With a cursor, they also mean that the cursor has expired or is unknown."""
+
+_FAILED = ("error", "exception", "fail", "timeout", "timed out", "unavailable", "denied")
+_USUAL_SIZE = 5  # sources send pages of 10, 20, 25, 50 and so on, unless a parameter sets another size
+
+
+def allowed_statuses(arguments: RestArguments, token: str | None) -> frozenset[int]:
+    """Return the error statuses that may be a page of the list: past its end, or an empty one."""
+    return frozenset(arguments.empty_status) | (frozenset() if token is None else PAST_THE_END)
+
+
+def is_empty_response(arguments: RestArguments, state: ListState, response: Response) -> bool:
+    """Return whether a response has no page because there is no record, or none is left.
+
+    Raises:
+        CursorRefused: the status ends the list too early, or the cursor has expired.
+        WebPage: the response is the page of a login, of a maintenance or of a bot protection.
+    """
+    if response.status != NO_CONTENT and response.status not in allowed_statuses(arguments, ""):
+        return False
+    page = detect_page(response.body, response.content_type)
+    if page not in (None, WebPage):
+        raise web_page_error(response.body, url=response.url, expected="JSON")
+    is_end = response.status == NO_CONTENT or response.status in arguments.empty_status
+    if state.more or not (is_end or _is_past_the_end(arguments, state, response)):
+        error = CursorRefused(_refusal(state, response), code=str(response.status))
+        error.needs_shorter_list = _says_too_many(response)
+        raise error
+    return True
+
+
+def _is_past_the_end(arguments: RestArguments, state: ListState, response: Response) -> bool:
+    if state.total_is_reached is not None:
+        return state.total_is_reached
+    return not arguments.next.is_read_from_page and not _says_too_many(response)
+
+
+def _says_too_many(response: Response) -> bool:
+    return says_too_many(response.body.decode("utf-8", "replace"))
+
+
+def _refusal(state: ListState, response: Response) -> str:
+    if state.more:
+        problem = "the page before says that there are more records"
+    elif state.total_is_reached is False:
+        problem = f"only {state.records} of {state.total} records have come"
+    else:
+        problem = "the cursor has expired, or the list is too long"
+    return (
+        f"{response.url} was refused with HTTP status {response.status}, {describe_start(response.body)}: {problem}. "
+        "Start the list again, or harvest shorter windows."
+    )
+
+
+def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageContent) -> None:
+    """Raise an error for a page that has nothing at the path `records`, unless the list has no more records.
+
+    Raises:
+        ProtocolError: the first page has no list, and does not count 0 records. Or a later page has no list, and
+            something speaks against the end.
+    """
+    known = state.with_total(page.total)
+    if known.total == 0 or page.more is False:
+        return
+    if known.pages == 0 and known.is_from_start:
+        # Not MisconfiguredPath: an error in place of a page looks the same, and a later answer may be right.
+        raise ProtocolError(
+            describe_missing_path(arguments, RECORDS, page, "Each page has the list of its records")
+        )
+    is_end = known.total_is_reached
+    if is_end is None:
+        is_end = known.total is not None or _has_only_known_keys(known, page.document)
+    if not is_end or page.more or known.more:
+        message = (
+            f"{page.url} answered with JSON that has no list at {arguments.records}, but "
+            f"{describe_value(page.document)}, after {known.records} records. Check `records`. If it is right, the "
+            "source answered with an error."
+        )
+        raise ProtocolError(message)
+
+
+def _has_only_known_keys(state: ListState, document: Any) -> bool:
+    """Return whether a page without list has nothing that the last page lacks, and no word of an error."""
+    if state.pages == 0:
+        return False  # another run has read the pages before
+    if not isinstance(document, dict):
+        return not document
+    is_known = all(
+        state.shape.get(key) == kind or (kind == NULL and key in state.shape)
+        for key, kind in shape_of(document).items()
+    )
+    texts = [value.lower() for value in document.values() if isinstance(value, str)]
+    return is_known and not any(word in text for text in texts for word in _FAILED)
+
+
+def is_repeated_end(arguments: RestArguments, state: ListState, page: PageContent) -> bool:
+    """Return whether a page is the page before again, because the list has ended.
+
+    Raises:
+        PaginationLoop: the list has not ended, or it is not clear that the source reads the number of the page.
+    """
+    if not state.repeats(page) or page.more:
+        return False
+    known = state.with_total(page.total)
+    is_end = known.total_is_reached
+    if arguments.next.is_read_from_page:
+        return is_end is True
+    if is_end is None:
+        is_end = known.total is not None or known.pages_differ or _is_short(arguments, page.count)
+    if not is_end or state.more:
+        raise PaginationLoop(_repetition(arguments, known, page))
+    return True
+
+
+def _repetition(arguments: RestArguments, state: ListState, page: PageContent) -> str:
+    reached = f"only {state.records} of {state.total} records have come"
+    unclear = "nothing shows that the source reads the number of the page"
+    param = arguments.next.param or NEXT
+    return (
+        f"{page.url} answered with the {page.count} records of the page before, and "
+        f"{unclear if state.total_is_reached is None else reached}. Check `next.param` ({param}). If the source "
+        "repeats its last page past the end, name its `total`, or add the parameter for the size of a page to `params`."
+    )
+
+
+def may_be_cut_after(arguments: RestArguments, state: ListState) -> bool:
+    """Return whether a list that ends in an odd way may go on after its last page, because that page may be full.
+
+    A source that refuses deep pages, or repeats the deepest one, ends its lists in the same way.
+    """
+    return 0 < state.last_page == state.largest_page and not _is_short(arguments, state.last_page)
+
+
+def may_be_cut_by_status(arguments: RestArguments, state: ListState, status: int) -> bool:
+    """Return whether a list that ends with this status may go on after its last page."""
+    is_doubtful = status in PAST_THE_END and status not in arguments.empty_status
+    return is_doubtful and may_be_cut_after(arguments, state)
+
+
+def may_lack_next_page(arguments: RestArguments, state: ListState, page: PageContent) -> bool:
+    """Return whether a first page may be full although it has no next page, because the path of that may be wrong."""
+    is_known = not arguments.next.is_read_from_page or NEXT_PATH in state.found_paths | page.found_paths
+    is_first = state.pages == 0 and state.is_from_start
+    return is_first and not is_known and page.count > 0 and not _is_short(arguments, page.count)
+
+
+def _is_short(arguments: RestArguments, count: int) -> bool:
+    """Return whether a page with this number of records is shorter than a full one, as far as that is known."""
+    size = requested_page_size(arguments.params)
+    return count % _USUAL_SIZE != 0 if size is None else count < size

@@ -1,0 +1,197 @@
+"""Paths into a JSON value: names joined by dots (`message.items`, `messages.0.total`), or JSONPath (RFC 9535).
+
+A path that begins with `$` is JSONPath. Most paths name one place. They are followed here, which takes less than a
+microsecond; only a path that may match several values needs the library (`rest.json_path`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+from harvest_dagster.harvesters.formats.strict_json import Location
+
+if TYPE_CHECKING:  # the library takes a fifth of a second to import, and few sources need it
+    from harvest_dagster.harvesters.rest.json_path import JsonPath
+
+PATTERN = r"^(\$.*|[^.$][^.]*(\.[^.]+)*)$"
+ROOT = "$"
+
+
+class Missing(Enum):
+    """The type of `MISSING`."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""What is found at a path that leads nowhere. A path can also lead to null, which is None."""
+
+
+@dataclass(frozen=True)
+class ParsedPath:
+    """A path that has been parsed.
+
+    Attributes:
+        names: the names of a dotted path; None for JSONPath.
+        location: the only place that a JSONPath names; None if it may match several.
+        query: the JSONPath if it may match several values.
+    """
+
+    names: tuple[str, ...] | None = None
+    location: Location | None = None
+    query: JsonPath | None = None
+
+    @property
+    def has_descendants(self) -> bool:
+        """Whether the path contains `..`, so that one match may lie within another."""
+        return self.query is not None and self.query.has_descendants
+
+
+@lru_cache(maxsize=1024)
+def parse_path(path: str) -> ParsedPath:
+    """Return a parsed path.
+
+    Raises:
+        ValueError: it is not valid JSONPath.
+    """
+    if not path.startswith(ROOT):
+        return ParsedPath(names=tuple(path.split(".")))
+    if path == ROOT:
+        return ParsedPath(location=())
+    from harvest_dagster.harvesters.rest.json_path import JsonPath  # noqa: PLC0415  # see above
+
+    query = JsonPath(path)
+    return ParsedPath(query=query) if query.location is None else ParsedPath(location=query.location)
+
+
+def _validate(path: str) -> str:
+    parse_path(path)
+    return path
+
+
+Path = Annotated[str, Field(pattern=PATTERN), AfterValidator(_validate)]
+"""Names of members, joined by dots, or JSONPath. For a list, a name is an index from 0."""
+
+
+def find(value: Any, path: str) -> Any:
+    """Return the value at a path, or None if there is none or it is null. Of several values, return the first."""
+    found = look_up(value, path)
+    return None if found is MISSING else found
+
+
+def look_up(value: Any, path: str) -> Any:
+    """Return the value at a path, or MISSING if there is none. Of several values, return the first."""
+    names, inner = parse_path(path).names, value
+    if names is not None:
+        for name in names:
+            if not isinstance(inner, dict) or name not in inner:
+                break  # an index of a list, a key with dots, or nothing
+            inner = inner[name]
+        else:
+            return inner
+    for _, found in matches(value, path):
+        return found
+    return MISSING
+
+
+def matches(value: Any, path: str) -> Iterator[tuple[Location, Any]]:
+    """Yield the location and the value of each match.
+
+    Raises:
+        ProtocolError: the JSON is nested too deeply for a path with `..`.
+    """
+    parsed = parse_path(path)
+    if parsed.query is not None:
+        yield from parsed.query.matches(value)
+        return
+    location = parsed.location
+    if location is None and (location := _locate(value, parsed.names or ())) is None:
+        return
+    found = value
+    for key in location:
+        found = _member(found, key)
+        if found is MISSING:
+            return
+    yield location, found
+
+
+def values_along(value: Any, path: str) -> Iterator[Any]:
+    """Yield the value itself, then each value on the way to a match, and the match."""
+    yield value
+    for location, _ in matches(value, path):
+        inner = value
+        for key in location:
+            inner = _member(inner, key)
+            yield inner
+
+
+def remove(value: Any, path: str) -> None:
+    """Delete the members of objects at a path. In a dotted path, `*` stands for every member of an object or list."""
+    names = parse_path(path).names
+    if names is None:
+        for location, _ in list(matches(value, path)):
+            _remove_at(value, location)
+        return
+    *parent_names, name = names
+    for parent in _parents(value, parent_names):
+        if isinstance(parent, dict):
+            parent.pop(name, None)
+
+
+def known_part(value: Any, path: str) -> tuple[str, Any]:
+    """Return the longest beginning of a dotted path that leads to an object, and that object, for an error message."""
+    names = parse_path(path).names or ()
+    for length in range(len(names) - 1, 0, -1):
+        beginning = ".".join(names[:length])
+        if isinstance(found := look_up(value, beginning), dict):
+            return beginning, found
+    return ROOT, value
+
+
+def _locate(value: Any, names: tuple[str, ...]) -> Location | None:
+    """Return where a dotted path leads. A key of the page may contain dots, too, as `@odata.nextLink` does."""
+    if not names:
+        return ()
+    for length in range(1, len(names) + 1):
+        key: str | int = ".".join(names[:length])
+        if isinstance(value, list):
+            key = int(names[0]) if length == 1 and names[0].isdecimal() else -len(value) - 1
+        member = _member(value, key)
+        if member is not MISSING and (rest := _locate(member, names[length:])) is not None:
+            return (key, *rest)
+    return None
+
+
+def _member(value: Any, key: str | int) -> Any:
+    if isinstance(key, str):
+        return value.get(key, MISSING) if isinstance(value, dict) else MISSING
+    is_index = isinstance(value, list) and -len(value) <= key < len(value)
+    return value[key] if is_index else MISSING
+
+
+def _remove_at(value: Any, location: Location) -> None:
+    *parents, last = location
+    for key in parents:
+        value = _member(value, key)
+    if isinstance(value, dict):
+        value.pop(last, None)
+
+
+def _parents(value: Any, names: list[str]) -> Iterator[Any]:
+    """Yield the values at a dotted path that may contain `*`."""
+    if not names:
+        yield value
+    elif names[0] == "*":
+        for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            yield from _parents(member, names[1:])
+    else:
+        key: str | int = names[0]
+        if isinstance(value, list):
+            key = int(names[0]) if names[0].isdecimal() else -len(value) - 1
+        yield from _parents(_member(value, key), names[1:])

@@ -1,0 +1,1 @@
+"""HTML pages that a source sends in place of a protocol response."""

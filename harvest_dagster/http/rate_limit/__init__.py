@@ -1,0 +1,1 @@
+"""When a request may be sent: budgets, rate limit headers, retries and deadlines."""

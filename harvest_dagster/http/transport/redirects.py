@@ -1,0 +1,112 @@
+"""One request of a chain of redirects: its URL, headers and credentials. Decides which redirects are followed.
+
+Pure. `http.session` decides how many redirects are followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
+
+import requests
+
+from harvest_dagster.http.error_mapping import invalid_header_error
+from harvest_dagster.http.transport.headers import find_fault
+from harvest_dagster.limits import host_of
+
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_HEADERS_KEPT_ON_ANOTHER_HOST = ("accept", "accept-language")
+
+
+class QueryDropped(ValueError):
+    """Raised for a redirect to a URL without parameters of the request. Its argument names them."""
+
+
+@dataclass(frozen=True)
+class RedirectStep:
+    """One request of a chain of redirects. The first one is the request of the harvester.
+
+    Attributes:
+        url: An http or https URL without user and password.
+        headers: The headers of the harvester.
+        auth: User and password, if the URL of the harvester named them.
+    """
+
+    url: str
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: tuple[str, str] | None = None
+
+    @property
+    def host(self) -> str:
+        """The key of the host's budget."""
+        return host_of(self.url)
+
+    def request(self) -> requests.Request:
+        """Return the request for `requests`."""
+        return requests.Request("GET", self.url, headers=self.headers, auth=self.auth)
+
+    def follow(self, location: str) -> RedirectStep:
+        """Return the request to which a redirect leads.
+
+        Another host receives no user, no password and only the headers that negotiate content. Any other header of
+        the harvester may hold a secret, not only Authorization. The user and the password in `location` are ignored.
+
+        A redirect must keep the query. RFC 9110, section 10.2.2, does not add the old query to a new URL, and without
+        `from`, `until` or the token, the answer is another list (docs/failures.md#redirect-drops-query).
+
+        Raises:
+            QueryDropped: The new URL lacks a parameter of this request, or has another value for it.
+            ValueError: The redirect does not lead to an http or https URL, or leads from https to http.
+        """
+        url = _validated_url(urljoin(self.url, _decode(location)))
+        if (urlsplit(self.url).scheme, urlsplit(url).scheme) == ("https", "http"):
+            raise ValueError("from https to http")
+        if dropped := _dropped_parameters(self.url, url):
+            raise QueryDropped(", ".join(dropped))
+        if host_of(url) == self.host:
+            return RedirectStep(url, self.headers, self.auth)
+        kept = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower() in _HEADERS_KEPT_ON_ANOTHER_HOST
+        }
+        return RedirectStep(url, kept)
+
+
+def first_step(url: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> RedirectStep:
+    """Return the request of a harvester.
+
+    Raises:
+        SourceUnreachable: A header cannot be sent.
+        ValueError: The URL is not a valid http or https URL.
+    """
+    if (fault := find_fault(headers or {})) is not None:
+        raise invalid_header_error(fault)
+    user, password = requests.utils.get_auth_from_url(url)
+    prepared = requests.Request("GET", _validated_url(url), params=params).prepare()
+    return RedirectStep(
+        str(prepared.url), dict(headers or {}), (user, password) if user or password else None
+    )
+
+
+def _decode(location: str) -> str:
+    """Return a Location that some servers send as raw UTF-8. http.client decodes each header as Latin-1."""
+    try:
+        return location.encode("latin-1").decode()
+    except UnicodeError:
+        return location
+
+
+def _dropped_parameters(old: str, new: str) -> list[str]:
+    """Return the names of the parameters that a URL lacks, or that have another value there."""
+    kept = set(parse_qsl(urlsplit(new).query, keep_blank_values=True))
+    sent = parse_qsl(urlsplit(old).query, keep_blank_values=True)
+    return list(dict.fromkeys(name for name, value in sent if (name, value) not in kept))
+
+
+def _validated_url(url: str) -> str:
+    """Return the URL without user, password and fragment. Raise ValueError unless it is an http or https URL."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not host_of(url):
+        raise ValueError("no http or https URL")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))

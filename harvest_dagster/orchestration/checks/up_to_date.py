@@ -1,0 +1,108 @@
+"""The asset check `up_to_date` of each harvest asset: up to which instant the source is complete, what is missing.
+
+A harvest run evaluates the check, and people can run it in the UI. While no run is active, the sensor
+`report_source_status` evaluates it with `evaluation_of`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.source_overview import SourceOverview
+from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.orchestration.asset_keys import AssetKeys
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.windows import format_instant, utc_now
+
+CHECK = "up_to_date"
+_MOST_LISTED = 20
+_LAST_HARVEST = "last_harvest"
+
+
+def up_to_date(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinition:
+    """Return the check of one source."""
+    label = config.label
+
+    @dg.asset_check(
+        asset=keys.key_of("raw", config.label),
+        name=CHECK,
+        description="Is every day harvested that was requested or scheduled? Shows up to which instant the source is "
+        "complete, and which days are missing.",
+    )
+    def check(harvest_stores: Stores, harvest_catalog: dg.ResourceParam[Catalog]) -> dg.AssetCheckResult:
+        source = harvest_catalog.get(label)
+        with harvest_stores.database().read() as connection:
+            sources = SourceOverview.read(connection, utc_now(), [source.label])
+        return dg.AssetCheckResult(**_result(sources.status_of(source)))
+
+    return check
+
+
+def evaluation_of(key: dg.AssetKey, status: SourceStatus) -> dg.AssetCheckEvaluation:
+    """Return the check's evaluation for a status, for code that evaluates the check outside of a run."""
+    return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **_result(status))
+
+
+def is_last_evaluation(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Return whether the last evaluation of the check in this instance has the same content."""
+    record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
+    last = record.evaluation if record else None
+    return isinstance(last, dg.AssetCheckEvaluation) and _content(last) == _content(evaluation)
+
+
+def _content(evaluation: dg.AssetCheckEvaluation) -> tuple[bool, str | None, dict[str, Any]]:
+    """Return what an evaluation shows, without the time of the last harvest, which changes with every run."""
+    values = {name: value.value for name, value in evaluation.metadata.items() if name != _LAST_HARVEST}
+    return evaluation.passed, evaluation.description, values
+
+
+def _result(status: SourceStatus) -> dict[str, Any]:
+    """Return the arguments that an AssetCheckResult and an AssetCheckEvaluation have in common."""
+    return {
+        "passed": status.is_complete,
+        # As in the check `complete`: an error if something is missing.
+        "severity": dg.AssetCheckSeverity.ERROR if status.missing else dg.AssetCheckSeverity.WARN,
+        "description": describe_status(status),
+        "metadata": dict(_metadata(status)),
+    }
+
+
+def describe_status(status: SourceStatus) -> str:
+    """Return one sentence: up to when the source is complete, or what is missing."""
+    if status.complete_until is None:
+        sentence = (
+            f"not yet harvested under version {status.new_version} of its harvester"
+            if status.new_version
+            else "never harvested"
+        )
+        return f"{sentence}; missing: {_list(status.missing)}" if status.missing else sentence
+    if status.missing:
+        days = "1 day is" if status.missing_days == 1 else f"{status.missing_days} days are"
+        return f"{days} missing: {_list(status.missing)}"
+    return f"complete up to {format_instant(status.complete_until)}"
+
+
+def _metadata(status: SourceStatus) -> Iterator[tuple[str, Any]]:
+    yield "missing_days", status.missing_days
+    if status.missing:
+        yield "missing", _list(status.missing)
+    needs_backfill = [part for days in status.missing for part in days.subtract(status.repairable)]
+    if needs_backfill:
+        yield "needs_backfill", _list(needs_backfill)
+    if status.first and status.complete_until and status.harvested_until:
+        yield "complete_from", format_instant(status.first)
+        yield "complete_until", format_instant(status.complete_until)
+        yield "harvested_until", format_instant(status.harvested_until)
+    if status.last_began:
+        yield _LAST_HARVEST, dg.MetadataValue.timestamp(status.last_began)
+    if status.before_first_harvest:
+        yield "before_first_harvest", str(status.before_first_harvest)
+
+
+def _list(gaps: Sequence[DayRange]) -> str:
+    more = len(gaps) - _MOST_LISTED
+    return ", ".join(map(str, gaps[:_MOST_LISTED])) + (f" and {more} more gaps" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""What a run reports to Dagster: finished and failed days, metadata, errors."""

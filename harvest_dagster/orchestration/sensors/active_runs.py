@@ -1,0 +1,97 @@
+"""The runs that are queued or in progress, by the assets and days that they process."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+
+from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.orchestration.asset_keys import AssetKeys, Kind, SourceAsset
+from harvest_dagster.orchestration.sensors.run_requests import RANGE_END, RANGE_START
+from harvest_dagster.windows import DAY
+
+_UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+_PARTITION, _SENSOR = "dagster/partition", "dagster/sensor_name"
+# `date.max` itself has no end that a datetime can hold.
+_ALL_DAYS = DayRange(date.min, date.max - DAY)
+# Dagster's job of all assets. The jobs of other code locations have other names.
+_ASSET_JOB = "__ASSET_JOB"
+
+
+@dataclass
+class ActiveRuns:
+    """The runs that are queued or in progress.
+
+    Attributes:
+        days: the days that they process, by asset. The key None stands for runs of all assets.
+        sensors: pairs of a sensor's name and a source's label. The sensor has requested a run of the source.
+    """
+
+    days: dict[SourceAsset | None, list[DayRange]] = field(default_factory=dict)
+    sensors: set[tuple[str, str]] = field(default_factory=set)
+
+    @classmethod
+    def read(
+        cls, instance: dg.DagsterInstance, keys: AssetKeys, repository: dg.RepositoryDefinition | None = None
+    ) -> "ActiveRuns":
+        """Read all of them in one query.
+
+        Args:
+            instance: the instance.
+            keys: the keys of the assets of sources.
+            repository: the definitions, for runs of jobs that users define over the assets.
+        """
+        active = cls()
+        for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNFINISHED))):
+            selected = run.asset_selection or _assets_of_job(run, repository)
+            active._add(run, [asset for key in selected if (asset := keys.find_source(key))])
+        return active
+
+    def _add(self, run: dg.DagsterRun, assets: Iterable[SourceAsset]) -> None:
+        days = days_of_run(run.tags)
+        for asset in assets:
+            self.days.setdefault(asset, []).append(days or _ALL_DAYS)
+            if sensor := run.tags.get(_SENSOR):
+                self.sensors.add((sensor, asset.label))
+        if days is not None and _selects_all_assets(run):
+            self.days.setdefault(None, []).append(days)
+
+    def days_of(self, kind: Kind, label: str) -> list[DayRange]:
+        """Return the days of an asset that an active run processes or will process."""
+        return [*self.days.get(SourceAsset(kind, label), ()), *self.days.get(None, ())]
+
+    def has_run_of(self, sensor: str, label: str) -> bool:
+        """Return whether a run of this source that this sensor requested is active."""
+        return (sensor, label) in self.sensors
+
+
+def _assets_of_job(run: dg.DagsterRun, repository: dg.RepositoryDefinition | None) -> Collection[dg.AssetKey]:
+    """Return the assets of a job of `define_asset_job`. Dagster records no selection for a run of it."""
+    if repository is None or run.asset_check_selection or run.job_name.startswith(_ASSET_JOB):
+        return ()
+    if not repository.has_job(run.job_name):
+        return ()  # a job of another code location
+    return repository.get_job(run.job_name).asset_layer.selected_asset_keys
+
+
+def _selects_all_assets(run: dg.DagsterRun) -> bool:
+    """Return whether a run processes all assets. A run of checks only, or of a job with daily partitions, does not."""
+    has_selection = run.asset_selection or run.asset_check_selection
+    return run.job_name.startswith(_ASSET_JOB) and not has_selection
+
+
+def days_of_run(tags: Mapping[str, str]) -> DayRange | None:
+    """Return the partitions of a run, or None if it has none or if they are not days."""
+    first = tags.get(RANGE_START) or tags.get(_PARTITION)
+    last = tags.get(RANGE_END) or tags.get(_PARTITION)
+    try:
+        return DayRange(date.fromisoformat(first or ""), date.fromisoformat(last or ""))
+    except ValueError:
+        return None

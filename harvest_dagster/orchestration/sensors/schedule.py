@@ -1,0 +1,189 @@
+"""The sensor `harvest_by_schedule`: at each scheduled time of a source, harvest the days that are due.
+
+A scheduled time is served when all due days were requested and the last run that this sensor requested has ended.
+Times that passed while no daemon ran are served later.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timezone
+
+import dagster as dg
+
+from harvest_dagster.catalog.cron import last_scheduled_time
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.due_days import DueDays, due_days
+from harvest_dagster.coverage.source_overview import SourceOverview
+from harvest_dagster.orchestration.asset_keys import AssetKeys, keys_of
+from harvest_dagster.orchestration.renamed_sources import rename_sources
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.sensors import run_requests
+from harvest_dagster.orchestration.sensors.active_runs import ActiveRuns
+from harvest_dagster.orchestration.sensors.cursor_digest import digest, join_digests, split_digests
+from harvest_dagster.orchestration.sensors.per_source import evaluate_each
+from harvest_dagster.windows import DAY, utc_now
+
+NAME = "harvest_by_schedule"
+
+
+@dataclass(frozen=True)
+class ScheduleCursor:
+    """The cursor of the sensor: which scheduled times it has served.
+
+    If the cursor does not contain a source, the last scheduled time of the source is unserved. So a new source, a
+    source that was disabled, and a source whose plug-in could not be loaded are served late, not never.
+
+    Attributes:
+        until: the time of the last tick.
+        served: digests of the labels of the sources that had no unserved time at `until`.
+        requested: by label of a source that is partly served: the scheduled time, and the oldest day that was
+            requested for it. The newest days are requested first.
+    """
+
+    until: datetime
+    served: frozenset[str] = frozenset()
+    requested: Mapping[str, tuple[datetime, date]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, cursor: str | None, now: datetime) -> "ScheduleCursor":
+        """Parse a sensor's cursor. If it is missing or has another format, return a cursor without served sources."""
+        try:
+            fields = json.loads(cursor or "")
+            requested = {
+                label: (_instant(time), date.fromisoformat(oldest))
+                for label, (time, oldest) in fields["left"].items()
+            }
+            parsed = cls(_instant(fields["until"]), split_digests(fields["served"]), requested)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+            return cls(now)
+        # If the clock was ahead at the last tick, `until` is in the future. The schedule must not stop until then. Run
+        # keys prevent that the same days are requested twice.
+        return parsed if parsed.until <= now else cls(now)
+
+    def __str__(self) -> str:
+        fields = {
+            "until": int(self.until.timestamp()),
+            "served": join_digests(self.served),
+            # The name that the first release gave to `requested`.
+            "left": {
+                label: [int(time.timestamp()), str(oldest)]
+                for label, (time, oldest) in sorted(self.requested.items())
+            },
+        }
+        return json.dumps(fields, separators=(",", ":"))
+
+    def unserved_time(self, config: IngestConfig, now: datetime) -> datetime | None:
+        """Return the last scheduled time of a source if it is not served, else None."""
+        last = last_scheduled_time(config.schedule or "", now)
+        is_served = digest(config.label) in self.served and last <= self.until
+        return None if is_served else last
+
+    def advance(self, now: datetime, times: Mapping[str, datetime | None]) -> "ScheduleCursor":
+        """Return the cursor for a tick.
+
+        Args:
+            now: the time of the tick.
+            times: by label, the unserved time of each source; None if the source has none.
+        """
+        requested = {label: found for label, found in self.requested.items() if found[0] == times.get(label)}
+        return ScheduleCursor(now, frozenset(digest(label) for label in times if not times[label]), requested)
+
+    def add_request(self, label: str, time: datetime, oldest: date) -> "ScheduleCursor":
+        """Return the cursor after a request for the days of a source from `oldest` on."""
+        return replace(self, requested={**self.requested, label: (time, oldest)})
+
+    def add_served(self, label: str) -> "ScheduleCursor":
+        """Return the cursor after the scheduled time of a source was served."""
+        requested = {other: found for other, found in self.requested.items() if other != label}
+        return replace(self, served=self.served | {digest(label)}, requested=requested)
+
+
+@dg.sensor(
+    name=NAME,
+    description="At the times of each source's `schedule`, harvests the incomplete days of the last 30 days, or back "
+    "to the previous scheduled time or the last harvest if that is longer ago (at most one year).",
+    asset_selection=dg.AssetSelection.all(),
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+)
+def harvest_by_schedule(
+    context: dg.SensorEvaluationContext, harvest_stores: Stores, harvest_catalog: dg.ResourceParam[Catalog]
+) -> dg.SensorResult:
+    """Request the due days of every source that has an unserved scheduled time.
+
+    One sensor with one switch serves all sources. A Dagster schedule for each source would need a thousand switches.
+    """
+    now, keys = utc_now(), keys_of(harvest_catalog)
+    previous = ScheduleCursor.read(context.cursor, now)
+    scheduled = [config for config in harvest_catalog.configs if config.schedule and not config.disabled]
+    evaluated = evaluate_each(context.log, scheduled, lambda config: previous.unserved_time(config, now))
+    times = {config.label: time for config, time in evaluated}
+    cursor = before_requests = previous.advance(now, times)
+    unserved = {label: time for label, time in times.items() if time}
+    if not unserved:
+        return dg.SensorResult(skip_reason="no source is due", cursor=str(cursor))
+    active = ActiveRuns.read(context.instance, keys, context.repository_def)
+    rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
+    with harvest_stores.database().read() as connection:
+        sources = SourceOverview.read_coverage(connection, now, unserved)
+    requests: list[dg.RunRequest] = []
+    # Sources without any request come first, so that a source with many runs does not delay them. Within each group,
+    # the source that has waited longest comes first.
+    ordered = sorted(
+        (config for config in scheduled if config.label in unserved),
+        key=lambda config: (config.label in before_requests.requested, unserved[config.label]),
+    )
+    for config, due in evaluate_each(
+        context.log, ordered, lambda c: _due_days(c, sources, active, before_requests)
+    ):
+        time = unserved[config.label]
+        requested = due[: run_requests.remaining_runs(requests)]
+        requests += [_request(config, days, time, keys) for days in requested]
+        if requested:
+            cursor = cursor.add_request(config.label, time, requested[-1].days.first)
+        if len(requested) == len(due) and not active.has_run_of(NAME, config.label):
+            cursor = cursor.add_served(config.label)
+    reason = f"{len(unserved)} sources are due, but their days are complete, or active runs harvest them"
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=None if requests else reason, cursor=str(cursor)
+    )
+
+
+def _due_days(
+    config: IngestConfig, sources: SourceOverview, active: ActiveRuns, cursor: ScheduleCursor
+) -> list[DueDays]:
+    """Return the days to request for a source, the newest first.
+
+    Leave out the days that were requested for this scheduled time, and the days that an active run harvests. Return
+    nothing while a run of this sensor is active for the source: another run would only wait for it. The newest days
+    come first because older days may have failed for a long time.
+    """
+    if active.has_run_of(NAME, config.label):
+        return []
+    _, oldest_requested = cursor.requested.get(config.label, (None, None))
+    newest = oldest_requested - DAY if oldest_requested else date.max
+    open_days = [
+        replace(due, days=days)
+        for due in due_days(config, sources.covered_windows(config), sources.now)
+        if (not_requested := due.days.clip(date.min, newest))
+        for days in not_requested.subtract(active.days_of("raw", config.label))
+    ]
+    return open_days[::-1]
+
+
+def _request(config: IngestConfig, due: DueDays, time: datetime, keys: AssetKeys) -> dg.RunRequest:
+    return run_requests.harvest_request(
+        config,
+        due.days,
+        keys=keys,
+        run_key=f"{config.label} {due.days} due {time:%Y-%m-%dT%H:%MZ}",
+        priority=run_requests.SCHEDULE,
+        # The parameter `superfluous` would also transform unchanged data again; `optimize: false` does not.
+        parameters={"optimize": False} if due.superfluous else None,
+    )
+
+
+def _instant(timestamp: int) -> datetime:
+    return datetime.fromtimestamp(timestamp, timezone.utc)

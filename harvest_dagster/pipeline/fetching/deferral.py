@@ -1,0 +1,77 @@
+"""Deferral of a window whose source, or host budget, requires a longer wait than an op sleeps.
+
+The op ends with a retry, which frees the worker; nothing has failed. The log stays STARTED and the run keeps its lease,
+so no other run closes the log. The retry continues after the last complete page. A window without a new page for a day
+fails (docs/decisions/0012).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from harvest_dagster.errors import RetryLater, SourceUnreachable, SpoolError
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.storage.harvest_log import run_attempts
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+
+# The retry starts a little later, at random, and may have to wait for its worker to start.
+_MARGIN = 1.25
+_SHARE_OF_IDLE_TIME = 4
+
+
+def defer_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, error: RetryLater) -> None:
+    """Extend the lease until the retry.
+
+    Args:
+        harvest: the harvest.
+        log: the window's log.
+        lease: the lease.
+        error: contains the length of the wait.
+
+    Raises:
+        SourceUnreachable: no page has arrived for `longest_silence`, so the window fails.
+        LeaseLost: another run took the lease.
+    """
+    now = harvest.run.clock()
+    idle = now - last_progress(harvest, log)
+    if idle >= harvest.source.wait_limits.longest_silence:
+        message = (
+            f"no page arrived for {_format_duration(idle)}, only requests to wait: {error} Check whether the source "
+            "works, lower `rate_limit` if it receives too many requests, and run again: the run continues here."
+        )
+        raise SourceUnreachable(message) from None
+    lease.extend(timedelta(seconds=error.seconds * _MARGIN), now)
+
+
+def max_budget_wait(harvest: HarvestContext, log: HarvestLog) -> float:
+    """Return how many seconds an op may sleep for its turn within the host's budget.
+
+    It is at least twice the config's own period, so that a slow rate limit defers nothing. It grows with the time
+    without a page. A harvester may need several requests before its first page, and each retry starts with the first
+    of them. If the host allows one request in an hour, no retry would ever get to that page.
+    """
+    idle = (harvest.run.clock() - last_progress(harvest, log)).total_seconds()
+    return max(
+        harvest.source.wait_limits.longest_wait,
+        2 * harvest.config.rate_limit.period,
+        idle / _SHARE_OF_IDLE_TIME,
+    )
+
+
+def last_progress(harvest: HarvestContext, log: HarvestLog) -> datetime:
+    """Return when the last page arrived, or when this run started the window, whichever is later."""
+    with harvest.run.database.read() as connection:
+        attempts = run_attempts.find_by_log(connection, log.id)
+    instants = [attempt.date_started for attempt in attempts if attempt.run_id == harvest.run.id]
+    with suppress(SpoolError):
+        spool = harvest.attempt(log)
+        if pages := spool.page_count():
+            instants.append(spool.read_manifest(pages - 1).page.received)
+    return max(instants, default=harvest.run.clock())
+
+
+def _format_duration(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
+    return f"{seconds / 3600:.0f} h" if seconds >= 3600 else f"{seconds:.0f} s"  # noqa: PLR2004  # an hour

@@ -1,0 +1,138 @@
+"""The client of a source for one op. Its HTTP session applies the request budget of the host and `timeout.harvest`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any
+
+from harvest_dagster.catalog.hosts import limits_by_host, rate_limit_of
+from harvest_dagster.catalog.schema import Timeout
+from harvest_dagster.errors import HarvestError
+from harvest_dagster.harvesters.interface import Client
+from harvest_dagster.http.models import Statistics
+from harvest_dagster.http.rate_limit.budget import Budget
+from harvest_dagster.http.rate_limit.deadline import Deadline
+from harvest_dagster.http.session import HttpSession, Timeouts
+from harvest_dagster.pipeline.context import HarvestContext, SourceAccess
+from harvest_dagster.pipeline.fetching.deferral import max_budget_wait
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.storage.counts import Counts
+from harvest_dagster.storage.harvest_log import counters
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget
+
+_SHORTEST_REPORTED_WAIT = 1.0  # seconds
+# The rate limit of a source makes most of its requests wait. Only a longer wait for it is worth a warning.
+_LONGEST_ROUTINE_TURN = 30.0  # seconds
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """The open client of a source, for one op.
+
+    Attributes:
+        client: requests pages from the source.
+        statistics: returns what the client's requests have cost so far.
+        keep_going: raises if the lease is lost, or `timeout.harvest` has expired. Its time starts with `open_source`.
+    """
+
+    client: Client
+    statistics: Callable[[], Statistics]
+    keep_going: Callable[[], None]
+
+
+@contextmanager
+def open_source(harvest: HarvestContext, lease: LeaseHandle, log: HarvestLog) -> Iterator[OpenSource]:
+    """Open a client and its session for a window. At the end, add the cost of the requests to the window's log.
+
+    `timeout.harvest` is the time that one op may work on the window. If an op ends to wait for
+    the source, that wait does not count. The retry of the op has the full time again.
+
+    Raises:
+        MissingSecret: the environment lacks a `${NAME}`.
+        UnknownPlugin: the harvester cannot be loaded.
+        CatalogError: an argument is invalid after its `${NAME}` is replaced.
+    """
+    deadline = harvest_deadline(harvest, lease)
+    with _session(harvest, deadline, max_budget_wait(harvest, log)) as session:
+        client = harvest.source.harvester.client(session)
+        try:
+            yield OpenSource(client, lambda: session.statistics, deadline.raise_if_over)
+        except Exception:
+            with suppress(HarvestError):  # the first error matters more
+                _record_cost(session, lease, log)
+            raise
+        _record_cost(session, lease, log)
+
+
+def _session(harvest: HarvestContext, deadline: Deadline, max_budget_wait: float) -> HttpSession:
+    limits = limits_by_host(harvest.source.catalog, harvest.source.environ)
+    return build_session(
+        harvest.source,
+        DatabaseBudget(harvest.run.database, limits),
+        deadline,
+        now=harvest.run.clock,
+        max_budget_wait=max_budget_wait,
+    )
+
+
+def build_session(source: SourceAccess, budget: Budget, deadline: Deadline, **options: Any) -> HttpSession:
+    """Return a session for the requests to a source, with the limits, timeouts and secrets of its config.
+
+    Args:
+        source: the source.
+        budget: the request budget of its host.
+        deadline: the end of the harvest, and the callbacks of waits.
+        options: further arguments of HttpSession.
+    """
+    config = source.config
+    return HttpSession(
+        rate_limit_of(config),
+        timeouts=_timeouts(config.timeout),
+        response_limits=source.response_limits,
+        budget=budget,
+        redact=source.redact,
+        secrets=source.secrets,
+        contact=source.contact,
+        redirect_networks=[ip_network(network) for network in config.redirect_networks],
+        deadline=deadline,
+        max_retry_after=source.wait_limits.longest_wait,
+        **options,
+    )
+
+
+def _timeouts(timeout: Timeout) -> Timeouts:
+    response = timeout.response.total_seconds() if timeout.response else 0.0
+    return Timeouts(timeout.connect.total_seconds(), timeout.read.total_seconds(), response)
+
+
+def harvest_deadline(harvest: HarvestContext, lease: LeaseHandle) -> Deadline:
+    """Return the deadline of one op: `timeout.harvest` from now on, or the loss of the lease."""
+    return Deadline(
+        ends_at=time.monotonic() + harvest.config.timeout.harvest.total_seconds(),
+        keep_going=lease.raise_if_lost,
+        on_wait=lambda seconds, reason, is_turn: _log_wait(harvest, seconds, reason, is_turn=is_turn),
+        before_sleep=harvest.run.monitor.raise_if_stopped,
+    )
+
+
+def _log_wait(harvest: HarvestContext, seconds: float, reason: str, *, is_turn: bool) -> None:
+    harvest.run.monitor.wait(seconds, reason)
+    is_routine = is_turn and seconds <= max(_LONGEST_ROUTINE_TURN, 2 * harvest.config.rate_limit.period)
+    if seconds >= _SHORTEST_REPORTED_WAIT:
+        level = logging.DEBUG if is_routine else logging.WARNING
+        harvest.logger.log(level, f"waiting {seconds:.0f} s: {reason}")
+
+
+def _record_cost(session: HttpSession, lease: LeaseHandle, log: HarvestLog) -> None:
+    spent = session.statistics
+    if spent.requests == 0:
+        return
+    with lease.begin() as connection:
+        counts = Counts(requests=spent.requests, bytes=spent.bytes, seconds_waited=spent.seconds_waited)
+        counters.add_counts(connection, log.id, counts)

@@ -1,0 +1,193 @@
+"""The step lock: a lease in the database lets one run at a time write for an IngestConfig.
+
+`acquire` acquires the lease, or raises at once if another run holds it. `hold_lease` holds it during one op, and a
+thread renews it. Every write of a harvest uses `LeaseHandle.begin`, which verifies the fencing token in the same
+transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
+from harvest_dagster.pipeline.context import HarvestContext, RunHistory
+from harvest_dagster.processes import Process, is_gone
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import transitions
+from harvest_dagster.storage.lease import leases
+from harvest_dagster.storage.lease.leases import Lease, LeaseOwner, LeaseRow
+from harvest_dagster.windows import Window
+
+_RENEWALS = 4  # in the time after which a lease expires, so that three may fail
+
+
+@dataclass(frozen=True)
+class LeaseHandle:
+    """A lease that this process holds. `hold_lease` creates it.
+
+    Attributes:
+        database: the harvest database.
+        lease: the lease with its fencing token.
+    """
+
+    database: Database
+    lease: Lease
+    _lost: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield the connection of a transaction. It commits only if the lease is still held.
+
+        Raises:
+            LeaseLost: another run has acquired the lease; nothing was written.
+        """
+        with self.database.begin() as connection:
+            leases.verify_token(connection, self.lease)
+            yield connection
+
+    def verify_token(self) -> None:
+        """Raise LeaseLost if the database says that the lease is lost.
+
+        Raises:
+            LeaseLost: another run has acquired the lease.
+        """
+        with self.begin():
+            pass
+
+    def extend(self, pause: timedelta, now: datetime) -> None:
+        """Extend the lease by a pause. No op works during the pause, so no thread renews the lease.
+
+        Raises:
+            LeaseLost: another run has acquired the lease.
+        """
+        with self.database.begin() as connection:
+            leases.renew(connection, self.lease, now, pause=pause)
+
+    def raise_if_lost(self) -> None:
+        """Raise LeaseLost if the thread that renews the lease has lost it.
+
+        As long as the thread has not lost it, this sends no statement to the database.
+
+        Raises:
+            LeaseLost: another run has acquired the lease.
+        """
+        if self._lost.is_set():
+            self.verify_token()
+
+    def mark_lost(self) -> None:
+        """Record that the lease is lost."""
+        self._lost.set()
+
+
+def acquire(harvest: HarvestContext, window: Window, *, single_process: bool) -> Lease:
+    """Acquire the lease if it is free, or has expired, or its holder is dead.
+
+    Args:
+        harvest: the harvest.
+        window: the requested range. If another run holds the lease, the log of the range becomes RESCHEDULED.
+        single_process: whether all ops of this run share one process. Then the end of the process ends the run.
+
+    Raises:
+        LeaseHeld: another run holds the lease.
+        LeaseLost: this run has held the lease before and has lost it.
+    """
+    owner = LeaseOwner(harvest.run.id, harvest.run.process if single_process else None)
+    try:
+        return _adopt(harvest, owner) or _acquire(harvest, owner)
+    except LeaseHeld as error:
+        with harvest.run.database.begin() as connection:
+            held = leases.find_lease(connection, harvest.config_id)
+            transitions.mark_rescheduled(
+                connection,
+                harvest.scope,
+                window,
+                run_id=harvest.run.id,
+                holder=held.holder.run_id if held else None,
+                error=str(error),
+            )
+        raise
+
+
+@contextmanager
+def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
+    """Hold the run's lease during an op, and renew it. Acquire it if the run does not have it yet.
+
+    A run that was re-executed from a failed op skips the op `lock`, so it acquires the lease here.
+
+    Raises:
+        LeaseHeld: another run holds the lease.
+        LeaseLost: this run has held the lease before and has lost it.
+    """
+    before = _find_lease(harvest)
+    owner = LeaseOwner(harvest.run.id, harvest.run.process)
+    lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner) or _acquire(harvest, owner))
+    stop = threading.Event()
+    thread = threading.Thread(target=_renew, args=(harvest, lease, stop), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        stop.set()
+        thread.join()
+        if before is None or before.holder.process != harvest.run.process:
+            # The next op has a process of its own, so the end of this process does not mean that the run is dead.
+            # Remove the process from the lease.
+            with suppress(DatabaseError):  # it would hide the error of the op
+                _adopt(harvest, LeaseOwner(harvest.run.id, None))
+
+
+def release(harvest: HarvestContext, lease: LeaseHandle) -> None:
+    """Release the lease."""
+    with harvest.run.database.begin() as connection:
+        leases.release(connection, lease.lease)
+
+
+def is_dead(held: LeaseRow, runs: RunHistory) -> bool:
+    """Return whether the holder's run or process has ended. Such a holder never writes again."""
+    process: Process | None = held.holder.process
+    return runs.outcome(held.holder.run_id) is not None or (process is not None and is_gone(process))
+
+
+def _find_lease(harvest: HarvestContext) -> LeaseRow | None:
+    with harvest.run.database.read() as connection:
+        return leases.find_lease(connection, harvest.config_id)
+
+
+def _adopt(harvest: HarvestContext, owner: LeaseOwner) -> Lease | None:
+    """Return the lease that the run already holds, now with this owner's process; None if the run does not hold it."""
+    with harvest.run.database.begin() as connection:
+        return leases.adopt(connection, harvest.config_id, owner, harvest.run.clock())
+
+
+def _acquire(harvest: HarvestContext, owner: LeaseOwner) -> Lease:
+    held = _find_lease(harvest)
+    # The SQL statement compares the expiry, because the holder may renew its lease at the same time.
+    dead_token = held.token if held is not None and is_dead(held, harvest.run.history) else None
+    with harvest.run.database.begin() as connection:
+        lease = leases.acquire(connection, harvest.config_id, owner, harvest.run.clock(), dead_token)
+    if held is not None:
+        harvest.logger.warning(
+            f"took over the lease of run {held.holder.run_id}, which is dead or did not renew it"
+        )
+    return lease
+
+
+def _renew(harvest: HarvestContext, lease: LeaseHandle, stop: threading.Event) -> None:
+    interval = leases.TTL.total_seconds() / _RENEWALS
+    while not stop.wait(interval):
+        try:
+            with harvest.run.database.begin() as connection:
+                leases.renew(connection, lease.lease, harvest.run.clock())
+        except LeaseLost:  # noqa: PERF203  # four times a minute
+            lease.mark_lost()
+            return
+        except Exception as error:
+            # Any other error is transient: the next renewal may succeed, and each write verifies the token.
+            with suppress(Exception):
+                harvest.logger.warning(f"the lease could not be renewed: {error}")

@@ -1,0 +1,49 @@
+"""Follow a harvest from the process that runs it, and stop it after a page.
+
+A run of Dagster has no monitor: the methods of `Monitor` do nothing. The command line passes its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harvest_dagster.spool import PageManifest
+from harvest_dagster.windows import Window
+
+
+class Monitor:
+    """Receives what a harvest does, and may stop it. Its methods are called in the thread of the harvest."""
+
+    def begin_run(self, run_id: str) -> None:
+        """Take the id of the run. Each op calls this when it begins."""
+
+    def plan(self, windows: Sequence[Window]) -> None:
+        """Take the windows that the run will harvest."""
+
+    def add_page(self, window: Window, page: PageManifest) -> None:
+        """Take the manifest of a page of a window. Pages that an earlier run fetched come first."""
+
+    def end_window(self, window: Window) -> None:
+        """Take a window that has ended, whether it succeeded or failed."""
+
+    def wait(self, seconds: float, reason: str) -> None:
+        """Take the length of a wait that begins, and its reason."""
+
+    def defer(self, seconds: float) -> None:
+        """Take the seconds until the current op is tried again. The op ends meanwhile."""
+
+    def raise_if_stopped(self) -> None:
+        """Raise an exception if the harvest has to stop. Called after each page, and in each wait."""
+
+
+NO_MONITOR = Monitor()
+
+
+def and_not_stopped(monitor: Monitor, keep_going: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `keep_going`, and then raises if the monitor stops the harvest."""
+
+    def check() -> None:
+        keep_going()
+        monitor.raise_if_stopped()
+
+    return check

@@ -1,0 +1,1 @@
+"""The steps of a harvest, one module each. `pipeline.run_window` composes them."""

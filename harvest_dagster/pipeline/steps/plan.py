@@ -1,0 +1,164 @@
+"""The step plan: which windows of a range are still to be harvested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from harvest_dagster.catalog.arguments import describe_changes
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.storage.harvest_log import coverage_rule, queries, run_attempts, transitions
+from harvest_dagster.storage.harvest_log.coverage_rule import LogCoverage
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.harvest_log.run_attempts import WindowAttempt
+from harvest_dagster.windows import DAY, Window, merged, subtract, whole_day
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The windows to harvest.
+
+    Attributes:
+        windows: the windows in order, none longer than `max_window` unless `no_split` is set.
+        parent_id: the SPLIT log of the whole range; None if the range has none.
+        covered_by: the logs that cover the rest of the range.
+    """
+
+    windows: list[Window]
+    parent_id: int | None
+    covered_by: list[HarvestLog]
+
+
+def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) -> Plan:
+    """Subtract what is covered, cut the rest into windows, and mark the range's log SPLIT if that changes the range."""
+    _report_changed_arguments(harvest, wanted)
+    covering = find_covering_logs(harvest, wanted)
+    covered_by = [one.log for one in covering]
+    _clear_spool(harvest, covered_by)
+    windows = _remaining_windows(harvest, wanted, coverage_rule.covered_windows(covering))
+    harvest.run.monitor.plan(windows)
+    parent_id = None if windows == [wanted] else _mark_split(harvest, wanted, lease, several=len(windows) > 1)
+    return Plan(windows, parent_id, covered_by)
+
+
+def _report_changed_arguments(harvest: HarvestContext, wanted: Window) -> None:
+    """Log how much older coverage does not count because the arguments have changed, and what changed."""
+    with harvest.run.database.read() as connection:
+        logs = coverage_rule.find_other_arguments(connection, harvest.scope, wanted)
+    if not logs:
+        return
+    windows = [window for log in logs if (window := log.window.intersection(wanted)) is not None]
+    days = sum((window.length for window in merged(windows)), start=timedelta()) / DAY
+    changes = describe_changes(logs[-1].arguments or {}, harvest.source.deciding_arguments)
+    harvest.logger.warning(
+        f"older coverage of {days:g} days was for other arguments: {changes}. It does not count."
+    )
+
+
+def find_unfinished_windows(harvest: HarvestContext, wanted: Window) -> list[Window]:
+    """Return the windows of a range that neither this run nor the runs that it executes again have harvested.
+
+    Dagster does not run the op `plan` again in a run that is executed again from a failure. A window is left out if
+    this run has tried it and it failed: one run does not try a window twice.
+    """
+    return _find_remaining_windows(
+        harvest,
+        wanted,
+        lambda attempt: (
+            attempt.status == "SUCCEEDED" or (attempt.status == "FAILED" and attempt.run_id == harvest.run.id)
+        ),
+    )
+
+
+def find_untried_windows(harvest: HarvestContext, wanted: Window) -> list[Window]:
+    """Return the windows of a range that neither this run nor the runs that it executes again have tried."""
+    return _find_remaining_windows(harvest, wanted, lambda _: True)
+
+
+def _find_remaining_windows(
+    harvest: HarvestContext, wanted: Window, is_done: Callable[[WindowAttempt], bool]
+) -> list[Window]:
+    """Return the windows of a range without those that are covered and those whose attempt is done.
+
+    The windows are the same that `plan_windows` returned, because it cut them from the same instants.
+    """
+    covered = coverage_rule.covered_windows(find_covering_logs(harvest, wanted))
+    with harvest.run.database.read() as connection:
+        attempts = run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, wanted)
+    done = [attempt.window for attempt in attempts if is_done(attempt)]
+    return _remaining_windows(harvest, wanted, [*covered, *done])
+
+
+def find_parent(harvest: HarvestContext, wanted: Window) -> int | None:
+    """Return the log with the status SPLIT of a range; None if it has none."""
+    with harvest.run.database.read() as connection:
+        log = queries.find_log(connection, harvest.scope, wanted)
+    return log.id if log is not None and log.status == "SPLIT" else None
+
+
+def _remaining_windows(harvest: HarvestContext, wanted: Window, done: Sequence[Window]) -> list[Window]:
+    now, no_split = harvest.run.clock(), harvest.parameters.no_split
+    return remaining_windows(harvest.config, wanted, done, now, no_split=no_split)
+
+
+def remaining_windows(
+    config: IngestConfig, wanted: Window, done: Sequence[Window], now: datetime, *, no_split: bool = False
+) -> list[Window]:
+    """Return the windows that a harvest of a range consists of, in order.
+
+    Args:
+        config: the source.
+        wanted: the range.
+        done: the parts of it that are left out.
+        now: the time, aware, in UTC.
+        no_split: use one window for each part, regardless of its length.
+    """
+    gaps = subtract(wanted, done)
+    return [window for gap in gaps for window in ([gap] if no_split else _cut(config, gap, now))]
+
+
+def _cut(config: IngestConfig, gap: Window, now: datetime) -> Iterator[Window]:
+    """Yield windows of at most `max_window`.
+
+    Days that have not settled yet get windows of their own. A log over both would cover neither.
+    """
+    settled = whole_day((now - config.settle).date()).start
+    cuts = config.settle and gap.start < settled < gap.end
+    for part in (Window(gap.start, settled), Window(settled, gap.end)) if cuts else (gap,):
+        yield from part.split(config.max_window)
+
+
+def find_covering_logs(harvest: HarvestContext, wanted: Window) -> list[LogCoverage]:
+    """Return the logs that cover parts of a range; none if covered parts are harvested again."""
+    if harvest.parameters.superfluous or not harvest.parameters.optimize:
+        return []
+    with harvest.run.database.read() as connection:
+        return coverage_rule.find_coverage(connection, harvest.scope, wanted)
+
+
+def _clear_spool(harvest: HarvestContext, covered_by: list[HarvestLog]) -> None:
+    """Clear the spool of windows that succeeded, if the run was killed before it did so."""
+    folders = set(harvest.run.spool.directories(harvest.config.label))
+    for log in covered_by:
+        label, folder = harvest.spool_path(log.window)
+        if log.status == "SUCCEEDED" and folder in folders:
+            harvest.run.spool.clear(label, folder)
+
+
+def _mark_split(harvest: HarvestContext, wanted: Window, lease: LeaseHandle, *, several: bool) -> int | None:
+    """Mark the range's log SPLIT. If only one window is left, do so only if that log is RESCHEDULED."""
+    with lease.begin() as connection:
+        found = queries.find_log(connection, harvest.scope, wanted)
+        if not several and (found is None or found.status != "RESCHEDULED"):
+            return None
+        digest = harvest.scope.arguments_digest
+        if not several and found is not None and coverage_rule.covers_window(found, digest):
+            transitions.restore_succeeded(connection, found.id, now=harvest.run.clock())
+            return None
+        log = transitions.mark_split(
+            connection, harvest.scope, wanted, run_id=harvest.run.id, now=harvest.run.clock()
+        )
+    return log.id

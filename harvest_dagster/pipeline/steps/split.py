@@ -1,0 +1,146 @@
+"""The step split: parses each spooled page into records in canonical form, and separates the invalid ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harvest_dagster.errors import SpoolError
+from harvest_dagster.harvesters.interface import Parser
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.records import InvalidRecord, Page, Record
+from harvest_dagster.spool import AttemptSpool, ParsedPage
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.texts import make_storable
+
+# PostgreSQL's index accepts keys of at most 2,704 bytes. No identifier of a real source is nearly as long.
+LONGEST_IDENTIFIER = 2000  # bytes
+_SHORTENED_IDENTIFIER = 200  # characters
+
+
+def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], None]) -> int:
+    """Parse the pages that are not parsed yet, or whose records are damaged. `limit` shortens the last one.
+
+    Args:
+        harvest: the harvest.
+        log: the window's log.
+        keep_going: called after each page; it raises if the harvest has to stop.
+
+    Returns:
+        the number of parsed pages.
+
+    Raises:
+        SpoolError: a page is missing, or is not what its manifest says.
+    """
+    spool = harvest.attempt(log)
+    remaining = log.record_limit
+    done, pages = spool.parsed_count(), spool.require_fetched().pages
+    for number in range(pages):
+        parsed_page = _read_parsed(spool, number) if number < done else None
+        if parsed_page is None:
+            parsed_page = _parse(harvest.source.parser, spool, number, remaining)
+            spool.write_parsed_page(number, parsed_page)
+            keep_going()
+        if remaining is not None:
+            remaining -= len(parsed_page.records)
+    return pages
+
+
+def read_or_parse(
+    harvest: HarvestContext, log: HarvestLog, number: int, keep_going: Callable[[], None]
+) -> ParsedPage:
+    """Return a parsed page, for the later steps. If it is damaged, parse it again from the page as it was received.
+
+    Raises:
+        SpoolError: the page as it was received is damaged, too.
+    """
+    spool = harvest.attempt(log)
+    found = _read_parsed(spool, number)
+    if found is not None:
+        return found
+    harvest.logger.warning(
+        f"the records of page {number + 1} in the spool are damaged. The page is parsed again."
+    )
+    split(harvest, log, keep_going)
+    return spool.read_parsed_page(number)
+
+
+def _read_parsed(spool: AttemptSpool, number: int) -> ParsedPage | None:
+    """Return the parsed page of an earlier run, or None if it is damaged."""
+    try:
+        return spool.read_parsed_page(number)
+    except SpoolError:
+        return None
+
+
+def _parse(parser: Parser, spool: AttemptSpool, number: int, remaining: int | None) -> ParsedPage:
+    records: list[Record] = []
+    invalid: list[InvalidRecord] = []
+    manifest = spool.read_with_body(number)
+    for parsed in parser.records(manifest.page, manifest.sub_window.window):
+        if remaining is not None and len(records) >= remaining:
+            break
+        checked = as_storable(parsed)
+        if isinstance(checked, InvalidRecord):
+            invalid.append(checked)
+        else:
+            records.append(checked)
+    if remaining is None:
+        _verify_count(manifest.page, len(records) + len(invalid))
+    return ParsedPage(records, invalid)
+
+
+def _verify_count(page: Page, parsed: int) -> None:
+    """Raise SpoolError if a page gave fewer records than the harvester counted on it when it fetched the page.
+
+    That cannot be known of a page whose records may belong to neighbouring windows without being counted
+    (`Page.neighbours`), or come with other pages.
+    """
+    is_comparable = page.requested_window is None and page.single_record is None and not page.sent_separately
+    expected = page.count - page.neighbours
+    if is_comparable and parsed < expected:
+        message = (
+            f"{page.request.url} had {expected} records when it was fetched, and the parser found {parsed}. "
+            "This is an error of the harvester. Report it, with the page from the spool."
+        )
+        raise SpoolError(message)
+
+
+def as_storable(parsed: Record | InvalidRecord) -> Record | InvalidRecord:
+    """Return a record that a database can store. One that it cannot store is an invalid record."""
+    if isinstance(parsed, Record):
+        problem = _find_problem(parsed)
+        if problem is None:
+            return parsed
+        parsed = InvalidRecord(parsed.blob.encode("utf-8", "surrogatepass"), problem, parsed.identifier)
+    return _storable(parsed)
+
+
+def _find_problem(record: Record) -> str | None:
+    """Return why a database cannot store the record, or None if it can."""
+    if not record.identifier:
+        return "its identifier is empty"
+    if len(record.identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER:
+        return f"its identifier is longer than {LONGEST_IDENTIFIER} bytes"
+    text = record.identifier + record.blob
+    if "\0" in text:
+        return "it contains a NUL character"
+    if not _is_utf8(text):
+        return "it contains half of a surrogate pair"
+    return None
+
+
+def _storable(record: InvalidRecord) -> InvalidRecord:
+    """Return the record with an identifier and an error that a database can store. Its bytes stay as they are."""
+    identifier = None if record.identifier is None else make_storable(record.identifier)
+    if identifier is not None and len(identifier.encode()) > LONGEST_IDENTIFIER:
+        identifier = identifier[:_SHORTENED_IDENTIFIER]
+    return replace(record, identifier=identifier, error=make_storable(record.error))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,203 @@
+"""The step store: writes the records of a window to the database.
+
+One transaction contains a page and its progress (docs/failures.md#cursor-before-data), the invalid records of the page,
+and the removal of older invalid versions of its records from quarantine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.steps.launch import partition_day
+from harvest_dagster.pipeline.steps.split import read_or_parse
+from harvest_dagster.pipeline.storing import quarantine_policy
+from harvest_dagster.pipeline.storing.out_of_window import OutOfWindowCounter
+from harvest_dagster.records import Record
+from harvest_dagster.spool import ParsedPage, fingerprints
+from harvest_dagster.storage.counts import Counts
+from harvest_dagster.storage.day_versions import add_changes, digest_of
+from harvest_dagster.storage.harvest_log import counters, quarantine, queries
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.raw_data.originals import put_originals
+from harvest_dagster.storage.raw_data.store import ChangedRecord, StoreCounts, store_records
+
+# Quarantined identifiers in memory, about a megabyte. If a source has more, each page costs one statement.
+_MOST_REMEMBERED = 10_000
+
+
+def store(
+    harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, keep_going: Callable[[], None]
+) -> Counts:
+    """Store the pages that are not stored yet, in order.
+
+    Args:
+        harvest: the harvest.
+        log: the window's current log; `pages_stored` is the page to continue with.
+        lease: the lease.
+        keep_going: called after each page; it raises if the harvest has to stop.
+
+    Returns:
+        the counts of what this call stored.
+
+    Raises:
+        LeaseLost: another run took the lease; the current page is not stored.
+        QuarantineLimitExceeded: too many records are invalid. All valid records are stored (docs/decisions/0015).
+    """
+    spool = harvest.attempt(log)
+    quarantined, out_of_window = _QuarantinedIdentifiers.read(harvest), OutOfWindowCounter(log.window)
+    stored, missing_originals = Counts(), 0
+    for number in range(log.pages_stored, spool.require_parsed().pages):
+        parsed_page = read_or_parse(harvest, log, number, keep_going)
+        with lease.begin() as connection:
+            counts = _store_page(connection, harvest, log, number, parsed_page)
+            counts += out_of_window.count(parsed_page.records)
+            quarantined.remove_valid(connection, parsed_page)
+            counters.count_page(connection, log.id, number, counts)
+        stored += counts
+        if harvest.config.keep_original:
+            missing_originals += sum(record.original is None for record in parsed_page.records)
+        if quarantine_policy.may_skip_rest(log.counts + stored):
+            break
+        keep_going()
+    if missing_originals:
+        harvest.logger.warning(
+            f"{missing_originals} records have no original: their harvester gives none, or the bytes of a record "
+            "cannot be separated from those of its page. `keep_original` has no effect for them."
+        )
+    if report := out_of_window.report(stored):
+        harvest.logger.debug(report)
+    if stored.outdated:
+        harvest.logger.warning(
+            f"{stored.outdated} records are older than what is stored, by their datestamps. They are kept as history "
+            "and do not replace the newer content."
+        )
+    _correct_counts(harvest, log, lease, keep_going)
+    _check_quarantine(harvest, log.id, lease)
+    return stored
+
+
+def _correct_counts(
+    harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, keep_going: Callable[[], None]
+) -> None:
+    """Count each record of a window once if several lists delivered it.
+
+    While the pages are stored, each invalid record counts on each of its pages. And fetch cannot tell which records of
+    the lists of sub-windows belong to neighbouring windows; the parser has left them out.
+    """
+    summary = harvest.attempt(log).require_parsed()
+    is_recounted = summary.sub_windows > 1 and summary.identifiers is not None
+    identifiers = _count_identifiers(harvest, log, summary.pages, keep_going) if is_recounted else None
+    with lease.begin() as connection:
+        counters.correct_quarantined(connection, log.id, quarantine.count_different(connection, log))
+        if identifiers is not None:
+            counters.set_expected(connection, log.id, summary.expected, identifiers)
+
+
+def _count_identifiers(
+    harvest: HarvestContext, log: HarvestLog, pages: int, keep_going: Callable[[], None]
+) -> int:
+    """Return the number of different records on the parsed pages. Invalid ones without identifier differ by bytes."""
+    with SeenIdentifiers() as seen:
+        for number in range(pages):
+            page = read_or_parse(harvest, log, number, keep_going)
+            invalid = (record.identifier or f"{record.datum!r}" for record in page.invalid)
+            seen.add(0, fingerprints([*(record.identifier for record in page.records), *invalid]))
+        return seen.count_distinct([0])
+
+
+def _store_page(
+    connection: Connection, harvest: HarvestContext, log: HarvestLog, number: int, parsed_page: ParsedPage
+) -> Counts:
+    now = harvest.run.clock()
+    new = store_valid_records(connection, harvest, log, parsed_page.records, now)
+    quarantine.add_records(connection, log, number, parsed_page.invalid, now)
+    return Counts(
+        pages=1,
+        records=len(parsed_page.records),
+        new_identifiers=new.new_identifiers,
+        new_data=new.new_data,
+        changed=new.changed_identifiers,
+        deleted=sum(record.deleted for record in parsed_page.records),
+        quarantined=len(parsed_page.invalid),
+        outdated=new.outdated,
+    )
+
+
+def store_valid_records(
+    connection: Connection,
+    harvest: HarvestContext,
+    log: HarvestLog,
+    records: Sequence[Record],
+    now: datetime,
+) -> StoreCounts:
+    """Store records of a window, and add their changes to the data versions of their days."""
+    new = store_records(connection, harvest.config_id, records, now)
+    if harvest.config.keep_original:
+        put_originals(connection, harvest.config_id, records, now)
+    _add_to_day_versions(connection, harvest, log, new.changed)
+    return new
+
+
+def _add_to_day_versions(
+    connection: Connection, harvest: HarvestContext, log: HarvestLog, changed: Sequence[ChangedRecord]
+) -> None:
+    """Add the changes of a page to the data versions of their days."""
+    changes: Counter[date] = Counter()
+    for record, revision in changed:
+        day = partition_day(record, log.window, harvest.config.earliest_date)
+        changes[day] += digest_of(record.identifier, record.hash, revision)
+    add_changes(connection, harvest.config_id, "raw", changes)
+
+
+def _check_quarantine(harvest: HarvestContext, log_id: int, lease: LeaseHandle) -> None:
+    """Remove quarantined records of older lists. Raise if the window has too many of its own."""
+    limits = harvest.config.quarantine
+    with lease.begin() as connection:
+        log = queries.get_log(connection, log_id)
+        if not quarantine_policy.may_skip_rest(log.counts):
+            quarantine.remove_outdated(connection, log)
+        records = quarantine.find_by_logs(connection, [log_id], quarantine_policy.NAMED_RECORDS)
+    if quarantine_policy.exceeds_limits(log.counts, limits):
+        raise quarantine_policy.limit_error(log, limits, records)
+
+
+@dataclass
+class _QuarantinedIdentifiers:
+    """The quarantined identifiers of a config. Pages without any of them cost no statement.
+
+    Attributes:
+        config_id: the config.
+        identifiers: the identifiers; None if there are too many to remember.
+    """
+
+    config_id: int
+    identifiers: set[str] | None
+
+    @classmethod
+    def read(cls, harvest: HarvestContext) -> _QuarantinedIdentifiers:
+        with harvest.run.database.read() as connection:
+            found = quarantine.find_identifiers(connection, harvest.config_id, _MOST_REMEMBERED)
+        return cls(harvest.config_id, found)
+
+    def remove_valid(self, connection: Connection, parsed_page: ParsedPage) -> None:
+        """Remove the valid records of a page from quarantine, and remember its invalid ones.
+
+        A record that occurs on the page in both forms stays in quarantine.
+        """
+        invalid = {record.identifier for record in parsed_page.invalid if record.identifier is not None}
+        valid = {record.identifier for record in parsed_page.records} - invalid
+        removed = valid if self.identifiers is None else valid & self.identifiers
+        if removed:
+            quarantine.remove_identifiers(connection, self.config_id, sorted(removed))
+        if self.identifiers is not None:
+            self.identifiers |= invalid
+            if len(self.identifiers) > _MOST_REMEMBERED:
+                self.identifiers = None

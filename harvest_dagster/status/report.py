@@ -1,0 +1,199 @@
+"""One HTML page about all sources, without any external resource.
+
+`build_report` reads the sources, `render` makes the page, `write_report` writes it. The texts of sources and of errors
+are escaped by Jinja2 (autoescape), and its Content-Security-Policy forbids it to load anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from harvest_dagster.catalog.hosts import main_host, rate_limit_of
+from harvest_dagster.catalog.problems import Problem
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.errors import BadInput
+from harvest_dagster.limits import Limit
+from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
+from harvest_dagster.status.source_state import SourceState, default_days, read_states
+from harvest_dagster.storage.database import Database
+from harvest_dagster.windows import DAY
+
+VARIABLE = "HARVEST_REPORT"
+CELL = 10  # units of the drawing for each day
+MOST_FAILURES = 5  # of each source
+_SECONDS_A_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class SourceEntry:
+    """One source of the report."""
+
+    state: SourceState
+    now: datetime
+
+    @property
+    def condition(self) -> str:
+        """`failed`, `incomplete`, `late`, `complete`, `never harvested` or `disabled`."""
+        status = self.state.status
+        if self.state.config.disabled:
+            return "disabled"
+        if self.state.failed:
+            return "failed"
+        if status is None or status.complete_until is None:
+            return "never harvested"
+        if status.missing:
+            return "incomplete"
+        return "late" if status.is_late else "complete"
+
+    @property
+    def lag_days(self) -> float | None:
+        """The days from the instant up to which the source is complete until now; None if nothing is harvested."""
+        until = self.state.status.complete_until if self.state.status else None
+        return None if until is None else max(0.0, round((self.now - until) / DAY, 1))
+
+    @property
+    def missing_days(self) -> int:
+        """The number of missing days."""
+        return self.state.status.missing_days if self.state.status else 0
+
+    @property
+    def wait(self) -> float:
+        """The seconds for which no request is allowed."""
+        return self.state.budget.pause if self.state.budget else 0.0
+
+    @cached_property
+    def paths(self) -> list[tuple[str, str]]:
+        """Each state of the calendar with its days as an SVG path."""
+        return list(draw(self.state.calendar)) if self.state.calendar else []
+
+    @property
+    def counts(self) -> str:
+        """The calendar in words, for readers who do not see it."""
+        states = self.state.calendar.states if self.state.calendar else ()
+        return ", ".join(
+            f"{states.count(state)} days {MEANINGS[state]}" for state in MARKS if state in states
+        )
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """One host of the report.
+
+    Attributes:
+        limit: the strictest limit of its sources.
+        requests: the number of requests of windows that began on the last day.
+    """
+
+    host: str
+    labels: tuple[str, ...]
+    limit: Limit
+    requests: int
+    pause: float
+    slowdown: int
+
+    @property
+    def use(self) -> float:
+        """The share of the requests that the limit allows on a day, from 0 to 1."""
+        return self.requests / (self.limit.rate * _SECONDS_A_DAY)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of the page."""
+
+    now: datetime
+    sources: tuple[SourceEntry, ...]
+    hosts: tuple[HostEntry, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def conditions(self) -> Mapping[str, int]:
+        """The number of sources by condition."""
+        found = [source.condition for source in self.sources]
+        return {name: found.count(name) for name in sorted(set(found))}
+
+
+def build_report(
+    configs: Sequence[IngestConfig],
+    database: Database | None,
+    now: datetime,
+    problems: Iterable[Problem] = (),
+) -> Report:
+    """Read the state of all sources, with calendars of the last 53 weeks."""
+    states = read_states(configs, database, now, default_days(now))
+    return Report(
+        now, tuple(SourceEntry(state, now) for state in states), tuple(_hosts(states)), tuple(problems)
+    )
+
+
+def render(report: Report) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("harvest_dagster.status", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        report=report, meanings=MEANINGS, marks=MARKS, cell=CELL, most_failures=MOST_FAILURES
+    )
+
+
+def write_report(path: Path, page: str) -> int:
+    """Write the page. A reader sees the former page or the new one, never a part. Return its size in bytes.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    data, part = page.encode(), path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BadInput(f"{path} cannot be written: {error.strerror}. Name another path.") from error
+    return len(data)
+
+
+def draw(calendar: Calendar) -> Iterable[tuple[str, str]]:
+    """Yield each state with an SVG path of its days: weeks are columns. Equal neighbours in a row are one rectangle."""
+    weeks = calendar.weeks()
+    paths: dict[str, list[str]] = {}
+    for weekday in range(7):
+        column = 0
+        for state, days in groupby(states[weekday] for _, states in weeks):
+            length = len(list(days))
+            if state is not None:
+                width = length * CELL - 1
+                paths.setdefault(state, []).append(
+                    f"M{column * CELL} {weekday * CELL}h{width}v{CELL - 1}h-{width}z"
+                )
+            column += length
+    return ((state, "".join(parts)) for state, parts in paths.items())
+
+
+def _hosts(states: Sequence[SourceState]) -> Iterable[HostEntry]:
+    by_host: dict[str, list[SourceState]] = {}
+    for state in states:
+        if host := main_host(state.config):
+            by_host.setdefault(host, []).append(state)
+    for host, found in sorted(by_host.items()):
+        budget = found[0].budget
+        limits = [rate_limit_of(state.config) for state in found]
+        yield HostEntry(
+            host=host,
+            labels=tuple(state.config.label for state in found),
+            limit=min(limits, key=lambda limit: limit.rate),
+            requests=sum(state.requests for state in found),
+            pause=budget.pause if budget else 0.0,
+            slowdown=budget.slowdown if budget else 1,
+        )

@@ -1,0 +1,209 @@
+"""What is known about sources at one instant: coverage, gaps, failures, active runs, leases, waits, quarantine.
+
+All sources are read with one statement for each table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from harvest_dagster.catalog.hosts import main_host
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.intervals import UNVERIFIED, coverage_intervals, log_intervals
+from harvest_dagster.coverage.scopes import log_scope, transformer_version
+from harvest_dagster.coverage.source_overview import SourceOverview
+from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.status.calendar import Calendar, make_calendar
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import overview, queries
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.lease import leases
+from harvest_dagster.storage.lease.leases import LeaseRow
+from harvest_dagster.storage.rate_limit.host_overview import HostBudget, find_budgets
+from harvest_dagster.windows import DAY, Window, merged, subtract
+
+
+@dataclass(frozen=True)
+class FailedHarvest:
+    """A window that failed or was cancelled and is not harvested since.
+
+    Attributes:
+        window: the window.
+        failed_runs: the number of runs that failed at it.
+        last_failure: when the last of them ended.
+        error: the first line of the error; None if none is on record.
+    """
+
+    window: Window
+    failed_runs: int
+    last_failure: datetime
+    error: str | None
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """One source at one instant.
+
+    Attributes:
+        config: the source.
+        status: how complete it is, as in the check `up_to_date`; None without a database.
+        complete: the time that is harvested.
+        unverified: the parts of `complete` that nothing proves.
+        gaps: the time that was requested or scheduled and is not harvested.
+        failed: the failed windows, the newest failure last.
+        active: the logs of windows at which runs work, or for which they wait.
+        lease: the lease, if a run holds it.
+        budget: the request budget of its host, if a request was ever sent to it.
+        quarantined: the number of quarantined records.
+        transforms: the number of data by status: PENDING, STARTED and FAILED for the present transformer version.
+        requests: the number of requests on the last day.
+        calendar: the states of the days of the calendar; None without one.
+    """
+
+    config: IngestConfig
+    status: SourceStatus | None = None
+    complete: tuple[Window, ...] = ()
+    unverified: tuple[Window, ...] = ()
+    gaps: tuple[Window, ...] = ()
+    failed: tuple[FailedHarvest, ...] = ()
+    active: tuple[HarvestLog, ...] = ()
+    lease: LeaseRow | None = None
+    budget: HostBudget | None = None
+    quarantined: int = 0
+    transforms: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
+    calendar: Calendar | None = None
+
+
+def read_states(
+    configs: Sequence[IngestConfig],
+    database: Database | None,
+    now: datetime,
+    calendar: DayRange | None = None,
+) -> list[SourceState]:
+    """Return the states of these sources.
+
+    Args:
+        configs: the sources.
+        database: the database; None if there is none yet.
+        now: the time.
+        calendar: the days of the calendars; None for no calendars and no proofs.
+    """
+    if database is None:
+        return [SourceState(config) for config in configs]
+    with database.read() as connection:
+        facts = _Facts.read(connection, configs, now)
+        views = dict(_views(connection, facts, calendar)) if calendar is not None else {}
+    return [facts.state_of(config, views.get(config.label)) for config in configs]
+
+
+def default_days(now: datetime, weeks: int = 53) -> DayRange:
+    """Return the days of so many weeks that end today."""
+    today: date = now.date()
+    monday = today - timedelta(days=today.weekday())
+    return DayRange(monday - (weeks - 1) * 7 * DAY, today)
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is derived from the logs of a source within the days of the calendar."""
+
+    calendar: Calendar
+    unverified: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The rows of all sources, by the primary key of their config."""
+
+    configs: Sequence[IngestConfig]
+    now: datetime
+    sources: SourceOverview
+    errors: Mapping[int, str]
+    active: Mapping[int, list[HarvestLog]]
+    leases: Mapping[int, LeaseRow]
+    budgets: Mapping[str, HostBudget]
+    quarantined: Mapping[int, int]
+    transforms: Mapping[tuple[int, int], Mapping[str, int]]
+    requests: Mapping[int, int]
+
+    @classmethod
+    def read(cls, connection: Connection, configs: Sequence[IngestConfig], now: datetime) -> _Facts:
+        sources = SourceOverview.read(connection, now, [config.label for config in configs])
+        ids = [sources.config_ids[config.label] for config in configs if config.label in sources.config_ids]
+        failed = [failure.log_id for config in configs for failure in sources.uncovered_failures(config)]
+        active: dict[int, list[HarvestLog]] = {}
+        for log in queries.find_open(connection, ids[0] if len(ids) == 1 else None):
+            active.setdefault(log.ingest_config_id, []).append(log)
+        return cls(
+            configs=configs,
+            now=now,
+            sources=sources,
+            errors=overview.find_errors(connection, failed),
+            active=active,
+            leases=leases.find_leases(connection, ids),
+            budgets=find_budgets(connection, [host for config in configs if (host := main_host(config))]),
+            quarantined=overview.count_quarantined(connection, ids),
+            transforms=overview.count_transforms(connection, ids),
+            requests=overview.count_requests(connection, now - DAY),
+        )
+
+    def state_of(self, config: IngestConfig, view: _View | None) -> SourceState:
+        key, status = self.sources.config_ids.get(config.label, 0), self.sources.status_of(config)
+        complete = self.sources.covered_windows(config)
+        gaps = [part for days in status.missing for part in subtract(days.window, complete)]
+        return SourceState(
+            config=config,
+            status=status,
+            complete=tuple(complete),
+            unverified=view.unverified if view else (),
+            gaps=tuple(merged(gaps)),
+            failed=tuple(self._failures(config)),
+            active=tuple(self.active.get(key, ())),
+            lease=self.leases.get(key),
+            budget=self.budgets.get(main_host(config) or ""),
+            quarantined=self.quarantined.get(key, 0),
+            transforms=self.transforms.get((key, transformer_version(config)), {}),
+            requests=self.requests.get(key, 0),
+            calendar=view.calendar if view else None,
+        )
+
+    def _failures(self, config: IngestConfig) -> Iterator[FailedHarvest]:
+        for found in self.sources.uncovered_failures(config):
+            error = self.errors.get(found.log_id)
+            yield FailedHarvest(found.window, found.failed_runs, found.last_failure, error)
+
+
+def _views(connection: Connection, facts: _Facts, days: DayRange) -> Iterator[tuple[str, _View]]:
+    """Yield the calendar of each source, and the windows in it that nothing proves."""
+    ids = facts.sources.config_ids
+    scopes = {
+        (scope.ingest_config_id, scope.harvester_version): (config, scope.arguments_digest)
+        for config in facts.configs
+        if config.label in ids
+        for scope in [log_scope(config, ids[config.label])]
+    }
+    known = [config_id for config_id, _ in scopes]
+    for found, logs in overview.find_logs_of_sources(connection, days.window.start, known):
+        owner = scopes.get((found.ingest_config_id, found.harvester_version))
+        if owner is not None:
+            config, digest = owner
+            gaps = facts.sources.status_of(config).missing
+            calendar = make_calendar(days, logs, digest, gaps)
+            yield config.label, _View(calendar, tuple(_unverified(days.window, logs, digest)))
+            del scopes[found.ingest_config_id, found.harvester_version]
+    for config, digest in scopes.values():
+        yield (
+            config.label,
+            _View(make_calendar(days, [], digest, facts.sources.status_of(config).missing), ()),
+        )
+
+
+def _unverified(window: Window, logs: Sequence[HarvestLog], digest: str | None) -> Iterable[Window]:
+    found = coverage_intervals(window, log_intervals(logs, digest))
+    return merged([interval.window for interval in found if interval.state == UNVERIFIED])

@@ -1,0 +1,124 @@
+"""Decide which time the harvest logs cover. Plans, days, asset checks and sensors all use this rule.
+
+A log covers its window if a harvest of the window began after the end of what was asked, had no `limit`, succeeded,
+and asked with the arguments of today. A later failure does not change that. There is one exception: if a later harvest
+has stored data and not launched all of them, no log with an earlier list covers that time. The data have no ingest log
+yet, and would never get one if the window were skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, true
+
+from harvest_dagster.storage.harvest_log import queries
+from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
+from harvest_dagster.storage.tables import harvest_log
+from harvest_dagster.windows import Window, subtract
+
+
+@dataclass(frozen=True)
+class LogCoverage:
+    """The time that a log covers.
+
+    Attributes:
+        log: the log.
+        windows: its window without the windows that a later harvest has not launched; in order, at least one.
+    """
+
+    log: HarvestLog
+    windows: tuple[Window, ...]
+
+    @property
+    def covers_whole_window(self) -> bool:
+        """Whether the log covers its whole window."""
+        return self.windows == (self.log.window,)
+
+
+def find_coverage(connection: Connection, scope: LogScope, window: Window) -> list[LogCoverage]:
+    """Return the logs that cover at least a part of `window`, ordered by their start."""
+    logs = queries.find_overlapping(connection, scope, window)
+    found = coverage_of_logs(logs, scope.arguments_digest)
+    return [covered for covered in found if any(window.intersection(part) for part in covered.windows)]
+
+
+def find_other_arguments(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:
+    """Return the logs that would cover a part of `window` if the arguments had not changed, the newest last."""
+    if scope.arguments_digest is None:
+        return []
+    logs = queries.find_overlapping(
+        connection, scope, window, harvest_log.c.arguments_digest != scope.arguments_digest
+    )
+    return sorted(
+        (log for log in logs if covers_window(log)), key=lambda log: log.covered_since or log.window.end
+    )
+
+
+def coverage_of_logs(logs: Sequence[HarvestLog], arguments_digest: str | None = None) -> list[LogCoverage]:
+    """Return the coverage of those of these logs that cover anything.
+
+    Args:
+        logs: logs of one scope.
+        arguments_digest: see `LogScope`.
+    """
+    unlaunched = [log for log in logs if log.unlaunched_since is not None]
+    found = ((log, tuple(_covered(log, unlaunched))) for log in logs if covers_window(log, arguments_digest))
+    return [LogCoverage(log, windows) for log, windows in found if windows]
+
+
+def covered_windows(coverage: Collection[LogCoverage]) -> list[Window]:
+    """Return the windows that are covered. They may overlap."""
+    return [window for covered in coverage for window in covered.windows]
+
+
+def covers_window(log: HarvestLog, arguments_digest: str | None = None) -> bool:
+    """Return whether a harvest of the log's window began after its end, had no `limit` and succeeded.
+
+    `transitions.mark_succeeded` applies the config's `settle` when it sets `covered_since`. A row without a digest is
+    from before the upgrade, or of another program: it counts for any arguments.
+    """
+    if arguments_digest is not None and log.arguments_digest not in (None, arguments_digest):
+        return False
+    if log.covered_since is not None:
+        return True
+    # Another program has written a row without `attempt_began`: this program always sets it.
+    is_foreign = log.attempt_began is None and log.record_limit is None
+    began_after = log.date_started is not None and log.date_started >= log.window.end
+    return is_foreign and log.status == "SUCCEEDED" and began_after
+
+
+def covers_condition(arguments_digest: str | None = None) -> ColumnElement[bool]:
+    """Return the condition that `covers_window` holds for a row."""
+    digest = harvest_log.c.arguments_digest
+    is_of_arguments = (
+        true() if arguments_digest is None else or_(digest.is_(None), digest == arguments_digest)
+    )
+    is_covered = or_(
+        harvest_log.c.covered_since.is_not(None),
+        and_(
+            harvest_log.c.attempt_began.is_(None),
+            harvest_log.c.record_limit.is_(None),
+            harvest_log.c.status == "SUCCEEDED",
+            harvest_log.c.date_started >= harvest_log.c.end_date,
+        ),
+    )
+    return and_(is_of_arguments, is_covered)
+
+
+def list_began() -> ColumnElement[datetime]:
+    """Return the start of the list by which a row covers its window."""
+    return func.coalesce(harvest_log.c.covered_since, harvest_log.c.date_started)
+
+
+def _covered(log: HarvestLog, unlaunched: Sequence[HarvestLog]) -> list[Window]:
+    began = log.covered_since or log.date_started
+    later = (other.window for other in unlaunched if _is_later(other.unlaunched_since, began))
+    return list(subtract(log.window, later))
+
+
+def _is_later(unlaunched_since: datetime | None, began: datetime | None) -> bool:
+    """Return whether the unlaunched data are of a list that began at the same time or later."""
+    return unlaunched_since is not None and began is not None and unlaunched_since >= began

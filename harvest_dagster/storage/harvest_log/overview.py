@@ -1,0 +1,366 @@
+"""Read the state of all sources in one statement each: coverage, failed windows, data that wait for a transform.
+
+Sensors use it, which evaluate a thousand sources every minute. `queries` and `transform_queue.queue` read the state
+of one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+
+from harvest_dagster.storage.harvest_log.coverage_rule import (
+    covered_windows,
+    covers_condition,
+    find_coverage,
+    list_began,
+)
+from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, is_own_window, log_of
+from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log, quarantine
+from harvest_dagster.texts import first_line
+from harvest_dagster.windows import Window, merged, subtract
+
+_FAILED = ("FAILED", "CANCELLED")
+# A literal: with a parameter, neither database uses the partial index.
+_PENDING: ColumnElement[str] = literal_column("'PENDING'")
+
+
+@dataclass(frozen=True)
+class SourceCoverage:
+    """The time that is covered in one scope.
+
+    Attributes:
+        windows: in order. No window touches the next one.
+        last_began: start of the last list that covers anything.
+    """
+
+    windows: tuple[Window, ...]
+    last_began: datetime
+
+
+@dataclass(frozen=True)
+class FailedWindow:
+    """A window that is not covered because runs failed or were cancelled, or because there is a doubt about its list.
+
+    Attributes:
+        window: the window.
+        failed_runs: number of runs that failed or were cancelled at it; all its runs if there is a doubt.
+        last_failure: end of the last of these runs.
+        log_id: its harvest log.
+    """
+
+    window: Window
+    failed_runs: int
+    last_failure: datetime
+    log_id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class PendingDay:
+    """A day with data that are PENDING for a transformer version.
+
+    Attributes:
+        first_pending: when the first of these data became PENDING.
+        last_pending: when the last of them did.
+    """
+
+    ingest_config_id: int
+    transformer_version: int
+    day: date
+    first_pending: datetime
+    last_pending: datetime
+
+
+def find_config_ids(connection: Connection) -> dict[str, int]:
+    """Return the primary keys of all sources that were ever harvested, by label."""
+    rows = connection.execute(select(ingest_config.c.label, ingest_config.c.id))
+    return {row.label: row.id for row in rows}
+
+
+def find_source_coverage(
+    connection: Connection, ids: Collection[int] | None = None
+) -> dict[LogScope, SourceCoverage]:
+    """Return the covered time of these configs or of all. Windows that overlap or touch are merged.
+
+    Logs of different arguments have different scopes; `coverage_of` returns what counts for the arguments of today.
+
+    The database merges them: a thousand sources that were harvested daily for years have a million logs, and only a
+    thousand windows.
+    """
+    starts = connection.execute(_starts(ids))
+    found = {}
+    for scope, rows in groupby(starts, key=_scope_with_arguments):
+        windows = list(rows)
+        ends = [*(row.before for row in windows[1:]), windows[0].last]
+        found[scope] = SourceCoverage(
+            tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
+            windows[0].last_began,
+        )
+    unlaunched_windows = _unlaunched_windows(connection, ids)
+    for scope, coverage in found.items():
+        if unlaunched := unlaunched_windows.get(replace(scope, arguments_digest=None)):
+            found[scope] = _correct_coverage(connection, scope, coverage, unlaunched)
+    return found
+
+
+def coverage_of(found: Mapping[LogScope, SourceCoverage], scope: LogScope) -> SourceCoverage | None:
+    """Return what counts for a scope: the coverage of its arguments, and that of rows without arguments."""
+    parts = [found[key] for key in {scope, replace(scope, arguments_digest=None)} if key in found]
+    if not parts:
+        return None
+    windows = tuple(merged([window for part in parts for window in part.windows]))
+    return SourceCoverage(windows, max(part.last_began for part in parts))
+
+
+def _starts(ids: Collection[int] | None) -> Select[Any]:
+    """Select the logs with which a merged window begins, each with the end of the merged window before it."""
+    digest = harvest_log.c.arguments_digest
+    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version, digest)
+    end, start = harvest_log.c.end_date, harvest_log.c.start_date
+    before = func.max(end).over(partition_by=of_scope, order_by=(start, end), rows=(None, -1))
+    logs = (
+        select(
+            *of_scope,
+            start,
+            before.label("before"),
+            func.max(end).over(partition_by=of_scope).label("last"),
+            func.max(list_began()).over(partition_by=of_scope).label("last_began"),
+        )
+        .where(covers_condition(), _among(harvest_log.c.ingest_config_id, ids))
+        .subquery()
+    )
+    return (
+        select(logs)
+        .where(or_(logs.c.before.is_(None), logs.c.start_date > logs.c.before))
+        .order_by(
+            logs.c.ingest_config_id, logs.c.harvester_version, logs.c.arguments_digest, logs.c.start_date
+        )
+    )
+
+
+def _unlaunched_windows(connection: Connection, ids: Collection[int] | None) -> dict[LogScope, list[Window]]:
+    """Return the windows with data that are stored and not launched."""
+    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
+    rows = connection.execute(
+        select(*of_scope, harvest_log.c.start_date, harvest_log.c.end_date).where(
+            harvest_log.c.unlaunched_since.is_not(None), _among(harvest_log.c.ingest_config_id, ids)
+        )
+    )
+    found: dict[LogScope, list[Window]] = {}
+    for row in rows:
+        found.setdefault(_scope(row), []).append(Window(row.start_date, row.end_date))
+    return found
+
+
+def _correct_coverage(
+    connection: Connection, scope: LogScope, coverage: SourceCoverage, unlaunched_windows: Collection[Window]
+) -> SourceCoverage:
+    """Correct the coverage in the windows with unlaunched data, log by log: lists that began later do cover them."""
+    windows = list(coverage.windows)
+    for unlaunched in unlaunched_windows:
+        logs = find_coverage(connection, replace(scope, arguments_digest=None), unlaunched)
+        of_scope = [one for one in logs if one.log.arguments_digest == scope.arguments_digest]
+        still_covered = covered_windows(of_scope)
+        windows = [
+            *(rest for window in windows for rest in subtract(window, [unlaunched])),
+            *(shared for window in still_covered if (shared := window.intersection(unlaunched)) is not None),
+        ]
+    return replace(coverage, windows=tuple(merged(windows)))
+
+
+def find_failed_windows(
+    connection: Connection, ids: Collection[int] | None = None
+) -> dict[LogScope, list[FailedWindow]]:
+    """Return the windows that are not covered because runs failed or were cancelled, or because of a doubt.
+
+    A covered window is not covered any more if a later run stored data and failed before it launched them. Runs with
+    a `limit` are left out, except if they left such data in a covered window.
+    """
+    failed_runs = func.count().label("failed_runs")
+    last_failure = func.max(harvest_log_run.c.date_completed).label("last_failure")
+    rows = connection.execute(
+        select(
+            harvest_log.c.id,
+            harvest_log.c.ingest_config_id,
+            harvest_log.c.harvester_version,
+            harvest_log.c.start_date,
+            harvest_log.c.end_date,
+            failed_runs,
+            last_failure,
+        )
+        .join(harvest_log_run, harvest_log_run.c.harvest_log_id == harvest_log.c.id)
+        .where(
+            or_(and_(_has_failed(), harvest_log_run.c.status.in_(_FAILED)), _is_doubtful()),
+            _among(harvest_log.c.ingest_config_id, ids),
+        )
+        .group_by(harvest_log.c.id)
+        .order_by(harvest_log.c.start_date)
+    )
+    found: dict[LogScope, list[FailedWindow]] = {}
+    for row in rows:
+        found.setdefault(_scope(row), []).append(
+            FailedWindow(Window(row.start_date, row.end_date), row.failed_runs, row.last_failure, row.id)
+        )
+    return found
+
+
+def find_errors(connection: Connection, log_ids: Collection[int]) -> dict[int, str]:
+    """Return the first line of the error of each of these logs that has one, or the doubt about its list."""
+    reason = func.coalesce(harvest_log.c.error, harvest_log.c.doubt).label("error")
+    rows = connection.execute(
+        select(harvest_log.c.id, reason).where(harvest_log.c.id.in_(list(log_ids)), reason.is_not(None))
+    )
+    return {row.id: first_line(row.error) for row in rows}
+
+
+def _is_doubtful() -> ColumnElement[bool]:
+    return and_(
+        harvest_log.c.status == "SUCCEEDED",
+        harvest_log.c.doubt.is_not(None),
+        harvest_log.c.covered_since.is_(None),
+        harvest_log.c.record_limit.is_(None),
+    )
+
+
+def _has_failed() -> ColumnElement[bool]:
+    never_covered = harvest_log.c.covered_since.is_(None)
+    has_unlaunched = harvest_log.c.unlaunched_since.is_not(None)
+    return or_(
+        and_(harvest_log.c.status.in_(_FAILED), never_covered, harvest_log.c.record_limit.is_(None)),
+        # SPLIT: the range was split into windows later, and perhaps none of them has begun.
+        and_(
+            harvest_log.c.status.in_((*_FAILED, "SPLIT")),
+            has_unlaunched,
+            or_(harvest_log.c.record_limit.is_(None), ~never_covered),
+        ),
+    )
+
+
+def find_pending_days(connection: Connection, ids: Collection[int] | None = None) -> list[PendingDay]:
+    """Return the days with PENDING data, of these configs or of all.
+
+    Data that are PENDING for an older transformer version count, unless a newer version has a log for them.
+    """
+    newer = ingest_log.alias("newer")
+    has_newer = exists().where(
+        newer.c.raw_id == ingest_log.c.raw_id,
+        newer.c.ingest_config_id == ingest_log.c.ingest_config_id,
+        newer.c.transformer_version > ingest_log.c.transformer_version,
+    )
+    by = (ingest_log.c.ingest_config_id, ingest_log.c.transformer_version, ingest_log.c.partition_date)
+    changed = ingest_log.c.date_modified
+    rows = connection.execute(
+        select(*by, func.min(changed), func.max(changed))
+        .where(
+            ingest_log.c.status == _PENDING,
+            _among(ingest_log.c.ingest_config_id, ids),
+            ~has_newer,
+        )
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return [PendingDay(*row) for row in rows]
+
+
+def _scope(row: Row[Any]) -> LogScope:
+    return LogScope(row.ingest_config_id, row.harvester_version)
+
+
+def _scope_with_arguments(row: Row[Any]) -> LogScope:
+    return LogScope(row.ingest_config_id, row.harvester_version, row.arguments_digest)
+
+
+def _among(column: ColumnElement[int], ids: Collection[int] | None) -> ColumnElement[bool]:
+    return true() if ids is None else column.in_(list(ids))
+
+
+# The columns that decide about coverage (`coverage_rule`, `coverage.intervals`). Errors and arguments are long.
+_COVERAGE_COLUMNS = (
+    "id",
+    "ingest_config_id",
+    "harvester_version",
+    "start_date",
+    "end_date",
+    "status",
+    "date_started",
+    "completeness",
+    "covered_since",
+    "unlaunched_since",
+    "record_limit",
+    "attempt_began",
+    "arguments_digest",
+)
+_ROWS_AT_A_TIME = 2000
+
+
+def find_logs_of_sources(
+    connection: Connection, since: datetime, ids: Collection[int] | None = None
+) -> Iterator[tuple[LogScope, list[HarvestLog]]]:
+    """Yield the logs of each source and harvester version whose windows end after `since`, ordered by their start.
+
+    Only the attributes that decide about coverage are set. One statement reads all sources, and the logs of one source
+    at a time are in memory. The scopes have no digest of arguments.
+    """
+    columns = [harvest_log.c[name] for name in _COVERAGE_COLUMNS]
+    rows = connection.execute(
+        select(*columns)
+        .execution_options(yield_per=_ROWS_AT_A_TIME)
+        .where(harvest_log.c.end_date > since, is_own_window(), _among(harvest_log.c.ingest_config_id, ids))
+        .order_by(*columns[1:5])
+    )
+    for scope, found in groupby(rows, key=_scope):
+        yield scope, [log_of(row) for row in found]
+
+
+def count_quarantined(connection: Connection, ids: Collection[int] | None = None) -> dict[int, int]:
+    """Return the number of quarantined records of each config that has any."""
+    rows = connection.execute(
+        select(harvest_log.c.ingest_config_id, func.count())
+        .join_from(quarantine, harvest_log)
+        .where(_among(harvest_log.c.ingest_config_id, ids))
+        .group_by(harvest_log.c.ingest_config_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def count_transforms(
+    connection: Connection, ids: Collection[int] | None = None
+) -> dict[tuple[int, int], dict[str, int]]:
+    """Return by config and transformer version how many data are PENDING, STARTED and FAILED."""
+    by = (ingest_log.c.ingest_config_id, ingest_log.c.transformer_version, ingest_log.c.status)
+    rows = connection.execute(
+        select(*by, func.count())
+        .where(ingest_log.c.status.in_(("PENDING", "STARTED", "FAILED")), _among(by[0], ids))
+        .group_by(*by)
+    )
+    found: dict[tuple[int, int], dict[str, int]] = {}
+    for config_id, version, status, number in rows:
+        found.setdefault((config_id, version), {})[status] = number
+    return found
+
+
+def count_requests(connection: Connection, since: datetime) -> dict[int, int]:
+    """Return the number of requests of the windows that began since then, by config."""
+    rows = connection.execute(
+        select(harvest_log.c.ingest_config_id, func.sum(harvest_log.c.requests))
+        .where(harvest_log.c.date_started >= since)
+        .group_by(harvest_log.c.ingest_config_id)
+    )
+    return {row[0]: int(row[1]) for row in rows}

@@ -1,0 +1,318 @@
+"""Run attempts: one row for each run that worked on a harvest log.
+
+The log itself has only the last run (`transitions`). These rows keep the earlier ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+
+from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, log_of
+from harvest_dagster.storage.tables import harvest_log, harvest_log_run
+from harvest_dagster.storage.upsert import insert_or_ignore
+from harvest_dagster.windows import Window
+
+
+@dataclass(frozen=True)
+class RunAttempt:
+    """The work of one run on one log.
+
+    Attributes:
+        status: STARTED, SUCCEEDED, FAILED or CANCELLED.
+    """
+
+    harvest_log_id: int
+    run_id: str
+    status: str
+    date_started: datetime
+    date_completed: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class WindowAttempt:
+    """The work of one run on one window.
+
+    Attributes:
+        status: STARTED, SUCCEEDED, FAILED or CANCELLED.
+    """
+
+    window: Window
+    run_id: str
+    status: str
+
+
+def record_start(connection: Connection, log_id: int, run_id: str, now: datetime) -> None:
+    """Record that a run works on a log. It may have done so before."""
+    insert_or_ignore(
+        connection,
+        harvest_log_run,
+        {"harvest_log_id": log_id, "run_id": run_id, "status": "STARTED", "date_started": now},
+    )
+    connection.execute(
+        update(harvest_log_run)
+        .where(harvest_log_run.c.harvest_log_id == log_id, harvest_log_run.c.run_id == run_id)
+        .values(status="STARTED", date_completed=None, error=None, host_unreachable=False)
+    )
+
+
+def record_end(
+    connection: Connection,
+    log_id: int,
+    run_id: str | None,
+    status: str,
+    *,
+    now: datetime,
+    error: str | None,
+    broken_off: bool = False,
+    host_unreachable: bool = False,
+) -> None:
+    """Record how the work of a run on a log ended.
+
+    Args:
+        connection: a write transaction.
+        log_id: the log.
+        run_id: the run.
+        status: SUCCEEDED, FAILED or CANCELLED.
+        now: the time.
+        error: the reason of a failure.
+        broken_off: whether the run was killed, so that another run records this.
+        host_unreachable: whether the run could not connect to the host of the source.
+    """
+    connection.execute(
+        update(harvest_log_run)
+        .where(
+            harvest_log_run.c.harvest_log_id == log_id,
+            harvest_log_run.c.run_id == run_id,
+            harvest_log_run.c.status == "STARTED",
+        )
+        .values(
+            status=status,
+            date_completed=now,
+            error=error,
+            broken_off=broken_off,
+            host_unreachable=host_unreachable,
+        )
+    )
+
+
+def find_consecutive_failures(connection: Connection, scope: LogScope, most: int = 1000) -> list[RunAttempt]:
+    """Return the failed run attempts since the last success of any window, oldest first, the newest `most` of them.
+
+    Attempts of killed runs are left out: the source has not failed.
+    """
+    attempts_with_logs = harvest_log_run.join(
+        harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id
+    )
+    last_success = (
+        select(func.max(harvest_log_run.c.date_completed))
+        .select_from(attempts_with_logs)
+        .where(scope.clause, harvest_log_run.c.status == "SUCCEEDED")
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        select(*(harvest_log_run.c[field.name] for field in fields(RunAttempt)))
+        .select_from(attempts_with_logs)
+        .where(
+            scope.clause,
+            harvest_log_run.c.status == "FAILED",
+            ~harvest_log_run.c.broken_off,
+            or_(last_success.is_(None), harvest_log_run.c.date_completed > last_success),
+        )
+        .order_by(harvest_log_run.c.date_completed.desc())
+        .limit(most)
+    )
+    return [RunAttempt(*row) for row in rows][::-1]
+
+
+@dataclass(frozen=True)
+class FailureStreak:
+    """The failures of a source since its last success.
+
+    Attributes:
+        since: end of the first of these failed attempts.
+        error: the error of the last one.
+        host_unreachable: whether the last one could not connect to the host of the source.
+    """
+
+    since: datetime
+    error: str | None
+    host_unreachable: bool
+
+
+def find_failure_streaks(
+    connection: Connection, config_ids: Collection[int]
+) -> dict[LogScope, FailureStreak]:
+    """Return the failures since the last success of these configs, for those that have any, in two statements.
+
+    Attempts of killed runs are left out: the source has not failed.
+    """
+    if not config_ids:
+        return {}
+    attempts = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
+    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
+    ended, status = harvest_log_run.c.date_completed, harvest_log_run.c.status
+    among = harvest_log.c.ingest_config_id.in_(list(config_ids))
+    successes = (
+        select(*of_scope, func.max(ended).label("last"))
+        .select_from(attempts)
+        .where(among, status == "SUCCEEDED")
+        .group_by(*of_scope)
+        .subquery()
+    )
+    is_same = and_(*(successes.c[column.name] == column for column in of_scope))
+    streaks = (
+        select(*of_scope, func.min(ended).label("since"), func.max(ended).label("last"))
+        .select_from(attempts.outerjoin(successes, is_same))
+        .where(
+            among,
+            status == "FAILED",
+            ~harvest_log_run.c.broken_off,
+            or_(successes.c.last.is_(None), ended > successes.c.last),
+        )
+        .group_by(*of_scope)
+        .subquery()
+    )
+    is_last = and_(*(streaks.c[column.name] == column for column in of_scope), ended == streaks.c.last)
+    rows = connection.execute(
+        select(*of_scope, streaks.c.since, harvest_log_run.c.error, harvest_log_run.c.host_unreachable)
+        .select_from(attempts.join(streaks, is_last))
+        .where(status == "FAILED", ~harvest_log_run.c.broken_off)
+    )
+    return {
+        LogScope(row[0], row[1]): FailureStreak(row.since, row.error, row.host_unreachable) for row in rows
+    }
+
+
+@dataclass(frozen=True)
+class WindowEnd:
+    """How a window of a run ended.
+
+    Attributes:
+        failed: whether it FAILED; otherwise it SUCCEEDED.
+        host_unreachable: whether it failed because the run could not connect to the host of the source.
+    """
+
+    failed: bool
+    host_unreachable: bool
+
+
+def find_last_ends(connection: Connection, scope: LogScope, run_id: str, most: int) -> list[WindowEnd]:
+    """Return how the last windows of a run ended, newest first."""
+    rows = connection.execute(
+        select(harvest_log_run.c.status, harvest_log_run.c.host_unreachable)
+        .join_from(harvest_log_run, harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
+        .where(
+            scope.clause,
+            harvest_log_run.c.run_id == run_id,
+            harvest_log_run.c.status.in_(("SUCCEEDED", "FAILED")),
+        )
+        .order_by(harvest_log_run.c.date_completed.desc())
+        .limit(most)
+    )
+    return [WindowEnd(status == "FAILED", unreachable) for status, unreachable in rows]
+
+
+def began_attempt(connection: Connection, log: HarvestLog, run_ids: Collection[str | None]) -> bool:
+    """Return whether one of these runs began the present fetch attempt of a log, rather than continued it."""
+    attempts = select(harvest_log_run.c.run_id).where(
+        harvest_log_run.c.harvest_log_id == log.id,
+        harvest_log_run.c.run_id.in_(list(run_ids)),
+        harvest_log_run.c.date_started <= log.attempt_began,
+    )
+    return connection.scalar(attempts.limit(1)) is not None
+
+
+def find_windows(
+    connection: Connection, scope: LogScope, run_ids: Collection[str], within: Window
+) -> list[WindowAttempt]:
+    """Return the windows that these runs worked on, of those that overlap with `within`."""
+    rows = connection.execute(
+        select(
+            harvest_log.c.start_date,
+            harvest_log.c.end_date,
+            harvest_log_run.c.run_id,
+            harvest_log_run.c.status,
+        )
+        .join_from(harvest_log_run, harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
+        .where(
+            scope.clause,
+            harvest_log_run.c.run_id.in_(list(run_ids)),
+            harvest_log.c.start_date < within.end,
+            harvest_log.c.end_date > within.start,
+        )
+    )
+    return [WindowAttempt(Window(start, end), run_id, status) for start, end, run_id, status in rows]
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """The work of one run on one window, with the present counts of the window.
+
+    Attributes:
+        log: the log of the window. Its counts and evidence are those of the last run that worked on it.
+        attempt: the work of the run.
+    """
+
+    log: HarvestLog
+    attempt: RunAttempt
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other run has worked on the window since, so that the counts of the log are those of this run."""
+        return self.log.run_id == self.attempt.run_id
+
+
+def find_history(
+    connection: Connection, ingest_config_id: int, most: int, within: Window | None = None
+) -> list[HistoryEntry]:
+    """Return the newest run attempts of a config under all harvester versions, the newest first.
+
+    Args:
+        connection: to read with.
+        ingest_config_id: the config.
+        most: the maximum number of attempts.
+        within: only windows that overlap with this one.
+    """
+    columns = [harvest_log_run.c[field.name].label(f"attempt_{field.name}") for field in fields(RunAttempt)]
+    statement = (
+        select(harvest_log, *columns)
+        .join_from(harvest_log_run, harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
+        .where(harvest_log.c.ingest_config_id == ingest_config_id)
+        .order_by(harvest_log_run.c.date_started.desc(), harvest_log_run.c.harvest_log_id.desc())
+        .limit(most)
+    )
+    if within is not None:
+        statement = statement.where(
+            harvest_log.c.start_date < within.end, harvest_log.c.end_date > within.start
+        )
+    return [
+        HistoryEntry(
+            log_of(row), RunAttempt(*(row._mapping[f"attempt_{field.name}"] for field in fields(RunAttempt)))
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def find_by_log(connection: Connection, log_id: int) -> list[RunAttempt]:
+    """Return the attempts at a log, in order."""
+    return _find(connection, harvest_log_run.c.harvest_log_id == log_id)
+
+
+def find_by_run(connection: Connection, run_id: str) -> list[RunAttempt]:
+    """Return the attempts of a run, in order, even at logs that another run has started since."""
+    return _find(connection, harvest_log_run.c.run_id == run_id)
+
+
+def _find(connection: Connection, condition: ColumnElement[bool]) -> list[RunAttempt]:
+    columns = [harvest_log_run.c[field.name] for field in fields(RunAttempt)]
+    rows = connection.execute(
+        select(*columns)
+        .where(condition)
+        .order_by(harvest_log_run.c.date_started, harvest_log_run.c.harvest_log_id)
+    )
+    return [RunAttempt(*row) for row in rows]

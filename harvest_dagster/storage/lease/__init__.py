@@ -1,0 +1,1 @@
+"""The lease of each IngestConfig: one writer at a time, with a fencing token."""

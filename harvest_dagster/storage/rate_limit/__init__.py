@@ -1,0 +1,1 @@
+"""The request budget of each host, which all runs, processes and machines share."""

@@ -1,0 +1,1 @@
+"""Identifiers and raw data, which are written in bulk on both databases."""

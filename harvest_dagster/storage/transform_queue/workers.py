@@ -1,0 +1,45 @@
+"""The runs that transform data: the process of each run, and when it last reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+
+from harvest_dagster.processes import Process
+from harvest_dagster.storage.tables import transform_run
+from harvest_dagster.storage.upsert import dialect_insert
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A run that transforms data, as it last reported."""
+
+    process: Process
+    last_seen: datetime
+
+
+def find_worker(connection: Connection, run_id: str) -> Worker | None:
+    """Return the last report of a run, or None if it never reported or has ended normally."""
+    row = connection.execute(select(transform_run).where(transform_run.c.run_id == run_id)).first()
+    if row is None:
+        return None
+    return Worker(Process(row.host, row.process_id, row.process_started), row.last_seen)
+
+
+def record_worker(connection: Connection, run_id: str, process: Process, now: datetime) -> None:
+    """Record that a run works in this process."""
+    values = {
+        "host": process.host,
+        "process_id": process.id,
+        "process_started": process.started,
+        "last_seen": now,
+    }
+    added = dialect_insert(connection, transform_run).values(run_id=run_id, **values)
+    connection.execute(added.on_conflict_do_update(index_elements=["run_id"], set_=values))
+
+
+def remove_worker(connection: Connection, run_id: str) -> None:
+    """Record that a run has ended normally."""
+    connection.execute(delete(transform_run).where(transform_run.c.run_id == run_id))

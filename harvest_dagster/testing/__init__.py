@@ -1,0 +1,1 @@
+"""Tools that test harvesters: the fault-injection simulator and the conformance suite."""

@@ -1,0 +1,43 @@
+"""The registry of named behaviours: help, documentation, scenarios and the conformance suite use this list.
+
+REGISTRY["cut"](length=1000, when=nth(2, "list"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from harvest_dagster.testing.simulator.behaviours import (
+    changes,
+    dates,
+    delivery_faults,
+    documents,
+    encodings,
+    http_errors,
+    records,
+    redirects,
+    tokens,
+    totals,
+    wrong_content,
+)
+from harvest_dagster.testing.simulator.behaviours.base import NamedBehaviour
+
+GROUPS: Mapping[str, tuple[NamedBehaviour, ...]] = MappingProxyType(
+    {
+        "Transport": delivery_faults.ENTRIES,
+        "Wrong bodies": wrong_content.ENTRIES,
+        "HTTP errors and rate limits": http_errors.ENTRIES,
+        "Totals and truncated lists": totals.ENTRIES,
+        "Tokens and empty pages": tokens.ENTRIES,
+        "Lists that change, and duplicates": changes.ENTRIES,
+        "Dates of requests": dates.ENTRIES,
+        "Single records": records.ENTRIES,
+        "Compression, size and character encodings": encodings.ENTRIES,
+        "XML documents and clocks": documents.ENTRIES,
+        "Redirects and cookies": redirects.ENTRIES,
+    }
+)
+REGISTRY: Mapping[str, NamedBehaviour] = MappingProxyType(
+    {entry.name: entry for entries in GROUPS.values() for entry in entries}
+)

@@ -1,0 +1,1 @@
+"""The HTTP server of the simulator: connections, messages and the request log."""

@@ -1,0 +1,64 @@
+"""The command `harvest` as a whole: its help, its exit status, what it imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from harvest_dagster.cli.app import COMMANDS, harvest
+from harvest_dagster_tests.cli.commands import imported_modules
+
+
+def test_the_help_lists_every_command_without_importing_it():
+    """A help page that imports Dagster takes seconds."""
+    code = (
+        "import sys; from harvest_dagster.cli.app import harvest\n"
+        "try: harvest(['--help'])\n"
+        "finally: assert not {'dagster', 'sqlalchemy'} & set(sys.modules), 'imports too much'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_description_and_examples(name):
+    """The examples were wrapped into one paragraph, after the text `\\b`."""
+    done = CliRunner().invoke(harvest, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert "\n  Examples:\n    " in done.output or "Commands:" in done.output
+    assert "\\b" not in done.output
+
+
+def test_a_wrong_command_line_has_exit_status_2():
+    """Scripts must tell a mistyped command from a failed harvest."""
+    assert CliRunner().invoke(harvest, ["chekc"]).exit_code == 2
+    assert CliRunner().invoke(harvest, ["check", "--jsno"]).exit_code == 2
+
+
+STATE_COMMANDS = (
+    ["check"],
+    ["list"],
+    ["status"],
+    ["history", "hal"],
+    ["quarantine", "list"],
+    ["quarantine", "show", "1"],
+    ["quarantine", "discard", "1"],
+    ["db", "check"],
+    ["db", "size"],
+    ["db", "prune"],
+)
+
+
+def test_the_commands_of_the_state_import_no_dagster_and_nothing_they_do_not_need(tmp_path, monkeypatch):
+    """They must start at once. Dagster alone takes seconds."""
+    monkeypatch.setenv("HARVEST_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest.db'}")
+    monkeypatch.delenv("HARVEST_SOURCES", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    assert not imported_modules(*STATE_COMMANDS) & {"dagster", "alembic", "requests", "jinja2", "boto3"}
+    assert "dagster" not in imported_modules(
+        ["quarantine", "retry", "1"], ["db", "upgrade"], ["db", "copy", "x:"]
+    )

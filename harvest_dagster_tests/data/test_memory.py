@@ -1,0 +1,69 @@
+"""An export needs the same memory for any number of rows (docs/failures.md#memory-grows)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harvest_dagster.storage.database import Database
+from harvest_dagster.transformers.document import Document, Text
+from harvest_dagster_tests.storage.stored_source import Source, record
+
+FEW = 20_000
+# A server without statistics about the new rows takes minutes for more of them.
+MANY = {"sqlite": 200_000, "postgresql": 60_000}
+PAGE = 1_000
+WORDS = "harvested metadata records of a repository with two kilobytes of text "
+EXPORTS = (("documents", "parquet"), ("documents", "csv"), ("records", "parquet"), ("records", "jsonl"))
+
+_MEASURED = """
+import resource, sys
+from harvest_dagster.cli.app import harvest
+try:
+    harvest(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_many_rows_take_the_same_memory_as_few(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An aggregator with ten million records could not export them."""
+    monkeypatch.setenv("HARVEST_DATABASE_URL", database_url)
+    with Database.open(database_url) as database:
+        source = Source(database)
+        _grow(source, 0, FEW)
+        few = {export: _peak(source, *export, tmp_path) for export in EXPORTS}
+        _grow(source, FEW, MANY[database.dialect])
+        many = {export: _peak(source, *export, tmp_path) for export in EXPORTS}
+    print(few, many)
+    for export in EXPORTS:
+        assert many[export] < 1.15 * few[export], (few, many)
+
+
+def _grow(source: Source, first: int, last: int) -> None:
+    for start in range(first, last, PAGE):
+        page = [record(f"{number:07}", f"{number} {WORDS * 28}") for number in range(start, start + PAGE)]
+        documents = {
+            one.identifier: Document(id=one.identifier, descriptions=(Text(one.blob),)).as_dict()
+            for one in page
+        }
+        source.store(*page)
+        source.transform(*page, documents=documents)
+
+
+def _peak(source: Source, kind: str, file_format: str, folder: Path) -> int:
+    """Return the peak memory of an export in its own process, in kilobytes on Linux."""
+    target = str(folder / f"export.{file_format}")
+    arguments = ["export", str(source.label), f"--{kind}", "--format", file_format, target]
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1])

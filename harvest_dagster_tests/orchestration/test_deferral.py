@@ -1,0 +1,75 @@
+"""A source that asks to wait longer than an op sleeps: Dagster retries the op later, and nothing fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from harvest_dagster.orchestration import op_context
+from harvest_dagster.orchestration.resources import RetrySettings
+from harvest_dagster.orchestration.runs.run_history import window_run_records
+from harvest_dagster.storage import tables
+from harvest_dagster.storage.database import Database
+from harvest_dagster.testing.simulator import HttpErrorStatus, Request, Server
+from harvest_dagster_tests.orchestration.conftest import Deploy
+from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, messages, reason
+
+LATER = {"Retry-After": "1"}
+FAST = {"calls": 1000, "period": 0.05}  # a wait of one second is long in comparison
+
+
+@pytest.fixture(autouse=True)
+def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(op_context.random, "random", lambda: 0.0)
+
+
+def test_a_long_wait_ends_the_op_and_resumes_after_the_last_complete_page(on_sqlite: Deploy) -> None:
+    """Twelve workers slept for an hour each, and nothing else was harvested: docs/failures.md#retry-after"""
+    with Server(
+        REPOSITORY, behaviours=[HttpErrorStatus(503, LATER, when=lambda request: request.number == 4)]
+    ) as source:
+        deployment = replace(
+            on_sqlite(source.url, max_window="2d", rate_limit=FAST), waiting=RetrySettings(longest_sleep=0.2)
+        )
+        result = deployment.materialize(*DAYS[::3])
+        lists = [request.parameters for request in source.requests if request.verb == "ListRecords"]
+    assert result.success
+    # The second window is deferred as well, because its host is still paused.
+    retried = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert len(retried) == 2
+    log = messages(result, deployment.instance)
+    assert "HTTP 503 Service Unavailable" in log
+    assert "Deferred until 2" in log
+    assert "nothing has failed" in log
+    tokens = [parameters.get("resumptionToken") for parameters in lists]
+    assert tokens.count(None) == 2  # each window began its list once
+    assert deployment.logs() == [
+        ("03-01T00", "03-03T00", "SUCCEEDED", 12),
+        ("03-01T00", "03-05T00", "SPLIT", 0),
+        ("03-03T00", "03-05T00", "SUCCEEDED", 12),
+    ]
+    assert deployment.materialized(RAW) == set(DAYS)
+    with Database.open(deployment.database_url) as database:
+        runs = window_run_records(database, deployment.instance, run_id=result.run_id)
+    assert {run.status for run in runs} == {"SUCCEEDED"}
+
+
+def test_a_source_that_only_asks_to_wait_fails_after_longest_silence(on_sqlite: Deploy) -> None:
+    """The loop of 503 responses had no end: docs/failures.md#retry-after"""
+
+    def lists(request: Request) -> bool:
+        return request.verb == "ListRecords"
+
+    with Server(REPOSITORY, behaviours=[HttpErrorStatus(503, LATER, when=lists)]) as source:
+        waiting = RetrySettings(longest_sleep=0.2, longest_silence=0.5)
+        deployment = replace(on_sqlite(source.url, rate_limit=FAST), waiting=waiting)
+        result = deployment.materialize(*DAYS[::3])
+        requests = [request for request in source.requests if lists(request)]
+    assert not result.success
+    assert len(requests) == 2
+    assert "only requests to wait" in reason(result)
+    assert "HTTP 503" in reason(result)
+    (log,) = deployment.rows(tables.harvest_log)
+    assert log.status == "FAILED"
+    assert log.error.startswith("SourceUnreachable: no page arrived for ")

@@ -1,0 +1,352 @@
+"""Servers that answer as real REST APIs do: the same requests, pages, totals and ends of lists.
+
+Each API has records on three days, and returns those of the days that the request names in the API's own syntax. A
+request in another syntax gets status 400, so a wrong filter, parameter or path is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+DAY = date(2024, 4, 30)
+# More than two full pages on the day itself, and one record on each neighbouring day.
+_PAGES = 2
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record of an API: its number and its day."""
+
+    number: int
+    day: date
+
+    @property
+    def instant(self) -> str:
+        return f"{self.day}T10:00:00Z"
+
+
+@dataclass
+class Listing:
+    """What one request asks for.
+
+    Attributes:
+        items: the records that match, on all pages.
+        at: number of the first record of the page.
+        size: records of a page.
+        link: returns the URL of the page that begins with this record.
+    """
+
+    items: list[Item]
+    at: int
+    size: int
+    link: Callable[[int], str]
+
+    @property
+    def page(self) -> list[Item]:
+        return self.items[self.at : self.at + self.size]
+
+    @property
+    def total(self) -> int:
+        return len(self.items)
+
+    @property
+    def end(self) -> int:
+        return self.at + self.size
+
+    @property
+    def is_last(self) -> bool:
+        return self.end >= self.total
+
+    def next_link(self) -> dict[str, str]:
+        """Return the member `next`, which the last page leaves out."""
+        return {} if self.is_last else {"next": self.link(self.end)}
+
+
+@dataclass
+class Api:
+    """An API.
+
+    Attributes:
+        syntax: matches the path and query of a valid request; the groups are the first and the last day.
+        size: the parameter for the size of a page, or its fixed size.
+        position: the parameter for the cursor, offset or page, or the number of its group in `syntax`.
+        answer: returns the body of a page.
+        first: the cursor of the first page.
+        by_page: whether the position is a number of a page, and its first number.
+        excludes_last: whether the range excludes its last day.
+        unverified: whether the API has no total.
+        position_is_kept: whether the cursor never changes, and the server remembers the position.
+        kept: that position.
+    """
+
+    syntax: str
+    size: str | int
+    position: str
+    answer: Callable[[Listing], Json]
+    first: str = "*"
+    by_page: int | None = None
+    excludes_last: bool = False
+    unverified: bool = False
+    position_is_kept: bool = False
+    kept: int = 0
+    items: list[Item] = field(default_factory=list)
+
+    def fill(self, size: int) -> None:
+        """Make the records, for pages of this size."""
+        days = [DAY - timedelta(days=1), *[DAY] * (_PAGES * size + 2), DAY + timedelta(days=1)]
+        self.items = [Item(number, day) for number, day in enumerate(days)]
+
+    def reply(self, host: str, path: str, query: dict[str, str]) -> Json | None:
+        """Return the body for a request, or None if the request is not valid."""
+        text = (
+            f"{path}?{'&'.join(f'{name}={value}' for name, value in query.items() if name != self.position)}"
+        )
+        found = re.search(self.syntax, text)
+        if found is None:
+            return None
+        first, last = (date.fromisoformat(found[group]) for group in ("first", "last"))
+        last -= timedelta(days=self.excludes_last)
+        size = self.size if isinstance(self.size, int) else int(query[self.size])
+        items = [item for item in self.items if first <= item.day <= last]
+        at = self._at(query.get(self.position) or found.groupdict().get("at") or "", size)
+        if self.position_is_kept:
+            at, self.kept = (0, size) if query[self.position] == "*" else (self.kept, self.kept + size)
+        return self.answer(Listing(items, at, size, lambda at: self._link(host, path, query, at, size)))
+
+    def _at(self, position: str, size: int) -> int:
+        digits = re.sub(r"\D", "", position)
+        if position == self.first or not digits:
+            return 0
+        if self.by_page is not None:
+            return (int(digits) - self.by_page) * size
+        return int(digits) if position.isdecimal() or position.startswith("at") else 0
+
+    def _link(self, host: str, path: str, query: dict[str, str], at: int, size: int) -> str:
+        position = at // size + self.by_page if self.by_page is not None else f"at{at}"
+        following = {**query, self.position: position}
+        return f"{host}{quote(path)}?" + "&".join(f"{quote(k)}={quote(str(v))}" for k, v in following.items())
+
+
+def _range(before: str, between: str, after: str = "") -> str:
+    """Return a pattern for a range of days in the text of a request."""
+    day = r"\d{4}-\d\d-\d\d"
+    return f"{re.escape(before)}(?P<first>{day}){re.escape(between)}(?P<last>{day}){re.escape(after)}"
+
+
+def _crossref(listing: Listing) -> Json:
+    items = [
+        {"DOI": f"10.5555/{i.number}", "indexed": {"date-time": i.instant}, "score": 1} for i in listing.page
+    ]
+    message = {"total-results": listing.total, "items": items, "next-cursor": "DnF1ZXJ5+/=="}
+    return {"status": "ok", "message": message}
+
+
+def _datacite(listing: Listing) -> Json:
+    data = [{"id": f"10.5072/{i.number}", "attributes": {"updated": i.instant}} for i in listing.page]
+    return {"data": data, "meta": {"total": listing.total}, "links": {"self": "x", **listing.next_link()}}
+
+
+def _openalex(listing: Listing) -> Json:
+    results = [
+        {"id": f"https://openalex.org/W{i.number}", "updated_date": f"{i.day}T10:00:00.123456"}
+        for i in listing.page
+    ]
+    cursor = None if listing.is_last else f"at{listing.end}"
+    return {"meta": {"count": listing.total, "next_cursor": cursor}, "results": results}
+
+
+def _europepmc(listing: Listing) -> Json:
+    results = [{"id": str(i.number), "source": "MED"} for i in listing.page]
+    cursor = {} if listing.is_last else {"nextCursorMark": f"at{listing.end}"}
+    return {"hitCount": listing.total, **cursor, "resultList": {"result": results}}
+
+
+def _clinicaltrials(listing: Listing) -> Json:
+    def study(item: Item) -> Json:
+        status = {"lastUpdatePostDateStruct": {"date": str(item.day)}}
+        return {
+            "protocolSection": {
+                "identificationModule": {"nctId": f"NCT{item.number:08}"},
+                "statusModule": status,
+            }
+        }
+
+    page: dict[str, Json] = {"studies": [study(item) for item in listing.page]}
+    page |= {} if listing.at else {"totalCount": listing.total}
+    return page if listing.is_last else page | {"nextPageToken": f"at{listing.end}"}
+
+
+def _biorxiv(listing: Listing) -> Json:
+    items = [{"doi": f"10.1101/{i.number}", "version": "1", "date": str(i.day)} for i in listing.page]
+    if not items:
+        return {"messages": [{"status": "no posts found"}], "collection": []}
+    status = {"status": "ok", "cursor": listing.at, "count": len(items), "total": str(listing.total)}
+    return {"messages": [status], "collection": items}
+
+
+def _doaj(listing: Listing) -> Json:
+    results = [{"id": f"{i.number:032x}", "last_updated": i.instant} for i in listing.page]
+    return {"total": listing.total, "pageSize": listing.size, "results": results, **listing.next_link()}
+
+
+def _osf(listing: Listing) -> Json:
+    data = [
+        {"id": f"o{i.number}", "attributes": {"date_modified": f"{i.day}T10:00:00.123"}} for i in listing.page
+    ]
+    links = {"next": None if listing.is_last else listing.link(listing.end), "meta": {"total": listing.total}}
+    return {"data": data, "links": links}
+
+
+def _ckan(listing: Listing) -> Json:
+    results = [{"id": f"c{i.number}", "metadata_modified": f"{i.day}T10:00:00.123456"} for i in listing.page]
+    return {"success": True, "result": {"count": listing.total, "results": results}}
+
+
+def _dataverse(listing: Listing) -> Json:
+    items = [{"global_id": f"doi:10.7910/{i.number}", "published_at": i.instant} for i in listing.page]
+    return {"status": "OK", "data": {"total_count": listing.total, "start": listing.at, "items": items}}
+
+
+def _zenodo(listing: Listing) -> Json:
+    hits = [
+        {"id": i.number, "updated": f"{i.day}T10:00:00.123456+00:00", "stats": {"views": 1}}
+        for i in listing.page
+    ]
+    return {"hits": {"total": listing.total, "hits": hits}, "links": listing.next_link()}
+
+
+def _dspace7(listing: Listing) -> Json:
+    objects = [
+        {
+            "_embedded": {
+                "indexableObject": {"uuid": f"u{i.number}", "lastModified": f"{i.day}T10:00:00.123+00:00"}
+            }
+        }
+        for i in listing.page
+    ]
+    links = {"next": {"href": listing.link(listing.end)}} if not listing.is_last else {}
+    result = {"_embedded": {"objects": objects}, "page": {"totalElements": listing.total}, "_links": links}
+    return {"_embedded": {"searchResult": result}}
+
+
+def _arcgis(listing: Listing) -> Json:
+    def milliseconds(item: Item) -> int:
+        return int(
+            datetime(item.day.year, item.day.month, item.day.day, 10, tzinfo=timezone.utc).timestamp() * 1000
+        )
+
+    features = [{"attributes": {"OBJECTID": i.number, "EditDate": milliseconds(i)}} for i in listing.page]
+    return {"features": features} | ({} if listing.is_last else {"exceededTransferLimit": True})
+
+
+def _hal(listing: Listing) -> Json:
+    docs = [{"docid": str(i.number), "modifiedDate_tdate": i.instant} for i in listing.page]
+    cursor = f"at{min(listing.end, listing.total)}"
+    return {"response": {"numFound": listing.total, "docs": docs}, "nextCursorMark": cursor}
+
+
+def _gbif(listing: Listing) -> Json:
+    results = [{"key": i.number, "lastInterpreted": f"{i.day}T10:00:00.123+00:00"} for i in listing.page]
+    numbers = {"offset": listing.at, "limit": listing.size, "count": listing.total}
+    return {**numbers, "endOfRecords": listing.is_last, "results": results}
+
+
+def _socrata(listing: Listing) -> Json:
+    return [
+        {":id": f"row-{i.number}", ":updated_at": f"{i.day}T10:00:00.123Z", "name": "x"} for i in listing.page
+    ]
+
+
+def _odata(listing: Listing) -> Json:
+    value = [{"id": f"d{i.number}", "modified": i.instant} for i in listing.page]
+    link = {} if listing.is_last else {"@odata.nextLink": listing.link(listing.end)}
+    return {"@odata.context": "x", "@odata.count": listing.total, "value": value, **link}
+
+
+SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
+
+# By the label of the source in examples/rest.
+APIS = {
+    "crossref": Api(
+        _range("/works?filter=from-index-date:", ",until-index-date:", "&rows="),
+        "rows", "cursor", _crossref, position_is_kept=True,
+    ),
+    "datacite": Api(f"^/dois.query=updated:{SOLR}", "page[size]", "page[cursor]", _datacite, first="1"),
+    "openalex": Api(_range("/works?filter=from_updated_date:", ",to_updated_date:"), "per-page", "cursor", _openalex),
+    "europepmc": Api(_range("rest/search?query=UPDATE_DATE:[", " TO ", "]"), "pageSize", "cursorMark", _europepmc),
+    "clinicaltrials": Api(
+        _range("/api/v2/studies?filter.advanced=AREA[LastUpdatePostDate]RANGE[", ",", "]"),
+        "pageSize", "pageToken", _clinicaltrials,
+    ),
+    "biorxiv": Api(_range("/details/biorxiv/", "/") + r"/(?P<at>\d+)\?$", 100, "", _biorxiv),
+    "doaj": Api(_range("/api/search/articles/last_updated:[", " TO ", "]?"), "pageSize", "page", _doaj, by_page=1),
+    "osf": Api(
+        _range("/v2/preprints/?filter[date_modified][gte]=", "&filter[date_modified][lt]="),
+        "page[size]", "page", _osf, by_page=1, excludes_last=True,
+    ),
+    "ckan": Api(f"/api/3/action/package_search.fq=metadata_modified:{SOLR}&sort=id asc", "rows", "start", _ckan),
+    "dataverse": Api(f"/api/search.*type=dataset&fq=dateSort:{SOLR}", "per_page", "start", _dataverse),
+    "zenodo_rest": Api(_range("/api/records?q=updated:[", " TO ", "]"), "size", "page", _zenodo, by_page=1),
+    "dspace7": Api(
+        f"/server/api/discover/search/objects.query=lastModified:{SOLR}", "size", "page", _dspace7, by_page=0
+    ),
+    "arcgis": Api(
+        _range("FeatureServer/0/query?where=EditDate BETWEEN TIMESTAMP '", " 00:00:00' AND TIMESTAMP '", " 23:59:59'"),
+        "resultRecordCount", "resultOffset", _arcgis, unverified=True,
+    ),
+    "hal_rest": Api(f"/search/.q=modifiedDate_tdate:{SOLR}&fl=.&sort=docid asc", "rows", "cursorMark", _hal),
+    "gbif": Api(_range("/v1/occurrence/search?country=LI&lastInterpreted=", ","), "limit", "offset", _gbif),
+    "socrata": Api(
+        _range("$where=:updated_at between '", "T00:00:00' and '", "T23:59:59.999'&$order=:id"),
+        "$limit", "$offset", _socrata, unverified=True,
+    ),
+    "odata": Api(
+        _range("/odata/Items?$filter=modified ge ", "T00:00:00Z and modified lt ", "T00:00:00Z"),
+        100, "$skiptoken", _odata, excludes_last=True,
+    ),
+}  # fmt: skip
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[str]:
+    """Yield the URL of a server of this API, without a path."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:  # of the base class
+            parts = urlsplit(self.path)
+            found = api.reply(
+                f"http://{self.headers['Host']}",
+                unquote(parts.path),
+                dict(parse_qsl(parts.query, keep_blank_values=True)),
+            )
+            body = json.dumps({"error": "unknown request"} if found is None else found).encode()
+            self.send_response(400 if found is None else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

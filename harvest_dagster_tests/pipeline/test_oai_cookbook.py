@@ -1,0 +1,58 @@
+"""The sources of the OAI-PMH cookbook against the repositories for which it recommends them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+import yaml
+
+from harvest_dagster.errors import HarvestError
+from harvest_dagster.testing.simulator import Repository
+from harvest_dagster.testing.simulator.scenario import parse_behaviours
+from harvest_dagster.windows import whole_day
+from harvest_dagster_tests.pipeline.served import harvest_window, serving
+from harvest_dagster_tests.pipeline.world import World
+from harvest_dagster_tests.test_readme import blocks
+
+REPOSITORY = Repository(first_day=date(2024, 4, 30), days=1, records_per_day=95, page_size=20)
+INVALID = [f"record-bad-utf-8:record={number}" for number in range(12)]
+# The label of a source in the cookbook; what its repository does; the completeness of its windows.
+ODD = {
+    "once": (["token-burns:lost=2"], "complete"),
+    "total": (["total-higher:by=7"], "unverified"),
+    "invalid": (INVALID, "complete"),
+}
+# Without the keys of these, the harvest fails.
+FAILING = ("total", "invalid")
+
+
+def source(label: str) -> dict[str, Any]:
+    (text,) = [
+        block.text for block in blocks("docs/oai-cookbook.md") if block.word == f"sources/{label}.yaml"
+    ]
+    return dict(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize("label", ODD)
+def test_a_source_of_the_cookbook_harvests_its_odd_repository(small_world: World, label: str) -> None:
+    """A recipe that does not help is worse than none."""
+    document = source(label)
+    behaviours, completeness = ODD[label]
+    kwargs = {name: value for name, value in document["harvester_kwargs"].items() if name != "base_url"}
+    with serving(small_world, REPOSITORY, *parse_behaviours(behaviours), **kwargs):
+        small_world.change(
+            **{name: document[name] for name in document.keys() & {"quarantine", "max_window"}}
+        )
+        log = harvest_window(small_world, "run 1", whole_day(date(2024, 4, 30)))
+    invalid = sum(name.startswith("record") for name in behaviours)
+    assert (log.status, log.completeness) == ("SUCCEEDED", completeness)
+    assert (len(small_world.stored()), log.counts.quarantined) == (95 - invalid, invalid)
+
+
+@pytest.mark.parametrize("label", FAILING)
+def test_without_the_recipe_the_harvest_fails(small_world: World, label: str) -> None:
+    """Otherwise the recipe would be superfluous."""
+    with serving(small_world, REPOSITORY, *parse_behaviours(ODD[label][0])), pytest.raises(HarvestError):
+        harvest_window(small_world, "run 1", whole_day(date(2024, 4, 30)))
