@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from hypothesis.vendor.pretty import RepresentationPrinter
 from sqlalchemy import Table, select
 
 from harvest_dagster.catalog.schema import IngestConfig
@@ -65,7 +66,7 @@ def list_logger(lines: list[str]) -> logging.Logger:
     return logger
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A database, a spool, a source, and a record of runs.
 
@@ -89,6 +90,14 @@ class World:
         self.source = Source(self.clock)
         self.logger = list_logger(self.log_lines)
         self.runs = RunHistory(self.outcomes.get, lambda run: f"{run} was never heard of again")
+
+    def __repr__(self) -> str:
+        """Return a short text: a world has thousands of log lines, and Hypothesis limits what it prints."""
+        return f"<{type(self).__name__} on {self.database.dialect}>"
+
+    def _repr_pretty_(self, printer: RepresentationPrinter, *_: bool) -> None:
+        """Print the same text: Hypothesis otherwise prints every field of a dataclass."""
+        printer.text(repr(self))
 
     def change(self, **values: Any) -> None:
         """Change the config, under the same label."""
