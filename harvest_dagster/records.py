@@ -76,6 +76,8 @@ class Page:
             resumptionToken is (section 3.5). False if the protocol says nothing about it.
         may_be_cut: whether the list ends here in a way that also occurs in the middle of a list. If it has no total,
             the pipeline requests shorter lists, as far as there are any.
+        ends_at_limit: whether the source refused the rest of the list because the list would be too long. Its total may
+            be the limit, so the pipeline requests shorter lists although the total agrees.
         formats: the different formats of its records, if the harvester knows them; in OAI-PMH, the namespaces of the
             metadata. A page with another format than the earlier pages of its window needs a confirmation
             (`Client.confirm_format`).
@@ -103,6 +105,7 @@ class Page:
     identifiers: tuple[str, ...] = ()
     is_whole_list: bool = False
     may_be_cut: bool = False
+    ends_at_limit: bool = False
     formats: tuple[str, ...] = ()
     ends_by_error: bool = False
 

@@ -27,6 +27,8 @@ _TOO_MANY = re.compile(
     rf"|\b{_PERIOD} (?:is |are )?too (?:large|long|big|wide|broad)\b"
     r"|\b(?:first|most|maximum(?: of| number of)?|more than|exceeds?|exceeded|limit(?: of| is)?)"
     rf" \d{{1,12}} {_THINGS}\b"
+    r"|\bpag\w+ (?:to |go )?(?:beyond|past|over|deeper than)(?: the)?(?: first)? \d{1,12}\b"
+    rf"|\b(?:beyond|past|deeper than)(?: the)?(?: first)? \d{{1,12}} {_THINGS}\b"
     rf"|\bmaximum (?:number|amount|count) of {_THINGS}\b"
     rf"|\b{_THINGS} (?:limit|count) (?:is |was )?exceeded\b"
     r"|\b(?:max_result_window|maximum result window|response (?:is )?too (?:large|big))\b",

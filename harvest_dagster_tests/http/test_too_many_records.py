@@ -11,6 +11,8 @@ REASONS = [
     "The query returns too many results",
     "Result window is too large, from + size must be less than or equal to: [10000]",
     "Only the first 10,000 results can be paged through",
+    "Cannot page beyond 20 results",
+    "Paging past the first 10,000 is not supported",
     "Please narrow the date range",
     "Maximum number of records exceeded",
     "<title>Error</title> <p>The date range is too long</p>",
@@ -20,6 +22,8 @@ OTHERS = [
     "too many requests",
     "from is not a date",
     "invalid range",
+    "from must be within the past 30 days",
+    "page 3 is past the last page",
     "limit must not exceed 100",
     "The combination of the values of the from, until, set and metadataPrefix arguments results in an empty list.",
 ]

@@ -34,6 +34,7 @@ class RestClient(Client):
         self._limits = limits or ResponseLimits()
         self._parser = RestParser(arguments, self._limits)
         self._observations = Observations()
+        self._longest_list = 0
 
     def use_observations(self, observations: Observations) -> None:
         """Take what earlier harvests observed about the pages of the source."""
@@ -67,6 +68,7 @@ class RestClient(Client):
             page, state = self._page(pager, next_cursor, state)
             yield page if requested == window else replace(page, requested_window=requested)
             next_cursor = page.next
+        self._longest_list = max(self._longest_list, state.records)
 
     @property
     def smallest_window(self) -> timedelta:
@@ -118,12 +120,14 @@ class RestClient(Client):
         )
         if list_ends.is_empty_response(self.arguments, state, response):
             may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
-            return replace(page, may_be_cut=may_be_cut), state
+            ends_at_limit = self._ends_at_limit(response, state)
+            return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state
         content = self._content(response, state)
         if list_ends.is_repeated_end(self.arguments, state, content):
             may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
             return replace(page, total=content.total, may_be_cut=may_be_cut), state
         token = pager.next_token(cursor.token, content, state)
+        ends_at_limit = token is None and content.count == 0 and self._ends_at_limit(response, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
         may_be_cut = token is None and list_ends.may_lack_next_page(self.arguments, state, content)
         state = state.after(content)
@@ -135,8 +139,18 @@ class RestClient(Client):
             total=content.total,
             identifiers=content.identifiers,
             may_be_cut=may_be_cut,
+            ends_at_limit=ends_at_limit,
         )
         return page, state
+
+    def _ends_at_limit(self, response: Response, state: ListState) -> bool:
+        """Return whether the response after the last records refuses the rest of the list as too long.
+
+        A list that is shorter than another one of the source cannot have reached the limit.
+        """
+        if state.is_from_start and state.records < max(1, self._longest_list):
+            return False
+        return list_ends.refuses_long_list(response)
 
     def _get(self, pager: Pager, cursor: Cursor) -> Response:
         url, params = pager.request(cursor.token)

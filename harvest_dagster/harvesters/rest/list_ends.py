@@ -4,6 +4,8 @@ A client that counts pages or records requests one page too many. Past the end, 
 404 or 400, with 204, with null or nothing in place of the list, or with the last page again. Each of these ends the
 list if the records of the source's own total have come. The pipeline compares the total again, with the different
 records. Without a total, the end is accepted if nothing speaks against it, and the window is `unverified`.
+
+A refusal that says that the list is too long is no such end: the total may be the limit (docs/failures.md#result-cap).
 """
 
 from __future__ import annotations
@@ -51,20 +53,24 @@ def is_empty_response(arguments: RestArguments, state: ListState, response: Resp
     if page not in (None, WebPage):
         raise web_page_error(response.body, url=response.url, expected="JSON")
     is_end = response.status == NO_CONTENT or response.status in arguments.empty_status
-    if state.more or not (is_end or _is_past_the_end(arguments, state, response)):
+    is_too_long = refuses_long_list(response)
+    if is_too_long:
+        is_end = state.total_is_reached is True
+    if state.more or not (is_end or _is_past_the_end(arguments, state, is_too_long=is_too_long)):
         error = CursorRefused(_refusal(state, response), code=str(response.status))
-        error.needs_shorter_list = _says_too_many(response)
+        error.needs_shorter_list = is_too_long
         raise error
     return True
 
 
-def _is_past_the_end(arguments: RestArguments, state: ListState, response: Response) -> bool:
+def _is_past_the_end(arguments: RestArguments, state: ListState, *, is_too_long: bool) -> bool:
     if state.total_is_reached is not None:
         return state.total_is_reached
-    return not arguments.next.is_read_from_page and not _says_too_many(response)
+    return not arguments.next.is_read_from_page and not is_too_long
 
 
-def _says_too_many(response: Response) -> bool:
+def refuses_long_list(response: Response) -> bool:
+    """Return whether a response says that the list is too long, so that a total that is reached may be the limit."""
     return says_too_many(response.body.decode("utf-8", "replace"))
 
 

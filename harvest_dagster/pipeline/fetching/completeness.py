@@ -303,7 +303,7 @@ class CompletenessTracker:
         has_all_totals = progress.total is not None and (
             progress.has_ended or self._parts == len(progress.lists)
         )
-        is_unreliable = progress.may_be_capped and progress is self.history[-1]
+        is_unreliable = progress.may_be_capped and not self._is_replaced(progress)
         if (
             not has_all_totals
             or progress.window != self.window

@@ -29,6 +29,7 @@ class ListCount:
         repeated_pages: those of them with several records, which all came before.
         is_whole: whether the protocol says that its one page is the whole list (`Page.is_whole_list`).
         may_be_cut: whether it ended in a way that also occurs in the middle of a list (`Page.may_be_cut`).
+        ends_at_limit: whether the source refused the rest of it as too long (`Page.ends_at_limit`).
         total: the largest total that the source announced; None if it announced none. A total that changes from page
             to page means that the list changed during the fetch. A record that leaves the list moves another one
             across the edge of a page, so both must have been received.
@@ -46,6 +47,7 @@ class ListCount:
     repeated_pages: int = 0
     is_whole: bool = False
     may_be_cut: bool = False
+    ends_at_limit: bool = False
     total: int | None = None
 
     @property
@@ -87,8 +89,11 @@ class ListCount:
     def may_be_capped(self) -> bool:
         """Whether its length is one at which sources cut lists, and no other total contradicts that.
 
-        Without a total, its end may be doubtful, too.
+        Without a total, its end may be doubtful, too. If the source refused the rest of the list, its total may be the
+        limit itself.
         """
+        if self.ends_at_limit:
+            return True
         if self.total is None and (self.may_be_cut or self.distinct_records in LIMITS.uncounted_caps):
             return True
         return self.distinct_records in LIMITS.result_caps and self.total in (None, self.distinct_records)
@@ -225,6 +230,7 @@ class ListProgress:
         count.repeated_pages += 1 < page.count <= identifiers and not new_identifiers
         count.is_whole = count.is_whole or page.is_whole_list
         count.may_be_cut = count.may_be_cut or page.may_be_cut
+        count.ends_at_limit = count.ends_at_limit or page.ends_at_limit
         if page.total is not None:
             count.total = max(page.total, count.total or 0)
         if page.single_record is None:

@@ -26,7 +26,7 @@ class JsonApi:
         items: identifiers with their datestamps, in the order of the API.
         paging: `page`, `offset`, `cursor` or `link`.
         page_size: records of a page.
-        end: what a page past the end is, one of `ENDS`.
+        end: what a page past the end is, one of `ENDS`, or `too many`: a refusal with the number of the records.
         totals: whether its pages have a total.
         flag: whether its pages have a flag that announces more.
         holes: numbers of pages of the whole list, from 0. The API pages first and then leaves out their records, in
@@ -36,6 +36,8 @@ class JsonApi:
         typos: keys of the YAML whose path is wrong: `next.path`, `next.more`, `total`, `next.param`.
         fault: what happens instead of the page `fault_at`, one of `FAULTS`.
         fault_at: number of a page from 0, not the first.
+        cap: the length at which the API cuts each list and its total. It refuses the page after that.
+        refusal: the content of that page, and its status.
     """
 
     items: list[tuple[str, datetime]]
@@ -50,6 +52,8 @@ class JsonApi:
     typos: frozenset[str] = frozenset()
     fault: str = "none"
     fault_at: int = 1
+    cap: int | None = None
+    refusal: tuple[Any, int] = ({"detail": "Cannot page beyond 20 results."}, 400)
     requests: int = 0
     # Observations are kept for each set of arguments, so each API has its own URL.
     base_url: str = field(default_factory=lambda: f"https://api.test/{next(_numbers)}")
@@ -110,6 +114,9 @@ class JsonApi:
         )
 
     def _answer(self, listed: list[str], start: int, asked: Mapping[str, str]) -> Answered:
+        if self.cap is not None and start >= self.cap:
+            return _json(*self.refusal)
+        listed = listed[: self.cap]
         number, last = start // self.page_size, max(0, len(listed) - 1) // self.page_size
         if number == self.fault_at <= last and self.fault not in ("none", "ignores page"):
             return self._fault(listed, start, asked)
@@ -140,8 +147,12 @@ class JsonApi:
 
     def _past_the_end(self, listed: list[str], start: int, asked: Mapping[str, str]) -> Answered:
         match self.end:
-            case "404" | "400":
-                return _json({"detail": "Invalid page."}, int(self.end))
+            case "404" | "400" | "too many":
+                beyond = f"Cannot page beyond {len(listed)} results."
+                is_long = self.end == "too many"
+                return _json(
+                    {"detail": beyond if is_long else "Invalid page."}, 400 if is_long else int(self.end)
+                )
             case "204":
                 return Answered(b"", self.base_url, 204, "")
             case "null":

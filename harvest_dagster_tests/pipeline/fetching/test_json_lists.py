@@ -127,6 +127,50 @@ def test_shorter_lists_find_what_a_doubtful_end_left_out(
     assert completeness == "unverified"
 
 
+REFUSALS: list[tuple[Any, int]] = [
+    ({"detail": "Cannot page beyond 20 results."}, 400),
+    ({"detail": "Result window too large."}, 422),
+    ({"detail": "Only the first 20 results can be paged through."}, 404),
+    ({"paging": {}, "note": "only the first 20 results are shown"}, 200),
+    ({"items": [], "paging": {}, "note": "only the first 20 results are shown"}, 200),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+@pytest.mark.parametrize("paging", ["page", "offset"])
+def test_a_total_that_is_the_limit_of_the_source_is_no_proof(
+    small_world: World, paging: str, refusal: tuple[Any, int]
+) -> None:
+    """The total of 20 was reached, and the refusal of the next page ended the list: complete, with 4 records lost."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start + timedelta(hours=number)) for number in range(24)]
+    api = JsonApi(items, paging=paging, page_size=5, cap=20, refusal=refusal)
+    assert harvest(small_world, Window(start, start + DAY), api) == (api.visible(), "complete")
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_a_limit_that_no_shorter_list_avoids_leaves_a_doubt(
+    small_world: World, refusal: tuple[Any, int]
+) -> None:
+    """All records have the same second. The total of the whole window was reached again, and counted as a proof."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start + timedelta(hours=1)) for number in range(24)]
+    api = JsonApi(items, paging="page", page_size=5, cap=20, refusal=refusal)
+    result = harvest(small_world, Window(start, start + DAY), api)
+    assert result is not None
+    assert result[1] == "unverified"
+
+
+@pytest.mark.parametrize("paging", ["page", "offset"])
+def test_a_source_that_ends_each_list_with_such_a_text_is_complete(small_world: World, paging: str) -> None:
+    """`Cannot page beyond 13 results` after the last of 13 records is a normal end. A shorter list shows that."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start + timedelta(hours=number)) for number in range(13)]
+    api = JsonApi(items, paging=paging, page_size=5, end="too many")
+    assert harvest(small_world, Window(start, start + DAY), api) == (api.visible(), "complete")
+    assert api.requests < 20
+
+
 def prove_honest(world: World, window: Window, api: JsonApi, killed_after: int | None) -> None:
     result = harvest(world, window, api, killed_after)
     if result is None:
