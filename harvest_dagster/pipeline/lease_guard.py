@@ -8,7 +8,7 @@ transaction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.context import HarvestContext, RunHistory
 from harvest_dagster.processes import Process, is_gone
+from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import transitions
 from harvest_dagster.storage.lease import leases
@@ -146,6 +147,19 @@ def release(harvest: HarvestContext, lease: LeaseHandle) -> None:
     """Release the lease."""
     with harvest.run.database.begin() as connection:
         leases.release(connection, lease.lease)
+
+
+def release_of_runs(database: Database, label: str, run_ids: Collection[str]) -> None:
+    """Release the lease of a source if one of these runs holds it, because they have all ended.
+
+    A run that was cancelled or failed early does not execute the op that releases the lease. If an op still works, it
+    can write nothing more, as after a takeover.
+    """
+    with database.begin() as connection:
+        config_id = ingest_configs.find_id(connection, label)
+        held = None if config_id is None else leases.find_lease(connection, config_id)
+        if config_id is not None and held is not None and held.holder.run_id in run_ids:
+            leases.release(connection, Lease(config_id, held.holder.run_id, held.token))
 
 
 def is_dead(held: LeaseRow, runs: RunHistory) -> bool:

@@ -17,7 +17,11 @@ import pytest
 
 from harvest_dagster.cli.progress import ProgressView
 from harvest_dagster.errors import BadInput
+from harvest_dagster.orchestration.runs.code_location import PACKAGE_MODULE, load_code_location
 from harvest_dagster.orchestration.runs.local_runs import LocalRun, Progress, RunningRun, open_instance
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.ingest_configs import find_id
+from harvest_dagster.storage.lease import leases
 from harvest_dagster.testing.simulator import Repository, RequestGate, Server, scenario
 from harvest_dagster.windows import DAY, Window, parse_instant, utc_now
 from harvest_dagster_tests.cli.commands import Done, run
@@ -77,6 +81,10 @@ def test_ctrl_c_stops_after_the_page_and_the_next_run_continues_there(deployment
         assert "run the same command again: harvest run example" in messages
         assert "Traceback" not in messages + output
         assert " - DEBUG - " not in messages
+        with Database.open(deployment.database_url) as database, database.read() as connection:
+            config_id = find_id(connection, "example")
+            assert config_id is not None
+            assert leases.find_lease(connection, config_id) is None  # the next run waits for nobody
         before = len(source.requests)
         result = invoke_json("run", "example", "--from", "2024-01-01", "--until", "2024-01-03")
         lists = [r for r in source.requests[before:] if r.operation == "ListRecords"]
@@ -136,7 +144,12 @@ def test_a_run_that_waits_for_another_attempt_is_recorded_as_cancelled() -> None
     window = Window(parse_instant("2024-01-01"), parse_instant("2024-01-02"))
     with dg.DagsterInstance.ephemeral() as instance:
         record = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED)
-        running = RunningRun(LocalRun("example", window, None, {}, transforms=False), instance)
+        running = RunningRun(
+            LocalRun(
+                load_code_location(PACKAGE_MODULE, Path.cwd()), "example", window, None, {}, transforms=False
+            ),
+            instance,
+        )
         running.stop()
         assert not running.monitor.stop_requested.is_set()  # before its first op, there is nothing to stop
         running.monitor.begin_run(record.run_id)

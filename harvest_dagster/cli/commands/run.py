@@ -15,9 +15,7 @@ from typing import Any
 import click
 import dagster as dg
 
-from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.cli.database import database_url
 from harvest_dagster.cli.options import (
     from_option,
     json_option,
@@ -30,6 +28,11 @@ from harvest_dagster.cli.progress import ProgressView, private_terminal
 from harvest_dagster.coverage.due_days import days_on_request
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.errors import BadInput
+from harvest_dagster.orchestration.runs.code_location import (
+    PACKAGE_MODULE,
+    CodeLocation,
+    load_code_location,
+)
 from harvest_dagster.orchestration.runs.local_runs import (
     LocalRun,
     RunningRun,
@@ -38,6 +41,7 @@ from harvest_dagster.orchestration.runs.local_runs import (
     partition_days,
 )
 from harvest_dagster.orchestration.runs.run_results import RunResult, read_result
+from harvest_dagster.pipeline.lease_guard import release_of_runs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import Window, utc_now, whole_day
 
@@ -76,6 +80,14 @@ class _Outcome:
 @click.option(
     "--no-transform", is_flag=True, help="Store raw records only; leave the asset transformed/LABEL alone."
 )
+@click.option(
+    "--definitions",
+    "module",
+    metavar="MODULE",
+    default=PACKAGE_MODULE,
+    show_default=True,
+    help="The Python module of the code location that has the source, as for `dagster dev -m`.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -86,6 +98,7 @@ def command(
     start: datetime | None,
     end: datetime | None,
     limit: int | None,
+    module: str,
     as_json: bool,
     **flags: bool,
 ) -> None:
@@ -99,6 +112,9 @@ def command(
     those of the last 30 days, and the days of `lookback`. --until is excluded, and is the end of yesterday by default.
     For instants inside a day, the run uses the job `harvest`, which materializes no partition.
 
+    A Dagster project of your own may give the assets other keys. Name its module with --definitions. The run then has
+    the sources, the keys and the database of that project, and Dagster shows its partitions there.
+
     Ctrl-C stops the run after the current page; the next run continues there. A second Ctrl-C stops it at once.
     The exit status is 1 if a window failed, or if a part of the range is not complete afterwards (except with --limit).
 
@@ -108,18 +124,20 @@ def command(
       harvest run arxiv_cs --from 2025-03-01 --until 2025-03-08
       harvest run arxiv_cs --from 2025-03-04T12:00 --until 2025-03-04T18:00
       harvest run arxiv_cs --from 2025-03-04 --limit 100 --no-transform --json
+      harvest run arxiv_cs --definitions my_project.definitions
     """
     raise_if_reversed(start, end)
     began, now = time.monotonic(), utc_now()
-    catalog = load_catalog()
-    config = catalog.get(label)
+    location = load_code_location(module, Path.cwd())
+    config = location.catalog.get(label)
     instance, message = open_instance(Path.cwd())
     if message:
         print_message(message)
     parameters = _parameters(flags, limit)
-    with Database.open(database_url()) as database, instance:
-        requests = _requests(config, database, (start, end), parameters, now)
+    with location.database() as database, instance:
+        requests = _requests(location, config, database, (start, end), parameters, now=now)
         outcome = _execute(requests, instance)
+        release_of_runs(database, config.label, outcome.run_ids)
         result = read_result(database, config, outcome.run_ids, [request.window for request in requests])
     _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
     is_whole = not result.uncovered or limit is not None
@@ -136,10 +154,12 @@ def _parameters(flags: Mapping[str, bool], limit: int | None) -> dict[str, Any]:
 
 
 def _requests(
+    location: CodeLocation,
     config: IngestConfig,
     database: Database,
     bounds: tuple[datetime | None, datetime | None],
     parameters: dict[str, Any],
+    *,
     now: datetime,
 ) -> list[LocalRun]:
     """Return the runs: one for a range, one for each group of consecutive due days without a range."""
@@ -149,6 +169,7 @@ def _requests(
             overview = SourceOverview.read_coverage(connection, now, [config.label])
         return [
             build_run(
+                location,
                 config,
                 Window(days.days.window.start, min(days.days.window.end, end or days.days.window.end)),
                 {**parameters, **({"optimize": False} if days.superfluous else {})},
@@ -163,7 +184,7 @@ def _requests(
     if end <= start:
         message = f"--from is not before {end.date()}, the end of the last partition (yesterday). Give --until, too."
         raise BadInput(message)
-    return [build_run(config, Window(start, end), parameters, now=now)]
+    return [build_run(location, config, Window(start, end), parameters, now=now)]
 
 
 def _execute(requests: Sequence[LocalRun], instance: dg.DagsterInstance) -> _Outcome:

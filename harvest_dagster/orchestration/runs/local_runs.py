@@ -28,6 +28,8 @@ from harvest_dagster import private_files
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange, days_of, newest_settled_day
 from harvest_dagster.errors import BadInput, BadParameters
+from harvest_dagster.orchestration.asset_keys import KINDS
+from harvest_dagster.orchestration.runs.code_location import CodeLocation
 from harvest_dagster.orchestration.runs.monitoring import use_monitor
 from harvest_dagster.pipeline.monitor import Monitor
 from harvest_dagster.spool import PageManifest
@@ -35,7 +37,6 @@ from harvest_dagster.texts import one_line
 from harvest_dagster.windows import Window
 
 HOME_VARIABLE = "DAGSTER_HOME"
-_MODULE = ("-m", "harvest_dagster.definitions")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class LocalRun:
     """A run to execute.
 
     Attributes:
+        location: the code location that has the source.
         label: the source.
         window: what to harvest.
         days: the same as partitions; None if the window does not consist of whole days.
@@ -50,6 +52,7 @@ class LocalRun:
         transforms: whether to materialize the transform asset, too.
     """
 
+    location: CodeLocation
     label: str
     window: Window
     days: DayRange | None
@@ -64,18 +67,17 @@ class LocalRun:
     def command(self) -> Generator[list[str], None, None]:
         """Yield the arguments of the command `dagster` that executes this run."""
         if self.days is not None:
-            yield [*("asset", "materialize", *_MODULE), *self._assets(self.days)]
+            yield [*("asset", "materialize", "-m", self.location.module), *self._assets(self.days)]
             return
         bounds = {"start_date": self.window.start.isoformat(), "end_date": self.window.end.isoformat()}
         run_config = {"ingest_config": self.label, **bounds, **self.parameters}
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "run.yaml")
             file.write_text(json.dumps(run_config), encoding="utf-8")
-            yield [*("job", "execute", *_MODULE), "--job", "harvest", "--config", str(file)]
+            yield [*("job", "execute", "-m", self.location.module), "--job", "harvest", "--config", str(file)]
 
     def _assets(self, days: DayRange) -> list[str]:
-        kinds = ["raw", "transformed"] if self.transforms else ["raw"]
-        arguments = ["--select", ",".join(f"{kind}/{self.label}" for kind in kinds)]
+        arguments = ["--select", " or ".join(f'key:"{key.to_user_string()}"' for key in self._keys())]
         if days.first == days.last:
             arguments += ["--partition", str(days.first)]
         else:
@@ -85,9 +87,18 @@ class LocalRun:
             arguments += ["--config-json", json.dumps(config)]
         return arguments
 
+    def _keys(self) -> list[dg.AssetKey]:
+        kinds = KINDS if self.transforms else KINDS[:1]
+        return [self.location.keys.key_of(kind, self.label) for kind in kinds]
+
 
 def build_run(
-    config: IngestConfig, window: Window, parameters: Mapping[str, Any], *, now: datetime
+    location: CodeLocation,
+    config: IngestConfig,
+    window: Window,
+    parameters: Mapping[str, Any],
+    *,
+    now: datetime,
 ) -> LocalRun:
     """Return the run that harvests a window of a source.
 
@@ -98,7 +109,7 @@ def build_run(
     if days is not None:
         _raise_if_not_partitions(config, days, now)
     transforms = config.transformer is not None and bool(parameters.get("transform", True))
-    return LocalRun(config.label, window, days, parameters, transforms)
+    return LocalRun(location, config.label, window, days, parameters, transforms)
 
 
 def _whole_days(window: Window) -> DayRange | None:
