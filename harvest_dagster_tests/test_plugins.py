@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,3 +78,24 @@ def test_the_error_about_an_unknown_key_lists_the_known_ones() -> None:
         UnknownPlugin, match=r"no transformer is registered as 'oai-dc'\. Use one of: .*oai_dc"
     ):
         plugins.load(plugins.TRANSFORMERS, "oai-dc")
+
+
+def test_loading_the_catalog_imports_no_client_of_a_protocol() -> None:
+    """Commands that only read the catalog have to start within half a second. A client costs a tenth of that."""
+    code = (
+        "import sys; from harvest_dagster.catalog.loader import load_catalog; "
+        "assert load_catalog('bundled').configs; "
+        "print([name for name in sys.modules if name.startswith('harvest_dagster.') and 'client' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_built_in_plug_in_is_found_without_reading_the_entry_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading the entry points of all installed packages costs time at each start of a command."""
+    plugins.clear_cache()
+    monkeypatch.setattr(plugins, "entry_points", None)
+    assert plugins.load(plugins.HARVESTERS, "json")
+    plugins.clear_cache()

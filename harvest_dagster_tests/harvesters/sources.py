@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.client import OaiClient
-from harvest_dagster.harvesters.oai.harvester import OaiParser
+from harvest_dagster.harvesters.oai.parser import OaiParser
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 

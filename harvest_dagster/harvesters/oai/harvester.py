@@ -5,39 +5,14 @@ Specification: http://www.openarchives.org/OAI/openarchivesprotocol.html.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from harvest_dagster.harvesters.formats.dates import is_kept
-from harvest_dagster.harvesters.interface import Harvester, Parser, Session
+from harvest_dagster.harvesters.interface import Harvester, Session
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.client import OaiClient
-from harvest_dagster.harvesters.oai.pages import parse_page
-from harvest_dagster.harvesters.oai.single_record import parse_single_record
-from harvest_dagster.records import InvalidRecord, Page, Record
-from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import Window
 
-
-class OaiParser(Parser):
-    """Parses the pages of an OaiClient."""
-
-    def __init__(self, arguments: OaiArguments, limits: ResponseLimits | None = None) -> None:
-        super().__init__(arguments)
-        self._limits = limits or ResponseLimits()
-
-    def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
-        """Yield the records of a page in the source's order.
-
-        If more was requested than the window, the records of neighbouring windows are dropped. A record
-        without a datestamp, or with one outside the requested dates, is kept: no other window would deliver it.
-        """
-        for record in parse_page(page, window, self._limits, keep_original=self.keep_original):
-            if isinstance(record, InvalidRecord) or is_kept(record.datestamp, window, page.widened_window):
-                yield record
-
-    def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord:  # noqa: ARG002
-        """Parse the bytes of a `record` element, or a whole GetRecord page."""
-        return parse_single_record(datum, self._limits)
+if TYPE_CHECKING:
+    from harvest_dagster.harvesters.oai.client import OaiClient
+    from harvest_dagster.harvesters.oai.parser import OaiParser
 
 
 class OaiHarvester(Harvester):
@@ -49,8 +24,13 @@ class OaiHarvester(Harvester):
 
     def client(self, session: Session) -> OaiClient:
         """Return a client of the repository. It requests Identify once, before its first list."""
+        # Loading the catalog needs only the arguments.
+        from harvest_dagster.harvesters.oai.client import OaiClient  # noqa: PLC0415 - takes 0.05 s
+
         return OaiClient(self.arguments, session, self.limits)
 
     def parser(self) -> OaiParser:
         """Return a parser for the pages of the repository."""
+        from harvest_dagster.harvesters.oai.parser import OaiParser  # noqa: PLC0415 - see `client`
+
         return OaiParser(self.arguments, self.limits)

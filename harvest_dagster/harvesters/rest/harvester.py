@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harvest_dagster.harvesters.interface import Harvester, Session
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.client import RestClient
-from harvest_dagster.harvesters.rest.parser import RestParser
+
+if TYPE_CHECKING:
+    from harvest_dagster.harvesters.rest.client import RestClient
+    from harvest_dagster.harvesters.rest.parser import RestParser
 
 
 class RestHarvester(Harvester):
@@ -17,8 +21,13 @@ class RestHarvester(Harvester):
 
     def client(self, session: Session) -> RestClient:
         """Return a client of the API."""
+        # Loading the catalog needs only the arguments.
+        from harvest_dagster.harvesters.rest.client import RestClient  # noqa: PLC0415 - takes 0.01 s
+
         return RestClient(self.arguments, session, self.limits)
 
     def parser(self) -> RestParser:
         """Return a parser for the pages of the API."""
+        from harvest_dagster.harvesters.rest.parser import RestParser  # noqa: PLC0415 - see `client`
+
         return RestParser(self.arguments, self.limits)

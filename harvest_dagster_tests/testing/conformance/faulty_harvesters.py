@@ -14,7 +14,8 @@ from lxml import etree
 from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.interface import Arguments, Client, Harvester, Parser, Session
 from harvest_dagster.harvesters.oai.client import OaiClient
-from harvest_dagster.harvesters.oai.harvester import OaiHarvester, OaiParser
+from harvest_dagster.harvesters.oai.harvester import OaiHarvester
+from harvest_dagster.harvesters.oai.parser import OaiParser
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.windows import Window
 
