@@ -22,7 +22,7 @@ from harvest_dagster.catalog.plaintext_secrets import (
     find_plaintext_secrets,
     has_plaintext_password,
 )
-from harvest_dagster.catalog.problems import KeyPath, Place, Problem, did_you_mean, dotted, explain_errors
+from harvest_dagster.catalog.problems import KeyPath, Place, Problem, dotted, explain_errors, unknown_source
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
@@ -62,8 +62,8 @@ class Catalog:
         """Return the config with this label.
 
         Raises:
-            UnknownIngestConfig: no config has this label. The message gives the problems of its YAML, or suggests a
-                similar label.
+            UnknownIngestConfig: no config has this label. The message gives the problems of its YAML, its new
+                label, or similar labels.
         """
         for config in self.configs:
             if config.label == label:
@@ -71,12 +71,14 @@ class Catalog:
         if own := [str(problem) for problem in self.problems if problem.label == label]:
             message = f"the IngestConfig {label!r} did not load: {'; '.join(own)}. Correct its YAML."
             raise UnknownIngestConfig(message)
-        suggestion = did_you_mean(label, (config.label for config in self.configs))
-        message = (
-            f"no IngestConfig {label!r} among the {len(self.configs)} that loaded{suggestion or '.'} "
-            f"Check the label, or add the directory of its file to {SOURCES_VARIABLE}."
-        )
-        raise UnknownIngestConfig(message)
+        if (now := self.find_renamed(label)) is not None:
+            message = f"the source {label!r} is now called {now.label!r} (former_labels). Use its new label."
+            raise UnknownIngestConfig(message)
+        raise UnknownIngestConfig(unknown_source(label, (config.label for config in self.configs)))
+
+    def find_renamed(self, label: str) -> IngestConfig | None:
+        """Return the config that had this label before it was renamed, or None."""
+        return next((config for config in self.configs if label in config.former_labels), None)
 
     def raise_if_invalid(self) -> None:
         """Raise CatalogError if the catalog has any problem.

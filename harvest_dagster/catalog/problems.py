@@ -22,6 +22,7 @@ KeyPath: TypeAlias = "tuple[str | int, ...]"
 ABOUT_KEYS = frozenset({"missing", "extra_forbidden"})
 
 _LONGEST_SHOWN = 60
+_LABELS_SUGGESTED = 3
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping (key: value)",
@@ -76,10 +77,18 @@ def dotted(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or an empty text if no known word is similar."""
-    similar = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {similar[0]!r}?" if similar else ""
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Return `; did you mean 'x'?` with some similar words, or an empty text if no known word is similar."""
+    similar = difflib.get_close_matches(word, list(known), n=most)
+    return f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+
+
+def unknown_source(label: str, known: Iterable[str]) -> str:
+    """Return the message that no source has a label, with similar labels."""
+    return (
+        f"there is no source {label!r}{did_you_mean(label, known, _LABELS_SUGGESTED) or '.'} "
+        "Check the label, or add the directory of its file to HARVEST_SOURCES."
+    )
 
 
 def explain_errors(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +90,26 @@ def _problems(loaded: LoadedFiles, now: datetime) -> Iterator[Problem]:
     for file in loaded.empty:
         yield Problem(str(file), 0, "", "is empty; write an IngestConfig, or remove the file")
     for document in loaded.documents:
-        label = document.value.get("label") if isinstance(document.value, dict) else None
         for path, message in _variables_without_braces(document.value):
-            yield Problem(
-                document.file,
-                document.line(path),
-                dotted(path),
-                message,
-                label if isinstance(label, str) else None,
-            )
-    for config in loaded.catalog.configs:
-        if config.earliest_date > now.date():
-            document, key = loaded.by_label[config.label], "earliest_date"
-            message = f"{config.earliest_date} is in the future, so no day can be harvested; correct the date"
-            yield Problem(document.file, document.line((key,)), key, message, config.label)
+            label = _label_of(document.value)
+            yield Problem(document.file, document.line(path), dotted(path), message, label)
+        if (earliest := _earliest_date(document.value)) is not None and earliest > now.date():
+            key = "earliest_date"
+            message = f"{earliest} is in the future, so no day can be harvested; correct the date"
+            yield Problem(document.file, document.line((key,)), key, message, _label_of(document.value))
+
+
+def _label_of(value: Any) -> str | None:
+    label = value.get("label") if isinstance(value, dict) else None
+    return label if isinstance(label, str) else None
+
+
+def _earliest_date(value: Any) -> date | None:
+    """Return the earliest_date of a document, whether the document loads or not; None if it has no valid one."""
+    try:
+        return date.fromisoformat(str(value["earliest_date"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _variables_without_braces(value: Any) -> Iterator[tuple[KeyPath, str]]:

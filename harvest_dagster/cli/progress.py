@@ -118,7 +118,7 @@ class ProgressView:
             *([f"{progress.windows_ended} of {progress.windows} windows"] if progress.windows > 1 else []),
             f"{progress.pages:,} pages",
             f"{progress.records:,}{expected} records",
-            f"{progress.records / elapsed:,.0f} records/s",
+            f"{progress.fetched_records / elapsed:,.0f} records/s",
         ]
         if progress.seconds_waited >= _SHORTEST_SHOWN_WAIT:
             parts.append(f"waited {_duration(progress.seconds_waited)}")
@@ -129,9 +129,11 @@ class ProgressView:
 
     def _remaining(self, progress: Progress) -> str:
         share = progress.share
-        if not share:
+        if not share or not progress.fetched_records:
             return ""
-        seconds = (time.monotonic() - self._began) * (1 - share) / share
+        # The pages of earlier runs took no time in this run.
+        share_of_this_run = share * progress.fetched_records / progress.records
+        seconds = (time.monotonic() - self._began) * (1 - share) / share_of_this_run
         return f", {_duration(seconds)} remain"
 
 

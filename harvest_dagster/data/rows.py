@@ -30,7 +30,7 @@ Source = Database | str | None
 
 # The order of the fields in a document. PostgreSQL's JSONB keeps another one.
 _FIELDS = Document.__struct_fields__
-_REMEDY = "pip install 'harvest_dagster[parquet]'"
+_CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,17 @@ def import_arrow() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
-        raise BadInput(f"Parquet and Arrow need pyarrow, which is not installed. Run: {_REMEDY}") from None
+        raise BadInput(
+            f"Parquet and Arrow need pyarrow, which is not installed. Run: {_install_command()}"
+        ) from None
+
+
+def _install_command() -> str:
+    """Return the command that installs pyarrow. In a checkout, the name of the package would not find this version."""
+    is_checkout = (_CHECKOUT / "pyproject.toml").is_file()
+    return (
+        f"pip install -e '{_CHECKOUT}[parquet]'" if is_checkout else "pip install 'harvest_dagster[parquet]'"
+    )
 
 
 def as_instant(since: datetime | str | None) -> datetime | None:
@@ -232,27 +242,36 @@ def opened(database: Source) -> Iterator[Database]:
 def _find_config(database: Source, label: str) -> int | None:
     """Return the key of a source in the database, or None if it is only in the catalog: it was never harvested.
 
+    A source that was renamed is found by its present label and by its former ones.
+
     Raises:
         UnknownIngestConfig: it is in neither.
     """
     with opened(database) as found, found.read() as connection:
         config_id = ingest_configs.find_id(connection, label)
-        labels = [] if config_id is not None else ingest_configs.list_labels(connection)
-    if config_id is None:
-        _require_declared(label, labels)
-    return config_id
+        if config_id is not None:
+            return config_id
+        others = _other_labels(label, ingest_configs.list_labels(connection))
+        ids = (ingest_configs.find_id(connection, other) for other in others)
+        return next((one for one in ids if one is not None), None)
 
 
-def _require_declared(label: str, harvested: Collection[str]) -> None:
-    """Raise UnknownIngestConfig if the catalog has no such label."""
-    # Importing the catalog takes a third of the time in which a command starts, and only a mistyped label needs it.
+def _other_labels(label: str, harvested: Collection[str]) -> list[str]:
+    """Return the other labels that the source with a label has or had, the present one first.
+
+    Raises:
+        UnknownIngestConfig: the catalog has no such label.
+    """
+    # Importing the catalog takes a third of the time in which a command starts. Only a label without data needs it.
     from harvest_dagster.catalog.loader import load_catalog  # noqa: PLC0415
-    from harvest_dagster.catalog.problems import did_you_mean  # noqa: PLC0415
+    from harvest_dagster.catalog.problems import unknown_source  # noqa: PLC0415
 
-    declared = [config.label for config in load_catalog().configs]
-    if label not in declared:
-        suggestion = did_you_mean(label, sorted({*harvested, *declared}))
-        raise UnknownIngestConfig(f"There is no source {label!r}{suggestion or '.'} Check the label.")
+    configs = load_catalog().configs
+    for config in configs:
+        if label in (labels := [config.label, *config.former_labels]):
+            return [other for other in labels if other != label]
+    known = sorted({*harvested, *(config.label for config in configs)})
+    raise UnknownIngestConfig(unknown_source(label, known))
 
 
 def _records(

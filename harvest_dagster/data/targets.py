@@ -42,15 +42,18 @@ class Target:
         """Return the target at a path or URL. With a slash at its end it is a directory.
 
         Raises:
-            BadInput: fsspec does not know the protocol, or a directory or a device is in place of the file.
+            BadInput: fsspec does not know the protocol, a directory or a device is in place of the file, or the
+                directory that has to contain the target does not exist.
         """
         try:
             fs, path = url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise BadInput(f"{url} cannot be written: {error}. Name another path.") from None
         is_directory = url.endswith(("/", os.sep))
-        if not is_directory and isinstance(fs, LocalFileSystem):
-            _require_file(Path(path), url)
+        if isinstance(fs, LocalFileSystem):
+            _require_parent(Path(path), url)
+            if not is_directory:
+                _require_file(Path(path), url)
         return cls(fs, path.rstrip("/"), is_directory)
 
     @contextmanager
@@ -66,7 +69,7 @@ class Target:
         final = f"{self.path}/{name}" if self.is_directory else self.path
         folder, _, base = final.rpartition("/")
         temporary = f"{folder}/.{base}.{secrets.token_hex(4)}.tmp" if folder else f".{base}.tmp"
-        if folder:
+        if self.is_directory or (folder and self._is_remote):
             self.fs.makedirs(folder, exist_ok=True)
         self.written.append((temporary, final))
         with self.fs.open(temporary, "wb") as file:
@@ -105,6 +108,15 @@ class Target:
     @property
     def _is_remote(self) -> bool:
         return not isinstance(self.fs, LocalFileSystem)
+
+
+def _require_parent(path: Path, url: str) -> None:
+    """Raise BadInput if the directory of a target does not exist: its path is probably mistyped.
+
+    A target that is a directory is created. The directories above it are not.
+    """
+    if not path.parent.is_dir():
+        raise BadInput(f"{url} cannot be written: there is no directory {path.parent}. Create it.")
 
 
 def _require_file(path: Path, url: str) -> None:

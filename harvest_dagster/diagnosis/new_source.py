@@ -28,6 +28,9 @@ _PREFERRED = "oai_dc"
 _DEFAULT_LIMIT = Limit(1, 1.0)
 _DEFAULT_DIRECTORY = "sources"
 _LONGEST_LABEL = 40
+_FIRST_YEAR = (
+    1990  # an earlier earliestDatestamp is probably the default of some software, such as 1970-01-01
+)
 _LABEL = r"[a-z][a-z0-9_]*"
 _DELETIONS = {
     "no": " Removed records are not reported, so they stay in the database.",
@@ -135,15 +138,25 @@ def _lines(
         yield f"rate_limit: {_flow(_DEFAULT_LIMIT)}  # the default; the repository announces no limit"
     else:
         yield f"rate_limit: {_flow(limit)}  # the limit that the headers of the repository announce"
-    if identity.earliest_datestamp is not None:
-        yield f"earliest_date: {identity.earliest_datestamp.date()}  # earliestDatestamp"
-    else:
-        yield "# earliest_date: …  # the repository gives none; the default is 2000-01-01"
+    yield first_partition_line(identity, now)
     yield f"# Granularity: {identity.granularity.value}. The harvester reads it from Identify."
     policy = one_line(identity.deleted_record)
     yield f"# Deletion policy: {policy or 'not stated'}.{_DELETIONS.get(policy, '')}"
     yield '# schedule: "0 3 * * *"  # cron, UTC; without it, no sensor harvests new days'
     yield "# contact: …  # an address for the operators of the repository; HARVEST_CONTACT is the default"
+
+
+def first_partition_line(identity: Identity, now: datetime) -> str:
+    """Return the line with `earliest_date`. Some records may really be as old as the repository says."""
+    earliest = identity.earliest_datestamp
+    if earliest is None:
+        return "# earliest_date: …  # the repository gives none; the default is 2000-01-01"
+    if earliest > now:
+        return f"# earliest_date: …  # earliestDatestamp is {earliest.date()}, in the future; the default is 2000-01-01"
+    if earliest.year < _FIRST_YEAR:
+        hint = "OAI-PMH began in 2001; set a later day if no record is that old"
+        return f"earliest_date: {earliest.date()}  # earliestDatestamp. {hint}"
+    return f"earliest_date: {earliest.date()}  # earliestDatestamp"
 
 
 def _scalar(text: str) -> str:

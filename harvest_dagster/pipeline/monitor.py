@@ -20,8 +20,8 @@ class Monitor:
     def plan(self, windows: Sequence[Window]) -> None:
         """Take the windows that the run will harvest."""
 
-    def add_page(self, window: Window, page: PageManifest) -> None:
-        """Take the manifest of a page of a window. Pages that an earlier run fetched come first."""
+    def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
+        """Take the manifest of a page of a window. Pages that an earlier run fetched, `is_resumed`, come first."""
 
     def end_window(self, window: Window) -> None:
         """Take a window that has ended, whether it succeeded or failed."""

@@ -12,6 +12,7 @@ from harvest_dagster.coverage.intervals import (
     FAILED,
     MISSING,
     UNVERIFIED,
+    LogInterval,
     coverage_intervals,
     intervals_by_day,
     log_intervals,
@@ -25,7 +26,7 @@ MARKS = {COMPLETE: "#", UNVERIFIED: "+", FAILED: "x", GAP: "!", MISSING: "."}
 MEANINGS = {
     COMPLETE: "complete, proven",
     UNVERIFIED: "harvested, not proven",
-    FAILED: "failed",
+    FAILED: "failed or cancelled",
     GAP: "a gap",
     MISSING: "not harvested",
 }
@@ -75,7 +76,10 @@ def make_calendar(
         arguments_digest: see `LogScope`.
         gaps: the days that were requested and are not harvested.
     """
-    intervals = coverage_intervals(days.window, log_intervals(logs, arguments_digest))
+    # The list of failed windows contains the cancelled ones, too.
+    cancelled = [LogInterval(log.window, FAILED, log.id) for log in logs if log.status == "CANCELLED"]
+    found = [*log_intervals(logs, arguments_digest), *cancelled]
+    intervals = coverage_intervals(days.window, found)
     states = {day: interval.state for day, interval in intervals_by_day(intervals).items()}
     missing = {day for gap in gaps if (part := gap.clip(days.first, days.last)) for day in part.window.days}
     return Calendar(

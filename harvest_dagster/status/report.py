@@ -160,6 +160,9 @@ def write_report(path: Path, page: str) -> int:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
+        if not path.parent.is_dir():
+            message = f"{path} cannot be written: there is no directory {path.parent}. Create it."
+            raise BadInput(message) from error
         raise BadInput(f"{path} cannot be written: {error.strerror}. Name another path.") from error
     return len(data)
 

@@ -33,6 +33,7 @@ def state_as_json(state: SourceState, now: datetime) -> dict[str, Any]:
             for failed in state.failed
         ],
         "active": [_active(log) for log in state.active],
+        "interrupted": [_active(log) for log in state.interrupted],
         "lease": _lease(state.lease, now),
         "waits": _waits(state),
         "quarantined": state.quarantined,

@@ -18,6 +18,7 @@ from harvest_dagster.coverage.intervals import UNVERIFIED, coverage_intervals, l
 from harvest_dagster.coverage.scopes import log_scope, transformer_version
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.processes import is_gone
 from harvest_dagster.status.calendar import Calendar, make_calendar
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import overview, queries
@@ -57,6 +58,8 @@ class SourceState:
         gaps: the time that was requested or scheduled and is not harvested.
         failed: the failed windows, the newest failure last.
         active: the logs of windows at which runs work, or for which they wait.
+        interrupted: the logs of windows at which a run worked that is dead: it holds no lease, its lease has expired,
+            or its process has ended. The next run of the source closes them.
         lease: the lease, if a run holds it.
         budget: the request budget of its host, if a request was ever sent to it.
         quarantined: the number of quarantined records.
@@ -72,6 +75,7 @@ class SourceState:
     gaps: tuple[Window, ...] = ()
     failed: tuple[FailedHarvest, ...] = ()
     active: tuple[HarvestLog, ...] = ()
+    interrupted: tuple[HarvestLog, ...] = ()
     lease: LeaseRow | None = None
     budget: HostBudget | None = None
     quarantined: int = 0
@@ -156,6 +160,7 @@ class _Facts:
     def state_of(self, config: IngestConfig, view: _View | None) -> SourceState:
         key, status = self.sources.config_ids.get(config.label, 0), self.sources.status_of(config)
         complete = self.sources.covered_windows(config)
+        active, interrupted = self._open_logs(key)
         gaps = [part for days in status.missing for part in subtract(days.window, complete)]
         return SourceState(
             config=config,
@@ -164,7 +169,8 @@ class _Facts:
             unverified=view.unverified if view else (),
             gaps=tuple(merged(gaps)),
             failed=tuple(self._failures(config)),
-            active=tuple(self.active.get(key, ())),
+            active=active,
+            interrupted=interrupted,
             lease=self.leases.get(key),
             budget=self.budgets.get(main_host(config) or ""),
             quarantined=self.quarantined.get(key, 0),
@@ -173,10 +179,23 @@ class _Facts:
             calendar=view.calendar if view else None,
         )
 
+    def _open_logs(self, key: int) -> tuple[tuple[HarvestLog, ...], tuple[HarvestLog, ...]]:
+        """Return the logs of a source that live runs have opened, and those of dead runs."""
+        lease = self.leases.get(key)
+        is_live = lease is not None and lease.expires > self.now and not _has_ended(lease)
+        worker = lease.holder.run_id if lease is not None and is_live else None
+        logs = self.active.get(key, ())
+        active = tuple(log for log in logs if log.status != "STARTED" or log.run_id == worker)
+        return active, tuple(log for log in logs if log not in active)
+
     def _failures(self, config: IngestConfig) -> Iterator[FailedHarvest]:
         for found in self.sources.uncovered_failures(config):
             error = self.errors.get(found.log_id)
             yield FailedHarvest(found.window, found.failed_runs, found.last_failure, error)
+
+
+def _has_ended(lease: LeaseRow) -> bool:
+    return lease.holder.process is not None and is_gone(lease.holder.process)
 
 
 def _views(connection: Connection, facts: _Facts, days: DayRange) -> Iterator[tuple[str, _View]]:

@@ -201,10 +201,12 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_the_others_load(tmp_path: P
 
 def test_the_error_about_an_unknown_label_suggests_a_similar_one(load: Load) -> None:
     """`arxiv-cs` for `arxiv_cs` is the most frequent mistake on a command line."""
-    with pytest.raises(
-        UnknownIngestConfig, match=r"'arxiv-cs' among the 2 that loaded; did you mean 'arxiv_cs'\?"
-    ):
+    with pytest.raises(UnknownIngestConfig, match=r"no source 'arxiv-cs'; did you mean 'arxiv_cs'\?"):
         load(good("arxiv_cs"), good("zenodo")).get("arxiv-cs")
+    with pytest.raises(UnknownIngestConfig, match=r"did you mean 'arxiv_cs' or 'arxiv_os'\?"):
+        load(good("arxiv_cs"), good("arxiv_os")).get("arxiv_csx")
+    with pytest.raises(UnknownIngestConfig, match="the source 'arxiv' is now called 'arxiv_cs'"):
+        load(good("arxiv_cs") + "former_labels: [arxiv]\n").get("arxiv")
     with pytest.raises(UnknownIngestConfig, match="add the directory of its file to HARVEST_SOURCES"):
         Catalog().get("anything")
 

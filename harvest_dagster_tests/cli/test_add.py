@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from harvest_dagster.catalog.loader import load_catalog
+from harvest_dagster.diagnosis.new_source import first_partition_line
+from harvest_dagster.harvesters.oai.dates import Granularity
+from harvest_dagster.harvesters.oai.identify import Identity
 from harvest_dagster.testing.simulator import Repository, Server, scenario
+from harvest_dagster.windows import parse_instant, utc_now
 from harvest_dagster_tests.cli.commands import run
 
 NAME = (
@@ -22,6 +26,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HARVEST_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
     monkeypatch.delenv("HARVEST_SOURCES", raising=False)
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("earliest", "line"),
+    [
+        ("2011-02-03", "earliest_date: 2011-02-03  # earliestDatestamp"),
+        (
+            "1970-01-01",
+            "earliest_date: 1970-01-01  # earliestDatestamp. OAI-PMH began in 2001; set a later day",
+        ),
+        ("2150-01-01", "# earliest_date: …  # earliestDatestamp is 2150-01-01, in the future"),
+        (None, "# earliest_date: …  # the repository gives none"),
+    ],
+)
+def test_the_first_partition_is_the_earliest_datestamp_if_that_is_plausible(
+    earliest: str | None, line: str
+) -> None:
+    """With a date in the future no day can be harvested. A later date than that of the repository may lose records."""
+    instant = parse_instant(earliest) if earliest else None
+    identity = Identity("A", "https://a.example.org", "2.0", instant, "no", Granularity.DAY, ())
+    assert first_partition_line(identity, utc_now()).startswith(line)
 
 
 def test_the_file_contains_the_statements_of_the_repository(

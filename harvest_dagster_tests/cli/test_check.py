@@ -52,6 +52,25 @@ def test_the_bundled_sources_have_no_problem(monkeypatch: pytest.MonkeyPatch) ->
     assert (done.status, done.json) == (0, [])
 
 
+def test_all_problems_of_a_file_are_reported_in_one_round(write: Write) -> None:
+    """With a second list of problems after the first correction, nobody trusts the command."""
+    rest = (
+        "label: c\nharvester: json\nearliest_date: 2150-01-01\nharvester_kwargs:\n"
+        "  base_url: https://x.example.org/$KEY\n"
+        "  records: items\n  identifier: id\n  nxt: 1\n  next: {{by: page}}\n"
+    )
+    assert found(write("c.yaml", rest)) == [
+        ("c.yaml", 3, "earliest_date"),
+        ("c.yaml", 4, "harvester_kwargs"),
+        ("c.yaml", 5, "harvester_kwargs.base_url"),
+        ("c.yaml", 8, "harvester_kwargs.nxt"),
+        ("c.yaml", 9, "harvester_kwargs.next"),
+    ]
+    assert ("d.yaml", 5, "earliest_date") in found(
+        write("d.yaml", GOOD + "earliest_date: 2150-01-01\nsettle: 1x\n", label="D")
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "place"),
     [

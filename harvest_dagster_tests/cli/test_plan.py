@@ -48,6 +48,20 @@ def test_without_a_total_the_number_of_records_is_not_known(deployment: Deployme
     assert "the number of records is not known" in done.out
 
 
+def test_days_before_the_first_partition_are_left_out(small_sources: Sources) -> None:
+    """No backfill requests them, so an estimate with them is too high. The number of days is a whole number."""
+    small_sources.write("example", earliest_date="2024-01-11", settle="0s")
+    done = run("plan", "example", *RANGE, "--offline")
+    assert "the days before 2024-01-11 are left out" in done.err
+    (days,) = [line.split() for line in done.out.splitlines() if line.startswith("days")]
+    assert days == ["days", "10"]
+    assert run("plan", "example", *RANGE, "--offline", "--json").json["from"] == "2024-01-11"
+    small_sources.write("example", earliest_date="2024-02-01", settle="0s")
+    before = run("plan", "example", *RANGE, "--offline")
+    assert before.status == 1
+    assert "is before 2024-02-01, the earliest_date of example" in before.err
+
+
 def test_covered_days_are_left_out(sources: Sources) -> None:
     """The plan must be that of a run: what is covered costs nothing."""
     logs = sources.logs("example", max_window="10d", settle="0s")

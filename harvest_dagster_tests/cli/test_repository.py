@@ -115,7 +115,7 @@ def test_fetch_shows_records_and_stores_nothing(source: Server, deployment: Depl
         (("fetch", "example", "--id", "nobody"), 1, "idDoesNotExist"),
         (("fetch", "rest", "--id", "1"), 1, "only OAI-PMH repositories can be asked this"),
         (("fetch", "example", "--id", "1", "--limit", "2"), 2, "cannot be combined"),
-        (("fetch", "nobody"), 1, "no IngestConfig 'nobody'"),
+        (("fetch", "nobody"), 1, "there is no source 'nobody'"),
         (("identify", "ftp://example.org"), 1, "no http or https URL"),
         (("identify", "rest"), 1, "only OAI-PMH repositories"),
         (("sets", "http://127.0.0.1:9/oai"), 1, "127.0.0.1:9"),

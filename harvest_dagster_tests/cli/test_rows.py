@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import harvest_dagster
+from harvest_dagster.data import rows
 from harvest_dagster.records import Record
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
@@ -134,6 +136,9 @@ def test_without_pyarrow_the_command_names_what_installs_it(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = run("export", label, "--format", "parquet", str(tmp_path / "x.parquet"))
     assert (done.status, done.out) == (1, "")
+    assert f"pip install -e '{Path(harvest_dagster.__file__).parents[1]}[parquet]'" in done.err  # a checkout
+    monkeypatch.setattr(rows, "_CHECKOUT", tmp_path)  # installed from an index
+    done = run("export", label, "--format", "parquet", str(tmp_path / "x.parquet"))
     assert "pip install 'harvest_dagster[parquet]'" in done.err
     assert not (tmp_path / "x.parquet").exists()
     assert run("export", label, str(tmp_path / "x.csv")).status == 0

@@ -179,7 +179,7 @@ def test_without_a_range_the_due_days_are_harvested(deployment: Deployment) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "expected"),
     [
-        (("nobody",), 1, "no IngestConfig 'nobody'"),
+        (("nobody",), 1, "there is no source 'nobody'"),
         (("example", "--from", "2024-01-02", "--until", "2024-01-02"), 2, "--until must be after --from"),
         (("example", "--from", "yesterday"), 2, "is not an ISO 8601 date"),
         (("example", "--limit", "0"), 2, "--limit"),
@@ -249,6 +249,20 @@ def test_progress_is_bars_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.
     assert log.getvalue() == (
         "example: 2 of 4 windows, 7 pages, 350 records, 35 records/s, waited 0:01:05, 0:00:10 remain\n"
     )
+
+
+def test_the_rate_counts_only_the_pages_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an interruption, the pages of the earlier run would make the harvest look fast and almost finished."""
+    progress = Progress(
+        windows=1, pages=10, records=500, resumed_records=400, expected=1000, records_of_window=500
+    )
+    log = io.StringIO()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with ProgressView(log, "example") as view:
+        monkeypatch.setattr(time, "monotonic", lambda: now + 10)
+        view.show(progress)
+    assert log.getvalue() == ("example: 10 pages, 500 of 1,000 records, 10 records/s, 0:00:50 remain\n")
 
 
 def test_the_share_of_a_list_comes_from_the_total_of_the_source() -> None:

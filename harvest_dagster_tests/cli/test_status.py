@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from harvest_dagster.limits import Limit
+from harvest_dagster.processes import this_process
 from harvest_dagster.records import InvalidRecord
 from harvest_dagster.storage.harvest_log import quarantine
 from harvest_dagster.storage.lease import leases
@@ -79,6 +81,32 @@ def test_runs_at_work_their_lease_waits_and_quarantine_are_shown(sources: Source
     assert (found["waits"]["requests"], found["quarantined"]) == (1, 1)
     text = run("status", "a").out
     assert all(words in text for words in ("run 7", "no request is allowed", "harvest quarantine list a"))
+
+
+@pytest.mark.parametrize("lease", ["none", "expired", "of a process that has ended"])
+def test_a_dead_run_is_interrupted_and_not_active(small_sources: Sources, lease: str) -> None:
+    """After a kill, an operator would wait for a run that does nothing."""
+    logs = small_sources.logs("a")
+    logs.start(logs.window("2024-01-01"), "run 7")
+    ended = replace(this_process(), started="0") if lease.startswith("of a process") else None
+    acquired = utc_now() - (DAY if lease == "expired" else timedelta())
+    if lease != "none":
+        with small_sources.database().begin() as connection:
+            leases.acquire(connection, logs.config_id, LeaseOwner("run 7", ended), acquired)
+    found = run("status", "a", "--json").json
+    assert found["active"] == []
+    assert [one["run_id"] for one in found["interrupted"]] == ["run 7"]
+    assert "by run run 7, which is dead" in run("status", "a").out
+
+
+def test_a_cancelled_window_is_drawn_like_a_failed_one(sources: Sources) -> None:
+    """The list of failures names the window. A gap in the calendar would be another day that needs a reason."""
+    logs = sources.logs("a")
+    logs.harvest("2024-01-01")
+    logs.end(logs.start(logs.window("2024-01-02")), "CANCELLED")
+    found = run("status", "a", "--json", "--weeks", "1000").json
+    assert found["calendar"]["2024-01-02"] == "failed"
+    assert [failed["window"] for failed in found["failed"]] == [["2024-01-02", "2024-01-03"]]
 
 
 def test_without_a_label_all_sources_are_shown(small_sources: Sources) -> None:

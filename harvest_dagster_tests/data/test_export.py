@@ -178,6 +178,8 @@ def test_mistakes_are_reported_before_anything_is_written(source: Source, tmp_pa
         (source.label, "jsonl", str(tmp_path), "is a directory"),
         (source.label, "jsonl", str(tmp_path / "pipe"), "is not a file"),
         (source.label, "jsonl", "nosuch://x/y", "nosuch"),
+        (source.label, "jsonl", str(tmp_path / "xout" / "a.jsonl"), "no directory .*/xout. Create it"),
+        (source.label, "jsonl", f"{tmp_path}/xout/new/", "no directory .*/xout. Create it"),
     ):
         with pytest.raises((BadInput, UnknownIngestConfig), match=message):
             export([label], "documents", name, target, database=source.database)

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from sqlalchemy import Boolean, String, column, select, table
 
 import harvest_dagster
@@ -88,6 +90,26 @@ def test_an_unknown_label_is_an_error_before_the_first_row(source: Source) -> No
     with pytest.raises(UnknownIngestConfig, match=f"did you mean '{source.label}'"):
         data.records(source.label + "x")
     assert list(data.records("arxiv_cs")) == []  # in the catalog, but never harvested
+
+
+@pytest.mark.parametrize(("labels", "asked"), [(("new", "stored"), "new"), (("stored", "old"), "old")])
+def test_a_renamed_source_is_found_by_its_present_and_its_former_label(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str, str], asked: str
+) -> None:
+    """The next run renames the row of a source. Until then, and in old scripts, the other label counts."""
+    present, former = (source.label if label == "stored" else label for label in labels)
+    declared = {
+        "label": present,
+        "former_labels": [former],
+        "harvester": "oai",
+        "harvester_kwargs": {"base_url": "https://example.org/oai"},
+    }
+    (tmp_path / "renamed.yaml").write_text(yaml.safe_dump(declared))
+    monkeypatch.setenv("HARVEST_SOURCES", str(tmp_path))
+    for read in (data.records, data.documents):
+        rows = list(read(asked))
+        assert rows == list(read(source.label))
+        assert rows
 
 
 def test_a_naive_datetime_is_an_error(source: Source) -> None:

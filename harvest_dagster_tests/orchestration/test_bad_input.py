@@ -35,7 +35,7 @@ def test_an_unknown_label_is_refused_with_a_similar_label(source: Server, deploy
     """The job accepts any text, so the error must suggest a similar label."""
     deployment = deploy(source.url)
     result = deployment.harvest(ingest_config="dmeo", start_date=DAYS[0], end_date=DAYS[1])
-    assert "no IngestConfig 'dmeo'" in reason(result)
+    assert "there is no source 'dmeo'" in reason(result)
     assert "did you mean 'demo'?" in reason(result)
     assert "HARVEST_SOURCES" in reason(result)
     assert deployment.is_untouched()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import click
@@ -17,7 +18,7 @@ from harvest_dagster.cli.options import (
     raise_if_reversed,
     until_option,
 )
-from harvest_dagster.cli.output import print_json, print_table
+from harvest_dagster.cli.output import print_json, print_message, print_table
 from harvest_dagster.coverage.day_range import newest_settled_day
 from harvest_dagster.diagnosis.backfill import (
     BackfillPlan,
@@ -28,7 +29,8 @@ from harvest_dagster.diagnosis.backfill import (
     read_history,
 )
 from harvest_dagster.diagnosis.records import requested_window
-from harvest_dagster.windows import Window, utc_now, whole_day
+from harvest_dagster.errors import BadInput
+from harvest_dagster.windows import DAY, Window, utc_now, whole_day
 
 
 @click.command("plan")
@@ -47,7 +49,7 @@ def command(
     Identify, for OAI-PMH). The last line, `basis`, names the basis of the numbers.
 
     The range begins at `earliest_date` and ends with the last day that has settled, unless --from and --until name
-    another one.
+    another one. Days before `earliest_date` are left out: no backfill requests them.
 
     \b
     Examples:
@@ -57,13 +59,34 @@ def command(
     raise_if_reversed(start, end)
     config, now = load_catalog().get(label), utc_now()
     last = whole_day(newest_settled_day(now, config.settle)).end
-    wanted = requested_window(config, start, end or last, now)
+    wanted = _from_first_partition(config, requested_window(config, start, end or last, now))
     with existing_database() as database:
         windows = find_windows(database, config, wanted, now)
         history = None if database is None else read_history(database, config)
     if windows and history is None and not offline:
         history = _probe(config, windows)
     _print(config, wanted, estimate(config, windows, history), as_json=as_json)
+
+
+def _from_first_partition(config: IngestConfig, wanted: Window) -> Window:
+    """Return the part of a range from `earliest_date` on. Earlier days are no partitions, so no backfill requests them.
+
+    Raises:
+        BadInput: the whole range is earlier.
+    """
+    first = whole_day(config.earliest_date).start
+    if wanted.start >= first:
+        return wanted
+    if wanted.end <= first:
+        message = f"{wanted} is before {config.earliest_date}, the earliest_date of {config.label}. Change one of them."
+        raise BadInput(message)
+    print_message(f"the days before {config.earliest_date} are left out: earliest_date of {config.label}")
+    return Window(first, wanted.end)
+
+
+def _days(windows: Iterable[Window]) -> int | float:
+    days = sum((window.length for window in windows), timedelta()) / DAY
+    return int(days) if days.is_integer() else days
 
 
 def _probe(config: IngestConfig, windows: list[Window]) -> History:
@@ -77,7 +100,7 @@ def _print(config: IngestConfig, wanted: Window, plan: BackfillPlan, *, as_json:
         "from": wanted.start,
         "until": wanted.end,
         "windows": len(plan.windows),
-        "days": sum((window.length for window in plan.windows), timedelta()) / timedelta(days=1),
+        "days": _days(plan.windows),
         "requests": plan.requests,
         "seconds": plan.seconds,
         "bytes": plan.bytes,

@@ -41,13 +41,13 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
     allowed.
 
     With LABEL, the calendar has a column for each week and one character for each day:
-    # complete and proven, + harvested and not proven, x failed, ! a gap, . not harvested and not requested.
+    # complete and proven, + harvested and not proven, x failed or cancelled, ! a gap, . not requested.
     A gap is a day that was requested or scheduled and is not harvested.
 
     With --json, standard output is an object, or a list of objects without LABEL: {label, complete_up_to, is_late,
-    complete: [[from, until]], gaps: [[from, until]], before_first_harvest, unverified, failed, active, lease, waits,
-    quarantined, transforms, calendar}. `complete` is all that is harvested; `unverified` are the parts of it, within
-    the calendar, that nothing proves. `unverified` and `calendar` are null without LABEL.
+    complete: [[from, until]], gaps: [[from, until]], before_first_harvest, unverified, failed, active, interrupted,
+    lease, waits, quarantined, transforms, calendar}. `complete` is all that is harvested; `unverified` are the parts of
+    it, within the calendar, that nothing proves. `unverified` and `calendar` are null without LABEL.
 
     \b
     Examples:
@@ -115,6 +115,8 @@ def _facts(state: SourceState, now: datetime) -> Iterator[tuple[str, str]]:
         yield "failed", f"{failed.window} by {runs}: {failed.error or NO_ERROR}"
     for log in state.active:
         yield "active", f"{log.window} {log.status} by run {log.run_id}, {log.counts.records} records"
+    for log in state.interrupted:
+        yield "interrupted", f"{log.window} by run {log.run_id}, which is dead; the next run continues there"
     if state.lease is not None:
         expired = "expired" if state.lease.expires <= now else "until"
         yield "lease", f"run {state.lease.holder.run_id}, {expired} {format_instant(state.lease.expires)}"

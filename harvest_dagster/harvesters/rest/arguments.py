@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
 from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
@@ -147,7 +147,7 @@ class RestArguments(Arguments):
     """
 
     base_url: str
-    params: dict[str, _Text] = Field(default_factory=dict)
+    params: dict[str, _Text] = Field(default_factory=dict, validate_default=True)
     headers: Annotated[dict[str, _Text], NotDeciding()] = Field(default_factory=dict)
     granularity: Literal["day", "second"] = "day"
     until: Literal["inclusive", "exclusive"] = "inclusive"
@@ -202,18 +202,28 @@ class RestArguments(Arguments):
             )
         return statuses
 
-    @model_validator(mode="after")
-    def _has_dates_and_token(self) -> RestArguments:
-        texts = [self.base_url, *self.params.values()]
+    # These validators belong to fields, not to the model: pydantic skips those of the model if a field has an error,
+    # and `harvest check` reports all problems at once. `info.data` contains only the earlier fields without an error.
+    @field_validator("params")
+    @classmethod
+    def _have_dates(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        texts = [info.data.get("base_url", FROM + UNTIL), *params.values()]
         if missing := [name for name in (FROM, UNTIL) if not any(name in text for text in texts)]:
             raise ValueError(
                 f"params or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
                 "between two instants"
             )
-        if (self.next.by != "link" and self.next.param is None) != (NEXT in self.base_url):
+        return params
+
+    @field_validator("next")
+    @classmethod
+    def _sends_the_token(cls, paging: Next, info: ValidationInfo) -> Next:
+        base_url = info.data.get("base_url")
+        needs_place = paging.by != "link" and paging.param is None
+        if base_url is not None and needs_place != (NEXT in base_url):
             raise ValueError(
                 "next needs either `param` or {next} in base_url to send the cursor or number; a link needs neither"
             )
-        if self.next.param in self.params:
-            raise ValueError(f"params must not contain {self.next.param!r}: next sets it")
-        return self
+        if paging.param in info.data.get("params", {}):
+            raise ValueError(f"params must not contain {paging.param!r}: next sets it")
+        return paging

@@ -142,6 +142,7 @@ class Progress:
         windows_ended: number of windows that have ended.
         pages: fetched pages, those of earlier runs included.
         records: records on these pages.
+        resumed_records: those of them that earlier runs fetched.
         expected: the source's own total of the current window; None if it gives none.
         records_of_window: records of the current window.
         seconds_waited: the sum of the waits for the source and for its rate limit.
@@ -152,10 +153,16 @@ class Progress:
     windows_ended: int = 0
     pages: int = 0
     records: int = 0
+    resumed_records: int = 0
     expected: int | None = None
     records_of_window: int = 0
     seconds_waited: float = 0.0
     waiting_until: tuple[float, str] = (0.0, "")
+
+    @property
+    def fetched_records(self) -> int:
+        """The records that this run has fetched."""
+        return self.records - self.resumed_records
 
     @property
     def share(self) -> float | None:
@@ -197,7 +204,7 @@ class RunMonitor(Monitor):
         """See Monitor."""
         self._update(windows=len(windows))
 
-    def add_page(self, window: Window, page: PageManifest) -> None:
+    def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
         """See Monitor."""
         if window != self._window:
             self._window, self._totals = window, {}
@@ -207,6 +214,7 @@ class RunMonitor(Monitor):
         self._update(
             pages=now.pages + 1,
             records=now.records + page.page.count,
+            resumed_records=now.resumed_records + (page.page.count if is_resumed else 0),
             records_of_window=now.records_of_window + page.page.count,
             expected=None if None in totals else sum(filter(None, totals)),
         )

@@ -97,7 +97,7 @@ class WindowFetcher:
     def _count_pages_of_earlier_runs(self) -> None:
         for manifest in self.spool.manifests():
             self.tracker.add_page(manifest)
-            self.harvest.run.monitor.add_page(self.log.window, manifest)
+            self.harvest.run.monitor.add_page(self.log.window, manifest, is_resumed=True)
             self._page_count += 1
         if self._page_count:
             self.harvest.logger.debug(
