@@ -81,8 +81,10 @@ class Page:
         formats: the different formats of its records, if the harvester knows them; in OAI-PMH, the namespaces of the
             metadata. A page with another format than the earlier pages of its window needs a confirmation
             (`Client.confirm_format`).
-        ends_by_error: whether the source answered to the cursor of this page with an error that means that there are no
-            records (`noRecordsMatch`).
+        ends_without_records: whether the source answered to the cursor of this page with no records and no next cursor,
+            although that is not how its protocol ends a list: with `noRecordsMatch`, or with an empty `ListRecords`.
+        ends_after_full_page: whether this page is empty and ends its list as the protocol says, but the page before was
+            full. A transient failure may look the same. If the list has no total, the page is requested again.
     """
 
     body: bytes
@@ -107,7 +109,8 @@ class Page:
     may_be_cut: bool = False
     ends_at_limit: bool = False
     formats: tuple[str, ...] = ()
-    ends_by_error: bool = False
+    ends_without_records: bool = False
+    ends_after_full_page: bool = False
 
     @property
     def widened_window(self) -> Window | None:

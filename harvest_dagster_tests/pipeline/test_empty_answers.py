@@ -21,6 +21,7 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.testing.simulator import Behaviour, Repository, Server
 from harvest_dagster.testing.simulator.behaviours.base import Handler
 from harvest_dagster.testing.simulator.behaviours.conditions import RequestPredicate, every_request
+from harvest_dagster.testing.simulator.behaviours.totals import ListLengthLimit
 from harvest_dagster.testing.simulator.serving.messages import Request, Response
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.served import harvest_window, lists, serving
@@ -33,10 +34,11 @@ _EMPTY = b'<error code="noRecordsMatch">no records</error>'
 
 @dataclass(frozen=True)
 class EmptyAnswers(Behaviour):
-    """Answers noRecordsMatch to the first selected requests."""
+    """Answers noRecordsMatch, or another content without records, to the first selected requests."""
 
     times: int = 1
     when: RequestPredicate = every_request
+    content: bytes = _EMPTY
     _sent: list[None] = field(default_factory=list)
 
     def apply(self, request: Request, handler: Handler) -> Response:
@@ -44,7 +46,9 @@ class EmptyAnswers(Behaviour):
         if len(self._sent) >= self.times:
             return response
         self._sent.append(None)
-        body = re.sub(rb"(</request>).*(</OAI-PMH>)", rb"\1%b\2" % _EMPTY, response.body, flags=re.DOTALL)
+        body = re.sub(
+            rb"(</request>).*(</OAI-PMH>)", rb"\1%b\2" % self.content, response.body, flags=re.DOTALL
+        )
         return replace(response, body=body)
 
 
@@ -61,6 +65,21 @@ def of_day(day: Window) -> RequestPredicate:
 
 def with_token(request: Request) -> bool:
     return request.verb == "ListRecords" and request.token is not None
+
+
+@dataclass(frozen=True)
+class ErrorThenEmptyAnswer(Behaviour):
+    """Answers the first request with a token with 500, and the second one with noRecordsMatch."""
+
+    empty: EmptyAnswers = field(default_factory=lambda: EmptyAnswers(1, with_token))
+    when: RequestPredicate = with_token
+    _sent: list[None] = field(default_factory=list)
+
+    def apply(self, request: Request, handler: Handler) -> Response:
+        if not self._sent:
+            self._sent.append(None)
+            return Response(500, b"try later")
+        return self.empty.apply(request, handler)
 
 
 @contextmanager
@@ -201,20 +220,59 @@ def test_an_empty_window_of_a_deleted_set_is_doubtful(small_world: World) -> Non
     assert len(lists(server)) == 2
 
 
-def test_a_transient_error_in_reply_to_a_token_does_not_end_a_list(small_world: World) -> None:
+@pytest.mark.parametrize("content", [_EMPTY, b"<ListRecords/>"])
+def test_a_transient_answer_without_records_to_a_token_does_not_end_a_list(
+    small_world: World, content: bytes
+) -> None:
     """A noRecordsMatch in reply to a token ended a list at 30 of 60 records."""
-    with source(small_world, EmptyAnswers(1, with_token)):
+    with source(small_world, EmptyAnswers(1, with_token, content)):
         log = harvest_window(small_world, "run 1", FIRST)
     assert (log.status, log.counts.records, log.doubt) == ("SUCCEEDED", 20, None)
 
 
-def test_a_list_that_ends_with_an_error_after_a_full_page_is_doubtful(small_world: World) -> None:
+def test_another_error_before_an_answer_without_records_does_not_confirm_it(small_world: World) -> None:
+    """The repetition after status 500 counted as the second look at the end of the list. Half of it was missing."""
+    with source(small_world, ErrorThenEmptyAnswer()):
+        log = harvest_window(small_world, "run 1", FIRST)
+    assert (log.status, log.counts.records, log.doubt) == ("SUCCEEDED", 20, None)
+
+
+@pytest.mark.parametrize("content", [_EMPTY, b"<ListRecords/>"])
+def test_a_list_that_ends_without_records_after_a_full_page_is_doubtful(
+    small_world: World, content: bytes
+) -> None:
     """commons.mla.org ends each list so. After a full page, it cannot be told from a list that was cut off."""
-    with source(small_world, EmptyAnswers(99, with_token)):
+    with source(small_world, EmptyAnswers(99, with_token, content)):
         log = harvest_window(small_world, "run 1", FIRST)
         assert summary(log) == ("SUCCEEDED", "unverified", "none", 10)
-        assert log.doubt == "a list ended with an error in reply to its token, although more seemed to follow"
+        assert log.doubt == "a list ended with an answer without records, although more seemed to follow"
         assert not is_done(small_world, FIRST)
+
+
+def test_a_transient_empty_answer_for_a_part_of_a_window_is_requested_again(small_world: World) -> None:
+    """A list that was too long was halved. One empty answer for a half lost its records."""
+
+    def is_first_half(request: Request) -> bool:
+        start, end = (request.parameters.get(name, "") for name in ("from", "until"))
+        return (
+            request.verb == "ListRecords"
+            and start < f"{FIRST.start:%Y-%m-%d}T06" < end < f"{FIRST.start:%Y-%m-%d}T18"
+        )
+
+    behaviours = (EmptyAnswers(1, is_first_half), ListLengthLimit(limit=15, status=413))
+    with serving(small_world, replace(REPOSITORY, totals=True), *behaviours):
+        log = harvest_window(small_world, "run 1", FIRST)
+    assert (log.status, log.counts.new_identifiers, log.doubt) == ("SUCCEEDED", 20, None)
+    assert any("a part of" in line and "is empty" in line for line in small_world.log_lines)
+
+
+def test_a_window_with_one_deleted_set_among_others_is_doubtful(small_world: World) -> None:
+    """The other sets had records, so nothing was said about the set that ListSets no longer has."""
+    with source(small_world, set=["science", "gone"]):
+        log = harvest_window(small_world, "run 1", FIRST)
+    assert log.counts.records > 0
+    assert log.doubt == "ListSets has no gone"
+    assert not is_done(small_world, FIRST)
 
 
 def test_a_list_that_ends_with_an_error_is_continued_if_its_total_is_not_reached(small_world: World) -> None:

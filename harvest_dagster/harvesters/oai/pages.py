@@ -31,7 +31,7 @@ from harvest_dagster.harvesters.oai.records import (
     parse_record,
     record_of_header,
 )
-from harvest_dagster.harvesters.oai.response import OAI, parse_response
+from harvest_dagster.harvesters.oai.response import parse_response
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
@@ -67,7 +67,7 @@ def list_page(reply: Reply, cursor: Cursor, next_cursor: Cursor | None) -> Page:
         identifiers=tuple(filter(None, map(_identifier, reply.items))),
         is_whole_list=reply.token is None and token.text is None,
         formats=formats_of(reply.items),
-        ends_by_error=reply.token is not None and reply.oai_response.content.tag == f"{OAI}error",
+        ends_without_records=reply.token is not None and token.text is None and not reply.items,
     )
 
 

@@ -130,6 +130,9 @@ class RestClient(Client):
         ends_at_limit = token is None and content.count == 0 and self._ends_at_limit(response, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
         may_be_cut = token is None and list_ends.may_lack_next_page(self.arguments, state, content)
+        ends_after_full_page = token is None and list_ends.ends_after_full_page(
+            self.arguments, state, content
+        )
         state = state.after(content)
         state.observe(self._observations)
         page = replace(
@@ -140,6 +143,7 @@ class RestClient(Client):
             identifiers=content.identifiers,
             may_be_cut=may_be_cut,
             ends_at_limit=ends_at_limit,
+            ends_after_full_page=ends_after_full_page,
         )
         return page, state
 

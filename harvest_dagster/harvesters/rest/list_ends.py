@@ -166,6 +166,12 @@ def may_be_cut_after(arguments: RestArguments, state: ListState) -> bool:
     return 0 < state.last_page == state.largest_page and not _is_short(arguments, state.last_page)
 
 
+def ends_after_full_page(arguments: RestArguments, state: ListState, page: PageContent) -> bool:
+    """Return whether an empty page ends a list whose page before was full, or was read by another run."""
+    is_continued = state.pages == 0 and not state.is_from_start
+    return page.count == 0 and (is_continued or may_be_cut_after(arguments, state))
+
+
 def may_be_cut_by_status(arguments: RestArguments, state: ListState, status: int) -> bool:
     """Return whether a list that ends with this status may go on after its last page."""
     is_doubtful = status in PAST_THE_END and status not in arguments.empty_status

@@ -57,7 +57,7 @@ class ListState:
     Attributes:
         is_from_start: whether the list was read from its first page. If not, another run has read the pages before.
         pages: number of pages.
-        records: number of records on these pages.
+        records: number of records on these pages, without pages that only repeat the page before.
         total: the largest total of a page; None if there was none.
         more: the flag of the last page.
         last_page: number of records of the last page.
@@ -91,7 +91,8 @@ class ListState:
     def total_is_reached(self) -> bool | None:
         """Whether as many records came as the source counts; None if one of the numbers is not known.
 
-        Records that came twice count twice, because some totals count them so.
+        Records that came twice count twice, because some totals count them so. A page that only repeats the page before
+        does not count: the source may ignore the cursor.
         """
         if self.total is None or not self.is_from_start:
             return None
@@ -113,7 +114,7 @@ class ListState:
         return replace(
             self.with_total(page.total),
             pages=self.pages + 1,
-            records=self.records + page.count,
+            records=self.records + (0 if self.repeats(page) else page.count),
             more=page.more,
             last_page=page.count,
             largest_page=max(self.largest_page, page.count),

@@ -186,6 +186,25 @@ class CompletenessTracker:
         looks = [other for other in self.history if other.window.encloses(progress.window)]
         return sum(other.has_ended and other.records == progress.records for other in looks) < LIMITS.looks
 
+    def is_unconfirmed_empty_part(self, progress: ListProgress) -> bool:
+        """Return whether a list of a part of the window was empty once, and no total shows that this is right.
+
+        One transient empty answer for one half of a window lost its records (docs/failures.md#empty-answer). An empty
+        list of the whole window is confirmed by `pipeline.fetching.empty_lists`.
+        """
+        is_empty = progress.has_ended and progress.records == 0 and not progress.counts_nothing
+        if not is_empty or progress.window == self.window:
+            return False
+        others = [other for other in self.history if other is not progress]
+        is_counted = any(other.total and other.window.encloses(progress.window) for other in others)
+        is_second = any(other.has_ended and other.window == progress.window for other in others)
+        return not is_counted and not is_second
+
+    @property
+    def has_empty_answers(self) -> bool:
+        """Whether at least one list of the window, such as that of one set, was answered with an empty list."""
+        return any(count.is_empty_answer for progress in self.history for count in progress.lists.values())
+
     def _counts_rows(self, progress: ListProgress) -> bool:
         """Return whether each of its lists is proven or counts rows, and another list brought nothing new."""
         return (
@@ -251,7 +270,7 @@ class CompletenessTracker:
         if self.evidence() != NONE:
             return None
         if any(progress.has_doubtful_end for progress in self.history):
-            return "a list ended with an error in reply to its token, although more seemed to follow"
+            return "a list ended with an answer without records, although more seemed to follow"
         for progress in self.history:
             if progress.may_be_capped and not self._is_replaced(progress):
                 return (

@@ -24,7 +24,7 @@ class ListCount:
         longest_page: records on its longest page.
         previous_page: records on the page before its last one.
         last_page: records on its last page.
-        ends_by_error: whether its last page is an error that means that nothing follows.
+        ends_without_records: whether its last page is an error or an empty list, and nothing follows.
         pages: list pages with records.
         repeated_pages: those of them with several records, which all came before.
         is_whole: whether the protocol says that its one page is the whole list (`Page.is_whole_list`).
@@ -42,7 +42,7 @@ class ListCount:
     longest_page: int = 0
     previous_page: int = 0
     last_page: int = 0
-    ends_by_error: bool = False
+    ends_without_records: bool = False
     pages: int = 0
     repeated_pages: int = 0
     is_whole: bool = False
@@ -191,22 +191,24 @@ class ListProgress:
         )
 
     def is_doubtful_end(self, page: Page) -> bool:
-        """Return whether a page would end a list without a total by an error, although more seemed to follow.
+        """Return whether a page without records would end a list without a total, although more seemed to follow.
 
         commons.mla.org ends each list with a token that leads to noRecordsMatch. After a full page, the same error may
         also be transient: it ended a list at 30 of 60 records (docs/failures.md#empty-answer). The same is true of a
         list whose pages were all empty: its token announced records.
         """
         count = self.lists.get(page.cursor.list_number)
-        if count is None or not page.ends_by_error or count.total is not None:
+        if count is None or count.total is not None:
             return False
-        return count.last_page == count.longest_page
+        return page.ends_after_full_page or (
+            page.ends_without_records and count.last_page == count.longest_page
+        )
 
     @property
     def has_doubtful_end(self) -> bool:
-        """Whether one of its lists ended as `is_doubtful_end` describes."""
+        """Whether one of its lists ended in a way that its protocol does not have, although more seemed to follow."""
         return any(
-            count.ends_by_error and count.total is None and count.previous_page == count.longest_page
+            count.ends_without_records and count.total is None and count.previous_page == count.longest_page
             for count in self.lists.values()
         )
 
@@ -236,7 +238,7 @@ class ListProgress:
         if page.single_record is None:
             self.pages += 1
             count.previous_page, count.last_page = count.last_page, page.count
-            count.ends_by_error = page.ends_by_error
+            count.ends_without_records = page.ends_without_records
             count.longest_page = max(count.longest_page, page.count)
             self.empty_pages = 0 if page.count else self.empty_pages + 1
             # An empty page whose cursor leads to itself: a source sent 583 of them until the deadline.

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
 
-from harvest_dagster.errors import CursorRefused, IncompleteList, SourceError
+from harvest_dagster.errors import CursorRefused, IncompleteList, SourceError, UnconfirmedEnd
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.pipeline.fetching.completeness import CompletenessTracker
 from harvest_dagster.pipeline.fetching.error_policy import (
@@ -67,6 +67,8 @@ class RecoveryState:
         failures_in_a_row: failures since the last page.
         has_received_page: whether this run has received a page.
         page_is_repeated: whether the next page is requested for the second time.
+        end_is_questioned: whether the last answer for the next page was a doubtful end of the list. Another failure
+            in between, such as status 500, does not confirm it.
         is_restarted: whether the whole window was requested again.
         cap: the length of the shortest list that the source cut off; None if it cut none.
         shortfalls: the errors of short lists that were not cut off.
@@ -79,6 +81,7 @@ class RecoveryState:
     failures_in_a_row: int = 0
     has_received_page: bool = False
     page_is_repeated: bool = False
+    end_is_questioned: bool = False
     is_restarted: bool = False
     cap: int | None = None
     shortfalls: tuple[IncompleteList, ...] = ()
@@ -87,12 +90,21 @@ class RecoveryState:
 
     def after_page(self) -> RecoveryState:
         """Return the state after a page was received."""
-        return replace(self, has_received_page=True, page_is_repeated=False, failures_in_a_row=0)
+        return replace(
+            self, has_received_page=True, page_is_repeated=False, end_is_questioned=False, failures_in_a_row=0
+        )
 
     def after_failure(self, error: SourceError) -> RecoveryState:
         """Return the state after a list broke."""
-        failures = self.failures_in_a_row + 1
-        return replace(self, last_error=error, recoveries=self.recoveries + 1, failures_in_a_row=failures)
+        is_questioned = isinstance(error, UnconfirmedEnd)
+        return replace(
+            self,
+            last_error=error,
+            recoveries=self.recoveries + 1,
+            failures_in_a_row=self.failures_in_a_row + 1,
+            page_is_repeated=self.page_is_repeated and not is_questioned,
+            end_is_questioned=is_questioned,
+        )
 
     def after_suspicious_end(self) -> RecoveryState:
         """Return the state after a list ended at a length at which sources cut lists."""
@@ -126,7 +138,8 @@ class RecoveryPolicy:
     def next_sub_window(self, state: RecoveryState) -> RecoveryState | None:
         """Return the state for the sub-window after the last one; None at the end of the window.
 
-        It is as long as the last one, or twice as long if the last one was far from the limit of the source.
+        It is as long as the last one, or twice as long if the last one was far from the limit of the source. It does
+        not cross the end of an earlier list: the total of a list is compared with the records of the lists within it.
         """
         window, progress = self.tracker.window, self.tracker.history[-1]
         start = progress.window.end
@@ -134,7 +147,10 @@ class RecoveryPolicy:
             return None
         length = progress.window.length * (2 if self._may_grow(progress) else 1)
         end = max(self.round_down(start + length), self.round_down(start) + self.client.smallest_window)
-        return self.request(state, Window(start, min(end, window.end)))
+        around = [
+            other.window for other in self.tracker.history if other.window.start <= start < other.window.end
+        ]
+        return self.request(state, Window(start, min([end, window.end, *(other.end for other in around)])))
 
     def recover(self, state: RecoveryState) -> RecoveryState:
         """Return the state of the first recovery step that applies to `state.last_error`.
@@ -175,6 +191,12 @@ class RecoveryPolicy:
             return None
         progress = self.tracker.history[-1]
         return halve(self, state, progress) or repeat_sub_window(self, state, progress)
+
+    def repeat_empty_part(self, state: RecoveryState) -> RecoveryState | None:
+        """Return the state for the same list again, after a part of the window was empty; None after too many steps."""
+        if state.recoveries > LIMITS.recoveries:
+            return None
+        return repeat_sub_window(self, state, self.tracker.history[-1])
 
     def _steps_after_shortfall(
         self, state: RecoveryState, error: IncompleteList
@@ -217,7 +239,7 @@ class RecoveryPolicy:
         number = self.tracker.history[-1].sub_window.number + 1
         reason = f"{reason}: {window}" if reason else ""
         request = PageRequest(SubWindow(number, window), None, one_by_one, reason)
-        return replace(state, request=request, page_is_repeated=False)
+        return replace(state, request=request, page_is_repeated=False, end_is_questioned=False)
 
     def round_down(self, instant: datetime) -> datetime:
         """Return the last instant, not after `instant`, that the source can be asked for."""

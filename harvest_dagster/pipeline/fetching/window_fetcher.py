@@ -170,12 +170,12 @@ class WindowFetcher:
         return page.received + ahead < page.expires <= self.harvest.run.clock() + ahead
 
     def _confirm_end(self, progress: ListProgress, page: Page) -> None:
-        """Raise UnconfirmedEnd once if a page would end its list doubtfully. The second answer is accepted."""
-        is_second = self._current.page_is_repeated or not self.client.cursors_are_reusable
+        """Raise UnconfirmedEnd once if a page would end its list doubtfully. The second such answer is accepted."""
+        is_second = self._current.end_is_questioned or not self.client.cursors_are_reusable
         if is_second or not progress.is_doubtful_end(page):
             return
         message = (
-            f"{page.request.url}: a list ended after {progress.records} records with an error in reply to its token, "
+            f"{page.request.url}: a list ended after {progress.records} records with an answer without records, "
             "although more seemed to follow."
         )
         self.pause(message)
@@ -221,6 +221,11 @@ class WindowFetcher:
             )
             consequence = "this does not prove that the window is complete"
             look = self._policy.look_again if self.tracker.needs_second_look(progress) else lambda _: None
+        elif self.tracker.is_unconfirmed_empty_part(progress):
+            problem = f"the list of {progress.window}, a part of {self.tracker.window}, is empty"
+            consequence = "nothing proves that it has no records"
+            look = self._policy.repeat_empty_part
+            self.pause(problem)
         else:
             return None
         if (questioned := look(self._current.after_suspicious_end())) is None:

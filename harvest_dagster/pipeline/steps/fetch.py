@@ -155,8 +155,12 @@ def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:
         IncompleteList: the source still has records of the window that its list does not contain.
     """
     tracker = fetcher.tracker
-    if tracker.own_records or not tracker.history or empty.log.record_limit is not None:
+    if not tracker.history or empty.log.record_limit is not None:
         return []
+    if tracker.own_records:
+        # Some lists have records, and others are empty: a set may be gone.
+        doubt = empty.client.doubt_of_empty_list() if tracker.has_empty_answers else None
+        return [] if doubt is None else [doubt]
     if not (reasons := empty.reasons_to_ask_again()):
         return []
     reason = f"the list of {empty.log.window} is empty, but {' and '.join(reasons)}. It is requested again."

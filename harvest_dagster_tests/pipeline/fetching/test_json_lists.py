@@ -94,6 +94,40 @@ def test_both_in_a_thousand_cases(
     prove_faulty(small_world, *faulty, killed_after)
 
 
+@pytest.mark.parametrize("page_size", [1, 2])
+def test_a_source_that_ignores_the_cursor_fails_the_window(small_world: World, page_size: int) -> None:
+    """The first page came twice. With one record on a page, its repetition reached the total of two records."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start) for number in range(2 * page_size)]
+    api = JsonApi(items, paging="cursor", page_size=page_size, typos=frozenset({"next.param"}))
+    assert harvest(small_world, Window(start, start + DAY), api) is None
+
+
+def test_an_empty_page_after_a_full_one_is_requested_again(small_world: World) -> None:
+    """One transient empty page ended a list without a total after its first page."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start + timedelta(hours=number)) for number in range(12)]
+    api = JsonApi(items, page_size=5, totals=False, sends_size=True)
+    answers, empty = api.get, count()
+
+    def get(*args: Any, **kwargs: Any) -> Any:
+        api.fault, api.fault_at = ("empty", 1) if next(empty) == 1 else ("none", 1)
+        return answers(*args, **kwargs)
+
+    api.get = get  # type: ignore[method-assign]
+    result = harvest(small_world, Window(start, start + DAY), api)
+    assert result == (api.visible(), "unverified")
+
+
+def test_an_empty_page_after_a_short_one_costs_no_further_request(small_world: World) -> None:
+    """Most lists end with a short page. The empty page after it is expected."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [(f"x{number}", start + timedelta(hours=number)) for number in range(7)]
+    api = JsonApi(items, page_size=5, totals=False, sends_size=True)
+    assert harvest(small_world, Window(start, start + DAY), api) == (api.visible(), "unverified")
+    assert api.requests == 3
+
+
 @pytest.mark.parametrize("typo", ["next.path", "total"])
 def test_a_wrong_path_costs_one_request(small_world: World, typo: str) -> None:
     """No other request can help, and the person who reads the error is waiting."""

@@ -87,6 +87,14 @@ def test_no_window_succeeds_with_a_record_missing(
     prove(small_world, *case, kills)
 
 
+def test_the_lists_that_follow_a_cut_list_stay_within_it(small_world: World) -> None:
+    """The window failed each time: a later list began within a cut list and ended after it, so it was not compared."""
+    start = MIDNIGHT - next(_windows) * DAY
+    items = [("x0", start), ("x1", start + timedelta(hours=2))]
+    source = HostileSource(items=items, page_size=1, totals=True, parts=None, cap=1, script=[])
+    prove(small_world, Window(start, start + DAY), source, kills=[])
+
+
 @pytest.mark.slow
 @given(case=sources(), kills=st.lists(st.integers(1, 5), max_size=3))
 @settings(QUICK, max_examples=1000)
