@@ -236,7 +236,8 @@ def test_sub_windows_after_a_halved_one_keep_its_length_and_grow_if_they_have_fe
     hostile.items = [(f"x{hour}", WINDOW.start + timedelta(hours=hour)) for hour in hours]
     hostile.items.sort(key=lambda item: item[0])
     end, entries = harvest(small_world, HostileClient(None, hostile))
-    assert sub_windows(entries) == [(0, 24), (0, 12), (0, 6), (0, 3), (3, 6), (6, 9), (9, 15), (15, 24)]
+    expected = [(0, 24), (0, 12), (0, 6), (0, 3), (3, 6), (6, 9), (9, 12), (12, 18), (18, 24)]
+    assert sub_windows(entries) == expected
     assert (end.completeness, end.identifiers) == ("complete", 14)
 
 
