@@ -22,6 +22,7 @@ TRANSFORMERS = "harvest_dagster.transformers"
 
 BUILT_IN = {
     HARVESTERS: {
+        "feed": "harvest_dagster.harvesters.feed.harvester:FeedHarvester",
         "json": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
         "oai": "harvest_dagster.harvesters.oai.harvester:OaiHarvester",
     },

@@ -92,7 +92,7 @@ def command_for_the_feed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "feed_renderer", raising=False)
     feed = "harvest_dagster_tests.testing.conformance.feed_protocol:Feed"
-    plugins.register(plugins.HARVESTERS, "feed", feed)
+    plugins.register(plugins.HARVESTERS, "paged_feed", feed)
     (command,) = marked("docs/plugins.md", "conformance-feed")
     return shlex.split(command.replace("\\\n", " "))[3:]
 
