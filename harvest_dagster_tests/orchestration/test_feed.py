@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
+from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.storage import tables
 from harvest_dagster_tests.harvesters.feed.feeds import atom, entry
 from harvest_dagster_tests.http.server import response, serving
@@ -56,3 +58,10 @@ def test_a_recorded_rss_feed_is_harvested(on_sqlite: Deploy) -> None:
         result = deployment.materialize("2015-07-03")
     assert result.success, reason(result)
     assert len(deployment.rows(tables.raw_datum)) == 125
+
+
+def test_the_example_loads() -> None:
+    """People copy it."""
+    catalog = load_catalog(str(Path(__file__).parents[2] / "examples" / "feed"))
+    assert (catalog.problems, catalog.warnings) == ((), ())
+    assert [config.harvester for config in catalog.configs] == ["feed"]

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
 from harvest_dagster.harvesters.feed.client import FeedClient
-from harvest_dagster.harvesters.feed.harvester import FeedParser
+from harvest_dagster.harvesters.feed.parser import FeedParser
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import Answered

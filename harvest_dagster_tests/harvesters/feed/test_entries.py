@@ -8,7 +8,7 @@ import pytest
 
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
 from harvest_dagster.harvesters.feed.dates import parse_dates
-from harvest_dagster.harvesters.feed.harvester import FeedParser
+from harvest_dagster.harvesters.feed.parser import FeedParser
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.windows import format_instant, parse_instant
 from harvest_dagster_tests.harvesters.feed.feeds import atom, entry, feed, rss, window
