@@ -49,8 +49,19 @@ class DocumentSession:
         self._received = parse_instant(received)
         self.asked: list[str] = []
 
-    def get(self, url: str, params: Any = None, **_: Any) -> Answered:
+    def get(
+        self,
+        url: str,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        allow_status: frozenset[int] = frozenset(),
+        repeatable: bool = True,
+    ) -> Answered:
         assert params is None
+        assert headers is None
+        assert not allow_status
+        assert repeatable
         self.asked.append(url)
         document = self._documents[url]
         body = document.encode() if isinstance(document, str) else document
