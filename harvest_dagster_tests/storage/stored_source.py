@@ -51,7 +51,10 @@ class Source:
         with self.database.begin() as connection:
             found = find_data(connection, self.config_id, records)
             rows = connection.execute(
-                select(suid.c.identifier, suid.c.id).where(suid.c.ingest_config_id == self.config_id)
+                select(suid.c.identifier, suid.c.id).where(
+                    suid.c.ingest_config_id == self.config_id,
+                    suid.c.identifier.in_([one.identifier for one in records]),
+                )
             )
             keys = {row.identifier: row.id for row in rows}
             made = [
