@@ -49,8 +49,7 @@ def dagster_dev(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            # A background job of a shell ignores SIGINT, and its children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+            preexec_fn=accept_interrupts,  # noqa: PLW1509
         )
     running = psutil.Process(process.pid)
     try:
@@ -61,6 +60,15 @@ def dagster_dev(
         process.wait(TIMEOUT)
         for survivor in psutil.wait_procs(started, 30)[1]:
             survivor.kill()
+
+
+def accept_interrupts() -> None:
+    """Let the program that this process becomes end at SIGINT, and Dagster's also at SIGTERM.
+
+    A background job of a shell ignores SIGINT, and its children inherit that. Dagster's code server gives SIGTERM the
+    same handler as SIGINT, so it would ignore both.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float = TIMEOUT) -> None:

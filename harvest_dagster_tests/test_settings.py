@@ -54,6 +54,18 @@ def test_the_units_of_systemd_start_existing_commands_with_existing_files(name: 
         assert (ROOT / arguments[arguments.index("-w") + 1]).is_file()
 
 
+def test_one_unit_creates_the_tables_of_dagster_before_the_others_start() -> None:
+    """With a new DAGSTER_HOME, all services created the tables, and the daemon stopped: "table already exists"."""
+    units = {}
+    for name in ("code-server", "webserver", "daemon"):
+        units[name] = ConfigParser(interpolation=None)
+        units[name].read_string((ROOT / f"deploy/systemd/dagster-{name}.service").read_text(encoding="utf-8"))
+    first = units["code-server"]["Service"]
+    assert first["ExecStartPre"] == f"{first['WorkingDirectory']}/.venv/bin/dagster instance info"
+    for name in ("webserver", "daemon"):
+        assert "dagster-code-server.service" in units[name]["Unit"]["After"].split()
+
+
 def test_all_services_of_a_deployment_use_one_code_server() -> None:
     """With definitions of its own, the daemon knows a new source a minute later, and a backfill of it fails."""
     (on_one_machine,) = settings("deploy/systemd/workspace.yaml")["load_from"]
