@@ -15,7 +15,7 @@ def observed(value: object, *, days: float = 0) -> Observations:
 
 
 def test_an_observation_expires() -> None:
-    """Otherwise a source that changes its software is treated like the old one for ever."""
+    """Otherwise a source that changes its software is treated like the old one forever."""
     known = observed("midnight", days=31)
     assert known.find("until") == "midnight"
     assert known.find("until", timedelta(days=30)) is None

@@ -23,7 +23,7 @@ ANYTHING = st.text(st.characters() | st.sampled_from("\0\ud800\udfff \t<>,;"))
 
 @given(ANYTHING)
 def test_every_text_can_be_made_storable(text: str) -> None:
-    """An error text that the database rejects leaves its log STARTED for ever (docs/failures.md#running-forever)."""
+    """An error text that the database rejects leaves its log STARTED forever (docs/failures.md#running-forever)."""
     stored = make_storable(text)
     assert stored.encode().decode() == stored
     assert "\0" not in stored

@@ -71,7 +71,7 @@ class SourceOverview:
         return self.failed.get(replace(scope, arguments_digest=None), ()) if scope else ()
 
     def uncovered_failures(self, config: IngestConfig) -> list[FailedWindow]:
-        """Return the failed windows of which a part is not harvested in another way, the newest failure last."""
+        """Return the failed windows that no other harvest covers completely, the newest failure last."""
         covered = self.covered_windows(config)
         found = [failed for failed in self.failed_windows(config) if any(subtract(failed.window, covered))]
         return sorted(found, key=lambda failed: failed.last_failure)

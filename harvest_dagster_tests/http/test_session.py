@@ -105,7 +105,7 @@ def test_an_allowed_error_status_is_a_response(serve, open_session):
 
 
 def test_the_attempts_end_and_the_error_contains_their_number(serve, open_session, clock):
-    """A harvester retried 503 for ever (docs/failures.md#retry-after)."""
+    """A harvester retried 503 forever (docs/failures.md#retry-after)."""
     server = serve(response(b"<html><h1>Down for\nmaintenance</h1></html>", 503))
     with pytest.raises(HttpStatusError, match="after 5 attempts in 30 s") as caught:
         open_session().get(server.url)

@@ -32,7 +32,7 @@ OTHERS = [
 @pytest.mark.parametrize("text", REASONS)
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_list_that_is_too_long_is_recognized(status, text) -> None:
-    """The window failed for ever, although shorter windows succeed (docs/failures.md#list-too-long)."""
+    """The window failed forever, although shorter windows succeed (docs/failures.md#list-too-long)."""
     assert is_list_too_long(status, text)
 
 

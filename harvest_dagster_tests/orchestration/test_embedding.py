@@ -98,7 +98,7 @@ def test_downstream_assets_follow_the_days_that_changed(source: Server, on_sqlit
 
 
 def test_a_freshness_policy_comes_from_the_translator_or_from_the_specs(on_sqlite: Deploy) -> None:
-    """Dagster then warns by itself if a source stands still."""
+    """Dagster then warns if a source stands still, without code of ours."""
     deployment = on_sqlite("http://127.0.0.1:1")
     for defs in (
         embed(deployment, translator=Fresh()),

@@ -97,7 +97,7 @@ def is_done(world: World, window: Window) -> bool:
 
 
 def test_a_transient_empty_answer_between_full_days_is_requested_again(small_world: World) -> None:
-    """One transient noRecordsMatch made a window complete for ever."""
+    """One transient noRecordsMatch made a window complete forever."""
     with source(small_world, EmptyAnswers(1, of_day(SECOND))):
         harvest_window(small_world, "run 1", FIRST)
         log = harvest_window(small_world, "run 2", SECOND)
@@ -212,7 +212,7 @@ def test_a_window_whose_records_have_moved_may_become_empty(small_world: World) 
 
 
 def test_an_empty_window_of_a_deleted_set_is_doubtful(small_world: World) -> None:
-    """A repository that deletes a set answers noRecordsMatch for ever, and each day was green."""
+    """A repository that deletes a set answers noRecordsMatch forever, and each day was green."""
     with source(small_world, set="gone") as server:
         log = harvest_window(small_world, "run 1", FIRST)
     assert summary(log) == ("SUCCEEDED", "unverified", "none", 0)
@@ -283,7 +283,7 @@ def test_a_list_that_ends_with_an_error_is_continued_if_its_total_is_not_reached
 
 
 def test_an_empty_page_of_a_source_without_single_records_is_doubtful(small_world: World) -> None:
-    """One empty JSON page made a window complete for ever. Nobody can ask this source for a single record."""
+    """One empty JSON page made a window complete forever. Nobody can ask this source for a single record."""
     small_world.source.items = records(3)
     small_world.run("run 1")
     small_world.source.items = []

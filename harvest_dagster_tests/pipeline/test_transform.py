@@ -273,7 +273,7 @@ def test_a_transform_that_changes_no_document_keeps_the_data_version(world: Worl
 
 
 def test_data_from_before_the_first_partition_are_transformed_with_it(world: World) -> None:
-    """After `earliest_date` was raised, no partition contained these data, so they stayed PENDING for ever."""
+    """After `earliest_date` was raised, no partition contained these data, so they stayed PENDING forever."""
     harvest(world, "run 1", "A", "B")
     world.change(earliest_date=DAY + timedelta(days=2))
     first = DAY + timedelta(days=2)

@@ -116,7 +116,7 @@ def test_clearing_a_window_leaves_the_others(spool: Spool) -> None:
 
 
 def test_pruning_deletes_only_old_attempts_of_the_source(spool: Spool) -> None:
-    """Pages of a failed window stay for an investigation, but not for ever."""
+    """Pages of a failed window stay for an investigation, but not forever."""
     for label in ("arxiv", "zenodo"):
         spool.attempt(label, "window", "a-1").write_page(0, page(), SUB_WINDOW)
     now = datetime.now(timezone.utc)

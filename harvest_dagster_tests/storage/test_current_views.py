@@ -51,7 +51,7 @@ def test_each_identifier_has_one_row_with_its_newest_revision(source: Source) ->
 
 
 def test_only_a_changed_content_is_a_change(source: Source) -> None:
-    """Otherwise an index is filled anew after each harvest, or misses that older content has returned."""
+    """Otherwise an index is filled again after each harvest, or misses that older content has returned."""
     moments = []
     for day, content in enumerate(["A", "A", "B", "A"]):
         source.store(record("x", content, NOW + day * DAY), now=NOW + day * DAY)

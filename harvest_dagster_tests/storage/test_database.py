@@ -226,7 +226,7 @@ def test_a_sqlite_database_has_the_settings_that_harvests_need(database: Databas
 def test_a_frozen_transaction_loses_its_locks_and_leaves_no_settings_in_the_session(
     database: Database,
 ) -> None:
-    """Otherwise a suspended process holds a row for ever, or the next client of a pooler inherits the timeout."""
+    """Otherwise a suspended process holds a row forever, or the next client of a pooler inherits the timeout."""
     show = text("SHOW idle_in_transaction_session_timeout")
     with database.begin() as connection:
         assert connection.scalar(show) == "1min"

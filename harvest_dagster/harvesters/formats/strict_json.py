@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harvest_dagster.errors import EmptyBody, MalformedResponse, TruncatedResponse
-from harvest_dagster.harvesters.formats.bounds import raise_if_costly_json
+from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_json
 from harvest_dagster.http.html.page_detection import is_html, web_page_error
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import describe_start

@@ -25,7 +25,7 @@ from typing import NoReturn
 from lxml import etree
 
 from harvest_dagster.errors import EmptyBody, MalformedResponse, TruncatedResponse
-from harvest_dagster.harvesters.formats.bounds import raise_if_costly_xml
+from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_xml
 from harvest_dagster.http.html.page_detection import is_html, web_page_error
 from harvest_dagster.http.html.tags import COMMENT, content_start
 from harvest_dagster.response_limits import ResponseLimits

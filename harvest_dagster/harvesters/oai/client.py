@@ -130,7 +130,7 @@ class OaiClient(Client):
     def doubt_of_empty_list(self) -> str | None:
         """Return the doubt that a set of the arguments is not in ListSets (section 4.6).
 
-        A repository that deletes a set answers noRecordsMatch for ever. ListSets is requested at most once a day.
+        A repository that deletes a set answers noRecordsMatch forever. ListSets is requested at most once a day.
         """
         missing = find_missing_sets(self.arguments.lists, self.list_sets, self._observations)
         return f"ListSets has no {' or '.join(missing)}" if missing else None

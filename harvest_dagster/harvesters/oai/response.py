@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from lxml import etree
 
 from harvest_dagster.errors import HttpStatusError, MalformedResponse, ProtocolError, UnexpectedResponse
-from harvest_dagster.harvesters.formats.bounds import raise_if_long_token
 from harvest_dagster.harvesters.formats.dates import lenient_instant
+from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
 from harvest_dagster.harvesters.oai.errors import oai_error
 from harvest_dagster.http.too_many_records import is_list_too_long, says_too_many

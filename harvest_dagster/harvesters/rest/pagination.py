@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from harvest_dagster.errors import PaginationLoop, ProtocolError
-from harvest_dagster.harvesters.formats.bounds import raise_if_long_token
+from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.rest.arguments import FROM, NEXT, UNTIL, RestArguments
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.paths import find

@@ -133,7 +133,7 @@ def covered_metadata(counts: DayCounts | None) -> dict[str, Any]:
 
 
 def table_metadata(kind: Kind, database: Database, *, partitions: int) -> dict[str, Any]:
-    """Return in which table of which database the data are. No part of it is a secret.
+    """Return the database and the table that contain the data, without secrets.
 
     Args:
         kind: the asset.

@@ -1,4 +1,4 @@
-"""Decides whether an empty list may be believed. One transient empty answer made a window complete for ever.
+"""Decides whether an empty list may be believed. One transient empty answer made a window complete forever.
 
 An empty list proves nothing (docs/failures.md#empty-answer). If something speaks against it, the source is asked again
 after a pause. If the second list is empty, too, the window keeps a doubt, unless the source itself resolves it: records

@@ -262,7 +262,7 @@ def _savepoint(connection: Connection) -> AbstractContextManager[object]:
 def _end_writers(connection: Connection, is_dead: ColumnElement[bool]) -> int:
     """End the sessions in which dead holders write for too long. PostgreSQL rolls their transactions back.
 
-    A process that is frozen while it sends data with COPY holds its locks for ever: PostgreSQL waits for the data, and
+    A process that is frozen while it sends data with COPY holds its locks forever: PostgreSQL waits for the data, and
     neither `statement_timeout` nor `idle_in_transaction_session_timeout` ends this wait.
 
     Returns:

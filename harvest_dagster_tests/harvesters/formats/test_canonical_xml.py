@@ -68,7 +68,7 @@ def grown(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 
 def content(node: Node, *, preserve: bool = False) -> Node:
-    """Return a node without what is not content: attribute order, and indentation."""
+    """Return a node without attribute order and indentation, which are no content."""
     preserve = preserve or (("xml", "space"), "preserve") in node.attributes
     children = list(node.children)
     has_elements = any(isinstance(child, Node) for child in children)

@@ -145,7 +145,7 @@ def test_a_configured_status_204_and_null_mean_an_empty_window(empty: Any, pagin
 
 
 def test_a_login_page_is_no_end_although_its_status_means_empty() -> None:
-    """A source behind a login would be empty for ever."""
+    """A source behind a login would be empty forever."""
     login = answer(404, b"<html><form><input type=password name=p></form></html>", "text/html")
     with pytest.raises(LoginPage):
         pages(scripted(listed("a"), login, next=PAGE, empty_status=404))

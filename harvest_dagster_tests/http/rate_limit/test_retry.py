@@ -62,7 +62,7 @@ def test_no_header_crashes_the_parser(value):
 
 @given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))
 def test_a_backoff_is_between_the_minimum_and_the_maximum(attempt, draw):
-    """Without a minimum, `Retry-After: 0` uses up all attempts at once. Without a maximum, the waits grow for ever."""
+    """Without a minimum, `Retry-After: 0` uses up all attempts at once. Without a maximum, the waits grow forever."""
     policy = RetryPolicy()
     assert policy.min_backoff <= policy.backoff(attempt, draw) <= policy.max_backoff
 
@@ -74,7 +74,7 @@ def test_the_backoff_doubles_up_to_the_maximum():
 
 
 def test_attempts_are_limited_in_number_and_in_time():
-    """A harvester retried 503 for ever (docs/failures.md#retry-after)."""
+    """A harvester retried 503 forever (docs/failures.md#retry-after)."""
     policy = RetryPolicy(attempts=5, max_seconds=900)
     assert policy.allows(4, elapsed=0, pause=900)
     assert not policy.allows(5, elapsed=0, pause=0)

@@ -86,7 +86,7 @@ def test_the_deadline_of_the_harvest_ends_a_response(serve, open_session, clock)
 
 
 def test_a_silent_server_exceeds_the_read_timeout(serve, open_session, clock):
-    """A request without a timeout blocks the run for ever (docs/failures.md#no-timeout)."""
+    """A request without a timeout blocks the run forever (docs/failures.md#no-timeout)."""
 
     def keep_going() -> None:
         clock.now += 59.999  # so that the socket itself waits only a millisecond

@@ -259,7 +259,7 @@ def test_a_second_list_fetches_a_record_that_a_changing_list_skipped(
 
 
 def test_a_total_that_counts_rows_does_not_fail_a_day(small_world: World) -> None:
-    """The window failed for ever: announced 11, delivered 10 (docs/failures.md#total-counts-rows)."""
+    """The window failed forever: announced 11, delivered 10 (docs/failures.md#total-counts-rows)."""
     with serving(small_world, BY_DAY, RowTotal()):
         log = harvest_window(small_world, "run 1", DAY)
     assert (log.status, log.completeness, len(small_world.stored())) == ("SUCCEEDED", "unverified", 10)

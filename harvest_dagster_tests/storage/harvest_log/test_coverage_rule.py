@@ -88,7 +88,7 @@ def test_unlaunched_data_end_the_coverage_by_other_logs(logs: Logs) -> None:
 
 
 def test_a_later_list_covers_a_window_with_unlaunched_data(logs: Logs) -> None:
-    """It launched the same data. Otherwise the days would be harvested for ever."""
+    """It launched the same data. Otherwise the days would be harvested forever."""
     logs.store_without_launch(at=NOW)
     logs.succeed(logs.start(BOTH, "run 2"), since=LATER)
     assert covered(logs) == [BOTH]

@@ -91,7 +91,7 @@ windows = st.tuples(st.integers(0, 20), st.integers(1, 8)).map(
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(windows, max_size=8, unique=True))
 def test_the_windows_are_exactly_what_the_logs_cover(database: Database, done: list[Window]) -> None:
-    """An extra day is never harvested, a missing one is harvested for ever (docs/failures.md#watermark-hides-gap)."""
+    """An extra day is never harvested, a missing one is harvested forever (docs/failures.md#watermark-hides-gap)."""
     logs = Logs(database)
     for window in done:
         logs.succeed(logs.start(window))

@@ -23,7 +23,7 @@ def logs(database: Database) -> Logs:
 
 @pytest.mark.parametrize("status", ["STARTED", "SUCCEEDED", "FAILED", "CANCELLED", "RESCHEDULED", "SPLIT"])
 def test_a_window_has_one_row_after_every_status(logs: Logs, status: str) -> None:
-    """A second run failed on a unique constraint, or was skipped for ever (docs/failures.md#second-run-breaks-job)."""
+    """A second run failed on a unique constraint, or was skipped forever (docs/failures.md#second-run-breaks-job)."""
     first = logs.start()
     with logs.database.begin() as connection:
         connection.execute(

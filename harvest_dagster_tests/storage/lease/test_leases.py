@@ -246,7 +246,7 @@ def test_leases_of_different_sources_are_independent(database: Database) -> None
 def test_a_writer_that_is_frozen_within_copy_is_ended_when_its_lease_has_expired(
     database: Database, config_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It held the row of the lease for ever, because PostgreSQL has no timeout for the data of COPY."""
+    """It held the row of the lease forever, because PostgreSQL has no timeout for the data of COPY."""
     monkeypatch.setattr(leases, "LONGEST_WRITE", timedelta())
     with frozen_in_copy(database, acquire(database, config_id, "frozen")) as frozen:
         with pytest.raises(LeaseHeld, match="another run is writing"):

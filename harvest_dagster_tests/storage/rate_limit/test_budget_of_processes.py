@@ -92,7 +92,7 @@ class Processes(RuleBasedStateMachine):
         note, freezes = budget._after_reservation, count()
 
         def freeze(host: str, state: HostRateState) -> None:
-            if next(freezes) == 0:  # only once, otherwise it would freeze for ever
+            if next(freezes) == 0:  # only once, otherwise it would freeze forever
                 self.pass_without(which, others, seconds)
             note(host, state)
 
@@ -101,7 +101,7 @@ class Processes(RuleBasedStateMachine):
 
     @rule(which=WHICH, others=OTHERS, seconds=MOMENTS)
     def freeze_before_the_request_leaves(self, which: int, others: list[int], seconds: float) -> None:
-        """Nothing can hold it back. It may exceed the limit by itself, but no other request may."""
+        """Nothing can hold it back. This request may exceed the limit, but no other request may."""
         budget = self.processes[which]
         if budget.reserve(self.host, self.limits[0]) == 0:
             self.pass_without(which, others, seconds)

@@ -158,7 +158,7 @@ def test_a_stricter_limit_of_another_deployment_holds_while_it_is_used(process, 
 
 
 def test_a_limit_that_no_session_uses_expires(process, host, clock):
-    """After a rate_limit was raised, the old limit would hold for ever."""
+    """After a rate_limit was raised, the old limit would hold forever."""
     assert process().reserve(host, Limit(1, 10)) == 0
     clock.sleep(60)
     assert [process().reserve(host, Limit(100, 10)) for _ in range(3)] == [0, 0, 0]
@@ -210,7 +210,7 @@ def test_a_good_answer_costs_nothing_while_the_host_is_not_slowed_down(process, 
 
 
 def test_a_slowdown_ends_after_a_day_and_no_request_waits_longer_than_an_hour(process, host, clock):
-    """A source that was down for a night would get one request per hour for ever."""
+    """A source that was down for a night would get one request per hour forever."""
     budget, limit = process(), Limit(1, 600)
     demand(budget, host, clock, limit)
     for _ in range(8):

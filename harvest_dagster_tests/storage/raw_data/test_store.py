@@ -368,7 +368,7 @@ def _store_while_the_server_ends_the_session(database: Database, config_id: int)
 
 
 def test_two_threads_store_two_configs_at_once(database: Database) -> None:
-    """Two runs could otherwise take the same keys, or wait for each other for ever."""
+    """Two runs could otherwise take the same keys, or wait for each other forever."""
     configs = [new_config(database), new_config(database)]
 
     def harvest(config_id: int) -> list[tuple[int, int]]:

@@ -143,7 +143,7 @@ def test_superfluous_queues_succeeded_data_again(logs: Logs) -> None:
 
 
 def test_a_claim_takes_the_oldest_logs_of_its_days(logs: Logs) -> None:
-    """A partition transforms its own data, and no log waits for ever behind newer ones."""
+    """A partition transforms its own data, and no log waits forever behind newer ones."""
     launches = logs.store(*((f"x{number}", f"A{number}") for number in range(4)))
     other = QueueEntry(launches[0].raw_id, launches[0].revision, DAY + timedelta(days=1))
     logs.enqueue([other, *launches[1:]])

@@ -4,7 +4,7 @@
 - A window that the repository refuses with cannotDisseminateFormat or badArgument, in place of noRecordsMatch, although
   the same arguments work for other dates.
 
-Neither is believed without a second request, because both would hide data for ever: some repositories report an
+Neither is believed without a second request, because both would hide data forever: some repositories report an
 earliestDatestamp that is too late, and a format may be withdrawn. The answer to the second request is remembered where
 that is possible.
 """

@@ -60,7 +60,7 @@ class Renderer(ABC):
 
     @abstractmethod
     def query(self, arguments: Mapping[str, str]) -> ListQuery:
-        """Return which part of which list a request is for.
+        """Return the list that a request asks for, and the page of it.
 
         Raises:
             OaiError: with the code badArgument, if the request is invalid.

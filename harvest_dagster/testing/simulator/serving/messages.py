@@ -26,7 +26,7 @@ def operation(path: str, parameters: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which part of which list a request of a plug-in's protocol is for.
+    """The list that a request of a plug-in's protocol asks for, and the page of it.
 
     Attributes:
         from_: the oldest datestamp, inclusive, as a date or as an instant with seconds (`2024-03-01T00:00:00Z`).

@@ -132,7 +132,7 @@ def test_a_wrong_code_means_empty_after_the_same_request_worked_for_other_dates(
     ("answer", "kind"), [(cannot_disseminate, CannotDisseminateFormat), (bad_argument, BadArgument)]
 )
 def test_before_a_request_worked_a_wrong_code_is_an_error_with_both_explanations(answer, kind) -> None:
-    """Otherwise a wrong metadata_prefix harvests nothing for ever, with success."""
+    """Otherwise a wrong metadata_prefix harvests nothing forever, with success."""
     with pytest.raises(kind, match=r"may mean that the window is empty\. Harvest a window"):
         Repository("2024-05-10", answer=answer).harvest("2024-05-01", "2024-05-02")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.errors import MalformedResponse, ProtocolError, ResponseTooLarge, SourceError
-from harvest_dagster.harvesters.formats.bounds import (
+from harvest_dagster.harvesters.formats.page_limits import (
     raise_if_costly_json,
     raise_if_costly_xml,
     raise_if_long_token,
