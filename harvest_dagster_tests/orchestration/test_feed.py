@@ -24,7 +24,7 @@ def evidence(deployment: Deployment) -> list[tuple[str, str | None, str | None, 
 
 
 def test_a_day_before_the_oldest_entry_fails_and_says_what_to_do(deploy: Deploy) -> None:
-    """It was never reachable. As an empty day, it would be green for ever."""
+    """It was never reachable. As an empty day, it would be green forever."""
     document = atom(entry("2", "2024-03-03"), entry("1", "2024-03-02T10:00:00Z")).encode()
     with serving(response(document)) as server:
         deployment = deploy(server.url, **FEED)

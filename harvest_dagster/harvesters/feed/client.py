@@ -20,8 +20,8 @@ from harvest_dagster.harvesters.feed.reach import (
     has_only_older_entries,
     raise_if_out_of_reach,
 )
-from harvest_dagster.harvesters.formats.bounds import raise_if_long_token
 from harvest_dagster.harvesters.formats.dates import is_kept
+from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
