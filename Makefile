@@ -14,6 +14,11 @@ PART     = $(filter-out harvest_dagster_tests,$(TESTS))
 # Some containers set it. Every process of the demo and of the tests would then compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
+# The databases of the tests are in memory where there is room: SQLite otherwise waits for the disk at each of the 400
+# commits of a run. The slow tests need up to 4 GB.
+ROOMY    := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }')
+IN_MEMORY = $(if $(ROOMY),TMPDIR=$(ROOMY) )
+
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test coverage test-slow test-browser lint docs migration schema reference clean
 
@@ -60,14 +65,16 @@ dev: $(VENV)/.run  ## start the Dagster UI, with the simulated repository
 
 test: $(VENV)/.test  ## run the default tests, on SQLite and PostgreSQL
 	$(if $(COVERAGE),rm -rf build/coverage)
-	$(BIN)/$(MEASURED)pytest -n 2 -m 'not slow and not browser' $(TESTS)
+	$(IN_MEMORY)$(BIN)/$(MEASURED)pytest -n 2 -m 'not slow and not browser' $(TESTS)
 	$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report $(if $(PART),--fail-under=0))
 
 coverage: export COVERAGE = 1
 coverage: test  ## run the default tests and measure their branch coverage; it must not fall
 
+# More workers than two cores: many of these tests wait for a tick of Dagster's daemon, or for a process to end.
+test-slow: SLOW_WORKERS = 3
 test-slow: $(VENV)/.test  ## run the slow tests
-	$(BIN)/pytest -n 2 -m slow $(TESTS)
+	$(IN_MEMORY)$(BIN)/pytest -n $(SLOW_WORKERS) --dist worksteal -m slow $(TESTS)
 
 test-browser: $(VENV)/.browser  ## test Dagster's UI in Chromium; pictures are in build/screenshots
 	$(BIN)/pytest -m browser harvest_dagster_tests/browser

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import engine
 from sqlalchemy import make_url
 
 from harvest_dagster.storage.database import Database
@@ -25,6 +26,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # No deadline: on a busy machine, an example that takes a millisecond took 338.
 settings.register_profile("without-deadline", deadline=None)
 settings.load_profile("without-deadline")
+
+# The time for a simpler example of a failure, in seconds. Hypothesis takes up to five minutes by default: four failures
+# took a third of the time of CI. The next run of the test continues from the example that was found.
+engine.MAX_SHRINKING_SECONDS = 30
 
 
 @pytest.fixture(scope="session")
