@@ -23,11 +23,14 @@ TRANSFORMERS = "harvest_dagster.transformers"
 BUILT_IN = {
     HARVESTERS: {
         "feed": "harvest_dagster.harvesters.feed.harvester:FeedHarvester",
-        "json": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
         "oai": "harvest_dagster.harvesters.oai.harvester:OaiHarvester",
+        "rest": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
     },
     TRANSFORMERS: {"oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer"},
 }
+
+# Keys that are still accepted.
+OLD_KEYS: dict[str, dict[str, str]] = {HARVESTERS: {"json": "rest"}, TRANSFORMERS: {}}
 
 
 class NotDeciding:
@@ -48,6 +51,11 @@ def plugin_paths(group: str) -> dict[str, str]:
     return {**installed, **BUILT_IN[group]}
 
 
+def present_key(group: str, key: str) -> str:
+    """Return the key under which a plug-in is registered now."""
+    return OLD_KEYS[group].get(key, key)
+
+
 def load(group: str, key: str) -> Any:
     """Return the class that is registered under a key.
 
@@ -55,6 +63,7 @@ def load(group: str, key: str) -> Any:
         UnknownPlugin: nothing is registered under the key, or its import fails.
     """
     # Reading the entry points of all packages takes 0.04 s, and a built-in plug-in needs none.
+    key = present_key(group, key)
     path = BUILT_IN[group].get(key) or plugin_paths(group).get(key)
     kind = group.rpartition(".")[2].rstrip("s")
     if path is None:

@@ -63,6 +63,7 @@ class Response:
         received: When the response was complete, by our clock, in UTC.
         date: The header Date, in UTC: when the source created the response. None if there is no such header. A cache
             keeps it.
+        next_link: The URL with rel="next" in the header Link (RFC 8288), secrets masked. None if there is none.
     """
 
     status: int
@@ -71,3 +72,4 @@ class Response:
     url: str
     received: datetime
     date: datetime | None = None
+    next_link: str | None = None

@@ -178,7 +178,9 @@ class HttpSession:
             )
             if raw.location is None:
                 date = http_date(raw.headers.get("Date", ""))
-                return Response(raw.status, raw.body, raw.content_type, redacted_url, self._now(), date)
+                return Response(
+                    raw.status, raw.body, raw.content_type, redacted_url, self._now(), date, raw.next_link
+                )
             step = self._follow(step, raw.status, raw.location)
         message = (
             f"{redacted_url}: redirected more than {MAX_REDIRECTS} times. Check whether the URL is right."

@@ -288,7 +288,7 @@ def test_the_bundled_catalog_loads_without_a_problem() -> None:
         assert config.harvester_kwargs["base_url"].startswith("https://")
         # REST services have no common format, so there is no transformer for their records.
         assert (config.transformer or "oai_dc") == config.harvester_kwargs.get("metadata_prefix", "oai_dc")
-        assert (config.transformer is None) == (config.harvester == "json")
+        assert (config.transformer is None) == (config.harvester == "rest")
         assert config.rate_limit.calls / config.rate_limit.period <= 1
         assert not config.disabled
 

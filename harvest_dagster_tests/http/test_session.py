@@ -37,6 +37,37 @@ def test_a_response_has_status_body_type_url_and_time(serve, open_session):
     assert server.paths == ["/oai?verb=Identify&set=a+b"]
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (
+            '<https://a.test/?page=2>; rel="next", <https://a.test/?page=9>; rel="last"',
+            "https://a.test/?page=2",
+        ),
+        ("</x?p=1>; rel=prev, </x?p=3>; title=more; rel=next", "/x?p=3"),
+        ('<https://a.test/?page=9>; rel="last"', None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_a_response_has_the_next_link_of_its_header(serve, open_session, header, expected):
+    """RFC 8288: the next page of a list may be a link in the header."""
+    server = serve(response(Link=header))
+    assert open_session().get(server.url).next_link == expected
+
+
+def test_a_secret_in_the_next_link_is_masked(serve, open_session):
+    """The link is the token of the next page, and tokens are written to the spool."""
+    secret = "s3cret-of-the-source"
+    server = serve(response(Link=f'</oai?key={secret}&page=2>; rel="next"'), response())
+    session = open_session(secrets=[secret])
+    link = session.get(server.url, {"key": secret}).next_link
+    assert link is not None
+    assert secret not in link
+    session.get(f"{server.url}{link.removeprefix('/oai')}")
+    assert server.paths[1] == f"/oai?key={secret}&page=2"
+
+
 def test_requests_share_one_connection(serve, open_session):
     """A TLS handshake for each of 10,000 pages costs the source more than the pages."""
     server = serve(response(), response(status=404), response(status=302, Location="/b"), response())

@@ -73,6 +73,14 @@ class Listing:
         return {} if self.is_last else {"next": self.link(self.end)}
 
 
+@dataclass(frozen=True)
+class Linked:
+    """The body of a page, and the link to the next page for the header Link; None after the last page."""
+
+    body: Json
+    link: str | None
+
+
 @dataclass
 class Api:
     """An API.
@@ -274,6 +282,11 @@ def _odata(listing: Listing) -> Json:
     return {"@odata.context": "x", "@odata.count": listing.total, "value": value, **link}
 
 
+def _wordpress(listing: Listing) -> Linked:
+    posts = [{"id": i.number, "modified_gmt": f"{i.day}T10:00:00", "type": "post"} for i in listing.page]
+    return Linked(posts, None if listing.is_last else listing.link(listing.end))
+
+
 SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
 
 # By the label of the source in examples/rest.
@@ -315,6 +328,10 @@ APIS = {
         _range("/odata/Items?$filter=modified ge ", "T00:00:00Z and modified lt ", "T00:00:00Z"),
         100, "$skiptoken", _odata, excludes_last=True,
     ),
+    "wordpress": Api(
+        _range("posts?modified_after=", "T00:00:00&modified_before=", "T23:59:59&orderby=id&order=asc"),
+        "per_page", "page", _wordpress, by_page=1, unverified=True,
+    ),
 }  # fmt: skip
 
 
@@ -332,9 +349,12 @@ def serving(api: Api) -> Iterator[str]:
                 unquote(parts.path),
                 dict(parse_qsl(parts.query, keep_blank_values=True)),
             )
+            link, found = (found.link, found.body) if isinstance(found, Linked) else (None, found)
             body = json.dumps({"error": "unknown request"} if found is None else found).encode()
             self.send_response(400 if found is None else 200)
             self.send_header("Content-Type", "application/json")
+            if link is not None:
+                self.send_header("Link", f'<{link}>; rel="next"')
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

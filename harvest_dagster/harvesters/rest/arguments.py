@@ -1,4 +1,4 @@
-"""The arguments of a REST API: `harvester_kwargs` of the harvester `json`, explained in docs/json.md."""
+"""The arguments of a REST API: `harvester_kwargs` of the harvester `rest`, explained in docs/json.md."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 
 
+def _as_text_or_texts(value: Any) -> Any:
+    """Return a YAML list as a tuple of texts, and any other value as a text."""
+    return tuple(map(_as_text, value)) if isinstance(value, list) else _as_text(value)
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, (str, int)) else value
 
 
 _Text = Annotated[str, BeforeValidator(_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_Param = Annotated[
+    str | Annotated[tuple[str, ...], Field(min_length=1)],
+    BeforeValidator(_as_text_or_texts),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
 _PATH = {"type": "string", "pattern": PATTERN}
 _Paths = Annotated[
     tuple[Path, ...],
@@ -56,8 +67,9 @@ class Next(Arguments):
     """How to request the next page of a list, and how to recognize its end.
 
     Attributes:
-        by: `cursor`: the page contains a text to send; `link`: the page contains a URL; `page`: the harvester counts
-            pages; `offset`: the harvester counts records.
+        by: `cursor`: the page contains a text to send; `link`: the page contains a URL; `link_header`: the HTTP header
+            Link contains it with rel="next" (RFC 8288); `page`: the harvester counts pages; `offset`: the harvester
+            counts records.
         path: path of the cursor or the link in the page.
         param: parameter for the cursor or the number. Without it, `{next}` in `base_url` takes that value.
         first: value for the first page. The default is none for a cursor, 1 for a page and 0 for an offset.
@@ -68,7 +80,7 @@ class Next(Arguments):
         single_use: whether the same request returns another page the second time. No request is then sent twice.
     """
 
-    by: Literal["cursor", "link", "page", "offset"]
+    by: Literal["cursor", "link", "link_header", "page", "offset"]
     path: Path | None = None
     param: str | None = None
     first: _Text | None = None
@@ -83,12 +95,14 @@ class Next(Arguments):
         return self
 
     def _faults(self) -> Iterator[str]:
-        if self.is_read_from_page and self.path is None:
+        if self.by in ("cursor", "link") and self.path is None:
             yield f"next by {self.by} needs `path`: the path of the {self.by} in the page"
+        if self.by == "link_header" and self.path is not None:
+            yield "next by link_header takes no `path`: the link is in the header Link"
         if not self.is_read_from_page and self.path is not None:
             yield f"next by {self.by} takes no `path`: the harvester counts"
-        if self.by == "link" and (self.param or self.first):
-            yield "next by link takes neither `param` nor `first`: the link contains everything"
+        if self.has_links and (self.param or self.first):
+            yield f"next by {self.by} takes neither `param` nor `first`: the link contains everything"
         if not self.is_read_from_page and self.end not in (None, "empty_page"):
             yield f"next by {self.by} can only end with an empty page"
         if not self.is_read_from_page and not (self.first_value or "").isdecimal():
@@ -96,8 +110,18 @@ class Next(Arguments):
 
     @property
     def is_read_from_page(self) -> bool:
-        """Whether the page contains the cursor or link of the next page."""
-        return self.by in ("cursor", "link")
+        """Whether the response contains the cursor or link of the next page."""
+        return self.by in ("cursor", "link", "link_header")
+
+    @property
+    def has_links(self) -> bool:
+        """Whether a link leads to the next page."""
+        return self.by in ("link", "link_header")
+
+    @property
+    def place(self) -> str:
+        """Where the cursor or the link is, for a message."""
+        return self.path or "rel=next in the header Link"
 
     @property
     def list_end(self) -> str:
@@ -128,7 +152,7 @@ class RestArguments(Arguments):
     Attributes:
         base_url: http or https URL; its path may contain `{from}`, `{until}` and `{next}`.
         params: query parameters of every request except those to a link. `{from}` and `{until}` in their values are
-            replaced by dates.
+            replaced by dates. A list repeats the parameter.
         headers: HTTP headers of every request.
         granularity: format of `{from}` and `{until}`: a date, or an instant in UTC with seconds.
         until: whether the source's range includes `{until}`.
@@ -147,7 +171,7 @@ class RestArguments(Arguments):
     """
 
     base_url: str
-    params: dict[str, _Text] = Field(default_factory=dict, validate_default=True)
+    params: dict[str, _Param] = Field(default_factory=dict, validate_default=True)
     headers: Annotated[dict[str, _Text], NotDeciding()] = Field(default_factory=dict)
     granularity: Literal["day", "second"] = "day"
     until: Literal["inclusive", "exclusive"] = "inclusive"
@@ -206,8 +230,10 @@ class RestArguments(Arguments):
     # and `harvest check` reports all problems at once. `info.data` contains only the earlier fields without an error.
     @field_validator("params")
     @classmethod
-    def _have_dates(cls, params: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        texts = [info.data.get("base_url", FROM + UNTIL), *params.values()]
+    def _have_dates(
+        cls, params: dict[str, str | tuple[str, ...]], info: ValidationInfo
+    ) -> dict[str, str | tuple[str, ...]]:
+        texts = [info.data.get("base_url", FROM + UNTIL), *map(str, params.values())]
         if missing := [name for name in (FROM, UNTIL) if not any(name in text for text in texts)]:
             raise ValueError(
                 f"params or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
@@ -219,7 +245,7 @@ class RestArguments(Arguments):
     @classmethod
     def _sends_the_token(cls, paging: Next, info: ValidationInfo) -> Next:
         base_url = info.data.get("base_url")
-        needs_place = paging.by != "link" and paging.param is None
+        needs_place = not paging.has_links and paging.param is None
         if base_url is not None and needs_place != (NEXT in base_url):
             raise ValueError(
                 "next needs either `param` or {next} in base_url to send the cursor or number; a link needs neither"

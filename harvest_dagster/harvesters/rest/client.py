@@ -175,6 +175,7 @@ class RestClient(Client):
         url = response.url
         document = self._parser.document(response.body, url, response.content_type)
         items = self._parser.find_items(document, url)
+        next_link = getattr(response, "next_link", None)  # sessions of tests and tools may not have it
         content = PageContent(
             url=url,
             document=document,
@@ -182,7 +183,8 @@ class RestClient(Client):
             identifiers=tuple(filter(None, (self._parser.identifier(item) for _, item in items or ()))),
             total=self._total(document, url),
             more=find_flag(document, self.arguments.next.more, url=url),
-            found_paths=find_paths(self.arguments, document),
+            found_paths=find_paths(self.arguments, document, next_link),
+            next_link=next_link,
         )
         if items is None:
             list_ends.raise_if_no_list(self.arguments, state, content)

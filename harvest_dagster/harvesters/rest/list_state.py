@@ -34,6 +34,7 @@ class PageContent:
         total: the source's own count of the list; None if the page has none.
         more: the flag that says whether there are more records; None if the page has none.
         found_paths: the configured paths that the page has, by their keys in the YAML.
+        next_link: the URL in the header Link with rel="next"; None if there is none.
     """
 
     url: str
@@ -43,6 +44,7 @@ class PageContent:
     total: int | None = None
     more: bool | None = None
     found_paths: frozenset[str] = frozenset()
+    next_link: str | None = None
 
     @property
     def is_comparable(self) -> bool:

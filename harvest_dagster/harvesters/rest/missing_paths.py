@@ -30,10 +30,14 @@ def configured_paths(arguments: RestArguments) -> dict[str, str]:
     return {key: path for key, path in paths.items() if path is not None}
 
 
-def find_paths(arguments: RestArguments, document: object) -> frozenset[str]:
-    """Return the configured paths that a page has, by their keys in the YAML. A path to null counts."""
+def find_paths(arguments: RestArguments, document: object, next_link: str | None = None) -> frozenset[str]:
+    """Return the configured paths that a page has, by their keys in the YAML.
+
+    A path to null counts, and so does a link in the header Link.
+    """
     paths = configured_paths(arguments).items()
-    return frozenset(key for key, path in paths if look_up(document, path) is not MISSING)
+    found = frozenset(key for key, path in paths if look_up(document, path) is not MISSING)
+    return found if next_link is None else found | {NEXT_PATH}
 
 
 def raise_if_path_is_missing(
@@ -109,7 +113,8 @@ def _remedy(key: str, page: PageContent) -> str:
     return f"Correct `{key}`."
 
 
-def requested_page_size(params: Mapping[str, str]) -> int | None:
+def requested_page_size(params: Mapping[str, str | tuple[str, ...]]) -> int | None:
     """Return the size of a page that the parameters request, or None if none of them does so recognizably."""
-    sizes = [value for name, value in params.items() if _SIZE_NAME.search(name) and _SIZE.fullmatch(value)]
+    texts = [(name, value) for name, value in params.items() if isinstance(value, str)]
+    sizes = [value for name, value in texts if _SIZE_NAME.search(name) and _SIZE.fullmatch(value)]
     return max(map(int, sizes), default=None)

@@ -8,8 +8,8 @@ that the session has masked (`http.transport.secret_echoes`).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from harvest_dagster.errors import PaginationLoop, ProtocolError
@@ -42,13 +42,16 @@ class Pager:
     def request(self, token: str | None) -> tuple[str, dict[str, str]]:
         """Return URL and parameters of the request for a page. The token None stands for the first page."""
         paging = self.arguments.next
-        if paging.by == "link" and token is not None:
+        if paging.has_links and token is not None:
             return self._with_config_values(token), {}
-        params = self._params
         value = paging.first_value if token is None else token
+        url = self._with_dates(self.arguments.base_url).replace(NEXT, quote(value or "", safe=""))
+        query = self._query
         if paging.param is not None and value is not None:
-            params[paging.param] = value
-        return self._with_dates(self.arguments.base_url).replace(NEXT, quote(value or "", safe="")), params
+            query.append((paging.param, value))
+        params = dict(query)
+        # A session takes each parameter once. Repeated ones are a part of the URL.
+        return (url, params) if len(params) == len(query) else (f"{url}?{urlencode(query)}", {})
 
     def next_token(self, token: str | None, page: PageContent, state: ListState) -> str | None:
         """Return the token of the next page, or None at the end of the list.
@@ -72,7 +75,7 @@ class Pager:
         # With a number, an empty page shows the end as well, and some sources report only their own limit in the flag.
         if page.more is False:
             return None
-        found = self._find_token(page.document, page.url)
+        found = self._find_token(page)
         if found is None and (page.more or paging.list_end == "empty_page"):
             raise ProtocolError(self._no_token(page))
         next_token = found if found is None or paging.by == "cursor" else self._token_of_link(found, page.url)
@@ -104,24 +107,36 @@ class Pager:
     def _no_token(self, page: PageContent) -> str:
         paging = self.arguments.next
         if page.more:
-            reason = "says that there are more. Check `next.path` and `next.more`"
+            reason = "says that there are more. Check `next`"
         else:
             reason = "only an empty page ends this list. If a list may also end this way, set end: either in `next`"
         return (
-            f"{page.url} answered with {page.count} records and no {paging.by} at {paging.path}, but {reason}. "
+            f"{page.url} answered with {page.count} records and no {paging.by} at {paging.place}, but {reason}. "
             f"The page has {describe_value(page.document)}."
         )
 
     @property
-    def _params(self) -> dict[str, str]:
-        return {name: self._with_dates(text) for name, text in self.arguments.params.items()}
+    def _query(self) -> list[tuple[str, str]]:
+        """Return names and values of the parameters of the config, repeated ones in their order."""
+        return [
+            (name, self._with_dates(text))
+            for name, value in self.arguments.params.items()
+            for text in ((value,) if isinstance(value, str) else value)
+        ]
+
+    @property
+    def _single_params(self) -> dict[str, str]:
+        """Return the parameters of the config that are not repeated. A link keeps the values of repeated ones."""
+        query = self._query
+        names = Counter(name for name, _ in query)
+        return {name: text for name, text in query if names[name] == 1}
 
     def _with_dates(self, text: str) -> str:
         return text.replace(FROM, self.start).replace(UNTIL, self.end)
 
-    def _find_token(self, document: Any, url: str) -> str | None:
-        paging = self.arguments.next
-        found = find(document, paging.path or "")
+    def _find_token(self, page: PageContent) -> str | None:
+        paging, url = self.arguments.next, page.url
+        found = page.next_link if paging.by == "link_header" else find(page.document, paging.path or "")
         if found is None or found == "" or found is False:
             return None
         if not isinstance(found, str):  # a Number is a str, too
@@ -148,7 +163,7 @@ class Pager:
                 "because the headers may contain a key. Check base_url, or tell the operator of the source."
             )
             raise ProtocolError(message)
-        params = self._params
+        params = self._single_params
         query = [
             (name, f"{{{name}}}" if name in params and (value == params[name] or MASK in value) else value)
             for name, value in parse_qsl(link.query, keep_blank_values=True)
@@ -158,7 +173,7 @@ class Pager:
 
     def _with_config_values(self, token: str) -> str:
         """Return the URL for the token of a link: with the values of our parameters, our user and our password."""
-        link, params = urlsplit(token), self._params
+        link, params = urlsplit(token), self._single_params
         query = [
             (name, params.get(name, value) if value == f"{{{name}}}" else value)
             for name, value in parse_qsl(link.query, keep_blank_values=True)

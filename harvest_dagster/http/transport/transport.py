@@ -46,6 +46,7 @@ class RawResponse:
         content_type: The value of the header Content-Type, empty if there is none.
         location: The target of a redirect. None if the response is no redirect.
         headers: All headers, with case-insensitive names.
+        next_link: The URL with rel="next" in the header Link, secrets masked. None if there is none.
     """
 
     status: int
@@ -54,6 +55,7 @@ class RawResponse:
     content_type: str = ""
     location: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    next_link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,12 @@ class Transport:
         return replace(
             raw,
             body=self._secrets.mask(step.host, raw.body),
-            content_type=self._secrets.mask(step.host, raw.content_type.encode()).decode(),
+            content_type=self._mask(step, raw.content_type),
+            next_link=None if raw.next_link is None else self._mask(step, raw.next_link),
         )
+
+    def _mask(self, step: RedirectStep, header: str) -> str:
+        return self._secrets.mask(step.host, header.encode()).decode()
 
     def _read(self, response: requests.Response, url: str, allowed: frozenset[int]) -> RawResponse:
         status, headers = response.status_code, response.headers
@@ -153,7 +159,16 @@ class Transport:
             content_type=headers.get("Content-Type", ""),
             location=headers.get("Location") if status in REDIRECT_STATUSES and not is_success else None,
             headers=headers,
+            next_link=_next_link(headers.get("Link", "")),
         )
+
+
+def _next_link(header: str) -> str | None:
+    """Return the URL of the first link with rel="next" in a header Link (RFC 8288, section 3.3)."""
+    for link in requests.utils.parse_header_links(header):
+        if "next" in link.get("rel", "").lower().split():
+            return link["url"] or None
+    return None
 
 
 def _user_agent(contact: str) -> str:

@@ -33,7 +33,7 @@ The exit status is 2 if the command is wrong.
 
 examples:
   {_COMMAND} --harvester oai
-  {_COMMAND} --harvester json --only cut --only token-circle
+  {_COMMAND} --harvester rest --only cut --only token-circle
   {_COMMAND} --harvester museum:Museum --argument base_url={{json_url}}
   {_COMMAND} --harvester museum --arguments museum.yaml --json
   {_COMMAND} --harvester feed:Feed --renderer feed_renderer:FeedRenderer --argument url={{list_url}}
@@ -72,6 +72,7 @@ def _harvester(options: argparse.Namespace) -> HarvesterUnderTest:
     """Return the harvester of the options. Raise ValueError if a name is unknown or the URL is missing."""
     if unknown := sorted(set(options.only) - REGISTRY.keys()):
         raise ValueError(f"there is no behaviour {', '.join(unknown)}; --list shows all behaviours")
+    options.harvester = plugins.present_key(plugins.HARVESTERS, options.harvester)
     known = {*plugins.plugin_paths(plugins.HARVESTERS)}
     if ":" not in options.harvester and options.harvester not in known:
         raise ValueError(

@@ -20,7 +20,7 @@ _CURSOR = {"by": "cursor", "path": "next", "param": "cursor"}
 # The harvester_kwargs with which the harvesters of this package harvest the simulator.
 DEFAULT_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
     "oai": {"base_url": OAI_URL},
-    "json": {
+    "rest": {
         "base_url": JSON_URL,
         "params": {"from": "{from}", "until": "{until}"},
         "granularity": "second",
@@ -36,7 +36,7 @@ DEFAULT_ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
 
 # Changes of DEFAULT_ARGUMENTS for a behaviour that the YAML of such a source declares.
 _ARGUMENTS_BY_BEHAVIOUR: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "json": {"token-stays": {"next": {**_CURSOR, "end": "empty_page", "single_use": True}}}
+    "rest": {"token-stays": {"next": {**_CURSOR, "end": "empty_page", "single_use": True}}}
 }
 
 

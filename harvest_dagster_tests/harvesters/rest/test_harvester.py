@@ -111,6 +111,20 @@ def test_the_path_may_contain_the_offset() -> None:
     ]
 
 
+@pytest.mark.parametrize("paging", [{"by": "page", "param": "page"}, {"by": "link", "path": "next"}])
+def test_a_list_of_values_repeats_the_parameter(paging) -> None:
+    """`facet=a&facet=b` could not be written in YAML, because a key of a mapping is unique."""
+    fields = {**DATES, "fields": ["id", "title"], "draft": False}
+    source = scripted(listed("a"), {"items": []}, params=fields, next=paging)
+    pages(source)
+    url, params = source.session.asked[0]
+    query = parse_qsl(urlsplit(url).query)
+    assert params == {}
+    assert [value for name, value in query if name == "fields"] == ["id", "title"]
+    assert ("draft", "false") in query
+    assert dict(query)["since"] == "2024-01-01"
+
+
 def test_a_link_is_requested_without_additional_parameters() -> None:
     """It contains everything that the source needs. With our parameters, it would contain them twice."""
     source = scripted(

@@ -40,7 +40,7 @@ def faults(harvester: str, *only: str, deadline: float = 20.0) -> dict[str, str]
     return {each.name: "; ".join(each.faults) for each in run_suite(tested, only, deadline=deadline)}
 
 
-@pytest.mark.parametrize("harvester", ["oai", "json"])
+@pytest.mark.parametrize("harvester", ["oai", "rest"])
 def test_our_harvesters_meet_the_contracts_of_the_most_common_behaviours(harvester) -> None:
     """A slow test covers the other behaviours."""
     results = list(run_suite(HarvesterUnderTest(harvester), A_FEW))
@@ -49,7 +49,7 @@ def test_our_harvesters_meet_the_contracts_of_the_most_common_behaviours(harvest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("harvester", ["oai", "json"])
+@pytest.mark.parametrize("harvester", ["oai", "rest"])
 def test_our_harvesters_meet_the_contracts_of_all_behaviours(harvester) -> None:
     """No behaviour ends a list early, and no successful harvest loses records: the README promises this."""
     results = list(run_suite(HarvesterUnderTest(harvester), deadline=60.0, jobs=3))
@@ -186,9 +186,9 @@ def test_the_report_is_a_table_and_the_exit_status_shows_whether_a_contract_is_b
 
 def test_the_report_as_json(capsys) -> None:
     """The object contains everything that the table contains."""
-    status, out, _ = printed(capsys, "--harvester", "json", "--only", "gone", "--json")
+    status, out, _ = printed(capsys, "--harvester", "rest", "--only", "gone", "--json")
     report = json.loads(out)
-    assert (status, report["harvester"], report["good"]) == (0, "json", True)
+    assert (status, report["harvester"], report["good"]) == (0, "rest", True)
     none, gone = (ContractResult(**each) for each in report["verdicts"])
     assert (none.result, none.requests) == ("40 records, complete", 5)
     assert (gone.result, gone.contract, gone.faults) == ("failed: HttpStatusError", "failure", [])
