@@ -61,13 +61,13 @@ def test_every_built_in_plug_in_is_in_the_table_and_not_an_entry_point() -> None
     assert not [group for group in plugins.BUILT_IN if f'entry-points."{group}"' in project]
 
 
-@pytest.mark.parametrize(("key", "why"), [("driverless", "a_driver_that_nobody_has"), ("renamed", "Gone")])
 def test_an_old_key_finds_the_same_plug_in() -> None:
     """Files that say `harvester: json` would stop to load."""
     assert plugins.load(plugins.HARVESTERS, "json") is plugins.load(plugins.HARVESTERS, "rest")
     assert "json" not in plugins.plugin_paths(plugins.HARVESTERS)
 
 
+@pytest.mark.parametrize(("key", "why"), [("driverless", "a_driver_that_nobody_has"), ("renamed", "Gone")])
 def test_a_plugin_that_cannot_be_imported_is_named_and_affects_no_other(
     install: None, key: str, why: str
 ) -> None:
