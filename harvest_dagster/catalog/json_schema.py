@@ -7,6 +7,7 @@ are validated when the catalog is loaded. `make schema` writes the file that shi
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,28 @@ def generate() -> dict[str, Any]:
             schema["$defs"].update(arguments.pop("$defs", {}))
             schema["allOf"].append(_rule_for_plugin(kind, key, arguments))
     return schema
+
+
+def read_embeddable() -> dict[str, Any]:
+    """Return the schema that ships with the package, without references, so that another schema can contain it."""
+    schema = json.loads(FILE.read_text(encoding="utf-8"))
+    definitions = schema.pop("$defs")
+    found = {name: value for name, value in schema.items() if name not in {"$schema", "$id"}}
+    embeddable = _without_references(found, definitions)
+    assert isinstance(embeddable, dict)  # noqa: S101
+    return embeddable
+
+
+def _without_references(value: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_without_references(member, definitions) for member in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if isinstance(reference, str):
+        others = {name: member for name, member in value.items() if name != "$ref"}
+        value = {**definitions[reference.removeprefix("#/$defs/")], **others}
+    return {name: _without_references(member, definitions) for name, member in value.items()}
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import dagster as dg
 from pydantic import BaseModel, Field
 
+from harvest_dagster.catalog.json_schema import read_embeddable
 from harvest_dagster.catalog.loader import load_documents
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents, plain_document
 from harvest_dagster.orchestration.build import (
@@ -31,6 +32,21 @@ from harvest_dagster.orchestration.translator import (
 )
 
 _FILE = "defs.yaml"
+# Dagster replaces it before the value is validated.
+_TEMPLATE = {"type": "string", "pattern": r"\{\{.*\}\}"}
+
+
+def _source_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a source in a defs.yaml: that of its YAML file, but each value may be a template."""
+    schema = read_embeddable()
+    schema["properties"] = {
+        name: {
+            **{key: rule.pop(key) for key in ("description", "default") if key in rule},
+            "anyOf": [rule, _TEMPLATE],
+        }
+        for name, rule in schema["properties"].items()
+    }
+    return schema
 
 
 def _resolve_sources(
@@ -151,6 +167,9 @@ class HarvestSources(dg.Component, dg.Resolvable):
             _resolve_sources,
             model_field_type=list[dict[str, Any]],
             description="one IngestConfig each, with the same keys as in a YAML file of a source",
+            # Dagster allows a template in place of each field, as a second alternative of `anyOf`. An error in one
+            # source would then be reported as an error of the whole list, without the key and its line.
+            json_schema_extra={"type": ["array", "string"], "items": _source_schema(), "anyOf": [{}]},
         ),
     ]
     translation: SourceTranslation = field(default_factory=SourceTranslation)

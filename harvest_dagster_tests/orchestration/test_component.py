@@ -13,8 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
+import jsonschema
 import pytest
+import yaml
 
+from harvest_dagster import HarvestSources
 from harvest_dagster.errors import CatalogError
 from harvest_dagster.orchestration.asset_keys import keys_of
 from harvest_dagster.orchestration.build import SENSORS
@@ -135,6 +138,25 @@ def test_two_components_share_sensors_and_labels(project: Project) -> None:
     assert (
         len(list(defs.sensors or ())) == len({sensor.name for sensor in defs.sensors or ()}) == len(SENSORS)
     )
+
+
+def test_the_schema_of_the_component_describes_the_keys_of_a_source() -> None:
+    """`dg check yaml` and editors use it. Without it, they accept any key, and show no description."""
+    schema = HarvestSources.get_model_cls().model_json_schema()
+    assert schema["properties"]["sources"]["items"]["properties"]["settle"]["description"]
+    validator = jsonschema.Draft202012Validator(schema)
+    attributes = yaml.safe_load(LIBRARY.replace("2024-01-01", '"2024-01-01"'))["attributes"]
+    attributes["sources"][0] |= {
+        "settle": "{{ env.SETTLE }}",
+        "disabled": "{{ env.OFF }}",
+        "max_window": "30d",
+    }
+    errors = [(list(error.path), error.message) for error in validator.iter_errors(attributes)]
+    assert errors == [
+        (["sources", 2], "Additional properties are not allowed ('rate_limt' was unexpected)"),
+    ]
+    attributes["sources"] = "{{ all_sources }}"
+    assert not list(validator.iter_errors(attributes))
 
 
 @pytest.mark.slow
