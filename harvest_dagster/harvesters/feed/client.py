@@ -27,13 +27,15 @@ from harvest_dagster.limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK
-from harvest_dagster.windows import DAY, Window
+from harvest_dagster.windows import Window
 
 EVER = Window(
     datetime(1, 1, 1, tzinfo=timezone.utc),
     datetime(9999, 12, 31, tzinfo=timezone.utc),
 )
 """What every request for a feed asks for."""
+
+_NEVER_SHORTER = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,17 @@ class FeedClient(Client):
 
     @property
     def smallest_window(self) -> timedelta:
-        """One day: shorter windows would only request the same documents again."""
-        return DAY
+        """Longer than any window, so that no recovery step requests a part of one.
+
+        Each list reads the whole feed. The list of a part would count records that it does not keep, and hide that the
+        list before lacks them.
+        """
+        return _NEVER_SHORTER
 
     @property
-    def list_count(self) -> int:
-        """The number of lists: one."""
-        return 1
+    def list_count(self) -> None:
+        """Unknown, so that no recovery step continues from the last datestamp: see `smallest_window`."""
+        return
 
     def _page(self, window: Window, cursor: Cursor) -> Page:
         before = FeedPosition.of(cursor)

@@ -94,8 +94,11 @@ def first_reached(position: FeedPosition, received: datetime) -> datetime:
 
 
 def raise_if_out_of_reach(window: Window, first: datetime, *, url: str) -> None:
-    """Raise SourceRefused if a window ends before the first instant that a feed shows."""
-    if window.end > first:
+    """Raise SourceRefused if days of a window are before the first instant that a feed shows.
+
+    Only the day of that instant is harvested: its later entries would be lost otherwise.
+    """
+    if window.start >= first or (window.end > first and len(list(window.days)) == 1):
         return
     next_day = (first + DAY - timedelta(microseconds=1)).date()
     message = (

@@ -8,10 +8,10 @@ import pytest
 
 from harvest_dagster.errors import MalformedResponse, ProtocolError, SourceRefused
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
-from harvest_dagster.windows import DAY
 from harvest_dagster_tests.harvesters.feed.feeds import URL, atom, entry, feed, feeds, link, rss, window
 
 FIFTH = window("2024-03-05", "2024-03-06")
+MARCH = window("2024-03-01", "2024-04-01")
 TOTAL = "<os:totalResults>4</os:totalResults>"
 
 
@@ -33,7 +33,8 @@ def test_a_window_that_begins_before_the_oldest_entry_is_doubtful() -> None:
     assert [record.identifier for record in records] == ["1"]
     assert page.may_be_cut
     assert page.total is None
-    assert source.smallest_window == DAY
+    with pytest.raises(SourceRefused):
+        source.read(window("2024-03-04", "2024-03-06"))
 
 
 def test_a_window_within_reach_has_no_doubt_and_keeps_only_its_entries() -> None:
@@ -223,3 +224,10 @@ def test_wrong_arguments_are_refused_when_the_catalog_is_loaded(arguments, messa
     """`harvest check` names the key, without a request."""
     with pytest.raises(ValueError, match=message):
         FeedArguments.model_validate(arguments)
+
+
+def test_no_part_of_a_window_is_requested_after_an_error() -> None:
+    """Each list reads the whole feed. The list of a part counted 8 records that it did not keep, and that were lost."""
+    source = feed(atom())
+    assert source.list_count is None
+    assert source.smallest_window > MARCH.length

@@ -13,7 +13,7 @@ TESTED = HarvesterUnderTest("feed", {"base_url": "{list_url}"}, RENDERER)
 
 def test_a_feed_that_is_cut_or_lies_about_its_length_is_noticed() -> None:
     """Only the total on the last document shows that documents are missing."""
-    results = list(run_suite(TESTED, ["cut", "cap", "token-circle", "redirect-file"]))
+    results = list(run_suite(TESTED, ["cut", "cap", "token-burns-silently", "redirect-file"]))
     assert [(each.name, each.faults, each.error) for each in results if each.faults] == []
     assert len(results) == 5
 
