@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,13 @@ from harvest_dagster.catalog.plaintext_secrets import masked_arguments
 from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explain_errors
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import CatalogError, UnknownPlugin
-from harvest_dagster.masking import build_masker
+from harvest_dagster.masking import build_masker, is_secret_name
 from harvest_dagster.plugins import NotDeciding
 from harvest_dagster.texts import shorten
 
+# The parts of an address that give access and select nothing: user and password, and parameters with a secret name.
+_USER = re.compile(r"(?<=//)[^/?#]*@")
+_PARAMETER = re.compile(r"(?<=[?&])([^=&#]*)=[^&#]*")
 _LONGEST_SHOWN = 200  # characters of an argument in a log line
 
 
@@ -148,6 +152,36 @@ def deciding_arguments(config: IngestConfig) -> dict[str, Any]:
     except Exception:  # a validator of a third party may raise anything
         written = kwargs
     return _deciding(model, written)
+
+
+def deciding_values(config: IngestConfig, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the values behind each `${NAME}` of the arguments that decide what a source is asked, by NAME.
+
+    What gives access decides nothing, so a new key ends no coverage. A value is left out if the name of its argument
+    or of its variable is that of a secret, or if it is the user or the password of an address.
+
+    Raises:
+        UnknownPlugin: nothing is registered under the harvester's key, or it cannot be used.
+    """
+    if not secrets.placeholder_names(config.harvester_kwargs):
+        return {}
+    names = secrets.placeholder_names(list(_open_texts(deciding_arguments(config))))
+    return {name: environ[name] for name in sorted(names) if environ.get(name) and not is_secret_name(name)}
+
+
+def _open_texts(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the texts of some arguments, without those that are secret by their name or their place."""
+    if is_secret_name(key):
+        return
+    if isinstance(value, str):
+        without_user = _USER.sub("", value)
+        yield _PARAMETER.sub(lambda found: "" if is_secret_name(found[1]) else found[0], without_user)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _open_texts(member, name)
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            yield from _open_texts(member, key)
 
 
 def digest_of(arguments: Mapping[str, Any]) -> str:

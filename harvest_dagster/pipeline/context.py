@@ -20,6 +20,7 @@ from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.arguments import (
     arguments_without_secrets,
     deciding_arguments,
+    deciding_values,
     digest_of,
     resolve_arguments,
 )
@@ -208,6 +209,11 @@ class SourceAccess:
     def deciding_arguments(self) -> dict[str, Any]:
         """The arguments that decide what the source is asked. Coverage holds only for them."""
         return deciding_arguments(self.config)
+
+    @cached_property
+    def deciding_values(self) -> dict[str, str]:
+        """The values behind the `${NAME}` of these arguments. Coverage holds only for them."""
+        return deciding_values(self.config, self.environ)
 
     @cached_property
     def request_digest(self) -> str:

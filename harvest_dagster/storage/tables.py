@@ -216,6 +216,10 @@ harvest_log = Table(
     # `covered_since` holds only for them. Null in rows from before the upgrade: they count for any arguments.
     Column("arguments_digest", String(64)),
     Column("arguments", Json),
+    # A short digest of the value behind each ${NAME} in these arguments (`storage.harvest_log.argument_values`), and
+    # whether the last run of the source found other values. Such a row covers nothing.
+    Column("values_digest", Text),
+    Column("has_other_values", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("ingest_config_id", "harvester_version", "start_date", "end_date"),
     _one_of("status", HARVEST_STATUSES),
     _one_of("completeness", COMPLETENESS),
@@ -234,6 +238,14 @@ Index(
     harvest_log.c.unlaunched_since,
     postgresql_where=harvest_log.c.unlaunched_since.is_not(None),
     sqlite_where=harvest_log.c.unlaunched_since.is_not(None),
+)
+
+# The random key of the digests in harvest_log.values_digest: one row.
+digest_key = Table(
+    "digest_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String(64), nullable=False),
 )
 
 # Every run that worked on a log, and how its work ended. The log itself has only the last run.

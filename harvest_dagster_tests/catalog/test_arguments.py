@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from harvest_dagster import plugins
 from harvest_dagster.catalog.arguments import (
     deciding_arguments,
+    deciding_values,
     describe_changes,
     digest_of,
     resolve_arguments,
@@ -222,6 +223,35 @@ def test_arguments_that_are_not_asked_do_not_decide(kwargs: dict[str, Any]) -> N
 def test_arguments_that_are_asked_decide(kwargs: dict[str, Any]) -> None:
     """Coverage of another set says nothing about this one (docs/failures.md#coverage-too-early)."""
     assert digest_of(deciding(**kwargs)) != digest_of(deciding())
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "names"),
+    [
+        ({"params": {"type": "${TYPE}"}}, ["TYPE"]),
+        ({"params": {"q": "${A} AND ${B}"}}, ["A", "B"]),
+        ({"base_url": "https://${HOST}/api"}, ["HOST"]),
+        ({"base_url": "https://${USER}:${WORD}@example.org/${PART}?key=${K}&set=${SET}"}, ["PART", "SET"]),
+        ({"params": {"api_key": "${MINE}", "x": "${API_KEY}"}}, []),
+        ({"headers": {"X-Set": "${SET}"}}, []),
+    ],
+)
+def test_only_a_value_that_selects_records_decides(kwargs: dict[str, Any], names: list[str]) -> None:
+    """A new key must not end the coverage of ten years, and a digest of a password must not be stored."""
+    dates = {"from": "{from}", "until": "{until}"}
+    rest: dict[str, Any] = {
+        "base_url": "https://example.org/api",
+        "records": "items",
+        "identifier": "id",
+        "next": {"by": "cursor", "path": "next", "param": "cursor"},
+        **kwargs,
+        "params": {**dates, **kwargs.get("params", {})},
+    }
+    config = IngestConfig(label="api", harvester="json", harvester_kwargs=rest)
+    environ = dict.fromkeys(
+        ["TYPE", "A", "B", "HOST", "USER", "WORD", "PART", "K", "SET", "MINE", "API_KEY"], "v"
+    )
+    assert list(deciding_values(config, environ)) == names
 
 
 def test_headers_and_nested_marks_of_a_rest_api_do_not_decide() -> None:

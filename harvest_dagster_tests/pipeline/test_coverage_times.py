@@ -5,13 +5,18 @@ docs/failures.md#coverage-too-early
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete, insert, select, update
 
 from harvest_dagster.pipeline.completed_days import is_covered
-from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.harvest_log import argument_values
+from harvest_dagster.storage.harvest_log.overview import find_source_coverage
+from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
+from harvest_dagster.storage.tables import digest_key, harvest_log, metadata
 from harvest_dagster.testing.simulator import Behaviour, Repository, Server
 from harvest_dagster.testing.simulator.behaviours.base import Handler
 from harvest_dagster.testing.simulator.behaviours.conditions import RequestPredicate, every_request
@@ -150,6 +155,101 @@ def test_coverage_of_other_arguments_does_not_count(
     assert world.log_lines.count(message) == 1
     assert world.run("run 3") == []
     assert world.log_lines.count(message) == 1
+
+
+def test_a_value_that_changed_behind_a_placeholder_ends_the_coverage(world: World) -> None:
+    """The next run sent no request, and the records of the new set were missing, green."""
+    world.source.items = records(3)
+    world.change(harvester_kwargs={"set": "${SET}", "prefix": "${PREFIX}"})
+    world.environ = {"SET": "physics", "PREFIX": "marc"}
+    world.run("run 1")
+    world.environ["SET"] = "chemistry"
+    assert [log.status for log in world.run("run 2")] == ["SUCCEEDED"]
+    message = (
+        "older coverage of 1 days was for other arguments: the value of ${SET} changed. It does not count."
+    )
+    assert message in world.log_lines
+    assert world.run("run 3") == []
+
+
+def test_days_that_the_new_value_was_not_asked_for_are_not_covered(world: World) -> None:
+    """The readers of the coverage do not know the value: the run that finds it tells them. Then it changes back."""
+    before = Window(WINDOW.start - DAY, WINDOW.start)
+    world.source.items = records(3)
+    world.change(harvester_kwargs={"set": "${SET}"})
+    world.environ = {"SET": "physics"}
+    world.run("run 1", Window(before.start, WINDOW.end))
+    world.environ = {"SET": "chemistry"}
+    world.run("run 2", WINDOW)
+    world.environ = {}
+    reader = world.harvest("reader")
+    assert (is_covered(reader, before), is_covered(reader, WINDOW)) == (False, True)
+    with world.database.read() as connection:
+        (found,) = find_source_coverage(connection).values()
+    assert found.windows == (WINDOW,)
+    world.environ = {"SET": "physics"}
+    world.run("run 3", WINDOW)
+    reader = world.harvest("reader")
+    assert (is_covered(reader, before), is_covered(reader, WINDOW)) == (True, True)
+
+
+def test_pages_that_were_asked_with_another_value_are_not_continued(world: World) -> None:
+    """The list would begin with records of the old set and end with records of the new one."""
+    world.source.items = records(30)
+    world.change(harvester_kwargs={"set": "${SET}"})
+    world.environ = {"SET": "physics"}
+    world.source.breaks_at = 1
+    with pytest.raises(Exception, match="the connection broke"):
+        world.run("run 1")
+    world.source.breaks_at = None
+    world.environ = {"SET": "chemistry"}
+    (log,) = world.run("run 2")
+    assert (log.status, log.attempt) == ("SUCCEEDED", 2)
+
+
+def test_coverage_from_before_the_upgrade_counts_for_the_present_values(world: World) -> None:
+    """The upgrade would harvest ten years again. A row without a digest has the values of today."""
+    world.source.items = records(3)
+    world.change(harvester_kwargs={"set": "${SET}"})
+    world.environ = {"SET": "physics"}
+    world.run("run 1")
+    with world.database.begin() as connection:
+        connection.execute(update(harvest_log).values(values_digest=None))
+    assert world.run("run 2") == []
+    world.environ = {"SET": "chemistry"}
+    assert len(world.run("run 3")) == 1
+
+
+def test_a_new_key_of_an_api_keeps_the_coverage(world: World) -> None:
+    """A key gives access and selects nothing. Ten years would be harvested again each time it changes."""
+    address = "https://${USER}:${PASSWORD}@one.test/?api_key=${SECRET}"
+    world.change(harvester_kwargs={"base_url": address, "token": "${FIRST}", "set": "${API_TOKEN}"})
+    names = ("USER", "PASSWORD", "SECRET", "FIRST", "API_TOKEN")
+    world.environ = dict.fromkeys(names, "before")
+    world.source.items = records(3)
+    world.run("run 1")
+    world.environ = dict.fromkeys(names, "after")
+    assert world.run("run 2") == []
+
+
+def test_no_row_has_a_value_and_its_digest_is_short_and_keyed(world: World) -> None:
+    """A value may be a secret. A whole digest would let a reader of the database find any password of a dictionary."""
+    world.change(harvester_kwargs={"set": "${SET}"})
+    world.environ = {"SET": "physics"}
+    world.source.items = records(3)
+    (log,) = world.run("run 1")
+    assert re.fullmatch("SET=[0-9a-f]{4}", log.values_digest or "")
+    with world.database.begin() as connection:
+        tables = {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
+        assert "physics" not in repr(tables)
+        first = argument_values.compare_values(connection, LogScope(1, 1), {"SET": "physics"})
+        connection.execute(delete(digest_key))
+        others = set()
+        for number in range(3):
+            connection.execute(insert(digest_key).values(id=1, key=f"{number:064x}"))
+            others.add(argument_values.compare_values(connection, LogScope(1, 1), {"SET": "physics"}))
+            connection.execute(delete(digest_key))
+    assert len(others - {first}) >= 2  # the random key decides
 
 
 def test_a_failure_with_other_arguments_does_not_bring_the_old_coverage_back(world: World) -> None:

@@ -73,6 +73,7 @@ class World:
     Attributes:
         outcomes: how runs ended; the other runs are active.
         log_lines: the lines that the harvests have logged.
+        environ: the environment variables of the next run.
     """
 
     database: Database
@@ -85,6 +86,7 @@ class World:
     clock: Clock = field(default_factory=lambda: Clock(MIDNIGHT + timedelta(hours=12)))
     outcomes: dict[str, RunOutcome] = field(default_factory=dict)
     log_lines: list[str] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.source = Source(self.clock)
@@ -117,7 +119,9 @@ class World:
             clock=self.clock,
             logger=self.logger,
         )
-        source = SourceAccess(self.config, environ={}, wait_limits=WaitLimits(before_second_list=0))
+        source = SourceAccess(
+            self.config, environ=dict(self.environ), wait_limits=WaitLimits(before_second_list=0)
+        )
         return HarvestContext(self.config, key, Parameters(**parameters), current, source)
 
     def client(self) -> Client:

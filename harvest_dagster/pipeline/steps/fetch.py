@@ -14,6 +14,7 @@ from functools import partial
 
 from harvest_dagster.errors import IncompleteList, SourceError, SpoolError
 from harvest_dagster.harvesters.interface import Client
+from harvest_dagster.pipeline.argument_values import compare_values
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE, CompletenessTracker, completeness_of
 from harvest_dagster.pipeline.fetching.empty_lists import EmptyList
@@ -57,6 +58,7 @@ def begin(
 ) -> HarvestLog:
     """Mark the window's log STARTED. Begin a new fetch attempt if the pages of the last one cannot be used."""
     now = harvest.run.clock()
+    values_digest = compare_values(harvest, lease)
     with harvest.run.database.read() as connection:
         before = queries.find_log(connection, harvest.scope, window)
     continues = before is not None and _may_continue(harvest, before, limit, now)
@@ -70,6 +72,7 @@ def begin(
             parent_id=parent_id,
             record_limit=limit,
             arguments=harvest.source.deciding_arguments,
+            values_digest=values_digest,
         )
         if not continues:
             log = transitions.begin_attempt(connection, log.id, now)
@@ -219,7 +222,9 @@ def _collected(harvest: HarvestContext, log: HarvestLog) -> int:
 def _may_continue(harvest: HarvestContext, before: HarvestLog, limit: int | None, now: datetime) -> bool:
     """Return whether the pages of the last fetch attempt are those that a new attempt would get."""
     began = before.attempt_began
-    if began is None or before.status == "SUCCEEDED" or not _is_fresh(harvest, before, limit, now):
+    if began is None or before.status == "SUCCEEDED" or before.has_other_values:
+        return False
+    if not _is_fresh(harvest, before, limit, now):
         return False
     if began < before.window.end + harvest.config.settle <= now:
         # The pages are from before the window settled. They lack what was published since, and would not cover it.

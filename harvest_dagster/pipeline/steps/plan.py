@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from harvest_dagster.catalog.arguments import describe_changes
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.pipeline.argument_values import compare_values
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.harvest_log import coverage_rule, queries, run_attempts, transitions
+from harvest_dagster.storage.harvest_log.argument_values import changed_names
 from harvest_dagster.storage.harvest_log.coverage_rule import LogCoverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.harvest_log.run_attempts import WindowAttempt
@@ -34,7 +36,8 @@ class Plan:
 
 def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) -> Plan:
     """Subtract what is covered, cut the rest into windows, and mark the range's log SPLIT if that changes the range."""
-    _report_changed_arguments(harvest, wanted)
+    values_digest = compare_values(harvest, lease)
+    _report_changed_arguments(harvest, wanted, values_digest)
     covering = find_covering_logs(harvest, wanted)
     covered_by = [one.log for one in covering]
     _clear_spool(harvest, covered_by)
@@ -44,7 +47,7 @@ def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) ->
     return Plan(windows, parent_id, covered_by)
 
 
-def _report_changed_arguments(harvest: HarvestContext, wanted: Window) -> None:
+def _report_changed_arguments(harvest: HarvestContext, wanted: Window, values_digest: str | None) -> None:
     """Log how much older coverage does not count because the arguments have changed, and what changed."""
     with harvest.run.database.read() as connection:
         logs = coverage_rule.find_other_arguments(connection, harvest.scope, wanted)
@@ -53,6 +56,8 @@ def _report_changed_arguments(harvest: HarvestContext, wanted: Window) -> None:
     windows = [window for log in logs if (window := log.window.intersection(wanted)) is not None]
     days = sum((window.length for window in merged(windows)), start=timedelta()) / DAY
     changes = describe_changes(logs[-1].arguments or {}, harvest.source.deciding_arguments)
+    values = changed_names(logs[-1].values_digest, values_digest)
+    changes = ", ".join([*filter(None, [changes]), *(f"the value of ${{{name}}} changed" for name in values)])
     harvest.logger.warning(
         f"older coverage of {days:g} days was for other arguments: {changes}. It does not count."
     )

@@ -1,15 +1,15 @@
 """Decide which time the harvest logs cover. Plans, days, asset checks and sensors all use this rule.
 
 A log covers its window if a harvest of the window began after the end of what was asked, had no `limit`, succeeded,
-and asked with the arguments of today. A later failure does not change that. There is one exception: if a later harvest
-has stored data and not launched all of them, no log with an earlier list covers that time. The data have no ingest log
-yet, and would never get one if the window were skipped.
+and asked with the arguments of today and the values behind their `${NAME}`. A later failure does not change that. There
+is one exception: if a later harvest has stored data and not launched all of them, no log with an earlier list covers
+that time. The data have no ingest log yet, and would never get one if the window were skipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, true
@@ -46,15 +46,13 @@ def find_coverage(connection: Connection, scope: LogScope, window: Window) -> li
 
 
 def find_other_arguments(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:
-    """Return the logs that would cover a part of `window` if the arguments had not changed, the newest last."""
+    """Return the logs that would cover a part of `window` if arguments and values had not changed, the newest last."""
     if scope.arguments_digest is None:
         return []
-    logs = queries.find_overlapping(
-        connection, scope, window, harvest_log.c.arguments_digest != scope.arguments_digest
-    )
-    return sorted(
-        (log for log in logs if covers_window(log)), key=lambda log: log.covered_since or log.window.end
-    )
+    is_other = or_(harvest_log.c.arguments_digest != scope.arguments_digest, harvest_log.c.has_other_values)
+    logs = queries.find_overlapping(connection, scope, window, is_other)
+    covering = (log for log in logs if covers_window(replace(log, has_other_values=False)))
+    return sorted(covering, key=lambda log: log.covered_since or log.window.end)
 
 
 def coverage_of_logs(logs: Sequence[HarvestLog], arguments_digest: str | None = None) -> list[LogCoverage]:
@@ -80,6 +78,8 @@ def covers_window(log: HarvestLog, arguments_digest: str | None = None) -> bool:
     `transitions.mark_succeeded` applies the config's `settle` when it sets `covered_since`. A row without a digest is
     from before the upgrade, or of another program: it counts for any arguments.
     """
+    if log.has_other_values:
+        return False
     if arguments_digest is not None and log.arguments_digest not in (None, arguments_digest):
         return False
     if log.covered_since is not None:
@@ -105,7 +105,7 @@ def covers_condition(arguments_digest: str | None = None) -> ColumnElement[bool]
             harvest_log.c.date_started >= harvest_log.c.end_date,
         ),
     )
-    return and_(is_of_arguments, is_covered)
+    return and_(is_of_arguments, is_covered, ~harvest_log.c.has_other_values)
 
 
 def list_began() -> ColumnElement[datetime]:

@@ -306,6 +306,7 @@ _COVERAGE_COLUMNS = (
     "record_limit",
     "attempt_began",
     "arguments_digest",
+    "has_other_values",
 )
 _ROWS_AT_A_TIME = 2000
 

@@ -39,6 +39,9 @@ class HarvestLog:
         records_before: number of records of the last harvest of this window that had some.
         arguments_digest: SHA-256 of the arguments that were asked with; None in rows from before the upgrade.
         arguments: these arguments, for people.
+        values_digest: digest of the values behind their `${NAME}` (`argument_values`); None if there are none, and in
+            rows from before the upgrade.
+        has_other_values: whether the last run of the source found other values. The log then covers nothing.
     """
 
     id: int
@@ -68,6 +71,8 @@ class HarvestLog:
     records_before: int | None
     arguments_digest: str | None
     arguments: dict[str, Any] | None
+    values_digest: str | None
+    has_other_values: bool
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,12 @@ def mark_started(
     parent_id: int | None = None,
     record_limit: int | None = None,
     arguments: Mapping[str, Any] | None = None,
+    values_digest: str | None = None,
 ) -> HarvestLog:
     """Get or create the log of a window and mark it STARTED by this run. The caller holds the lease.
 
     The log keeps the counts of an unfinished fetch attempt: this run continues that attempt. It loses its coverage if
-    it was harvested with other arguments (`scope.arguments_digest`): this run asks for something else.
+    it was harvested with other arguments (`scope.arguments_digest`) or values: this run asks for something else.
 
     Args:
         connection: a transaction under the lease.
@@ -52,10 +53,11 @@ def mark_started(
         parent_id: the log of the range that the window is a part of.
         record_limit: the `limit` for this window.
         arguments: the arguments that decide what the source is asked.
+        values_digest: digest of the values behind their `${NAME}`.
     """
     log = _get_or_create(connection, scope, window, "STARTED")
     digest = scope.arguments_digest
-    is_other = digest is not None and log.arguments_digest not in (None, digest)
+    is_other = log.has_other_values or (digest is not None and log.arguments_digest not in (None, digest))
     values: dict[str, Any] = {
         "status": "STARTED",
         "run_id": run_id,
@@ -68,6 +70,8 @@ def mark_started(
         **({"covered_since": None, "records_before": None, "doubted_since": None} if is_other else {}),
         "arguments_digest": digest,
         "arguments": None if arguments is None else dict(arguments),
+        "values_digest": values_digest,
+        "has_other_values": False,
         "record_limit": record_limit,
         # A window that is repaired alone still belongs to the range it was split from.
         "parent_id": log.parent_id if parent_id is None else parent_id,

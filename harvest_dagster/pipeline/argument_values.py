@@ -1,0 +1,18 @@
+"""Compare the values behind the `${NAME}` of a source with those of its earlier harvests."""
+
+from __future__ import annotations
+
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.storage.harvest_log import argument_values
+
+
+def compare_values(harvest: HarvestContext, lease: LeaseHandle) -> str | None:
+    """End the coverage that was asked with other values. Return the digest of the present ones; None if there are none.
+
+    A run compares them before it plans, and again before each window: a run that is executed again does not plan.
+    """
+    if not harvest.source.deciding_values:
+        return None
+    with lease.begin() as connection:
+        return argument_values.compare_values(connection, harvest.scope, harvest.source.deciding_values)
