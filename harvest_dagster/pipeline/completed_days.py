@@ -77,8 +77,9 @@ def find_covered_days(database: Database, scope: LogScope, window: Window) -> di
 
 
 def _sum_of_logs(found: Iterable[LogCoverage], day: date) -> DayCounts | None:
-    """Return the sum of the logs within a day, or None if they do not cover it exactly."""
+    """Return the sum of the logs within a day, or None if they do not cover it exactly, or a `limit` truncated one."""
     logs = [one.log for one in found if one.covers_whole_window and whole_day(day).encloses(one.log.window)]
-    if sum((log.window.length for log in logs), start=DAY * 0) != DAY:
+    is_whole = sum((log.window.length for log in logs), start=DAY * 0) == DAY
+    if not is_whole or any(log.record_limit is not None for log in logs):
         return None
     return DayCounts(sum(log.counts.records for log in logs), sum(log.counts.deleted for log in logs))

@@ -157,10 +157,13 @@ def _mark_split(harvest: HarvestContext, wanted: Window, lease: LeaseHandle, *, 
     """Mark the range's log SPLIT. If only one window is left, do so only if that log is RESCHEDULED."""
     with lease.begin() as connection:
         found = queries.find_log(connection, harvest.scope, wanted)
+        digest = harvest.scope.arguments_digest
+        is_covered = found is not None and coverage_rule.covers_window(found, digest)
+        if is_covered and harvest.parameters.limit is not None:
+            return None  # its windows would not cover the range
         if not several and (found is None or found.status != "RESCHEDULED"):
             return None
-        digest = harvest.scope.arguments_digest
-        if not several and found is not None and coverage_rule.covers_window(found, digest):
+        if not several and found is not None and is_covered:
             transitions.restore_succeeded(connection, found.id, now=harvest.run.clock())
             return None
         log = transitions.mark_split(

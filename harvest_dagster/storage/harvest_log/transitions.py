@@ -42,7 +42,8 @@ def mark_started(
     """Get or create the log of a window and mark it STARTED by this run. The caller holds the lease.
 
     The log keeps the counts of an unfinished fetch attempt: this run continues that attempt. It loses its coverage if
-    it was harvested with other arguments (`scope.arguments_digest`) or values: this run asks for something else.
+    it was harvested with other arguments (`scope.arguments_digest`) or values: this run asks for something else. A
+    harvest with a `limit` proves nothing, so it leaves the result of a log that covers its window.
 
     Args:
         connection: a transaction under the lease.
@@ -58,15 +59,14 @@ def mark_started(
     log = _get_or_create(connection, scope, window, "STARTED")
     digest = scope.arguments_digest
     is_other = log.has_other_values or (digest is not None and log.arguments_digest not in (None, digest))
+    keeps_result = record_limit is not None and log.covered_since is not None and not is_other
     values: dict[str, Any] = {
         "status": "STARTED",
         "run_id": run_id,
         "date_started": now,
         "date_completed": None,
         "error": None,
-        "completeness": None,
-        "evidence": None,
-        "doubt": None,
+        **({} if keeps_result else dict.fromkeys(("completeness", "evidence", "doubt"))),
         **({"covered_since": None, "records_before": None, "doubted_since": None} if is_other else {}),
         "arguments_digest": digest,
         "arguments": None if arguments is None else dict(arguments),
@@ -152,7 +152,8 @@ def mark_succeeded(
     """Mark a window SUCCEEDED.
 
     The log covers its window from now on if its list began at least `settle` after the end of what was asked and no
-    `limit` truncated it (docs/failures.md#coverage-too-early).
+    `limit` truncated it (docs/failures.md#coverage-too-early). After a repetition with a `limit`, a log that covers its
+    window keeps the result of the earlier harvest.
 
     Args:
         connection: a transaction under the lease.
@@ -175,6 +176,8 @@ def mark_succeeded(
         and began_late_enough(log, settle, asked_until=asked_until, source_time=source_time)
         and (doubt is None or is_confirmed(log))
     )
+    if log.record_limit is not None and log.covered_since is not None:
+        completeness, evidence, doubt = log.completeness or completeness, log.evidence, log.doubt
     # A complete list launches everything that an earlier list left unlaunched. A list with a `limit` may not.
     leaves_unlaunched = log.record_limit is not None and log.unlaunched_since != began
     connection.execute(

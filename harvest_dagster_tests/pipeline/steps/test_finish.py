@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from harvest_dagster.errors import SourceUnreachable, SpoolError
+from harvest_dagster.coverage.day_status import day_statuses
+from harvest_dagster.errors import SourceError, SourceUnreachable, SpoolError
 from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline.completed_days import covered_days
 from harvest_dagster.pipeline.steps import finish
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.lease import leases
@@ -110,3 +114,55 @@ def test_a_window_does_not_succeed_if_its_counts_differ(world: World, column: st
         with pytest.raises(SpoolError, match=r"3 and 0 were parsed. Start a new run"):
             world.step("finish", harvest, log.id, lease)
     assert world.log(log.id).status == "STARTED"
+
+
+@pytest.mark.parametrize("breaks_at", [None, 0, 1])
+@pytest.mark.parametrize("wanted", [WINDOW, Window(WINDOW.start - DAY, WINDOW.end)], ids=["day", "days"])
+def test_a_limited_repetition_of_a_finished_day_leaves_its_completeness(
+    world: World, wanted: Window, breaks_at: int | None
+) -> None:
+    """The day was proven to be complete. A look at three of its records made it `unverified`, without evidence."""
+    world.source.items, world.source.total = records(30), 30
+    world.run("run 1", wanted)
+    before = _results(world, wanted)
+    assert {(state, evidence) for state, evidence, *_ in before} == {("complete", "total")}
+    world.change(max_window="1d")
+    world.source.breaks_at = breaks_at
+    limit = 3 if wanted == WINDOW else 33  # a run has one limit for all its windows
+    with nullcontext() if breaks_at is None else suppress(SourceError):
+        world.run("run 2", wanted, limit=limit, superfluous=True)
+    assert _results(world, wanted) == before
+    world.source.breaks_at = None
+    assert world.run("run 3", wanted) == []
+
+
+def test_a_limited_repetition_of_a_doubtful_day_leaves_its_doubt(world: World) -> None:
+    """Its three records did not end the doubt about the list of the whole day."""
+    world.source.items, world.source.total = records(30), 30
+    (log,) = world.run("run 1")
+    with world.database.begin() as connection:
+        connection.execute(update(harvest_log).values(evidence="none", doubt="it is short"))
+    world.run("run 2", limit=3, superfluous=True)
+    again = world.log(log.id)
+    assert (again.evidence, again.doubt, again.covered_since) == ("none", "it is short", log.covered_since)
+
+
+def test_the_counts_of_a_limited_repetition_are_not_those_of_the_day(world: World) -> None:
+    """The day would be shown with 3 of its 30 records, and the limited run as complete."""
+    world.source.items, world.source.total = records(30), 30
+    world.run("run 1")
+    logs = world.run("run 2", limit=3, superfluous=True)
+    assert covered_days(world.harvest("reader"), WINDOW) == {WINDOW.start.date(): None}
+    assert finish.summarize(logs).completeness == "unverified"
+
+
+def _results(world: World, window: Window) -> list[tuple[Any, ...]]:
+    """Return the state and the result of each day."""
+    scope = world.harvest("reader").scope
+    with world.database.read() as connection:
+        days = day_statuses(connection, scope, window)
+    return [
+        (day.state, log.evidence, log.completeness, log.doubt, log.covered_since)
+        for day in days
+        for log in day.covering
+    ]
