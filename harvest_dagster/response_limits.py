@@ -25,10 +25,14 @@ class ResponseLimits:
             attributes take about 1 GB.
         xml_attributes: Attributes of an element, namespace declarations included. The time to parse them may grow with
             the square of their number: 40,000 held the lock of the interpreter for 83 seconds.
+        xml_page_attributes: Attributes of an XML page: each `=`, those in texts included. An attribute costs some
+            microseconds in the canonical form of its record: 3,600,000 on one page took a minute on a busy machine.
         json_values: Values of a JSON page: members of objects and lists. Punctuation in texts counts, too.
         token_length: Characters of a resumptionToken, a cursor or a link to the next page. Servers refuse longer URLs.
         cookies: Cookies of a session. The oldest ones are dropped. RFC 6265, section 6.1, requires at least 50.
         cookie_bytes: Bytes of a cookie, name and value. A larger one is dropped. RFC 6265 requires at least 4,096.
+        cookie_header_bytes: Bytes of all cookies of a session together, as in the header Cookie. The oldest ones are
+            dropped. Servers answer a header of more than 8 KiB with 431 (Apache: LimitRequestFieldSize).
         log_line: Characters of a log line. A longer one loses its middle. A token of 3 MB wrote 27 MB of log.
     """
 
@@ -36,10 +40,12 @@ class ResponseLimits:
     response_bytes: int = 256 * MIB
     xml_nodes: int = 4_000_000
     xml_attributes: int = 512
+    xml_page_attributes: int = 1_000_000
     json_values: int = 4_000_000
     token_length: int = 16 * 1024
     cookies: int = 50
     cookie_bytes: int = 4096
+    cookie_header_bytes: int = 7 * 1024
     log_line: int = 10_000
 
     def describe(self, key: str) -> str:

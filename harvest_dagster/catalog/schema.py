@@ -103,6 +103,11 @@ class Limits(_Strict):
         ge=1,
         description="attributes of an XML element; the time to parse them may grow with the square of their number",
     )
+    xml_page_attributes: int = Field(
+        default=_DEFAULT_LIMITS.xml_page_attributes,
+        ge=1,
+        description="attributes of an XML page; each costs some microseconds",
+    )
     json_values: int = Field(
         default=_DEFAULT_LIMITS.json_values,
         ge=1,
@@ -118,6 +123,10 @@ class Limits(_Strict):
     )
     cookie_bytes: Size = Field(
         default=_DEFAULT_LIMITS.cookie_bytes, description="bytes of a cookie; a larger one is dropped"
+    )
+    cookie_header_bytes: Size = Field(
+        default=_DEFAULT_LIMITS.cookie_header_bytes,
+        description="bytes of all cookies of a harvest together; the oldest ones are dropped",
     )
     log_line: int = Field(
         default=_DEFAULT_LIMITS.log_line,

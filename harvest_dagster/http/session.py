@@ -313,6 +313,6 @@ class HttpSession:
         dropped = self._transport.dropped_cookies
         if not dropped or not isinstance(error, HttpStatusError) or error.transient:
             return ""
-        keys = ("cookies", "cookie_bytes")
-        limits = " and ".join(map(self._response_limits.describe, keys))
+        keys = ("cookies", "cookie_bytes", "cookie_header_bytes")
+        limits = ", ".join(map(self._response_limits.describe, keys))
         return f" {dropped} cookies of the source were dropped: {limits}. If it needs them, {raise_limit(*keys)}."

@@ -29,6 +29,7 @@ JSON = {"records": "items", "identifier": "id", "datestamp": "updated"}
         ("response_bytes", "1500B"),
         ("xml_nodes", 30),
         ("xml_attributes", 1),
+        ("xml_page_attributes", 10),
     ],
 )
 def test_a_page_beyond_a_limit_fails_with_its_key_and_passes_with_a_higher_limit(

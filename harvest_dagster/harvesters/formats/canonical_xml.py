@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -61,28 +62,38 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 _OUR_PREFIXES = frozenset(PREFIXES.values())
 _WHITE_SPACE_RUN = re.compile(r"[ \t\r\n]+")
+_MOST_NAMESPACES = 256  # in scope of an xsi:type; each such attribute costs a time that grows with them
 _SHORT, _LONG = 12, 64  # digits of a generated prefix
 
 XML_WHITE_SPACE = " \t\r\n"
 """White space as XML defines it (section 2.3). str.strip() would also remove a no-break space."""
 
 
-def canonical_xml(element: etree._Element) -> str:
+Children = Mapping[etree._Element, Sequence[etree._Element]]
+"""The children of some elements, in place of those that they have."""
+
+_AS_IN_TREE: Children = MappingProxyType({})
+
+
+def canonical_xml(element: etree._Element, children: Children = _AS_IN_TREE) -> str:
     """Return the canonical form of an element and its descendants, without its tail.
 
     Args:
         element: part of a tree without comments and processing instructions, as `strict_xml.parse` returns it.
+        children: the children of some elements, to leave some out or to sort them. To move elements within a tree takes
+            a time that grows with the square of the number of their namespaces.
 
     Raises:
-        ValueError: the tree contains something other than elements and text, such as an unresolved entity.
+        ValueError: the tree contains something other than elements and text, such as an unresolved entity. Or an
+            `xsi:type` has too many namespaces in scope.
         RecursionError: elements are nested deeper than Python's stack allows.
     """
     used: set[str] = set()
-    text = _serialize(element, used, _SHORT, preserve=False)
+    text = _serialize(element, children, used, _SHORT, preserve=False)
     digits = _SHORT
     if len({prefix_of(uri) for uri in used}) < len(used):
         digits = _LONG
-        text = _serialize(element, used, digits, preserve=False)
+        text = _serialize(element, children, used, digits, preserve=False)
     end = len("<") + len(_name(element.tag, digits)[0])
     return f"{text[:end]}{_declarations(frozenset(used), digits)}{text[end:]}"
 
@@ -97,7 +108,9 @@ def _declarations(used: frozenset[str], digits: int) -> str:
     return "".join(sorted(f' xmlns:{prefix_of(uri, digits)}="{_escape_value(uri)}"' for uri in used if uri))
 
 
-def _serialize(element: etree._Element, used: set[str], digits: int, *, preserve: bool) -> str:
+def _serialize(
+    element: etree._Element, children: Children, used: set[str], digits: int, *, preserve: bool
+) -> str:
     """Return an element without namespace declarations, and add the namespaces that it needs to `used`."""
     name, uri = _name(element.tag, digits)
     used.add(uri)
@@ -105,25 +118,27 @@ def _serialize(element: etree._Element, used: set[str], digits: int, *, preserve
     if element.keys():
         attributes = _attributes(element, used, digits)
         preserve = _preserves(element, inherited=preserve)
-    has_children = len(element) > 0
+    has_children = len(children.get(element, element)) > 0
     content = (
-        _content(element, used, digits, preserve=preserve)
+        _content(element, children, used, digits, preserve=preserve)
         if has_children
         else _escape_text(element.text or "")
     )
     return f"<{name}{attributes}>{content}</{name}>"
 
 
-def _content(element: etree._Element, used: set[str], digits: int, *, preserve: bool) -> str:
+def _content(
+    element: etree._Element, children: Children, used: set[str], digits: int, *, preserve: bool
+) -> str:
     """Return the content of an element that has children. Drop its text if that is only indentation."""
-    texts, children = [element.text or ""], []
-    for child in element:
-        children.append(_serialize(child, used, digits, preserve=preserve))
+    texts, parts = [element.text or ""], []
+    for child in children.get(element, element):
+        parts.append(_serialize(child, children, used, digits, preserve=preserve))
         texts.append(child.tail or "")
     if not preserve and all(map(_is_indentation, texts)):
-        return "".join(children)
-    following = zip(children, texts[1:], strict=True)
-    return _escape_text(texts[0]) + "".join(child + _escape_text(tail) for child, tail in following)
+        return "".join(parts)
+    following = zip(parts, texts[1:], strict=True)
+    return _escape_text(texts[0]) + "".join(part + _escape_text(tail) for part, tail in following)
 
 
 def _is_indentation(text: str) -> bool:
@@ -148,7 +163,12 @@ def _xsi_value(element: etree._Element, key: str, value: str, used: set[str], di
     if key != f"{_XSI}type":
         return value
     prefix, _, local = value.rpartition(":")
-    uri = element.nsmap.get(prefix or None)
+    namespaces = element.nsmap
+    if len(namespaces) > _MOST_NAMESPACES:
+        raise ValueError(
+            f"an xsi:type has {len(namespaces)} namespaces in scope, more than {_MOST_NAMESPACES}"
+        )
+    uri = namespaces.get(prefix or None)
     if uri is None:
         return f":{value}" if _is_ours(prefix.lstrip(":")) else value
     used.add(uri)

@@ -43,6 +43,12 @@ def raise_if_costly_xml(body: bytes, *, url: str, limits: ResponseLimits) -> Non
             f"{url}: the page has {nodes} tags and attributes, and {limits.describe('xml_nodes')}. "
             f"Request smaller pages, or {raise_limit('xml_nodes')}."
         )
+    # Each attribute has this byte, in each encoding that shows its tags.
+    if is_countable and (attributes := body.count(b"=")) > limits.xml_page_attributes:
+        raise ResponseTooLarge(
+            f"{url}: the page has up to {attributes} attributes, and {limits.describe('xml_page_attributes')}. "
+            f"Request smaller pages, or {raise_limit('xml_page_attributes')}."
+        )
     if _has_element_with_more_attributes(
         body.replace(b"\0", b"") if b"\0" in body[:8] else body, limits.xml_attributes
     ):

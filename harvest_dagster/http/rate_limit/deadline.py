@@ -35,6 +35,7 @@ class Deadline:
         keep_going: Called at least once per second of a wait. It raises an error to end the harvest.
         on_wait: Called once per wait, with its expected length in seconds, its reason, and whether it is a turn: a
             wait for the request budget of a host, not a pause after a failed request.
+        length: Seconds from the start of the harvest to `ends_at`, for messages; None if unknown.
         before_sleep: Called before each request and before each sleep of a wait, but not while a response arrives. It
             raises an error to end the harvest.
     """
@@ -44,6 +45,7 @@ class Deadline:
     keep_going: Callable[[], None] = _do_nothing
     on_wait: Callable[[float, str, bool], None] = _do_nothing
     before_sleep: Callable[[], None] = _do_nothing
+    length: float | None = None
 
     def raise_if_over(self) -> None:
         """Raise an error if the harvest must end now.
@@ -54,8 +56,9 @@ class Deadline:
         """
         self.keep_going()
         if self.clock() >= self.ends_at:
+            length = "" if self.length is None else f" of {self.length:g} s"
             message = (
-                "the time limit of this harvest is over."
+                f"the time limit{length} of this harvest is over."
                 " Raise `timeout: {harvest: …}`, or harvest a shorter range."
             )
             raise DeadlineExceeded(message)

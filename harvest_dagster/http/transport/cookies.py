@@ -24,7 +24,7 @@ class BoundedCookieJar(RequestsCookieJar):
         dropped: how many cookies it has dropped.
 
     Args:
-        limits: `cookies` and `cookie_bytes` count.
+        limits: `cookies`, `cookie_bytes` and `cookie_header_bytes` count.
     """
 
     def __init__(self, limits: ResponseLimits) -> None:
@@ -46,10 +46,15 @@ class BoundedCookieJar(RequestsCookieJar):
         return kept[-self._limits.cookies :]
 
     def set_cookie(self, cookie: Cookie, *args: Any, **options: Any) -> Any:
-        """Add a cookie. Remove the oldest one if there are too many."""
+        """Add a cookie. Remove the oldest ones if there are too many, or too many bytes."""
         result = super().set_cookie(cookie, *args, **options)
-        while len(self) > self._limits.cookies:
+        while len(self) > self._limits.cookies or self._header_bytes > self._limits.cookie_header_bytes:
             self.dropped += 1
             oldest = next(iter(self))
             self.clear(oldest.domain, oldest.path, oldest.name)
         return result
+
+    @property
+    def _header_bytes(self) -> int:
+        """The bytes of the header Cookie with all cookies."""
+        return sum(len(each.name) + len("=; ") + len(each.value or "") for each in self)

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
-from harvest_dagster.errors import ResponseTooLarge, SourceUnreachable
+from harvest_dagster.errors import DeadlineExceeded, ResponseTooLarge, SourceUnreachable
 from harvest_dagster.http.error_mapping import forbidden_host_error, forbidden_redirect_error
 from harvest_dagster.http.models import Timeouts
 from harvest_dagster.http.rate_limit.deadline import SLICE, Deadline
@@ -114,7 +114,7 @@ class Exchange:
         """
         since = self.deadline.clock()
         while True:
-            self.deadline.raise_if_over()
+            self._raise_if_over()
             sock.settimeout(min(SLICE, self._remaining(since)))
             try:
                 count = sock.recv_into(buffer)
@@ -122,6 +122,15 @@ class Exchange:
                 continue
             self._add(count)
             return count
+
+    def _raise_if_over(self) -> None:
+        """Raise DeadlineExceeded if the time limit of the harvest has expired: with the page, and what has arrived."""
+        try:
+            self.deadline.raise_if_over()
+        except DeadlineExceeded as error:
+            seconds = 0.0 if self.sent_at is None else self.deadline.clock() - self.sent_at
+            message = f"{self.url}: {self.received} bytes of the response have arrived in {seconds:.0f} s, and {error}"
+            raise DeadlineExceeded(message) from error
 
     def _remaining(self, since: float) -> float:
         """Return the seconds until the next timeout. Raise if one has expired. No byte has arrived since `since`."""
@@ -134,7 +143,7 @@ class Exchange:
         remaining = inf if self.sent_at is None else self.sent_at + response - now
         if remaining <= 0:
             message = (
-                f"{self.url}: the response was not complete after {response:g} s."
+                f"{self.url}: the response was not complete after {response:g} s, {self.received} bytes have arrived."
                 " Try later, request smaller pages, or raise `timeout: {response: …}`."
             )
             raise SourceUnreachable(message)

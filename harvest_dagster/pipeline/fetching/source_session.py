@@ -113,8 +113,10 @@ def _timeouts(timeout: Timeout) -> Timeouts:
 
 def harvest_deadline(harvest: HarvestContext, lease: LeaseHandle) -> Deadline:
     """Return the deadline of one op: `timeout.harvest` from now on, or the loss of the lease."""
+    length = harvest.config.timeout.harvest.total_seconds()
     return Deadline(
-        ends_at=time.monotonic() + harvest.config.timeout.harvest.total_seconds(),
+        ends_at=time.monotonic() + length,
+        length=length,
         keep_going=lease.raise_if_lost,
         on_wait=lambda seconds, reason, is_turn: _log_wait(harvest, seconds, reason, is_turn=is_turn),
         before_sleep=harvest.run.monitor.raise_if_stopped,

@@ -41,6 +41,17 @@ def test_many_attributes_on_many_elements_are_not_parsed() -> None:
         parse_xml(b"<a>" + element * (LIMITS.xml_nodes // 500) + b"</a>", url=URL)
 
 
+def test_many_attributes_within_the_other_limits_are_not_parsed() -> None:
+    """7,000 elements with 511 attributes each took a minute, below each limit of that time."""
+    names = " ".join(f"a{number}=''" for number in range(511))
+    element = f"<a {names}/>".encode()
+    with pytest.raises(
+        ResponseTooLarge,
+        match=r"limits.xml_page_attributes is 1000000. .* raise `limits: {xml_page_attributes: …}`",
+    ):
+        parse_xml(b"<a>" + element * 7_000 + b"</a>", url=URL)
+
+
 @pytest.mark.parametrize("encoding", ["UTF-7", "C99", "IBM037", "no-such"])
 def test_an_encoding_that_hides_the_tags_does_not_hide_their_number(encoding: str) -> None:
     """In UTF-7, `<` is `+ADw-`."""

@@ -41,11 +41,25 @@ def test_a_large_cookie_is_not_kept(serve, open_session):
     assert server.requests[2].headers["cookie"] == "small=1"
 
 
+def test_many_cookies_do_not_make_a_header_that_the_server_refuses(serve, open_session):
+    """50 cookies of 3,000 bytes are within the other limits. The server answered 431 to each request after them."""
+    replies = [response(Set_Cookie=f"c{number}=" + "x" * 3000) for number in range(50)]
+    server = serve(*replies, response())
+    session = open_session()
+    for _ in range(len(replies) + 1):
+        session.get(server.url)
+    assert max(len(request.headers.get("cookie", "")) for request in server.requests) <= 7 * 1024
+    assert "c49=" in server.requests[-1].headers["cookie"]
+
+
 def test_a_refusal_after_dropped_cookies_names_the_limits(serve, open_session):
     """The source may refuse a request because it lacks its cookie. Nothing else would tell the reason."""
     server = serve(response(Set_Cookie="session=" + "x" * 100), response(status=403))
     session = open_session(response_limits=ResponseLimits(cookie_bytes=50))
     session.get(server.url)
-    named = "1 cookies of the source were dropped: limits.cookies is 50 and limits.cookie_bytes is 50. .* raise `limits"
+    named = (
+        "1 cookies of the source were dropped: limits.cookies is 50, limits.cookie_bytes is 50, "
+        "limits.cookie_header_bytes is 7168. .* raise `limits"
+    )
     with pytest.raises(HttpStatusError, match=named):
         session.get(server.url)

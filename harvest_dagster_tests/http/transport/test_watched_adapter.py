@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -70,7 +71,9 @@ def test_a_response_that_arrives_byte_by_byte_exceeds_the_response_timeout(serve
     """It never exceeds the read timeout, in the headers as in the body (docs/failures.md#no-timeout)."""
     slow = SlowServer(clock, head)
     server = serve(slow.reply)
-    with pytest.raises(SourceUnreachable, match="not complete after 300 s") as caught:
+    with pytest.raises(
+        SourceUnreachable, match=r"not complete after 300 s, \d+ bytes have arrived"
+    ) as caught:
         open_session(deadline={"keep_going": slow.keep_going}, retry=ONCE).get(server.url)
     assert caught.value.transient
     assert 1300 <= clock.now <= 1350
@@ -80,9 +83,11 @@ def test_the_deadline_of_the_harvest_ends_a_response(serve, open_session, clock)
     """`timeout: {harvest: …}` also ends a request in progress."""
     slow = SlowServer(clock, response(Content_Length="1000000"))
     server = serve(slow.reply)
-    with pytest.raises(DeadlineExceeded):
-        open_session(deadline={"keep_going": slow.keep_going, "ends_at": 1200}).get(server.url)
+    with pytest.raises(DeadlineExceeded) as caught:
+        open_session(deadline={"keep_going": slow.keep_going, "ends_at": 1200, "length": 200}).get(server.url)
     assert 1200 <= clock.now <= 1220
+    pattern = r": \d+ bytes of the response have arrived in 2\d\d s, and the time limit of 200 s .* Raise `timeout: {h"
+    assert re.search(re.escape(server.url) + pattern, str(caught.value))
 
 
 def test_a_silent_server_exceeds_the_read_timeout(serve, open_session, clock):
