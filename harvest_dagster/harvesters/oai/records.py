@@ -16,12 +16,17 @@ from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, ca
 from harvest_dagster.harvesters.formats.dates import lenient_instant
 from harvest_dagster.harvesters.oai.response import OAI
 from harvest_dagster.records import InvalidRecord, Record
+from harvest_dagster.texts import shorten
 
 _RECORD = f"{OAI}record"
 _HEADER = f"{OAI}header"
 _METADATA = f"{OAI}metadata"
 _IDENTIFIER = f"{OAI}identifier"
 _SET_SPEC = f"{OAI}setSpec"
+_LONGEST_STATUS = 100  # characters
+_DELETED = "deleted"
+# The values of `status` that some sources give to live records. Section 2.5 permits only `deleted`.
+_LIVE = frozenset({"", "active", "available", "current", "existing", "live", "modified", "new", "updated"})
 _DATESTAMPS = (f"{OAI}datestamp", f"{OAI}dateStamp")  # pycsw writes the second one
 
 
@@ -32,12 +37,22 @@ class Header:
     Attributes:
         identifier: without surrounding white space as XML defines it; None if it is missing or empty.
         datestamp: in UTC; None if it is missing or not a date.
-        deleted: whether the attribute `status` is `deleted`.
+        status: the attribute `status` in lower case, without surrounding white space; empty if it is missing.
     """
 
     identifier: str | None
     datestamp: datetime | None
-    deleted: bool
+    status: str
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the record is deleted."""
+        return self.status == _DELETED
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is known that the record is deleted, or that it is not."""
+        return self.deleted or self.status in _LIVE
 
 
 def parse_header(element: etree._Element) -> Header:
@@ -49,8 +64,13 @@ def parse_header(element: etree._Element) -> Header:
     return Header(
         identifier=texts.get(_IDENTIFIER, [""])[0] or None,
         datestamp=lenient_instant(datestamps[0]) if datestamps else None,
-        deleted=element.get("status", "").strip() == "deleted",
+        status=_status(element),
     )
+
+
+def _status(header: etree._Element) -> str:
+    values = (str(text) for name, text in header.items() if etree.QName(name).localname.lower() == "status")
+    return next(values, "").strip().lower()
 
 
 def identifier_of(element: etree._Element) -> str | None:
@@ -89,10 +109,7 @@ def _first_child(element: etree._Element, tag: str) -> etree._Element | None:
 
 
 def parse_record(element: etree._Element) -> Record | InvalidRecord:
-    """Parse an item of ListRecords. Return an InvalidRecord if it is not a record with an identifier.
-
-    The element is changed: its header loses the datestamp, and its setSpecs are sorted.
-    """
+    """Parse an item of ListRecords. Return an InvalidRecord if it is not a record with an identifier."""
     header_element = element.find(_HEADER) if element.tag == _RECORD else None
     if header_element is None:
         name = etree.QName(element).localname
@@ -100,11 +117,14 @@ def parse_record(element: etree._Element) -> Record | InvalidRecord:
     header = parse_header(header_element)
     if header.identifier is None:
         return invalid_record(element, "a record without identifier")
-    original_children = list(header_element)
+    if not header.is_clear:
+        # To store it as a live record would hide a deletion.
+        error = f"a record whose status is {shorten(header.status, _LONGEST_STATUS)!r} and not `deleted`"
+        return invalid_record(element, error, header.identifier)
     try:
-        return Record(header.identifier, header.datestamp, header.deleted, _blob(element, header_element))
+        blob = canonical_xml(element, {header_element: _children_of_header(header_element)})
+        return Record(header.identifier, header.datestamp, header.deleted, blob)
     except (ValueError, RecursionError) as error:
-        header_element[:] = original_children
         return invalid_record(element, f"a record without canonical form: {error}", header.identifier)
 
 
@@ -120,10 +140,10 @@ def invalid_record(element: etree._Element, error: str, identifier: str | None =
     return InvalidRecord(etree.tostring(element, encoding="utf-8", with_tail=False), error, identifier)
 
 
-def _blob(record: etree._Element, header: etree._Element) -> str:
+def _children_of_header(header: etree._Element) -> list[etree._Element]:
+    """Return the children of a header in the blob: without its datestamp, and with its setSpecs sorted."""
     children = [child for child in header if child.tag not in _DATESTAMPS]
-    header[:] = sorted(children, key=_header_order)
-    return canonical_xml(record)
+    return sorted(children, key=_header_order)
 
 
 def _header_order(child: etree._Element) -> tuple[bool, str]:

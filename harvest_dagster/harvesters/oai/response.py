@@ -37,6 +37,7 @@ _ECHOED_DATES = ("from", "until")
 _DATE_TOLERANCE = timedelta(days=1)
 _LONGEST_NAMES = 200  # characters
 _ITEMS = frozenset(f"{OAI}{name}" for name in ("record", "header", "set", "metadataFormat"))
+_ITEM_OF_LIST = {"ListRecords": f"{OAI}record", "ListIdentifiers": f"{OAI}header"}
 _TOKENS = ("{*}resumptionToken", "{*}ResumptionToken", "{*}resumptiontoken")
 _MOST_DIGITS = 9  # no repository has 10^9 records
 _ERROR_STATUS = 400
@@ -129,6 +130,8 @@ def parse_response(
     _raise_if_extra_content(root, content, url=url)
     token = _find_token(content, url)
     items = [child for child in content if child is not token]
+    if verb in LISTS:
+        _raise_if_other_list(content, items, verb=verb, url=url)
     return OaiResponse(content, items, _token(token, url, limits), source_time, repository)
 
 
@@ -242,6 +245,25 @@ def _raise_if_extra_content(root: etree._Element, content: etree._Element, *, ur
         message = (
             f"{url} answered with {shorten(found, _LONGEST_NAMES)}, but a response must contain only one of them. "
             "Tell the operator of the source."
+        )
+        raise ProtocolError(message)
+
+
+def _raise_if_other_list(
+    content: etree._Element, items: Sequence[etree._Element], *, verb: str, url: str
+) -> None:
+    """Raise ProtocolError if a list has content and none of it is a record, or an element that contains records.
+
+    Records within a `records` element would count as one invalid record, or as none, and the list as complete.
+    """
+    others = [item for item in items if item.tag not in _ITEMS]
+    has_hidden = any(next(item.iterdescendants(_ITEM_OF_LIST[verb]), None) is not None for item in others)
+    has_text = not items and bool((content.text or "").strip())
+    if has_hidden or has_text or (others and len(others) == len(items)):
+        names = ", ".join(dict.fromkeys(str(etree.QName(item).localname) for item in others)) or "text"
+        message = (
+            f"{url} answered with a {verb} that contains {shorten(names, _LONGEST_NAMES)}, where its records should be "
+            "(OAI-PMH 2.0, section 4). Tell the operator of the source."
         )
         raise ProtocolError(message)
 

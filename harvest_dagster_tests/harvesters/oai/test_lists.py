@@ -28,6 +28,29 @@ from harvest_dagster_tests.harvesters.sources import (
 )
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<records>{record('a')}{record('b')}</records>",
+        f"{record('a')}<records>{record('b')}</records>",
+        f"<page><records>{record('a')}</records></page>",
+        "<message>There are no records</message>",
+        "There are no records",
+        '<resumptionToken completeListSize="1"/><error>try later</error>',
+    ],
+)
+def test_a_list_with_content_that_is_no_record_is_an_error(content: str) -> None:
+    """`<records><record>…` was a list without records, and the day was complete: one response was the whole list."""
+    with pytest.raises(ProtocolError, match="where its records should be"):
+        found(scripted(listed(content)))
+
+
+@pytest.mark.parametrize("element", ["<about/>", '<record xmlns="urn:other"/>'])
+def test_an_unknown_element_beside_records_is_an_invalid_record(element: str) -> None:
+    """It must not cost the other records of the page, and it must not disappear."""
+    assert found(scripted(listed(record("a"), element))) == ["a", None]
+
+
 def test_a_list_ends_with_an_empty_token() -> None:
     """A token is an exclusive argument (section 3.5), so a request with a token has only the verb besides it."""
     source = scripted(

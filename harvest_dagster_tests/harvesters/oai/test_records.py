@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from lxml import etree
 
 from harvest_dagster.harvesters.oai.errors import BadArgument
+from harvest_dagster.harvesters.oai.records import parse_record
+from harvest_dagster.harvesters.oai.response import parse_response
 from harvest_dagster.records import Cursor, InvalidRecord, Record
 from harvest_dagster_tests.harvesters.sources import (
     DAY,
@@ -34,6 +37,57 @@ def test_a_record_has_its_identifier_datestamp_and_canonical_blob() -> None:
         "<oai:setSpec>a</oai:setSpec><oai:setSpec>b</oai:setSpec></oai:header>"
         "<oai:metadata><oai_dc:dc><dc:title>A &amp; B</dc:title></oai_dc:dc></oai:metadata></oai:record>"
     )
+
+
+DELETED = "<record><header {}><identifier>a</identifier><datestamp>2024-01-01</datestamp></header></record>"
+
+
+@pytest.mark.parametrize(
+    "status", ['status="deleted"', 'status="Deleted"', 'status=" DELETED "', 'Status="deleted"']
+)
+def test_a_deleted_record_is_recognized_in_each_spelling(status: str) -> None:
+    """`status="Deleted"` was stored as a live record, so the document of a deleted record stayed."""
+    only = one_record(scripted(listed(DELETED.format(status))))
+    assert isinstance(only, Record)
+    assert only.deleted
+
+
+@pytest.mark.parametrize("status", ["active", "New", ""])
+def test_the_status_of_a_live_record_is_accepted(status: str) -> None:
+    """Some sources give a status to each record. All their records would be in quarantine."""
+    only = one_record(scripted(listed(DELETED.format(f'status="{status}"'))))
+    assert isinstance(only, Record)
+    assert not only.deleted
+
+
+@pytest.mark.parametrize("status", ["removed", "withdrawn", "x" * 1000])
+def test_a_record_with_an_unknown_status_is_not_stored_as_a_live_one(status: str) -> None:
+    """It may mean a deletion, and nobody would see that."""
+    only = one_record(scripted(listed(DELETED.format(f'status="{status}"'))))
+    assert isinstance(only, InvalidRecord)
+    assert "a record whose status is" in only.error
+    assert len(only.error) < 200
+    assert only.identifier == "a"
+
+
+def test_parsing_a_record_moves_none_of_its_elements() -> None:
+    """lxml searches all namespaces when it moves an element: 50,000 in a header took one call of 16 seconds."""
+    page = listed(record("a", sets=["y", "x"]), record("b", deleted=True)).encode()
+    items = parse_response(page, verb="ListRecords", url="https://source.example").items
+    before = [etree.tostring(item) for item in items]
+    assert all(isinstance(parse_record(item), Record) for item in items)
+    assert [etree.tostring(item) for item in items] == before
+
+
+def test_an_xsi_type_with_too_many_namespaces_in_scope_is_an_invalid_record() -> None:
+    """lxml collects all of them for each such attribute, which may take hours on one page."""
+    names = [" ".join(f'xmlns:n{level}x{number}="u"' for number in range(100)) for level in range(3)]
+    start = "".join(f"<x {text}>" for text in names)
+    xsi = '<y xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="n1x1:a"/>'
+    for content, kind in ((f"{start}{xsi}{'</x>' * 3}", InvalidRecord), (xsi, Record)):
+        text = f"<record>{header('a')}<metadata>{content}</metadata></record>"
+        only = one_record(scripted(listed(text)))
+        assert isinstance(only, kind)
 
 
 @pytest.mark.parametrize("identifier", ["\N{NO-BREAK SPACE}x", "x\N{EM SPACE}", "x\N{NEXT LINE}"])
