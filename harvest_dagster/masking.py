@@ -58,6 +58,11 @@ _SECRET_NAME = re.compile(
     r"(key|token|secret|passw(or)?d|passphrase|pwd|pass|sig|signature|auth|authorization|credentials?|jwt|ticket"
     r"|cookie|session(id)?)$"
 )
+# The key of a thing, as in the API of GBIF (`datasetKey`), or of a database.
+_PUBLIC_KEY = re.compile(
+    r"(dataset|constituent|org|organi[sz]ation|publisher|network|installation|node|collection|institution|project"
+    r"|taxon|usage|kingdom|phylum|class|order|family|genus|species|sort|group|facet|primary|foreign|partition)key$"
+)
 # A cursor is not a secret, and a message needs it to name the page that failed.
 _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|sync|start)token$")
 
@@ -65,11 +70,12 @@ _CURSOR_NAME = re.compile(r"(resumption|page|next|continuation|cursor|scroll|syn
 def is_secret_name(name: str) -> bool:
     """Return whether the name of a parameter marks its value as secret.
 
-    >>> is_secret_name("api_key"), is_secret_name("resumptionToken")
-    (True, False)
+    >>> is_secret_name("api_key"), is_secret_name("resumptionToken"), is_secret_name("datasetKey")
+    (True, False, False)
     """
     letters = re.sub(r"[^a-z]", "", name.lower())
-    return bool(_SECRET_NAME.search(letters)) and not _CURSOR_NAME.search(letters)
+    is_public = _CURSOR_NAME.search(letters) or _PUBLIC_KEY.search(letters)
+    return bool(_SECRET_NAME.search(letters)) and not is_public
 
 
 def build_masker(secrets: Iterable[str]) -> Callable[[str], str]:

@@ -1,7 +1,8 @@
 """Cron expressions of five fields: validate one, and find its last scheduled time. Without Dagster.
 
-Dagster's own schedules accept every expression that passes here. Grammar and meaning are those of crontab(5).
-`@daily`, `L`, `#` and seconds are not accepted, because implementations differ in what they mean. cronsim finds
+Dagster's own schedules accept every expression that passes here, except a day that no month has beside a day of the
+week (`0 0 31 2 1`: each Monday of February). Dagster does not see the expressions. Grammar and meaning are those of
+crontab(5). `@daily`, `L`, `#` and seconds are not accepted, because implementations differ in what they mean. cronsim finds
 the scheduled times; it does not say which field is wrong (docs/decisions/0023). Not here: what to harvest at a
 scheduled time (`coverage.due_days`).
 """
@@ -49,7 +50,9 @@ def validate_cron(expression: str) -> str:
         {value for part in text.lower().split(",") for value in _values(part, *field)}
         for text, field in zip(texts, _FIELDS, strict=True)
     )
-    if all(min(days) > _LONGEST_MONTH.get(month, 31) for month in months):
+    # If both day fields are restricted, a day matches if one of them does (crontab(5)).
+    is_any_weekday = texts[4].startswith("*")
+    if is_any_weekday and all(min(days) > _LONGEST_MONTH.get(month, 31) for month in months):
         message = f"{expression!r} never occurs: none of its months has a day {min(days)}; correct the day or the month"
         raise ValueError(message)
     return expression

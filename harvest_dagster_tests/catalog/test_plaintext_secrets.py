@@ -32,6 +32,16 @@ def test_a_secret_is_recognized_by_its_name_or_its_place(kwargs: dict[str, Any],
     assert [secret for _, secret in find_plaintext_secrets(kwargs)] == secrets
 
 
+def test_the_key_of_a_dataset_is_no_secret() -> None:
+    """`harvest check` warned about each source of GBIF, and the key of its dataset was masked in each message."""
+    key = "50c9509d-22c7-4a22-a47d-8c48425ef4a7"
+    arguments = {
+        "params": {"datasetKey": key},
+        "base_url": f"https://api.gbif.org/v1/?publishingOrgKey={key}",
+    }
+    assert list(find_plaintext_secrets(arguments)) == []
+
+
 def test_the_masked_definition_contains_no_secret() -> None:
     """The table ingest_config stores the whole definition. The same config must always give the same definition."""
     config = IngestConfig.model_validate(

@@ -270,3 +270,23 @@ def test_the_share_of_a_list_comes_from_the_total_of_the_source() -> None:
     assert Progress(windows=1, expected=400, records_of_window=100).share == 0.25
     assert Progress(windows=1, records_of_window=100).share is None
     assert Progress(windows=4, windows_ended=1, expected=400, records_of_window=200).share == 0.375
+
+
+@pytest.mark.parametrize("option", [None, "--ignore-disabled", "--force"])
+def test_a_disabled_source_is_refused_before_there_is_a_run(
+    deployment: Deployment, option: str | None
+) -> None:
+    """The refusal was a failed run in Dagster, and it named a key of the run config instead of the option."""
+    with Server(DAYS) as source:
+        deployment.source("example", source.url, earliest_date="2024-01-01", disabled=True)
+        command = ["run", "example", "--from", "2024-01-01", "--until", "2024-01-02"]
+        if option is None:
+            done = run(*command)
+            assert done.status != 0
+            assert "example is disabled. Run with --ignore-disabled" in done.err
+            assert not source.requests
+        else:
+            invoke(*command, option)
+    instance, _ = open_instance(Path.cwd())
+    with instance:
+        assert len(instance.get_runs()) == (option is not None)

@@ -27,7 +27,7 @@ from harvest_dagster.cli.output import print_json, print_message
 from harvest_dagster.cli.progress import ProgressView, private_terminal
 from harvest_dagster.coverage.due_days import days_on_request
 from harvest_dagster.coverage.source_overview import SourceOverview
-from harvest_dagster.errors import BadInput
+from harvest_dagster.errors import BadInput, ConfigDisabled
 from harvest_dagster.orchestration.runs.code_location import (
     PACKAGE_MODULE,
     CodeLocation,
@@ -130,6 +130,7 @@ def command(
     began, now = time.monotonic(), utc_now()
     location = load_code_location(module, Path.cwd())
     config = location.catalog.get(label)
+    _raise_if_disabled(config, flags)
     instance, message = open_instance(Path.cwd())
     if message:
         print_message(message)
@@ -142,6 +143,15 @@ def command(
     _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
     is_whole = not result.uncovered or limit is not None
     context.exit(0 if outcome.status == "SUCCESS" and not result.failed and is_whole else 1)
+
+
+def _raise_if_disabled(config: IngestConfig, flags: Mapping[str, bool]) -> None:
+    """Raise ConfigDisabled as preflight does, before there is a run."""
+    if config.disabled and not (flags["force"] or flags["ignore_disabled"]):
+        message = (
+            f"{config.label} is disabled. Run with --ignore-disabled, or remove `disabled` from its YAML."
+        )
+        raise ConfigDisabled(message)
 
 
 def _parameters(flags: Mapping[str, bool], limit: int | None) -> dict[str, Any]:
