@@ -2,8 +2,8 @@
 
 Dagster's own schedules accept every expression that passes here, except a day that no month has beside a day of the
 week (`0 0 31 2 1`: each Monday of February). Dagster does not see the expressions. Grammar and meaning are those of
-crontab(5). `@daily`, `L`, `#` and seconds are not accepted, because implementations differ in what they mean. cronsim finds
-the scheduled times; it does not say which field is wrong (docs/decisions/0023). Not here: what to harvest at a
+crontab(5). `@daily`, `L`, `#` and seconds are not accepted, because implementations differ in what they mean. cronsim
+finds the scheduled times; it does not say which field is wrong (docs/decisions/0023). Not here: what to harvest at a
 scheduled time (`coverage.due_days`).
 """
 
