@@ -8,8 +8,10 @@ The layers, lowest first:
 - `coverage`: what is harvested, what is missing, what is due
 - `data`: what was harvested, for readers
 - `pipeline`: the steps of a harvest, without Dagster; `status`: the state of sources as people read it
-- `orchestration`: assets, jobs, checks and sensors; the only package that imports Dagster
+- `orchestration`: assets, jobs, checks and sensors. Only this package, `definitions` and `harvest run` import Dagster
+- `diagnosis`: requests to a source outside of a harvest
 - `definitions` (the code location) and `testing` (the simulator and the conformance suite)
+- `cli` (the command line), `demo`, and `reference` (the generated pages of the documentation)
 
 Each layer imports only from the layers below it. The contracts in `pyproject.toml` enforce this.
 """

@@ -1,6 +1,7 @@
 """The command line `harvest`, for people and scripts.
 
 `app` has the list of all commands. Each command is a module of `commands`, which is imported only if it is used, so
-that a command that does not need Dagster starts without it. `options` has the options that commands share, `output`
-what they print. The commands parse arguments and print results. The packages below do the work.
+that a command that does not need Dagster starts without it. `options` and `row_options` have the options that commands
+share, and `output` and `progress` what they print. `database`, `connections` and `contexts` open what they need. The
+commands parse arguments and print results. The packages below do the work.
 """

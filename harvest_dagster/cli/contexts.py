@@ -50,7 +50,7 @@ def held_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
     """Hold the lease of a source during a block, and release it at the end.
 
     Raises:
-        LeaseHeld: a run holds the lease.
+        LeaseHeld: another run holds the lease.
     """
     with lease_guard.hold_lease(harvest) as lease:
         try:

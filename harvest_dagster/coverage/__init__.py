@@ -1,7 +1,7 @@
 """Coverage: which time of a source is harvested, which is missing, and which is due.
 
 The rule that everything here applies: a harvest log covers its window if a fetch attempt whose list began at least
-`settle` after the end of the window succeeded without a `limit`. A later failure does not take that coverage away.
+`settle` after the end of what was asked succeeded without a `limit`. A later failure does not take that coverage away.
 Data that a later attempt stored and did not launch does: no list that began earlier covers that time any more. Coverage
 is a set of intervals, never a watermark, which would hide the gaps behind it (docs/failures.md#watermark-hides-gap).
 

@@ -20,7 +20,7 @@ ROWS_PER_FILE = 1_000_000
 
 @dataclass
 class SourceCount:
-    """What was exported of one source.
+    """The counts of one source in an export.
 
     Attributes:
         label: its label.
@@ -46,7 +46,7 @@ class SourceCount:
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was exported: paths or URLs of the files, and the counts of each source."""
+    """The result of an export: paths or URLs of the files, and the counts of each source."""
 
     files: tuple[str, ...]
     sources: tuple[SourceCount, ...]

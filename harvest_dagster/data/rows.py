@@ -128,7 +128,7 @@ def records(
 
     Raises:
         UnknownIngestConfig: neither the database nor the catalog has the label.
-        BadInput: `since` is not an instant with a time zone.
+        BadInput: `since` is not an instant, or is a datetime without a time zone.
         DatabaseError: the database does not exist, or cannot be used.
     """
     config_id, instant = _find_config(database, label), as_instant(since)
@@ -148,6 +148,9 @@ def documents(
     """Return an iterator of the current documents of a source, in the order of their changes. See `records`.
 
     A record that was not transformed yet, or whose first transform failed, has no document.
+
+    Raises:
+        UnknownIngestConfig, BadInput, DatabaseError: as in `records`.
     """
     config_id, instant = _find_config(database, label), as_instant(since)
     if config_id is None:
@@ -161,8 +164,8 @@ def to_arrow(
     """Return an iterator of the same rows as record batches of Apache Arrow. There is none if there is no row.
 
     Raises:
-        BadInput: pyarrow is not installed, or as in `records`.
-        UnknownIngestConfig: as in `records`.
+        BadInput: pyarrow is not installed, the kind is not allowed, or as in `records`.
+        UnknownIngestConfig, DatabaseError: as in `records`.
     """
     batches: Iterator[pa.RecordBatch] = import_arrow().to_batches(
         read_rows(kind, label, since, database), kind
@@ -171,7 +174,12 @@ def to_arrow(
 
 
 def read_rows(kind: Kind, label: str, since: datetime | str | None, database: Source) -> Iterator[Row]:
-    """Return `records` or `documents`."""
+    """Return the rows of `records` or of `documents`.
+
+    Raises:
+        BadInput: the kind is not allowed, or as in `records`.
+        UnknownIngestConfig, DatabaseError: as in `records`.
+    """
     if kind == "records":
         return records(label, since, database=database)
     if kind == "documents":

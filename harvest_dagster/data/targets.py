@@ -92,7 +92,7 @@ class Target:
         """Delete the files of an earlier export to the directory that this one has not replaced.
 
         Args:
-            prefix: with which the names of all files of the export begin.
+            prefix: the beginning of the names of all files of the export.
         """
         mine = {final for _, final in self.written}
         for path in self.fs.ls(self.path, detail=False):

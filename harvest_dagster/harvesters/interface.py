@@ -1,9 +1,9 @@
 """The interface of a harvester: a client that asks a source for pages, and a parser that turns pages into records.
 
-A protocol is one module. A harvester of another package is registered as an entry point in the group
-`harvest_dagster.harvesters`. The session that a client gets applies the rate limit, retries, timeouts and size limits.
-The client must send every request through it. A harvester does not store records, acquire leases or cut ranges into
-windows.
+Each protocol has one subclass of `Harvester`. `harvest_dagster.plugins` lists ours. A harvester of another package is
+registered as an entry point in the group `harvest_dagster.harvesters`. The session that a client gets applies the rate
+limit, retries, timeouts and size limits. The client must send every request through it. A harvester does not store
+records, acquire leases or cut ranges into windows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ __all__ = ["Arguments", "Client", "Harvester", "NotDeciding", "Parser", "Respons
 
 
 class Response(Protocol):
-    """A response of the session: the whole body, with a status below 400 or an allowed one. `url` has no secret."""
+    """A response of the session: the whole body, with a status below 400 or an allowed one. `url` has no secret.
+
+    The responses of `http.session` also have `date` and `next_link` (`http.models`). Sessions of tests and tools may
+    lack them, so a client reads them with `getattr`.
+    """
 
     @property
     def status(self) -> int: ...  # noqa: D102
@@ -80,10 +84,7 @@ class Arguments(BaseModel):
 
 
 class Client(ABC):
-    """Ask one source for its pages.
-
-    Every request goes through `session`.
-    """
+    """Requests the pages of one source. Every request goes through `session`."""
 
     def __init__(self, arguments: Any, session: Session) -> None:
         self.arguments = arguments
@@ -167,7 +168,7 @@ class Client(ABC):
 
 
 class Parser(ABC):
-    """Parse the pages of one source into records.
+    """Parses the pages of one source into records.
 
     A parser sends no request. It gets the arguments with `${NAME}` left as it is, so it needs no secret.
 

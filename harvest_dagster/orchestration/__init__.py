@@ -1,1 +1,1 @@
-"""Everything that knows Dagster, a module for each of its concepts; nothing else in this package does."""
+"""Everything that imports Dagster, except for `definitions` and `harvest run`: a module or package for each concept."""

@@ -9,8 +9,11 @@ Callers pass the time, the identity of the run, and what is known about other ru
 - `fetching`: requests for pages, recovery of broken lists, and completeness.
 - `storing`: rules of the step store.
 - `context`: the values that the steps of one harvest share.
-- `lease_guard`: the step lock, and the lease during a step.
+- `lease_guard`: the step lock, and the lease during all other steps.
 - `orphaned_logs`, `backoff`: what preflight shares with sensors.
-- `completed_days`: which days a finished window completes.
+- `early_stop`: when a run tries no further window.
+- `completed_days`: which days a finished window completes. `samples`: a few records of a day.
+- `monitor`: how a process follows its harvest, and stops it.
+- `report_lines`: the lines in the log about a window and a run.
 - `transform`: the transform asset.
 """

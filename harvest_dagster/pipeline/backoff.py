@@ -17,7 +17,13 @@ def pause_before_retry(failed_retries: int) -> timedelta:
 
 
 def is_pause_over(now: datetime, tries: int, last: datetime) -> bool:
-    """Return whether the pause after so many tries, the last of them at `last`, is over. Without a try, it is."""
+    """Return whether the pause after the last try is over. It is over if there was no try.
+
+    Args:
+        now: the time.
+        tries: number of tries so far.
+        last: the time of the last try.
+    """
     return tries == 0 or now >= last + pause_before_retry(tries - 1)
 
 

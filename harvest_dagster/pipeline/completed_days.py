@@ -25,7 +25,7 @@ class DayCounts:
 
 
 def is_covered(harvest: HarvestContext, window: Window) -> bool:
-    """Return whether logs cover the whole window, whichever harvests they are of."""
+    """Return whether the logs of the source cover the whole window. They may be logs of other windows."""
     with harvest.run.database.read() as connection:
         found = coverage_rule.find_coverage(connection, harvest.scope, window)
     return not any(subtract(window, coverage_rule.covered_windows(found)))
@@ -61,7 +61,7 @@ def covered_days(harvest: HarvestContext, window: Window) -> dict[date, DayCount
 
 
 def find_covered_days(database: Database, scope: LogScope, window: Window) -> dict[date, DayCounts | None]:
-    """Return the same for the logs of a scope, without a harvest."""
+    """Return the whole days of a window that the logs of a scope cover, with their counts as in `completed_days`."""
     with database.read() as connection:
         found = coverage_rule.find_coverage(connection, scope, window)
     gaps = subtract(window, coverage_rule.covered_windows(found))

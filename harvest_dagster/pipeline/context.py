@@ -202,7 +202,7 @@ class SourceAccess:
 
     @cached_property
     def redact(self) -> Callable[[str], str]:
-        """Mask the config's secrets in a text."""
+        """A function that masks the config's secrets in a text."""
         return build_masker(self.secrets)
 
     @cached_property

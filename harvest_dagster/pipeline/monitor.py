@@ -15,22 +15,22 @@ class Monitor:
     """Receives what a harvest does, and may stop it. Its methods are called in the thread of the harvest."""
 
     def begin_run(self, run_id: str) -> None:
-        """Take the id of the run. Each op calls this when it begins."""
+        """Receive the id of the run. Each op calls this when it begins."""
 
     def plan(self, windows: Sequence[Window]) -> None:
-        """Take the windows that the run will harvest."""
+        """Receive the windows that the run will harvest."""
 
     def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
-        """Take the manifest of a page of a window. Pages that an earlier run fetched, `is_resumed`, come first."""
+        """Receive the manifest of a page. The pages of an earlier run (`is_resumed`) come first."""
 
     def end_window(self, window: Window) -> None:
-        """Take a window that has ended, whether it succeeded or failed."""
+        """Receive a window that has succeeded or failed."""
 
     def wait(self, seconds: float, reason: str) -> None:
-        """Take the length of a wait that begins, and its reason."""
+        """Receive the length of a wait that begins, and its reason."""
 
     def defer(self, seconds: float) -> None:
-        """Take the seconds until the current op is tried again. The op ends meanwhile."""
+        """Receive the seconds until Dagster retries the current op. The op ends now."""
 
     def raise_if_stopped(self) -> None:
         """Raise an exception if the harvest has to stop. Called after each page, and in each wait."""

@@ -1,6 +1,7 @@
 """Closes orphaned logs: logs that are STARTED or RESCHEDULED although their run has ended or no longer exists.
 
-Preflight closes those of its own source, a sensor those of all sources (docs/failures.md#running-forever).
+Preflight closes the orphaned logs of its own source, and a sensor closes those of all sources
+(docs/failures.md#running-forever).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The lines that an operator reads about a window and about a run: the same numbers in the same order.
 
-The pipeline logs them at INFO, and nothing else. Operators look for these lines in the log of many runs.
+The pipeline logs them at INFO. Its only other lines at INFO are about what it has learned of a source. Operators look
+for these lines in the log of many runs.
 """
 
 from __future__ import annotations

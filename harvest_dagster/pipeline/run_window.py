@@ -69,7 +69,7 @@ class WindowRun:
         return summary, source.statistics()
 
     def split(self, log: HarvestLog) -> int:
-        """Parse the pages into records. Return the number of pages. This asks the source nothing."""
+        """Parse the pages into records. Return the number of pages. No request is sent."""
         keep_going = harvest_deadline(self.harvest, self.lease).raise_if_over
         return split.split(self.harvest, log, self._unless_stopped(keep_going))
 
@@ -78,7 +78,7 @@ class WindowRun:
         return store.store(self.harvest, log, self.lease, self._unless_stopped(self.lease.raise_if_lost))
 
     def launch(self, log: HarvestLog) -> dict[date, DayCounts]:
-        """Queue the window's data for the transform asset. Return the number of records of each day."""
+        """Queue the window's data for the transform asset. Return the counts of each day."""
         return launch.launch(self.harvest, log, self.lease, self._unless_stopped(self.lease.raise_if_lost))
 
     def finish(self, log: HarvestLog) -> HarvestLog:
@@ -99,7 +99,7 @@ class WindowRun:
         preflight closes it. If the source requires a long wait, log and lease stay until the retry.
 
         Raises:
-            SourceUnreachable: the source has only asked to wait for so long that the window fails.
+            SourceUnreachable: no page has arrived for `longest_silence`, only requests to wait.
         """
         try:
             yield finish.take_over_log(self.harvest, log_id, self.lease)

@@ -125,7 +125,13 @@ class TransformOutcome:
 
 
 def transform(context: TransformContext) -> dict[date, TransformOutcome]:
-    """Transform all pending data. Return the outcome of each day that had any."""
+    """Transform all pending data. Return the outcome of each day that had any.
+
+    Raises:
+        MissingSecret: the environment lacks a `${NAME}` of the transformer.
+        UnknownPlugin: the transformer cannot be loaded.
+        CatalogError: the transformer rejects its arguments.
+    """
     transformer = context.transformer()
     _prepare_queue(context)
     outcomes: dict[date, TransformOutcome] = {}

@@ -1,6 +1,7 @@
 """The client of a feed: it requests the documents of the feed, page by page and archive by archive.
 
-A feed cannot be asked for a window. Every harvest reads its documents, and keeps the entries of the window.
+A feed cannot be asked for a window. The client requests the whole feed for each window, and `parser` keeps the entries
+of the window.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ EVER = Window(
     datetime(1, 1, 1, tzinfo=timezone.utc),
     datetime(9999, 12, 31, tzinfo=timezone.utc),
 )
-"""What every request for a feed asks for."""
+"""The time that a request for a feed covers: all of it."""
 
 _NEVER_SHORTER = timedelta(days=36_500)
 
@@ -59,14 +60,14 @@ class FeedClient(Client):
         self._limits = limits or ResponseLimits()
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
-        """Yield the documents of the feed, from the newest to the oldest.
+        """Yield the documents of the feed in the order of their links, which begin at `base_url`.
 
         `next` leads from page to page, and `prev-archive` to the archives (RFC 5005). A document without either ends
         the list. An archive that is older than the window ends it, too, because archives do not change. With
         `newest_first`, so does a page.
 
         Raises:
-            SourceRefused: the window is before the oldest entry (`outOfReach`).
+            SourceRefused: days of the window are before the oldest entry (`outOfReach`).
             SourceError: a document is missing or is not a feed. The pages yielded before are complete.
         """
         following = cursor or Cursor()
@@ -126,7 +127,7 @@ class FeedClient(Client):
         )
 
     def _last_page(self, page: Page, received: _Received, window: Window, position: FeedPosition) -> Page:
-        """Return the last page. Only here it is known whether the whole feed was read, as its total counts.
+        """Return the last page. Only this page may have the feed's total, because now the whole feed is read.
 
         Raises:
             SourceRefused: the feed does not reach back to the window.

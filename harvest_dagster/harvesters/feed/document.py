@@ -63,7 +63,7 @@ def parse_feed(
         body: the bytes after content decoding.
         url: the redacted URL, for error messages.
         content_type: the value of the Content-Type header.
-        limits: what the page may cost.
+        limits: what the document may cost.
 
     Raises:
         MalformedResponse: it is not well-formed XML, or has a document type declaration.

@@ -1,9 +1,9 @@
 """The identifier and the datestamp of an entry, and its blob.
 
-The identifier is `atom:id`, `guid` or `rdf:about`; without one of them, the link. The datestamp is the first of these
-that is a date: `updated` or `modified`, `published` or `pubDate`, `dc:date`. The blob is the element in its canonical
-form, without `updated` and `modified`: sources change them without changing the entry
-(docs/failures.md#noise-counts-as-change).
+The identifier is `atom:id`, `guid` or `rdf:about`; without one of them, the link. The datestamp is the first of
+`_CHANGED` and `_PUBLISHED` that is a date. The blob is the element in its canonical form, without the elements of
+`_CHANGED`: sources change them without changing the entry (docs/failures.md#noise-counts-as-change). A deleted entry
+(RFC 6721) has its identifier and its datestamp in the attributes `ref` and `when`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """How far back the documents of a feed reach.
 
-A feed shows the newest entries of a source. What was dropped from it cannot be fetched, so a window before the oldest
-entry is out of reach: an empty list there proves nothing. Only two feeds reach back to everything: one that says that
-it is complete (RFC 5005, section 2), and one whose archives were read to the first one (section 4).
+A feed shows the newest entries of a source. Older entries cannot be fetched. A window before the oldest entry is
+therefore out of reach: an empty list there proves nothing. Only two kinds of feeds contain all entries: a feed that
+says that it is complete (RFC 5005, section 2), and one whose archives were read to the first one (section 4).
+
+`FeedPosition` is the cursor of a feed: it carries the oldest datestamp from document to document.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ class FeedPosition:
 
     Attributes:
         link: the link to the document; None for the first one.
-        oldest: the oldest datestamp of the documents before, as text; None if there is none.
-        total: the largest number of entries that a document before gave; None if none gave one.
+        oldest: the oldest datestamp of the earlier documents, as text; None if there is none.
+        total: the largest number of entries that an earlier document gave; None if none gave one.
     """
 
     link: str | None = None
@@ -81,10 +83,10 @@ def has_only_older_entries(dates: Sequence[datetime | None], before: FeedPositio
 
 
 def first_reached(position: FeedPosition, received: datetime) -> datetime:
-    """Return the instant from which on a feed shows its entries, if it does not reach back to everything.
+    """Return the first instant of which a feed shows the entries, if the feed does not contain all of them.
 
-    A feed without a date shows only its present. It counts for the last three days, because a schedule asks for a day
-    that long after its end.
+    A feed without a date shows only its present. It counts as if its oldest entry were three days old, because a
+    schedule requests a day up to that long after its end.
 
     Args:
         position: the position after the last document.

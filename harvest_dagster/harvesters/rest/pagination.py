@@ -117,7 +117,7 @@ class Pager:
 
     @property
     def _query(self) -> list[tuple[str, str]]:
-        """Return names and values of the parameters of the config, repeated ones in their order."""
+        """Return the name and the value of each parameter of the config. A repeated one has several pairs."""
         return [
             (name, self._with_dates(text))
             for name, value in self.arguments.params.items()

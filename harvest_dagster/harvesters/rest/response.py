@@ -1,4 +1,4 @@
-"""Read the total and the error of a page of a REST API.
+"""Read the total, the flag for more records, and the errors in the JSON of a page of a REST API.
 
 Each API reports them in its own form. If the value at the configured path has an unknown form, that is an error: an
 ignored total would leave every window `unverified`, and nobody would know why.

@@ -1,8 +1,9 @@
-"""Decides whether an empty list may be believed. One transient empty answer made a window complete forever.
+"""Decides whether an empty list may be believed.
 
-An empty list proves nothing (docs/failures.md#empty-answer). If something speaks against it, the source is asked again
-after a pause. If the second list is empty, too, the window keeps a doubt, unless the source itself resolves it: records
-may legitimately move to newer datestamps, so a window may become empty. docs/decisions/0030 explains the rules.
+An empty list proves nothing: one transient empty answer made a window complete forever (docs/failures.md#empty-answer).
+If something speaks against it, the source is asked again after a pause. If the second list is empty, too, the window
+keeps a doubt, unless the source itself resolves it: records may legitimately move to newer datestamps, so a window may
+become empty. docs/decisions/0030 explains the rules.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ first step that applies, from the cheapest to the most expensive:
 
 1. `repeat_page`: request the same page again.
 2. `continue_from_last_datestamp`: request a new list from the last safe datestamp on, if a total will prove it.
-3. `repeat_sub_window`: request a new list of the same sub-window.
+3. `repeat_sub_window`, or `repeat_short_list` once for a short list: request a new list of the same sub-window.
 4. `halve`: request the first half of the sub-window.
 5. `fetch_one_by_one`: request the records of the sub-window one by one.
 6. `restart_window`: request the whole window again, once.
@@ -116,7 +116,7 @@ class RecoveryPolicy:
     """Chooses the requests of one run in one window.
 
     Attributes:
-        client: tells what its source can be asked for.
+        client: names the shortest window and the other abilities of its source.
         tracker: what was received; it may contain the pages of an earlier run.
         safe_datestamp: returns the datestamp from which a new list continues a broken one without a gap; None if there
             is none.

@@ -50,13 +50,15 @@ class OpenSource:
 def open_source(harvest: HarvestContext, lease: LeaseHandle, log: HarvestLog) -> Iterator[OpenSource]:
     """Open a client and its session for a window. At the end, add the cost of the requests to the window's log.
 
-    `timeout.harvest` is the time that one op may work on the window. If an op ends to wait for
-    the source, that wait does not count. The retry of the op has the full time again.
+    `timeout.harvest` is the time that one op may work on the window. If an op ends to wait for the source, that wait
+    does not count. The retry of the op has the full time again.
 
     Raises:
         MissingSecret: the environment lacks a `${NAME}`.
         UnknownPlugin: the harvester cannot be loaded.
         CatalogError: an argument is invalid after its `${NAME}` is replaced.
+        BadInput: HARVEST_CONTACT is not an address.
+        LeaseLost: another run took the lease; the cost of the requests is not recorded.
     """
     deadline = harvest_deadline(harvest, lease)
     with _session(harvest, deadline, max_budget_wait(harvest, log)) as session:

@@ -1,8 +1,8 @@
 """The step fetch: writes the pages of one window to the spool as they arrive.
 
 The manifest of the spool is the checkpoint: the next run continues after the last complete page. It begins a new fetch
-attempt instead if the pages are of another limit, are too old, or belong to a list that was short. The pages of the
-window are fetched by `pipeline.fetching.window_fetcher`.
+attempt if it cannot use the pages (`_may_continue`): for example, they are too old, are damaged, have another limit, or
+belong to a list that was short. `pipeline.fetching.window_fetcher` fetches the pages.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def remaining_limit(harvest: HarvestContext, window: Window) -> int | None:
 
 
 def is_deferred(harvest: HarvestContext, window: Window) -> bool:
-    """Return whether this run has begun the window before and comes back to it. Its log must then be ended."""
+    """Return whether this run has begun the window before and comes back to it. This run must then end its log."""
     with harvest.run.database.read() as connection:
         log = queries.find_log(connection, harvest.scope, window)
     return log is not None and log.status == "STARTED" and log.run_id == harvest.run.id
@@ -56,7 +56,11 @@ def is_deferred(harvest: HarvestContext, window: Window) -> bool:
 def begin(
     harvest: HarvestContext, window: Window, lease: LeaseHandle, *, parent_id: int | None, limit: int | None
 ) -> HarvestLog:
-    """Mark the window's log STARTED. Begin a new fetch attempt if the pages of the last one cannot be used."""
+    """Mark the window's log STARTED. Begin a new fetch attempt if the pages of the last one cannot be used.
+
+    Raises:
+        LeaseLost: another run took the lease; nothing was written.
+    """
     now = harvest.run.clock()
     values_digest = compare_values(harvest, lease)
     with harvest.run.database.read() as connection:

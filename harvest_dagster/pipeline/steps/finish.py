@@ -45,6 +45,7 @@ def finish_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle) 
 
     Raises:
         SpoolError: the window has pages that are not stored, or the numbers of its records do not add up.
+        LeaseLost: another run took the lease; nothing was written.
     """
     spool = harvest.attempt(log)
     summary = spool.require_parsed()
@@ -139,6 +140,7 @@ def take_over_log(harvest: HarvestContext, log_id: int, lease: LeaseHandle) -> H
     Raises:
         SpoolError: other windows were stored after the earlier run fetched its pages. The pages may contain older
             versions of the same records.
+        LeaseLost: another run took the lease; nothing was written.
     """
     with lease.begin() as connection:
         log = queries.get_log(connection, log_id)

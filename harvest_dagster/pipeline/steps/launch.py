@@ -42,6 +42,10 @@ def launch(
 
     Returns:
         the counts by day, for the days that have records.
+
+    Raises:
+        SpoolError: a page is missing or damaged.
+        LeaseLost: another run took the lease; the current page is not launched.
     """
     spool = harvest.attempt(log)
     days: dict[date, DayCounts] = {}

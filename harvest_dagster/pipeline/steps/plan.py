@@ -35,7 +35,11 @@ class Plan:
 
 
 def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) -> Plan:
-    """Subtract what is covered, cut the rest into windows, and mark the range's log SPLIT if that changes the range."""
+    """Subtract what is covered, cut the rest into windows, and mark the range's log SPLIT if that changes the range.
+
+    Raises:
+        LeaseLost: another run took the lease; the log of the range was not changed.
+    """
     values_digest = compare_values(harvest, lease)
     _report_changed_arguments(harvest, wanted, values_digest)
     covering = find_covering_logs(harvest, wanted)
@@ -88,7 +92,7 @@ def _find_remaining_windows(
 ) -> list[Window]:
     """Return the windows of a range without those that are covered and those whose attempt is done.
 
-    The windows are the same that `plan_windows` returned, because it cut them from the same instants.
+    They are windows that `plan_windows` returned, because both functions cut the same gaps in the same way.
     """
     covered = coverage_rule.covered_windows(find_covering_logs(harvest, wanted))
     with harvest.run.database.read() as connection:

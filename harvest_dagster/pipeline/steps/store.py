@@ -49,6 +49,7 @@ def store(
 
     Raises:
         LeaseLost: another run took the lease; the current page is not stored.
+        SpoolError: a page is missing or damaged.
         QuarantineLimitExceeded: too many records are invalid. All valid records are stored (docs/decisions/0015).
     """
     spool = harvest.attempt(log)
@@ -89,8 +90,9 @@ def _correct_counts(
 ) -> None:
     """Count each record of a window once if several lists delivered it.
 
-    While the pages are stored, each invalid record counts on each of its pages. And fetch cannot tell which records of
-    the lists of sub-windows belong to neighbouring windows; the parser has left them out.
+    While the pages are stored, an invalid record counts once for each page that contains it. The step fetch does not
+    know which records in the lists of sub-windows belong to neighbouring windows. The parser has left these records
+    out.
     """
     summary = harvest.attempt(log).require_parsed()
     is_recounted = summary.sub_windows > 1 and summary.identifiers is not None

@@ -1,1 +1,1 @@
-"""Rules of the step store: how many invalid records are too many, and which records are outside their window."""
+"""Rules of the step store: too many invalid records, records outside their window, retries of quarantined records."""

@@ -1,8 +1,8 @@
 """Parse quarantined records again with the present parser, and store those that are valid now.
 
-A record passes through the ordinary steps: the checks of split, store, launch. One transaction under the lease stores
-the records of a window and deletes them from the quarantine. The log of the window keeps its counts, which describe its
-harvest.
+A record passes through the usual steps: the validation of split, then store and launch. One transaction under the lease
+stores the records of a window and deletes them from the quarantine. The log of the window keeps its counts, which
+describe its harvest.
 """
 
 from __future__ import annotations

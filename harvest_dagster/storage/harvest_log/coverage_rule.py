@@ -1,9 +1,10 @@
 """Decide which time the harvest logs cover. Plans, days, asset checks and sensors all use this rule.
 
-A log covers its window if a harvest of the window began after the end of what was asked, had no `limit`, succeeded,
-and asked with the arguments of today and the values behind their `${NAME}`. A later failure does not change that. There
-is one exception: if a later harvest has stored data and not launched all of them, no log with an earlier list covers
-that time. The data have no ingest log yet, and would never get one if the window were skipped.
+A log covers its window if a harvest of the window began at least `settle` after the end of what was asked, had no
+`limit`, succeeded, and asked with the arguments of today and the values behind their `${NAME}`. If the result has a
+doubt, a second harvest must have found the same. A later failure does not change that. There is one exception: if a
+later harvest has stored data and not launched all of them, no log with an earlier list covers that time. The data have
+no ingest log yet, and would never get one if the window were skipped.
 """
 
 from __future__ import annotations

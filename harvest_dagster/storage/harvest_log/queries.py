@@ -1,7 +1,7 @@
 """The HarvestLog: one row for each window of an IngestConfig under one harvester version.
 
 The module reads logs. `transitions` changes their status, `counters` their counts. `run_attempts` has the runs that
-worked on a log. `coverage` decides which time logs cover.
+worked on a log. `coverage_rule` decides which time logs cover.
 """
 
 from __future__ import annotations
