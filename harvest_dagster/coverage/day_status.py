@@ -148,7 +148,7 @@ def source_intervals(connection: Connection, scope: LogScope) -> SourceIntervals
 
 
 def _doubts(logs: Iterable[HarvestLog]) -> tuple[str, ...]:
-    """Return what speaks against the result of each log, if anything does."""
+    """Return the doubts of the logs that have one, including those about recovered lists."""
     return tuple(doubt for log in logs if (doubt := log.doubt or _recovery_doubt(log)))
 
 

@@ -8,9 +8,12 @@ from harvest_dagster.storage.harvest_log import argument_values
 
 
 def compare_values(harvest: HarvestContext, lease: LeaseHandle) -> str | None:
-    """End the coverage that was asked with other values. Return the digest of the present ones; None if there are none.
+    """End the coverage of harvests with other values. Return the digest of the present values; None if there are none.
 
     A run compares them before it plans, and again before each window: a run that is executed again does not plan.
+
+    Raises:
+        LeaseLost: another run took the lease; nothing was written.
     """
     if not harvest.source.deciding_values:
         return None

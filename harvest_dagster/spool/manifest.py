@@ -68,7 +68,7 @@ class FetchSummary:
         sub_windows: number of sub-windows.
         recoveries: number of recovery steps.
         evidence: why it is complete: `total`, `single_response`, or `none`.
-        doubt: what speaks against an empty answer; None if nothing does.
+        doubt: why an empty answer, or the end of a list, may be wrong; None if there is no doubt.
         source_time: the earliest time of a list page by the clock of the source; None if it gives none.
         clock_offset: seconds by which the clock of the source is ahead of ours, negative if behind; None if unknown.
         asked_until: end of the time that the source was asked for, if that is longer than the window.

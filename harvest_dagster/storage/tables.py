@@ -206,7 +206,7 @@ harvest_log = Table(
     # Why the window is complete: the source's total was reached; one response was the whole list; a later sweep found
     # the same identifiers. `none` means unverified.
     Column("evidence", String(16)),
-    # What speaks against an empty answer, or against the end of a list. Null if nothing does.
+    # Why an empty answer, or the end of a list, may be wrong. Null if there is no doubt.
     Column("doubt", ErrorText),
     # Start of the first of the lists in a row that were doubtful.
     Column("doubted_since", Instant),

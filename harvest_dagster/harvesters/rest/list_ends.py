@@ -3,7 +3,7 @@
 A client that counts pages or records requests one page too many. Past the end, sources answer with an empty page, with
 404 or 400, with 204, with null or nothing in place of the list, or with the last page again. Each of these ends the
 list if the records of the source's own total have come. The pipeline compares the total again, with the different
-records. Without a total, the end is accepted if nothing speaks against it, and the window is `unverified`.
+records. Without a total, the end is accepted if nothing contradicts it, and the window is `unverified`.
 
 A refusal that says that the list is too long is no such end: the total may be the limit (docs/failures.md#result-cap).
 """
@@ -92,7 +92,7 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
 
     Raises:
         ProtocolError: the first page has no list, and does not count 0 records. Or a later page has no list, and
-            something speaks against the end.
+            something contradicts the end.
     """
     known = state.with_total(page.total)
     if known.total == 0 or page.more is False:

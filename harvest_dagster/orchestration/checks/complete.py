@@ -38,11 +38,11 @@ Is each day harvested to its end? The evidence says why the day is complete:
 - `total`: the source delivered as many records as it had announced
 - `single_response`: the list came whole, in one response
 - `reconciled`: a later comparison of all identifiers found the same ones
-- `none`: nothing speaks against it, and nothing proves it
+- `none`: nothing contradicts it, and nothing proves it
 
 The check has one of three results:
 
-- **passed**: harvested, and nothing speaks against it
+- **passed**: harvested, and nothing contradicts the result
 - **warning**: harvested, but look at it: records are quarantined, or there is a doubt
 - **failed**: the harvest failed, or the day is not harvested to its end
 """
@@ -51,7 +51,7 @@ _EVIDENCE = {
     "total": "the source delivered as many records as it had announced",
     "single_response": "the list came whole, in one response",
     "reconciled": "a later comparison of all identifiers found the same ones",
-    "none": "nothing speaks against it, and the source gave no total that proves it",
+    "none": "nothing contradicts it, and the source gave no total that proves it",
 }
 _LONGEST_ERROR = 300
 _MOST_QUARANTINED = 10  # rows in the table of a partition; each day of a window has the same table

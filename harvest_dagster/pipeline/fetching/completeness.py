@@ -266,7 +266,7 @@ class CompletenessTracker:
         return SINGLE_RESPONSE if self._covers(self._is_proven_or_whole) else NONE
 
     def doubt(self) -> str | None:
-        """Return what speaks against the end of a list, if nothing proves that end; None if nothing does."""
+        """Return why the end of a list may be wrong; None if it is proven, or if there is no reason to doubt it."""
         if self.evidence() != NONE:
             return None
         if any(progress.has_doubtful_end for progress in self.history):

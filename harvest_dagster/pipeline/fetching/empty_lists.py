@@ -1,7 +1,7 @@
 """Decides whether an empty list may be believed.
 
 An empty list proves nothing: one transient empty answer made a window complete forever (docs/failures.md#empty-answer).
-If something speaks against it, the source is asked again after a pause. If the second list is empty, too, the window
+If there is a reason to doubt it, the source is asked again after a pause. If the second list is empty, too, the window
 keeps a doubt, unless the source itself resolves it: records may legitimately move to newer datestamps, so a window may
 become empty. docs/decisions/0030 explains the rules.
 """
@@ -48,14 +48,14 @@ class EmptyList:
     def reasons_to_ask_again(self) -> list[str]:
         """Return why the source is asked again, one clause each; nothing for most empty lists.
 
-        If nothing near the window is harvested yet, nothing can speak against the list. The source is then asked
+        If nothing near the window is harvested yet, no reason to doubt the list can be found. The source is then asked
         again as well: that is one request for the first window of a source, if that is empty.
         """
         logs = self._logs_nearby()
         return self.doubts(logs) or ([] if logs else [_NOTHING_KNOWN])
 
     def doubts(self, logs: list[HarvestLog]) -> list[str]:
-        """Return what speaks against the empty list, one clause each."""
+        """Return the reasons to doubt the empty list, one clause each."""
         full = full_neighbours(self.log.window, logs)
         found = (self._records_before(logs), full, self.client.doubt_of_empty_list())
         return [doubt for doubt in found if doubt is not None]
@@ -123,7 +123,7 @@ def doubt_empty_neighbours(connection: Connection, scope: LogScope, log: Harvest
     """Doubt the empty windows that touch a full one and were believed before it was harvested. Return their logs.
 
     They count as done again after another harvest. The first window of a source has no neighbours when it is harvested,
-    so nothing could speak against its empty list. Each window is doubted at most once: only after its first harvest.
+    so no reason to doubt its empty list was found. Each window is doubted at most once: only after its first harvest.
 
     Args:
         connection: a transaction under the lease.

@@ -155,7 +155,7 @@ def _name_numbers(error: SourceError, log: HarvestLog, tracker: CompletenessTrac
 
 
 def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:
-    """Request an empty window again, after a pause, if something speaks against it. Return the remaining doubts.
+    """Request an empty window again, after a pause, if there is a reason to doubt it. Return the remaining doubts.
 
     Raises:
         SourceError: the second list broke.

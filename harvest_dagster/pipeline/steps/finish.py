@@ -94,7 +94,7 @@ def _report_early_list(harvest: HarvestContext, log: HarvestLog, summary: FetchS
 
 
 def _report_doubt(harvest: HarvestContext, log: HarvestLog) -> None:
-    """Log what speaks against an empty window or the end of its list, and whether the window counts as done."""
+    """Log why an empty window or the end of its list may be wrong, and whether the window counts as done."""
     if log.doubt is None:
         return
     effect = (

@@ -34,7 +34,7 @@ class HarvestLog:
         attempt: number of the present fetch attempt.
         attempt_began: start of the list of the present fetch attempt, by our clock.
         pages_stored: number of pages that are stored, where store continues after a crash.
-        doubt: what speaks against an empty answer, or the end of a list; None if nothing does.
+        doubt: why an empty answer, or the end of a list, may be wrong; None if there is no doubt.
         doubted_since: start of the first of the lists in a row that were doubtful.
         records_before: number of records of the last harvest of this window that had some.
         arguments_digest: SHA-256 of the arguments that were asked with; None in rows from before the upgrade.

@@ -161,7 +161,7 @@ def mark_succeeded(
         now: the time.
         completeness: `complete` or `unverified`.
         evidence: why it is complete, one of `tables.EVIDENCE`.
-        doubt: what speaks against an empty answer, or against the end of a list. The log then covers its window only
+        doubt: why an empty answer, or the end of a list, may be wrong. The log then covers its window only
             if an earlier harvest had the same doubt (`is_confirmed`).
         asked_until: end of what the source was asked for, if that is later than the end of the window: a source with
             day granularity is asked for whole days.
@@ -206,7 +206,7 @@ def mark_doubtful(connection: Connection, log_id: int, doubt: str) -> HarvestLog
     Args:
         connection: a transaction under the lease.
         log_id: the log of the window.
-        doubt: what speaks against its list.
+        doubt: why its list may be wrong.
     """
     log = get_log(connection, log_id)
     values = {"doubt": doubt, "doubted_since": log.attempt_began, "covered_since": None}
