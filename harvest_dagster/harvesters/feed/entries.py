@@ -51,7 +51,7 @@ def datestamps_of(entries: Sequence[etree._Element]) -> list[datetime | None]:
 
 
 def parse_entry(entry: etree._Element, datestamp: datetime | None) -> Record | InvalidRecord:
-    """Return the record of an entry. The element is changed: it loses the dates of changes.
+    """Return the record of an entry. The element is changed: the text after the dates of changes moves before them.
 
     Args:
         entry: the element.
@@ -61,9 +61,9 @@ def parse_entry(entry: etree._Element, datestamp: datetime | None) -> Record | I
     identifier = identifier_of(entry)
     if identifier is None:
         return InvalidRecord(datum, "an entry without identifier and without link")
-    _remove_change_dates(entry)
+    children = _without_change_dates(entry)
     try:
-        return Record(identifier, datestamp, entry.tag == DELETED, canonical_xml(entry))
+        return Record(identifier, datestamp, entry.tag == DELETED, canonical_xml(entry, {entry: children}))
     except (ValueError, RecursionError) as error:
         return InvalidRecord(datum, f"an entry without canonical form: {error}", identifier)
 
@@ -75,21 +75,24 @@ def _date_texts(entry: etree._Element) -> list[str]:
     return list(filter(None, texts))
 
 
-def _remove_change_dates(entry: etree._Element) -> None:
+def _without_change_dates(entry: etree._Element) -> list[etree._Element]:
+    """Return the children without the dates of changes. The text after such a date moves before it.
+
+    The dates stay in the tree: see `canonical_xml` about the time to move an element.
+    """
     if entry.tag == DELETED:
         entry.attrib.pop("when", "")
-    for element in list(entry.iterchildren(*_CHANGED)):
-        _remove(entry, element)
-
-
-def _remove(entry: etree._Element, element: etree._Element) -> None:
-    """Remove a child. The text after it stays."""
-    previous, tail = element.getprevious(), element.tail or ""
-    if previous is None:
-        entry.text = (entry.text or "") + tail
-    else:
-        previous.tail = (previous.tail or "") + tail
-    entry.remove(element)
+    kept: list[etree._Element] = []
+    for child in entry:
+        if child.tag not in _CHANGED:
+            kept.append(child)
+            continue
+        tail, child.tail = child.tail or "", None
+        if kept:
+            kept[-1].tail = (kept[-1].tail or "") + tail
+        else:
+            entry.text = (entry.text or "") + tail
+    return kept
 
 
 def _atom_link(entry: etree._Element) -> str | None:

@@ -27,9 +27,9 @@ from harvest_dagster.harvesters.oai.records import (
     format_of,
     identifier_of,
     invalid_record,
+    parse_deleted_record,
     parse_header,
     parse_record,
-    record_of_header,
 )
 from harvest_dagster.harvesters.oai.response import parse_response
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
@@ -225,7 +225,7 @@ def _needs_get_record(header: etree._Element, page: Page, window: Window) -> boo
 def _deleted_record(header: etree._Element) -> Iterator[Record | InvalidRecord]:
     """Yield a deleted record, which has only its header (section 2.5.1). Yield nothing for any other header."""
     if parse_header(header).deleted:
-        yield parse_record(record_of_header(header))
+        yield parse_deleted_record(header)
 
 
 def _identifier(item: ListItem) -> str | None:

@@ -114,25 +114,30 @@ def parse_record(element: etree._Element) -> Record | InvalidRecord:
     if header_element is None:
         name = etree.QName(element).localname
         return invalid_record(element, f"a {name} element that is not an OAI-PMH record with a header")
-    header = parse_header(header_element)
+    return _parse_record(element, header_element)
+
+
+def _parse_record(element: etree._Element, header_element: etree._Element) -> Record | InvalidRecord:
+    """Parse a record. An element without children is a record that has only this header."""
+    header, is_whole = parse_header(header_element), len(element) > 0
+    source = element if is_whole else header_element
     if header.identifier is None:
-        return invalid_record(element, "a record without identifier")
+        return invalid_record(source, "a record without identifier")
     if not header.is_clear:
         # To store it as a live record would hide a deletion.
         error = f"a record whose status is {shorten(header.status, _LONGEST_STATUS)!r} and not `deleted`"
-        return invalid_record(element, error, header.identifier)
+        return invalid_record(source, error, header.identifier)
+    children = {header_element: _children_of_header(header_element)}
     try:
-        blob = canonical_xml(element, {header_element: _children_of_header(header_element)})
+        blob = canonical_xml(element, children if is_whole else {**children, element: [header_element]})
         return Record(header.identifier, header.datestamp, header.deleted, blob)
     except (ValueError, RecursionError) as error:
-        return invalid_record(element, f"a record without canonical form: {error}", header.identifier)
+        return invalid_record(source, f"a record without canonical form: {error}", header.identifier)
 
 
-def record_of_header(header: etree._Element) -> etree._Element:
-    """Return a `record` element with only this header: a deleted record (section 2.5.1)."""
-    record = etree.Element(_RECORD)
-    record.append(header)
-    return record
+def parse_deleted_record(header: etree._Element) -> Record | InvalidRecord:
+    """Parse the header of a deleted record, which has nothing else (section 2.5.1)."""
+    return _parse_record(etree.Element(_RECORD), header)
 
 
 def invalid_record(element: etree._Element, error: str, identifier: str | None = None) -> InvalidRecord:

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from harvest_dagster.harvesters.oai.errors import BadArgument
-from harvest_dagster.harvesters.oai.records import parse_record
+from harvest_dagster.harvesters.oai.records import parse_deleted_record, parse_record
 from harvest_dagster.harvesters.oai.response import parse_response
 from harvest_dagster.records import Cursor, InvalidRecord, Record
 from harvest_dagster_tests.harvesters.sources import (
@@ -76,6 +76,10 @@ def test_parsing_a_record_moves_none_of_its_elements() -> None:
     items = parse_response(page, verb="ListRecords", url="https://source.example").items
     before = [etree.tostring(item) for item in items]
     assert all(isinstance(parse_record(item), Record) for item in items)
+    assert [etree.tostring(item) for item in items] == before
+    deleted = items[1].find("{*}header")
+    assert deleted is not None
+    assert parse_deleted_record(deleted) == parse_record(items[1])
     assert [etree.tostring(item) for item in items] == before
 
 
