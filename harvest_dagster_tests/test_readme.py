@@ -82,7 +82,7 @@ def free_port() -> str:
         return str(server.getsockname()[1])
 
 
-@pytest.mark.parametrize("file", [*WALK, "docs/plugins.md", "docs/json.md", "docs/oai-cookbook.md"])
+@pytest.mark.parametrize("file", [*WALK, "docs/plugins.md", "docs/rest.md", "docs/oai-cookbook.md"])
 def test_every_block_says_how_it_is_tested(file) -> None:
     """A block without such a word is not tested, and becomes wrong without notice."""
     found = blocks(file)

@@ -1,4 +1,4 @@
-"""The arguments of a REST API: `harvester_kwargs` of the harvester `rest`, explained in docs/json.md."""
+"""The arguments of a REST API: `harvester_kwargs` of the harvester `rest`, explained in docs/rest.md."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ class CompletenessTracker:
         """
         if self.own_records == 0:
             return TOTAL if self._covers(lambda progress: progress.counts_nothing) else NONE
-        if any(map(self._total_is_reached, self.history)) or self._covers(self._totals_are_reached):
+        if any(map(self._total_is_reached, self.history)) or self._covers(lambda progress: progress.is_proven):
             return TOTAL
         return SINGLE_RESPONSE if self._covers(self._is_proven_or_whole) else NONE
 
@@ -296,9 +296,6 @@ class CompletenessTracker:
         return not any(
             subtract(self.window, [progress.window for progress in self.history if is_proven(progress)])
         )
-
-    def _totals_are_reached(self, progress: ListProgress) -> bool:
-        return progress.is_proven
 
     def _is_proven_or_whole(self, progress: ListProgress) -> bool:
         """Return whether a sub-window reached its totals, or each of its lists came whole in one response.

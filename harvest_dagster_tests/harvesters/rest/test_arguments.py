@@ -1,4 +1,4 @@
-"""The YAML of a REST API: allowed values, the error for each mistake, and the completeness of docs/json.md."""
+"""The YAML of a REST API: allowed values, the error for each mistake, and the completeness of docs/rest.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.harvesters.rest.arguments import Next, RestArguments
 
-GUIDE = Path(__file__).parents[3] / "docs" / "json.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "rest.md"
 VALID = {
     "base_url": "https://api.test/works",
     "params": {"since": "{from}", "before": "{until}"},
