@@ -261,7 +261,9 @@ class CompletenessTracker:
         """
         if self.own_records == 0:
             return TOTAL if self._covers(lambda progress: progress.counts_nothing) else NONE
-        if any(map(self._total_is_reached, self.history)) or self._covers(lambda progress: progress.is_proven):
+        if any(map(self._total_is_reached, self.history)) or self._covers(
+            lambda progress: progress.is_proven
+        ):
             return TOTAL
         return SINGLE_RESPONSE if self._covers(self._is_proven_or_whole) else NONE
 
