@@ -116,7 +116,7 @@ class ProgressView:
         expected = f" of {progress.expected:,}" if progress.expected and progress.windows <= 1 else ""
         parts = [
             *([f"{progress.windows_ended} of {progress.windows} windows"] if progress.windows > 1 else []),
-            f"{progress.pages:,} pages",
+            f"{progress.pages:,} page{'' if progress.pages == 1 else 's'}",
             f"{progress.records:,}{expected} records",
             f"{progress.fetched_records / elapsed:,.0f} records/s",
         ]

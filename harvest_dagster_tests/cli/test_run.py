@@ -254,7 +254,7 @@ def test_progress_is_bars_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.
 def test_the_rate_counts_only_the_pages_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an interruption, the pages of the earlier run would make the harvest look fast and almost finished."""
     progress = Progress(
-        windows=1, pages=10, records=500, resumed_records=400, expected=1000, records_of_window=500
+        windows=1, pages=1, records=500, resumed_records=400, expected=1000, records_of_window=500
     )
     log = io.StringIO()
     now = time.monotonic()
@@ -262,7 +262,7 @@ def test_the_rate_counts_only_the_pages_of_this_run(monkeypatch: pytest.MonkeyPa
     with ProgressView(log, "example") as view:
         monkeypatch.setattr(time, "monotonic", lambda: now + 10)
         view.show(progress)
-    assert log.getvalue() == ("example: 10 pages, 500 of 1,000 records, 10 records/s, 0:00:50 remain\n")
+    assert log.getvalue() == ("example: 1 page, 500 of 1,000 records, 10 records/s, 0:00:50 remain\n")
 
 
 def test_the_share_of_a_list_comes_from_the_total_of_the_source() -> None:
