@@ -23,6 +23,7 @@ TRANSFORMERS = "harvest_dagster.transformers"
 BUILT_IN = {
     HARVESTERS: {
         "feed": "harvest_dagster.harvesters.feed.harvester:FeedHarvester",
+        "files": "harvest_dagster.harvesters.files.harvester:FilesHarvester",
         "oai": "harvest_dagster.harvesters.oai.harvester:OaiHarvester",
         "rest": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
     },

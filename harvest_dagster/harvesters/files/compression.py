@@ -1,0 +1,99 @@
+"""Open compressed files and archives as streams: gzip, zstd, bzip2, zip and tar, also one inside another.
+
+They are recognized by their first bytes, because names lie. Each stream is read in bounded memory. The end of a
+truncated file raises EOFError: it must not look like the end of the data.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from typing import IO, cast
+
+import zstandard
+
+_CHUNK = 128 * 1024
+_TAR_MAGIC = slice(257, 262)
+
+
+class _ZstdStream(io.RawIOBase):
+    """Decompresses zstd frames. The reader of the library takes the end of a truncated file for the end of the data."""
+
+    def __init__(self, source: io.BufferedReader) -> None:
+        self._source = source
+        self._decompressor = zstandard.ZstdDecompressor()
+        self._frame = self._decompressor.decompressobj()
+        self._has_data = False
+        self._pending = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        while not self._pending and self._fill():
+            pass
+        part, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def _fill(self) -> bool:
+        """Decompress the next chunk. Return False at the end of the data."""
+        if self._frame.eof:
+            rest = self._frame.unused_data or self._source.read(_CHUNK)
+            if not rest:
+                return False
+            self._frame = self._decompressor.decompressobj()
+            self._pending = self._frame.decompress(rest)
+            return True
+        chunk = self._source.read(_CHUNK)
+        if not chunk:
+            raise EOFError("the end of the zstd stream is missing")
+        self._pending = self._frame.decompress(chunk)
+        return True
+
+
+def open_streams(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
+    """Yield the stream of each file that is inside of a file: the file itself if it is not compressed.
+
+    Raises:
+        EOFError, OSError, ValueError and the errors of the libraries: see `reading`.
+    """
+    start = stream.peek(512)[:512]
+    if start.startswith(b"\x1f\x8b"):
+        yield from open_streams(_buffered(gzip.GzipFile(fileobj=stream)))
+    elif start.startswith(b"\x28\xb5\x2f\xfd"):
+        yield from open_streams(io.BufferedReader(_ZstdStream(stream), _CHUNK))
+    elif start.startswith(b"BZh"):
+        yield from open_streams(_buffered(bz2.BZ2File(stream)))
+    elif start.startswith(b"PK\x03\x04"):
+        yield from _zip_members(stream)
+    elif start[_TAR_MAGIC] == b"ustar":
+        yield from _tar_members(stream)
+    else:
+        yield stream
+
+
+def _buffered(stream: object) -> io.BufferedReader:
+    return io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
+
+
+def _zip_members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
+    if not stream.seekable():
+        raise zipfile.BadZipFile("a zip file inside of another compressed file; unpack the outer one")
+    with zipfile.ZipFile(stream) as archive:
+        for member in archive.infolist():
+            if not member.is_dir():
+                with archive.open(member) as content:
+                    yield from open_streams(_buffered(content))
+
+
+def _tar_members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
+    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield from open_streams(_buffered(content))
