@@ -62,7 +62,8 @@ class FilesClient(Client):
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """Yield pages of records, file by file. A page has records of one file.
 
-        The end of the last file is the end of the list, so the last page has the number of all records as its total.
+        The end of the last file is the end of the list, so the last page has the number of all records as its total,
+        except over HTTP.
 
         Raises:
             MisconfiguredPath: there is no such file.
@@ -82,7 +83,8 @@ class FilesClient(Client):
         if pending is None:
             pending = self._page(files[-1], [], window, Cursor(), None)
             pending = replace(pending, cursor=cursor or Cursor(), source_time=newest)
-        yield replace(pending, total=total)
+        # A server may cut what it sends, so the end of a response proves nothing.
+        yield replace(pending, total=None if protocol_of(self.arguments.path) in HTTP else total)
 
     @property
     def smallest_window(self) -> timedelta:

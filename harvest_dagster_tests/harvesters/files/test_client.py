@@ -87,11 +87,11 @@ def test_a_path_without_a_file_is_an_error(folder: Path, name: str) -> None:
 
 
 def test_a_file_over_http_comes_through_the_session() -> None:
-    """It applies the rate limit, the timeouts and the size limits."""
+    """It applies the rate limit, the timeouts and the size limits. The server may cut what it sends, so no total."""
     url = "https://data.test/dump.jsonl"
     session = DocumentSession({url: lines(25)}, "2024-04-01")
     pages, found = files(url, session, page_size=10).read()
-    assert (len(found), pages[-1].total, session.asked) == (25, 25, [url])
+    assert (len(found), pages[-1].total, session.asked) == (25, None, [url])
     with pytest.raises(CursorRefused):
         files(url, session, page_size=10).read(MARCH, pages[0].next)
 
