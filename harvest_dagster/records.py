@@ -34,11 +34,14 @@ class Cursor:
         token: the source's own token (OAI-PMH section 3.5, or the cursor of a REST API); None for the first page.
         list_number: number of the list, for a harvester that fetches several lists, for example one for each set.
         one_by_one: whether the list contains only headers, so that each record is requested separately.
+        asked: what the list of the token was requested for, if that is not what follows from the window alone. The
+            other pages of the list must be requested with the same dates.
     """
 
     token: str | None = None
     list_number: int = 0
     one_by_one: bool = False
+    asked: Window | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def whole_day(day: date) -> Window:
 
 def whole_days(window: Window) -> Window:
     """Return the window of all UTC days that this window touches."""
-    *_, last = window.days
+    last = (window.end - timedelta.resolution).date()
     return Window(whole_day(window.start.date()).start, whole_day(last).end)
 
 

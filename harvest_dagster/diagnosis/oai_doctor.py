@@ -25,11 +25,11 @@ from harvest_dagster.diagnosis.http_checks import (
 from harvest_dagster.errors import CursorRefused, SourceError, SourceRefused
 from harvest_dagster.harvesters.formats.dates import lenient_instant
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.dates import Granularity
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
 from harvest_dagster.harvesters.oai.errors import NoSetHierarchy, OaiError
 from harvest_dagster.harvesters.oai.identify import Identity, parse_identity, parse_metadata_format
 from harvest_dagster.harvesters.oai.response import OAI
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.texts import shorten
 from harvest_dagster.windows import DAY, format_instant
 

@@ -9,8 +9,8 @@ import pytest
 
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.diagnosis.new_source import first_partition_line
-from harvest_dagster.harvesters.oai.dates import Granularity
 from harvest_dagster.harvesters.oai.identify import Identity
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.testing.simulator import Repository, Server, scenario
 from harvest_dagster.windows import parse_instant, utc_now
 from harvest_dagster_tests.cli.commands import run

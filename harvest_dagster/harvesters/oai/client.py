@@ -17,7 +17,6 @@ from harvest_dagster.errors import ProtocolError, SourceError
 from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Client, Session
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.dates import Granularity, aligned_window
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
 from harvest_dagster.harvesters.oai.errors import IdDoesNotExist
 from harvest_dagster.harvesters.oai.identify import (
@@ -31,6 +30,7 @@ from harvest_dagster.harvesters.oai.identify import (
 from harvest_dagster.harvesters.oai.missing_sets import find_missing_sets
 from harvest_dagster.harvesters.oai.pages import (
     formats_of,
+    has_utc_seconds,
     identifier_with_format,
     identifiers_to_request,
     list_page,
@@ -39,6 +39,7 @@ from harvest_dagster.harvesters.oai.pages import (
 )
 from harvest_dagster.harvesters.oai.records import parse_record
 from harvest_dagster.harvesters.oai.windows.dated_lists import DatedLists, DatedReply
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity, aligned_window
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
@@ -214,7 +215,9 @@ class OaiClient(Client):
         return DatedLists(self._endpoint, self.arguments, self.identity, self._observations)
 
     def _list_page(self, dated: DatedReply, cursor: Cursor, window: Window) -> Page:
-        reply, asked, part = dated.reply, dated.dates.window, cursor.list_number
+        reply, part = dated.reply, cursor.list_number
+        is_dropped = self._neighbours_are_known(reply) and not window.encloses(dated.dates.window)
+        asked = dated.dates.window if is_dropped else None
         next_cursor = self._next_cursor(reply.oai_response.token.text, part, one_by_one=cursor.one_by_one)
         page = list_page(reply, Cursor(reply.token, part, cursor.one_by_one), next_cursor)
         aligned = aligned_window(window, self.identity.granularity)
@@ -223,12 +226,20 @@ class OaiClient(Client):
             requested_window=aligned
             if self.identity.granularity is Granularity.DAY and aligned != window
             else None,
-            overlap=None if window.encloses(asked) else asked,
+            overlap=asked,
             neighbours=sum(not is_kept(datestamp, window, asked) for _, datestamp in dated.headers),
         )
         # In response to a token, `noRecordsMatch` only ends the list. Its total of 0 is not the total of the list.
         has_total = self.arguments.trust_total and (page.total != 0 or reply.token is None)
         return page if has_total else replace(page, total=None)
+
+    def _neighbours_are_known(self, reply: Reply) -> bool:
+        """Return whether the datestamps of a page show which records belong to neighbouring windows.
+
+        They do if they are as precise as the request. A record of 23:30 whose datestamp is only the date of the next
+        day, in local time, is in no list of that day (docs/decisions/0058).
+        """
+        return self.identity.granularity is Granularity.DAY or all(map(has_utc_seconds, reply.items))
 
     def _next_cursor(self, token: str | None, part: int, *, one_by_one: bool) -> Cursor | None:
         if token is not None:

@@ -8,8 +8,8 @@ from datetime import datetime
 from lxml import etree
 
 from harvest_dagster.harvesters.formats.dates import lenient_instant
-from harvest_dagster.harvesters.oai.dates import Granularity
 from harvest_dagster.harvesters.oai.response import OAI
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 
 
 @dataclass(frozen=True)

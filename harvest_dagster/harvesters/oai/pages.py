@@ -24,6 +24,7 @@ from harvest_dagster.harvesters.oai.page_recovery import ListItem, parse_list
 from harvest_dagster.harvesters.oai.page_splitter import split_page
 from harvest_dagster.harvesters.oai.records import (
     datestamp_of,
+    datestamp_text_of,
     format_of,
     identifier_of,
     invalid_record,
@@ -39,6 +40,7 @@ from harvest_dagster.windows import Window
 # Invalid records of one page that are requested again. If a page has more, the repository or the connection is at
 # fault, and one request for each record would only use up the budget.
 _MAX_REPEATED = 50
+_COLONS = 2  # of a time with seconds
 
 
 def headers_of(items: Sequence[ListItem]) -> list[tuple[str, datetime]]:
@@ -46,6 +48,15 @@ def headers_of(items: Sequence[ListItem]) -> list[tuple[str, datetime]]:
     valid = [item for item in items if not isinstance(item, InvalidRecord)]
     headers = ((identifier_of(item), datestamp_of(item)) for item in valid)
     return [(identifier, datestamp) for identifier, datestamp in headers if identifier and datestamp]
+
+
+def has_utc_seconds(item: ListItem) -> bool:
+    """Return whether the datestamp of an item is as precise as OAI-PMH requires it: with seconds, in UTC.
+
+    An item without a datestamp is in no neighbouring window, so it does not matter.
+    """
+    text = "" if isinstance(item, InvalidRecord) else datestamp_text_of(item)
+    return not text or ("T" in text and text.endswith("Z") and text.count(":") == _COLONS)
 
 
 def list_page(reply: Reply, cursor: Cursor, next_cursor: Cursor | None) -> Page:

@@ -95,11 +95,16 @@ def format_of(element: etree._Element) -> str | None:
 
 def datestamp_of(element: etree._Element) -> datetime | None:
     """Return the datestamp of a record or header element in UTC, or None if it has none or it is not a date."""
+    return lenient_instant(datestamp_text_of(element))
+
+
+def datestamp_text_of(element: etree._Element) -> str:
+    """Return the datestamp of a record or header element as the source wrote it. It is empty if there is none."""
     header = element if element.tag == _HEADER else _first_child(element, _HEADER)
     for child in () if header is None else header:
         if child.tag in _DATESTAMPS:
-            return lenient_instant((child.text or "").strip())
-    return None
+            return (child.text or "").strip()
+    return ""
 
 
 def _first_child(element: etree._Element, tag: str) -> etree._Element | None:

@@ -1,13 +1,19 @@
-"""The client of a REST API: it turns windows into requests, and responses into pages."""
+"""The client of a REST API: it turns windows into requests, and responses into pages.
+
+`window_dates` decides which dates a window is requested with, `pagination` requests the pages of a list, and
+`list_ends` recognizes the end of a list.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import chain
 from typing import Any
 
-from harvest_dagster.errors import CursorRefused
+from harvest_dagster.errors import CursorRefused, SourceError
+from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest import list_ends
 from harvest_dagster.harvesters.rest.arguments import RestArguments
@@ -16,10 +22,18 @@ from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_p
 from harvest_dagster.harvesters.rest.pagination import Pager
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.response import find_flag, find_total
+from harvest_dagster.harvesters.rest.window_dates import (
+    DatedRecord,
+    WindowDates,
+    WindowSample,
+    may_refuse_dates,
+    shared_unit,
+)
+from harvest_dagster.harvesters.window_ends.requested_dates import RequestedDates, aligned_window
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import DAY, SECOND, Window, whole_days
+from harvest_dagster.windows import DAY, SECOND, Window
 
 
 class RestClient(Client):
@@ -33,12 +47,13 @@ class RestClient(Client):
         super().__init__(arguments, session)
         self._limits = limits or ResponseLimits()
         self._parser = RestParser(arguments, self._limits)
-        self._observations = Observations()
         self._longest_list = 0
+        self.use_observations(Observations())
 
     def use_observations(self, observations: Observations) -> None:
-        """Take what earlier harvests observed about the pages of the source."""
+        """Take what earlier harvests observed about the source: its pages, and how it treats the ends of windows."""
         self._observations = observations
+        self._dates = WindowDates(self.arguments, observations, self._list_records)
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """Yield the pages of the list from a cursor on.
@@ -60,15 +75,70 @@ class RestClient(Client):
                 "its first page."
             )
             raise CursorRefused(message, code="single_use")
-        requested = self._requested_window(window)
-        pager = Pager(self.arguments, *self._dates(requested), self._limits)
-        next_cursor: Cursor | None = cursor or Cursor()
-        state = ListState.begin(self._observations, is_from_start=cursor is None or cursor.token is None)
+        if cursor is not None and cursor.token is not None:
+            yield from self._list(window, self._dates.of_cursor(window, cursor.asked), cursor)
+            return
+        dates, sample, pages = self._begin_list(window)
+        yield from pages
+        if self._dates.is_unknown:
+            self._dates.learn(window, dates, sample)
+
+    def _begin_list(self, window: Window) -> tuple[RequestedDates, WindowSample, Iterator[Page]]:
+        """Return the pages of a list, with the first dates that the source does not refuse."""
+        dates, narrow = self._dates.wide(window), self._dates.narrow(window)
+        sample, pages = self._sampled_list(window, dates)
+        if dates == narrow:
+            return dates, sample, pages
+        try:
+            first = next(pages)
+        except SourceError as error:
+            if not may_refuse_dates(error):
+                raise
+            return narrow, *self._sampled_list(window, narrow)
+        if self._dates.is_unknown and first.next is not None and sample.has_datestamps:
+            is_exact = self._dates.shows_exact_ends(window)
+            # With cursors that may be used once, the source may have forgotten the first list.
+            if is_exact or not self.cursors_are_reusable:
+                dates = self._dates.wide(window)
+                return dates, *self._sampled_list(window, dates)
+        return dates, sample, chain([first], pages)
+
+    def _sampled_list(self, window: Window, dates: RequestedDates) -> tuple[WindowSample, Iterator[Page]]:
+        sample = WindowSample(aligned_window(window, self._dates.granularity))
+        return sample, self._list(window, dates, Cursor(), sample)
+
+    def _list(
+        self, window: Window, dates: RequestedDates, cursor: Cursor, sample: WindowSample | None = None
+    ) -> Iterator[Page]:
+        """Yield the pages of the list between two dates, from a cursor on."""
+        asked = None if dates == self._dates.narrow(window) else dates.window
+        aligned = aligned_window(window, self._dates.granularity)
+        requested = None if aligned == window else aligned
+        unit = shared_unit(requested, self.smallest_window)
+        for page, records in self._pages(dates, cursor, asked):
+            if sample is not None:
+                sample.add(records)
+            yield replace(
+                page,
+                requested_window=requested,
+                neighbours=sum(not is_kept(datestamp, window, unit) for _, datestamp in records),
+            )
+
+    def _pages(
+        self, dates: RequestedDates, cursor: Cursor, asked: Window | None = None
+    ) -> Iterator[tuple[Page, Sequence[DatedRecord]]]:
+        """Yield the pages of a list, each with its records that have an identifier. Their cursors contain `asked`."""
+        pager = Pager(self.arguments, *self._dates.texts(dates), self._limits)
+        next_cursor: Cursor | None = cursor
+        state = ListState.begin(self._observations, is_from_start=cursor.token is None)
         while next_cursor is not None:
-            page, state = self._page(pager, next_cursor, state)
-            yield page if requested == window else replace(page, requested_window=requested)
-            next_cursor = page.next
+            page, state, records = self._page(pager, next_cursor, state)
+            next_cursor = None if page.next is None else replace(page.next, asked=asked)
+            yield replace(page, next=next_cursor), records
         self._longest_list = max(self._longest_list, state.records)
+
+    def _list_records(self, dates: RequestedDates) -> Iterator[Sequence[DatedRecord]]:
+        return (records for _, records in self._pages(dates, Cursor()))
 
     @property
     def smallest_window(self) -> timedelta:
@@ -85,27 +155,10 @@ class RestClient(Client):
         """Whether a cursor may be sent twice: False with `single_use` in `next`."""
         return not self.arguments.next.single_use
 
-    def _requested_window(self, window: Window) -> Window:
-        """Return the window aligned to the granularity, with an additional second if `until` is inclusive.
-
-        The additional second is part of the next window. It is requested too, because datestamps may be more precise
-        than `until`: 23:59:59 would omit a record of 23:59:59.5 (docs/failures.md#milliseconds-omitted).
-        """
-        if self.arguments.granularity == "day":
-            return whole_days(window)
-        start, end = window.start.replace(microsecond=0), window.end.replace(microsecond=0)
-        end += SECOND if end < window.end or self.arguments.until == "inclusive" else timedelta()
-        return Window(start, end)
-
-    def _dates(self, requested: Window) -> tuple[str, str]:
-        """Return the values of `{from}` and `{until}`."""
-        is_inclusive = self.arguments.until == "inclusive"
-        if self.arguments.granularity == "day":
-            return f"{requested.start:%Y-%m-%d}", f"{requested.end - is_inclusive * DAY:%Y-%m-%d}"
-        return _format_second(requested.start), _format_second(requested.end - is_inclusive * SECOND)
-
-    def _page(self, pager: Pager, cursor: Cursor, state: ListState) -> tuple[Page, ListState]:
-        """Request a page. Return it with the state of the list after it."""
+    def _page(
+        self, pager: Pager, cursor: Cursor, state: ListState
+    ) -> tuple[Page, ListState, Sequence[DatedRecord]]:
+        """Request a page. Return it with the state of the list after it, and its records that have an identifier."""
         response = self._get(pager, cursor)
         page = Page(
             body=response.body,
@@ -121,11 +174,11 @@ class RestClient(Client):
         if list_ends.is_empty_response(self.arguments, state, response):
             may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
             ends_at_limit = self._ends_at_limit(response, state)
-            return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state
+            return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state, ()
         content = self._content(response, state)
         if list_ends.is_repeated_end(self.arguments, state, content):
             may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
-            return replace(page, total=content.total, may_be_cut=may_be_cut), state
+            return replace(page, total=content.total, may_be_cut=may_be_cut), state, ()
         token = pager.next_token(cursor.token, content, state)
         ends_at_limit = token is None and content.count == 0 and self._ends_at_limit(response, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
@@ -145,7 +198,7 @@ class RestClient(Client):
             ends_at_limit=ends_at_limit,
             ends_after_full_page=ends_after_full_page,
         )
-        return page, state
+        return page, state, content.records
 
     def _ends_at_limit(self, response: Response, state: ListState) -> bool:
         """Return whether the response after the last records refuses the rest of the list as too long.
@@ -176,11 +229,12 @@ class RestClient(Client):
         document = self._parser.document(response.body, url, response.content_type)
         items = self._parser.find_items(document, url)
         next_link = getattr(response, "next_link", None)  # sessions of tests and tools may not have it
+        records = [self._parser.dated_record(item) for _, item in items or ()]
         content = PageContent(
             url=url,
             document=document,
             count=len(items or ()),
-            identifiers=tuple(filter(None, (self._parser.identifier(item) for _, item in items or ()))),
+            records=tuple(record for record in records if record is not None),
             total=self._total(document, url),
             more=find_flag(document, self.arguments.next.more, url=url),
             found_paths=find_paths(self.arguments, document, next_link),
@@ -196,7 +250,3 @@ class RestClient(Client):
     @property
     def _has_total(self) -> bool:
         return self.arguments.total is not None and self.arguments.trust_total
-
-
-def _format_second(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from harvest_dagster.observations import Observations
@@ -30,7 +31,7 @@ class PageContent:
         url: the redacted URL of the page.
         document: its JSON value.
         count: the number of its records.
-        identifiers: the identifiers of its records that have one.
+        records: identifier and datestamp of its records that have an identifier.
         total: the source's own count of the list; None if the page has none.
         more: the flag that says whether there are more records; None if the page has none.
         found_paths: the configured paths that the page has, by their keys in the YAML.
@@ -40,16 +41,21 @@ class PageContent:
     url: str
     document: Any
     count: int
-    identifiers: tuple[str, ...] = ()
+    records: tuple[tuple[str, datetime | None], ...] = ()
     total: int | None = None
     more: bool | None = None
     found_paths: frozenset[str] = frozenset()
     next_link: str | None = None
 
     @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The identifiers of its records that have one."""
+        return tuple(identifier for identifier, _ in self.records)
+
+    @property
     def is_comparable(self) -> bool:
         """Whether the page has records, and all of them have an identifier."""
-        return 0 < self.count == len(self.identifiers)
+        return 0 < self.count == len(self.records)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.identifiers import join_identifier
 from harvest_dagster.harvesters.rest.paths import find, matches, parse_path, remove, values_along
 from harvest_dagster.harvesters.rest.response import describe_value, raise_if_error, raise_if_usual_error
+from harvest_dagster.harvesters.rest.window_dates import shared_unit
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import DAY, SECOND, Window
 
 
 class RestParser(Parser):
@@ -36,18 +37,22 @@ class RestParser(Parser):
         self._limits = limits or ResponseLimits()
 
     def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
-        """Yield the records of a page in the source's order, without those of neighbouring windows."""
+        """Yield the records of a page in the source's order.
+
+        If only a part of a day was harvested, the records of the rest of the day are left out.
+        """
         if page.count == 0:
             return  # its body may be an error past the end of the list, or the page before again
         document = self.document(page.body, page.request.url, page.content_type)
         items = self.find_items(document, page.request.url) or []
+        unit = shared_unit(page.requested_window, SECOND if self.arguments.granularity == "second" else DAY)
         raw: dict[Location, bytes] = {}
         if self.keep_original:
             raw = raw_values(page.body, (location for location, _ in items))
         for location, item in items:
             result = self._record(item)
             if isinstance(result, Record):
-                if is_kept(result.datestamp, window, page.requested_window):
+                if is_kept(result.datestamp, window, unit):
                     yield replace(result, original=raw[location]) if self.keep_original else result
                 continue
             raw = raw or raw_values(page.body, (location for location, _ in items))
@@ -119,6 +124,13 @@ class RestParser(Parser):
     def identifier(self, item: Any) -> str | None:
         """Return the identifier of a record, or None if a part is missing. Different values give different texts."""
         return join_identifier([find(item, path) for path in self.arguments.identifier])
+
+    def dated_record(self, item: Any) -> tuple[str, datetime | None] | None:
+        """Return identifier and datestamp of a record, or None if it has no identifier."""
+        identifier = self.identifier(item)
+        if identifier is None:
+            return None
+        return identifier, self._datestamp(item) if isinstance(item, dict) else None
 
     def _record(self, item: Any) -> Record | str:
         """Return the record, or the reason why the item is invalid."""

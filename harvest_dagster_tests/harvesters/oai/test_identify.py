@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.dates import Granularity
 from harvest_dagster.harvesters.oai.harvester import OaiHarvester
 from harvest_dagster.harvesters.oai.identify import MetadataFormat, Set
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.plugins import HARVESTERS, load
 from harvest_dagster_tests.harvesters.sources import (
     BASE_URL,

@@ -14,11 +14,11 @@ from lxml import etree
 from harvest_dagster.errors import HttpStatusError, MalformedResponse
 from harvest_dagster.harvesters.formats.canonical_xml import canonical_xml
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
-from harvest_dagster.harvesters.oai.dates import Granularity
 from harvest_dagster.harvesters.oai.errors import OaiError
 from harvest_dagster.harvesters.oai.identify import parse_identity, parse_metadata_format, parse_set
 from harvest_dagster.harvesters.oai.records import parse_header, parse_record
 from harvest_dagster.harvesters.oai.response import OaiResponse, parse_response
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.records import Cursor, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import RECEIVED, Answered, OaiSource, requests, scripted

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.client import RestClient
 from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.observations import Observation, Observations
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import Answered
@@ -69,6 +70,20 @@ def arguments(**changed: Any) -> RestArguments:
     return RestArguments.model_validate(kwargs)
 
 
+EXACT_ENDS = Observation(
+    "window_ends",
+    {
+        "granularity": "YYYY-MM-DD",
+        "from_is_whole": True,
+        "until_is_whole": True,
+        "one_unit": True,
+        "days": ["1900-01-01", "2024-01-01"],
+    },
+    DAY.end,
+)
+"""An earlier harvest observed that the source includes the whole days of `{from}` and `{until}`."""
+
+
 class RestSource(RestClient):
     """A client together with the parser of its pages."""
 
@@ -77,9 +92,11 @@ class RestSource(RestClient):
 
 
 def scripted(*answers: Any, **changed: Any) -> RestSource:
-    """Return an API that returns these responses in turn."""
+    """Return an API that returns these responses in turn. It is known to include whole days."""
     remaining = iter(answers)
-    return RestSource(arguments(**changed), RestSession(lambda *_: next(remaining)))
+    source = RestSource(arguments(**changed), RestSession(lambda *_: next(remaining)))
+    source.use_observations(Observations([EXACT_ENDS]))
+    return source
 
 
 def listed(*identifiers: str, **more: Any) -> dict[str, Any]:

@@ -10,7 +10,15 @@ import pytest
 
 from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.rest.client import RestClient
-from harvest_dagster_tests.harvesters.rest.rest_sources import BASE_URL, DATES, DAY, RestSession, arguments
+from harvest_dagster.observations import Observations
+from harvest_dagster_tests.harvesters.rest.rest_sources import (
+    BASE_URL,
+    DATES,
+    DAY,
+    EXACT_ENDS,
+    RestSession,
+    arguments,
+)
 from harvest_dagster_tests.harvesters.sources import Answered
 
 PAGING = {"next": {"by": "link_header"}, "records": "$", "total": None}
@@ -33,7 +41,9 @@ def page(*identifiers: str, following: str | None = None) -> Linked:
 def source(*answers: Linked, **changed: Any) -> tuple[RestClient, RestSession]:
     remaining = iter(answers)
     session = RestSession(lambda *_: next(remaining))
-    return RestClient(arguments(**{**PAGING, **changed}), session), session
+    client = RestClient(arguments(**{**PAGING, **changed}), session)
+    client.use_observations(Observations([EXACT_ENDS]))
+    return client, session
 
 
 def test_the_link_of_the_header_is_followed_to_the_end() -> None:

@@ -19,6 +19,7 @@ from harvest_dagster.windows import parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import (
     DATES,
     DAY,
+    EXACT_ENDS,
     RestSession,
     RestSource,
     arguments,
@@ -195,7 +196,7 @@ def test_a_source_that_ignores_the_number_of_the_page_is_not_complete(
 
 def test_a_full_page_that_is_repeated_is_an_end_once_the_source_has_sent_two_different_pages() -> None:
     """Then it is known that it reads the number. The observation is kept with the source."""
-    observations = Observations(now=parse_instant("2024-01-03"))
+    observations = Observations([EXACT_ENDS], parse_instant("2024-01-03"))
     for answers in ([listed("a"), listed("b"), listed("b")], [listed("a", "b", "c", "d", "e")] * 2):
         source = scripted(*answers, next=PAGE)
         source.use_observations(observations)

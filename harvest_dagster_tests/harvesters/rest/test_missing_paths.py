@@ -10,7 +10,14 @@ from harvest_dagster.errors import MisconfiguredPath, ProtocolError
 from harvest_dagster.harvesters.rest.missing_paths import requested_page_size
 from harvest_dagster.observations import Observations
 from harvest_dagster.windows import parse_instant
-from harvest_dagster_tests.harvesters.rest.rest_sources import DATES, found, listed, pages, scripted
+from harvest_dagster_tests.harvesters.rest.rest_sources import (
+    DATES,
+    EXACT_ENDS,
+    found,
+    listed,
+    pages,
+    scripted,
+)
 
 PAGE = {"by": "page", "param": "cursor"}
 CURSOR = {"by": "cursor", "param": "cursor"}
@@ -108,7 +115,7 @@ def test_a_typo_in_the_path_of_the_flag_is_an_error_if_the_list_goes_on(first: d
 
 def test_a_path_that_an_earlier_list_had_is_right() -> None:
     """A source may leave out the total of a list that takes it too long to count."""
-    observations = Observations(now=parse_instant("2024-01-03"))
+    observations = Observations([EXACT_ENDS], parse_instant("2024-01-03"))
     for answers in ([page("a", total=1), page()], [page("a"), page("b"), page()]):
         source = scripted(*answers, next=PAGE)
         source.use_observations(observations)

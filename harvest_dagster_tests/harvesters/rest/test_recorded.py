@@ -19,9 +19,10 @@ from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
 from harvest_dagster.limits import Limit
+from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
-from harvest_dagster_tests.harvesters.rest.rest_sources import RestSource
+from harvest_dagster_tests.harvesters.rest.rest_sources import EXACT_ENDS, RestSource
 from harvest_dagster_tests.harvesters.sources import Answered
 from harvest_dagster_tests.http.server import Server, response, serving
 from harvest_dagster_tests.recorded import recorded, recordings, requires_recorded
@@ -135,7 +136,9 @@ def api(kwargs: dict[str, Any], *bodies: bytes, host: str = "") -> Iterator[tupl
         kwargs = {**kwargs, "base_url": f"{root}/{kwargs.get('path', 'list')}"}
         kwargs.pop("path", None)
         with HttpSession(Limit(1000, 1.0), budget=ProcessBudget()) as session:
-            yield RestSource(RestArguments.model_validate(kwargs), session), server
+            source = RestSource(RestArguments.model_validate(kwargs), session)
+            source.use_observations(Observations([EXACT_ENDS]))  # the recordings are lists of one request
+            yield source, server
 
 
 def harvest_all(source: RestSource) -> tuple[list[Page], list[Record]]:

@@ -14,14 +14,19 @@ from functools import cached_property, partial
 from itertools import chain
 
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.dates import Granularity, RequestedDates, aligned_window, exact_dates
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
 from harvest_dagster.harvesters.oai.errors import BadArgument, OaiError
 from harvest_dagster.harvesters.oai.identify import Identity
 from harvest_dagster.harvesters.oai.pages import headers_of
 from harvest_dagster.harvesters.oai.windows.empty_windows import EmptyWindows
-from harvest_dagster.harvesters.oai.windows.end_probe import EndProbe, Header, ListSample
-from harvest_dagster.harvesters.oai.windows.window_ends import WindowEnds, find_ends, record_ends
+from harvest_dagster.harvesters.window_ends.end_probe import EndProbe, Header, ListSample
+from harvest_dagster.harvesters.window_ends.known_ends import WindowEnds, find_ends, record_ends
+from harvest_dagster.harvesters.window_ends.requested_dates import (
+    Granularity,
+    RequestedDates,
+    aligned_window,
+    exact_dates,
+)
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor
 from harvest_dagster.windows import SECOND, Window

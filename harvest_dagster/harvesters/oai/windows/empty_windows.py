@@ -17,11 +17,16 @@ from typing import Any
 
 from harvest_dagster.errors import SourceError, SourceRefused
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
-from harvest_dagster.harvesters.oai.dates import Granularity, RequestedDates, aligned_window, exact_dates
 from harvest_dagster.harvesters.oai.endpoint import Endpoint
 from harvest_dagster.harvesters.oai.errors import BadArgument, CannotDisseminateFormat, OaiError
 from harvest_dagster.harvesters.oai.identify import parse_metadata_format
 from harvest_dagster.harvesters.oai.pages import headers_of
+from harvest_dagster.harvesters.window_ends.requested_dates import (
+    Granularity,
+    RequestedDates,
+    aligned_window,
+    exact_dates,
+)
 from harvest_dagster.observations import Observations
 from harvest_dagster.windows import Window, format_instant, parse_instant
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.harvesters.formats.dates import lenient_instant
-from harvest_dagster.harvesters.oai.dates import Granularity
-from harvest_dagster.harvesters.oai.windows.window_ends import WindowEnds
+from harvest_dagster.harvesters.window_ends.known_ends import WindowEnds
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.sources import (
     DAYS,
@@ -176,6 +176,14 @@ def test_of_a_widened_window_only_the_records_of_the_original_window_are_kept() 
     stamps = ["2024-01-01", "2024-01-01T05:59:59Z", "2024-01-01T06:00:00Z", "2024-01-01T12:00:00Z"]
     page = listed(*(record(stamp, stamp) for stamp in stamps))
     assert kept(scripted(page, granularity=DAYS), SIX_HOURS) == ["2024-01-01T06:00:00Z"]
+
+
+@pytest.mark.parametrize("stamp", ["2024-01-02", "2024-01-02T00:00:00", "2024-01-02T00:00Z"])
+def test_a_record_of_the_additional_second_is_kept_if_its_datestamp_is_not_precise(stamp: str) -> None:
+    """It may be of 23:30 in UTC. Then the list of the next day does not contain it."""
+    page = listed(record("a", stamp))
+    day = window("2024-01-01", "2024-01-02")
+    assert kept(scripted(page, granularity=SECONDS), day) == ["a"]
 
 
 def test_a_date_without_time_is_midnight() -> None:

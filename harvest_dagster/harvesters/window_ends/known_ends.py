@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from harvest_dagster.harvesters.oai.dates import Granularity, RequestedDates, aligned_window
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity, RequestedDates, aligned_window
 from harvest_dagster.observations import Observations
 from harvest_dagster.windows import Window
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, time, timezone
 
-from harvest_dagster.errors import DeadlineExceeded, RetryLater, SourceError, SourceRefused
-from harvest_dagster.harvesters.oai.dates import Granularity, RequestedDates
-from harvest_dagster.harvesters.oai.windows.window_ends import WindowEnds
+from harvest_dagster.errors import DeadlineExceeded, HttpStatusError, RetryLater, SourceError, SourceRefused
+from harvest_dagster.harvesters.window_ends.known_ends import WindowEnds
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity, RequestedDates
 from harvest_dagster.windows import DAY, Window
 
 Header = tuple[str, datetime]
@@ -28,15 +28,18 @@ _RECORDS_OF_A_DAY = 100  # that are compared: the last ones, because midnights c
 # Of a day: fewer may all be of midnight by chance. The list of a source with fewer records costs no request more if it
 # contains the neighbouring days.
 _ENOUGH_RECORDS = 10
+# Of a day, if a source shows times. A source that reads the day in `until` as its midnight delivers one of them.
+_ENOUGH_TIMES = 3
 # Of a list whose datestamps are all midnights, before it is believed that the repository stores only dates.
 _ENOUGH_MIDNIGHTS = 100
 
 
 @dataclass
 class DayRecords:
-    """What a list showed of one day: the number of its records, and the identifiers of the last ones."""
+    """What a list showed of one day: the number of its records, their first times, and the last identifiers."""
 
     count: int = 0
+    times: set[time] = field(default_factory=set)
     last: deque[str] = field(default_factory=lambda: deque(maxlen=_RECORDS_OF_A_DAY))
 
 
@@ -49,12 +52,14 @@ class ListSample:
         days: by its midnight, what the list showed of a day.
         midnights: number of records whose datestamp is a midnight.
         has_times: whether another datestamp is not a midnight.
+        outside: number of records whose datestamp is not in the window.
     """
 
     window: Window
     days: dict[datetime, DayRecords] = field(default_factory=dict)
     midnights: int = 0
     has_times: bool = False
+    outside: int = 0
 
     def add(self, headers: Collection[Header]) -> None:
         """Add the records of a page."""
@@ -64,17 +69,29 @@ class ListSample:
             else:
                 self.has_times = True
             if datestamp not in self.window:
+                self.outside += 1
                 continue
             midnight = datetime.combine(datestamp.date(), time(), timezone.utc)
             if midnight in self.days or len(self.days) < _MOST_DAYS:
                 day = self.days.setdefault(midnight, DayRecords())
                 day.count += 1
+                if len(day.times) < _ENOUGH_TIMES:
+                    day.times.add(datestamp.time())
                 day.last.append(identifier)
 
     @property
     def has_only_midnights(self) -> bool:
         """Whether the list shows that the repository stores dates without a time."""
         return not self.has_times and self.midnights >= _ENOUGH_MIDNIGHTS
+
+    def full_day(self) -> datetime | None:
+        """Return the cheapest day whose number of records or of times is good evidence; None if there is none."""
+        enough = {
+            key: day.count
+            for key, day in self.days.items()
+            if day.count >= _ENOUGH_RECORDS or len(day.times) >= _ENOUGH_TIMES
+        }
+        return min(enough, key=lambda key: enough[key], default=None)
 
     def best_day(self) -> tuple[datetime, frozenset[str]] | None:
         """Return the cheapest day that is good evidence, with identifiers of its records; None if there is none."""
@@ -125,6 +142,11 @@ class EndProbe:
                 missing.difference_update(identifier for identifier, _ in headers)
                 if not missing:
                     return True
-        except SourceRefused:  # from = until, or a code that means an empty list
+        except (
+            SourceRefused,
+            HttpStatusError,
+        ) as error:  # from = until, or an answer that means an empty list
+            if error.transient:
+                raise
             return False
         return None if len(missing) < len(expected) / 2 else False
