@@ -85,7 +85,7 @@ def test_the_page_loads_nothing() -> None:
 def test_the_calendar_has_words_for_readers_who_do_not_see_it() -> None:
     """A screen reader reads the numbers of days."""
     found = html.fromstring(page(state("a", failed=True))).xpath("//svg/@aria-label")
-    assert found == ["370 days complete, proven, 1 days failed"]
+    assert found == ["370 days complete, proven, 1 days failed or cancelled"]
 
 
 def test_the_drawing_has_each_day_once() -> None:
