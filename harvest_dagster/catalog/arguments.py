@@ -71,6 +71,7 @@ def validate_arguments(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, s
         elif kwargs and key is None and kind.name != "harvester":
             message = f"has no effect without a {kind.name}; add the key {kind.name}, or remove this one"
             yield (kind.kwargs_name,), message
+    yield from _malformed_placeholders(document.get("auth"), ("auth",))
 
 
 def resolve_arguments(config: IngestConfig, group: str, environ: Mapping[str, str]) -> BaseModel:

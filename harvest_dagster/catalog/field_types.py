@@ -60,6 +60,7 @@ def _matching(pattern: str, allowed: str) -> AfterValidator:
 _LABEL = r"^[a-z][a-z0-9_]*$"
 _LONGEST_LABEL = 200
 _WEB_ADDRESS = r"^https?://[^\s/]\S*$"
+_ADDRESS_OR_PLACEHOLDER = r"^(https?://[^\s/]\S*|\$\{.*)$"
 # Dagster's rule for e-mail addresses (AssetSpec.owners). Its \b is replaced by the characters that it admits.
 _OWNER = r"^(team:\S(.*\S)?|[A-Za-z0-9_][A-Za-z0-9._%+-]*@[A-Za-z0-9.-]+\.[A-Za-z]{2,7})$"
 # https://github.com/caronc/apprise/wiki lists the schemes. A whole URL may come from the environment.
@@ -70,6 +71,13 @@ _CONTACT = r"^(mailto:)?[!-'*-?A-~]+@[!-'*-?A-~]+$|^https?://[!-'*-~]+$"
 # Dagster's rule for the tags of assets, the rule of Kubernetes for labels. Dagster reserves "dagster/".
 _TAG_KEY = r"^(?!\.?dagster/)([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}$"
 _TAG_VALUE = r"^[A-Za-z0-9_.-]{0,63}$"
+
+
+def _validate_token_url(value: str) -> str:
+    """Return the URL. The message does not repeat it: a secret may be in its place."""
+    if re.fullmatch(_ADDRESS_OR_PLACEHOLDER, value) is None:
+        raise ValueError("must be an address that begins with http:// or https://")
+    return value
 
 
 def is_label(text: str) -> bool:
@@ -88,6 +96,11 @@ WebAddress = Annotated[
     str,
     WithJsonSchema({"type": "string", "format": "uri", "pattern": _WEB_ADDRESS}),
     _matching(_WEB_ADDRESS, "an address that begins with http:// or https://"),
+]
+TokenUrl = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": _ADDRESS_OR_PLACEHOLDER}),
+    AfterValidator(_validate_token_url),
 ]
 Owner = Annotated[
     str,

@@ -44,6 +44,16 @@ def limits_by_host(
     return limits
 
 
+def named_hosts(config: IngestConfig, environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the hosts of the addresses in the arguments of the harvester. `auth` is meant for them.
+
+    Raises:
+        MissingSecret: a variable of the arguments is not set, or empty.
+    """
+    kwargs, _ = resolve(config.harvester_kwargs, environ, config.label)
+    return frozenset(_hosts(kwargs))
+
+
 def main_host(config: IngestConfig) -> str | None:
     """Return the host of the first address in the arguments of the harvester, None if it comes from the environment."""
     return next(_hosts(config.harvester_kwargs), None)

@@ -19,6 +19,7 @@ from harvest_dagster.catalog.field_types import is_label
 from harvest_dagster.catalog.hosts import conflicting_limits
 from harvest_dagster.catalog.plaintext_secrets import (
     ARGUMENTS,
+    find_plaintext_credentials,
     find_plaintext_secrets,
     has_plaintext_password,
 )
@@ -249,6 +250,8 @@ class _Loader:
             paths = dict.fromkeys(path for path, _ in find_plaintext_secrets(getattr(config, name), (name,)))
             for path in paths:
                 yield Problem(document.file, document.line(path), dotted(path), message, config.label)
+        for path in dict.fromkeys(path for path, _ in find_plaintext_credentials(config)):
+            yield Problem(document.file, document.line(path), dotted(path), message, config.label)
         for number, url in enumerate(config.notify):
             if has_plaintext_password(url):
                 path = ("notify", number)

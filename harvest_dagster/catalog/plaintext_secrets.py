@@ -17,6 +17,8 @@ from harvest_dagster.masking import build_masker, is_secret_name
 from harvest_dagster.texts import MASK
 
 ARGUMENTS = ("harvester_kwargs", "transformer_kwargs")
+# The keys of `auth` whose values are secret, whatever they look like.
+_CREDENTIALS = ("token", "password", "value", "client_secret")
 _SHORTEST = 6  # `auth: on`: masking a shorter value would mask parts of ordinary words
 
 
@@ -33,11 +35,28 @@ def find_plaintext_secrets(value: Any, path: KeyPath = ()) -> Iterator[tuple[Key
         yield from ((path, secret) for secret in secrets if len(secret) >= _SHORTEST and "${" not in secret)
 
 
+def find_plaintext_credentials(config: IngestConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the path and the text of each secret that `auth` contains as plain text."""
+    written = auth_values(config)
+    names = [name for name in _CREDENTIALS if written.get(name)]
+    if not written.get("password") and "username" in written:
+        names.append("username")  # many services take a key in place of the user
+    found = [(("auth", name), str(written[name])) for name in names if "${" not in str(written[name])]
+    yield from dict.fromkeys([*found, *find_plaintext_secrets(written, ("auth",))])
+
+
+def auth_values(config: IngestConfig) -> dict[str, Any]:
+    """Return `auth` as it is in the YAML; empty if there is none."""
+    return config.auth.model_dump(mode="json", by_alias=True) if config.auth else {}
+
+
 def masked_definition(config: IngestConfig) -> dict[str, Any]:
     """Return the config as JSON values, with its plain-text secrets masked. The database stores this."""
-    definition: dict[str, Any] = config.model_dump(mode="json")
+    definition: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
     for name in ARGUMENTS:
         definition[name] = masked_arguments(definition[name])
+    secrets = [secret for _, secret in find_plaintext_credentials(config)]
+    definition["auth"] = _masked(definition["auth"], secrets)
     definition["notify"] = [_masked_notify_url(url) for url in definition["notify"]]
     return definition
 

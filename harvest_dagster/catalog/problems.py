@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 # The place of a value in a document: keys of mappings and positions in lists.
@@ -20,6 +21,9 @@ KeyPath: TypeAlias = "tuple[str | int, ...]"
 
 # The types of pydantic's errors that concern a key and not its value.
 ABOUT_KEYS = frozenset({"missing", "extra_forbidden"})
+
+# The keys of an IngestConfig whose values are secret.
+_CONFIDENTIAL = frozenset({("auth",)})
 
 _LONGEST_SHOWN = 60
 _LABELS_SUGGESTED = 3
@@ -29,6 +33,7 @@ _EXPECTED = {
     "float_type": "a number",
     "int_type": "a whole number",
     "list_type": "a list",
+    "model_attributes_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
     "string_type": "text (put a number, true or false in quotes)",
     "tuple_type": "a list",
@@ -100,15 +105,17 @@ def explain_errors(
         details: the errors of `model` for `value`.
         model: knows the keys that are allowed.
         value: what was validated.
-        show: whether a message may repeat a part of `value`. False for arguments, which may contain a secret.
+        show: whether a message may repeat a part of `value`. False for arguments, which may contain a secret. `auth`
+            is never repeated.
     """
     messages: dict[KeyPath, list[str]] = {}
     for detail in details:
+        is_shown = show and detail["loc"][:1] not in _CONFIDENTIAL
         if detail["type"] == "default_factory_not_called":
             continue  # the field that the default depends on has its own error
         path = _path_in_document(detail["loc"], value, detail["type"])
         # A union gives one error for each of its members.
-        messages.setdefault(path, []).append(_message(detail, model, path, show=show))
+        messages.setdefault(path, []).append(_message(detail, model, path, show=is_shown))
     for path, alternatives in messages.items():
         yield path, "; or ".join(dict.fromkeys(alternatives))
 
@@ -116,8 +123,9 @@ def explain_errors(
 def _path_in_document(loc: KeyPath, value: Any, kind: str) -> KeyPath:
     """Return the location of an error without the parts that pydantic adds: members of unions, and `[key]`."""
     path: list[str | int] = []
-    for part in loc:
-        if isinstance(value, Mapping) and (part in value or kind == "missing"):
+    for number, part in enumerate(loc, start=1):
+        is_missing = kind == "missing" and number == len(loc)
+        if isinstance(value, Mapping) and (part in value or is_missing):
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
@@ -131,7 +139,9 @@ def _message(detail: ErrorDetails, model: type[BaseModel], path: KeyPath, *, sho
     kind = detail["type"]
     if kind == "value_error":
         return str(detail["ctx"]["error"])
-    parent = _model_at(model, path[:-1])
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_tag(detail, model)
+    parent = _model_at(model, path[:-1], detail["loc"])
     if kind == "missing":
         return f"is missing; required here: {', '.join(_keys(parent, required=True))}"
     if kind == "extra_forbidden":
@@ -146,6 +156,15 @@ def _message(detail: ErrorDetails, model: type[BaseModel], path: KeyPath, *, sho
     return f"{rule}{_but_not(detail['input']) if show else ''}"
 
 
+def _unknown_tag(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return what is allowed for the key that chooses among several models, such as `kind` in `auth`."""
+    field = model.model_fields[str(detail["loc"][-1])]
+    key = str(field.discriminator)
+    tags = [str(tag) for member in _models_of(field) for tag in get_args(member.model_fields[key].annotation)]
+    tag = str(detail.get("ctx", {}).get("tag", ""))
+    return f"needs the key {key} with one of these values: {', '.join(tags)}{did_you_mean(tag, tags)}"
+
+
 def _but_not(written: object) -> str:
     """Return `, not 'x'` for the value that the author wrote."""
     if isinstance(written, (dict, list)):
@@ -154,17 +173,27 @@ def _but_not(written: object) -> str:
     return f", not {text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + '…'}"
 
 
-def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
-    """Return the model of the mapping at `path`; None if it is not exactly one model."""
+def _model_at(model: type[BaseModel], path: KeyPath, loc: KeyPath) -> type[BaseModel] | None:
+    """Return the model of the mapping at `path`; None if it is not exactly one model.
+
+    If a key of the mapping chooses among several models, `loc` contains its value.
+    """
     found: type[BaseModel] | None = model
     for part in path:
         field = found.model_fields.get(str(part)) if found else None
         if field is None:
             return None
-        members = (field.annotation, *get_args(field.annotation))
-        models = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+        models = _models_of(field)
+        if isinstance(field.discriminator, str):
+            key = field.discriminator
+            models = [each for each in models if {*get_args(each.model_fields[key].annotation)} & {*loc}]
         found = models[0] if len(models) == 1 else None
     return found
+
+
+def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
+    members = (field.annotation, *get_args(field.annotation))
+    return [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
 
 
 def _keys(model: type[BaseModel] | None, *, required: bool = False) -> list[str]:

@@ -21,7 +21,8 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import placeholder_names
 from harvest_dagster.masking import is_secret_name
 
-_ARGUMENTS = tuple(kind.kwargs_name for kind in KINDS)
+_ARGUMENTS = (*(kind.kwargs_name for kind in KINDS), "auth")
+_RESOLVED = (*_ARGUMENTS, "notify")  # the keys in which a run replaces ${NAME}
 # The names of environment variables are in capitals. Query options such as $top and $where are not.
 _VARIABLE = re.compile(r"(?<![$\\])\$([A-Z][A-Z0-9_]{2,})\b(?!\})")
 _WHOLE_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -147,9 +148,9 @@ def _placeholders_without_effect(loaded: LoadedFiles) -> Iterator[Problem]:
     for config in loaded.catalog.configs:
         document = loaded.by_label[config.label]
         for key, value in document.value.items():
-            if key not in _ARGUMENTS and (names := placeholder_names(value)):
+            if key not in _RESOLVED and (names := placeholder_names(value)):
                 name = min(names)
-                places = " and ".join(_ARGUMENTS)
+                places = " and ".join((", ".join(_RESOLVED[:-1]), _RESOLVED[-1]))
                 message = f"contains ${{{name}}}, which is not replaced here; it is read only in {places}"
                 yield Problem(document.file, document.line((key,)), str(key), message, config.label)
 

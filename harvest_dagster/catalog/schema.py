@@ -7,7 +7,7 @@ arguments of harvesters and transformers (`arguments`), which the plug-ins decla
 """
 
 from datetime import date, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,7 @@ from harvest_dagster.catalog.field_types import (
     Owner,
     Size,
     Tags,
+    TokenUrl,
     WebAddress,
     WindowLength,
 )
@@ -135,6 +136,54 @@ class Limits(_Strict):
     )
 
 
+class BearerAuth(_Strict):
+    """A token in the header Authorization."""
+
+    kind: Literal["bearer"] = Field(description="the kind of authentication")
+    token: str = Field(min_length=1, repr=False, description="the token, without the word Bearer")
+
+
+class BasicAuth(_Strict):
+    """User and password in the header Authorization."""
+
+    kind: Literal["basic"] = Field(description="the kind of authentication")
+    username: str = Field(min_length=1, repr=False, description="the user")
+    password: str = Field(default="", repr=False, description="the password")
+
+
+class ApiKeyAuth(_Strict):
+    """A key in a header, or in a parameter of each request."""
+
+    kind: Literal["api_key"] = Field(description="the kind of authentication")
+    name: str = Field(
+        min_length=1,
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z{}\[\]-]+$",
+        description="name of the header or of the parameter",
+        examples=["X-Api-Key"],
+    )
+    value: str = Field(min_length=1, repr=False, description="the key")
+    place: Literal["header", "query"] = Field(
+        default="header", alias="in", description="where the key is sent"
+    )
+
+
+class OAuth2Auth(_Strict):
+    """The client credentials grant of OAuth 2.0. A new token is fetched when the source refuses the old one."""
+
+    kind: Literal["oauth2_client_credentials"] = Field(description="the kind of authentication")
+    token_url: TokenUrl = Field(
+        description="the token endpoint; requests to it count in the budget of its host",
+        examples=["https://login.example.org/token"],
+    )
+    client_id: str = Field(min_length=1, repr=False, description="identifies the client")
+    client_secret: str = Field(min_length=1, repr=False, description="the password of the client")
+    scope: str = Field(
+        default="",
+        description="scopes separated by blanks; without it, the server chooses",
+        examples=["records.read"],
+    )
+
+
 class IngestConfig(_Strict):
     """The declaration of one source, harvested into the asset raw/<label>."""
 
@@ -162,6 +211,13 @@ class IngestConfig(_Strict):
         description="the arguments of the harvester; ${NAME} in a string is read from the environment when "
         "the harvest runs, $${ stands for a literal ${",
         examples=[{"base_url": "https://oaipmh.arxiv.org/oai", "metadata_prefix": "oai_dc", "set": "cs"}],
+    )
+    auth: BearerAuth | BasicAuth | ApiKeyAuth | OAuth2Auth | None = Field(
+        default=None,
+        discriminator="kind",
+        description="how requests authenticate at the source, for every harvester that uses HTTP; ${NAME} as in "
+        "harvester_kwargs; a change of it does not invalidate earlier harvests",
+        examples=[{"kind": "bearer", "token": "${TOKEN}"}],
     )
     transformer: str | None = Field(
         default=None,

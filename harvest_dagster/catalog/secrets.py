@@ -9,7 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harvest_dagster.catalog.plaintext_secrets import find_plaintext_secrets
+from harvest_dagster.catalog.plaintext_secrets import (
+    auth_values,
+    find_plaintext_credentials,
+    find_plaintext_secrets,
+)
+from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import MissingSecret
 
 # "$${" stands for a literal "${".
@@ -72,8 +77,17 @@ def secret_values(kwargs: Mapping[str, Any], environ: Mapping[str, str]) -> tupl
 
     The order depends on the arguments only, not on the values in the environment.
     """
-    named = [environ.get(name, "") for name in sorted(placeholder_names(kwargs))]
-    return (*named, *(secret for _, secret in find_plaintext_secrets(dict(kwargs))))
+    return (*_named(kwargs, environ), *(secret for _, secret in find_plaintext_secrets(dict(kwargs))))
+
+
+def credential_values(config: IngestConfig, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return all secrets of `auth`, in the order of `secret_values`."""
+    plain = (secret for _, secret in find_plaintext_credentials(config))
+    return (*_named(auth_values(config), environ), *plain)
+
+
+def _named(kwargs: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
+    return [environ.get(name, "") for name in sorted(placeholder_names(kwargs))]
 
 
 def _replace(value: Any, environ: Mapping[str, str]) -> Any:

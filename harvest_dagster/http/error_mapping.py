@@ -180,8 +180,8 @@ def http_status_error(
 def _remedy(status: int) -> str:
     if status in (401, 403):
         return (
-            "The source requires credentials or blocks harvesters. Check `harvester_kwargs`, or ask the operator of"
-            " the source."
+            "The source requires credentials or blocks harvesters. Check `auth` and `harvester_kwargs`, or ask"
+            " the operator of the source."
         )
     if status == _PROXY_AUTHENTICATION_REQUIRED:
         return f"{_PROXY_CREDENTIALS[0].upper()}{_PROXY_CREDENTIALS[1:]}"

@@ -13,6 +13,7 @@ import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from math import inf
@@ -22,6 +23,7 @@ from urllib.parse import urljoin
 from requests import RequestException
 
 from harvest_dagster.errors import HttpStatusError, SourceError, SourceUnreachable
+from harvest_dagster.http.auth import Auth, SessionAuth
 from harvest_dagster.http.error_mapping import (
     TRANSPORT_ERRORS,
     dropped_query_error,
@@ -79,6 +81,9 @@ class HttpSession:
         max_budget_wait: Seconds. If the budget of the host requires a longer wait, `get` raises RetryLater.
         redirect_networks: The networks of loopback, link-local and private addresses to which a redirect may lead from
             a public address.
+        auth: Authenticates the requests. Its secrets are masked like those of the config.
+        auth_hosts: The hosts that receive the credentials of `auth`. If there are none, the host of the first request
+            receives them.
         now: Returns the current time in UTC.
         draw: Returns a number from [0, 1), for the jitter of retries.
         on_response: Called with the URL, secrets masked, the status and the headers of each response, redirects
@@ -100,6 +105,8 @@ class HttpSession:
         max_retry_after: float = inf,
         max_budget_wait: float = inf,
         redirect_networks: Sequence[Network] = (),
+        auth: Auth | None = None,
+        auth_hosts: frozenset[str] = frozenset(),
         now: Callable[[], datetime] = utc_now,
         draw: Callable[[], float] = random.random,
         on_response: Callable[[str, int, Mapping[str, str]], None] | None = None,
@@ -109,16 +116,23 @@ class HttpSession:
         self._retry = retry or RetryPolicy()
         proxy_secrets = proxy_credentials(os.environ)
         mask_proxy, mask_config = build_masker(proxy_secrets), redact
-        self._redactor = Redactor(lambda text: mask_proxy(mask_config(text)))
         self._deadline = deadline or Deadline()
+        self._redactor = Redactor(lambda text: self._auth.mask(mask_proxy(mask_config(text))))
         self._limiter = RateLimiter(budget, limit, self._deadline, self._redactor.replace, max_budget_wait)
         self._max_retry_after = max_retry_after
         self._now = now
         self._draw = draw
         self._on_response = on_response
         # The secrets of the config come first: the number in a mark must not depend on the proxy.
-        masker = SecretMasker([*secrets, *proxy_secrets])
+        masker = SecretMasker([*secrets, *(auth.secrets if auth else ()), *proxy_secrets])
         self._transport = Transport(self._timeouts, self._response_limits, contact, masker)
+        self._auth = SessionAuth(
+            auth,
+            auth_hosts,
+            send=self._send_token_request,
+            on_issued=self._transport.add_issued_secret,
+            clock=self._deadline.clock,
+        )
         self._guard = RedirectGuard(redirect_networks)
         self._statistics = Statistics()
 
@@ -191,14 +205,14 @@ class HttpSession:
         self, url: str, params: dict[str, str] | None, headers: dict[str, str] | None
     ) -> RedirectStep:
         try:
-            return first_step(url, params, headers)
+            return self._auth.first(first_step(url, params, headers))
         except (ValueError, RequestException):
             failure = invalid_url_error(self._redactor.url(url))
         raise failure  # outside the handler, because the message of requests contains the whole URL
 
     def _follow(self, step: RedirectStep, status: int, location: str) -> RedirectStep:
         try:
-            return step.follow(location)
+            return self._auth.follow(step, step.follow(location))
         except QueryDropped as dropped:
             target = self._redactor.url(urljoin(step.url, location))
             names = self._redactor.replace(str(dropped))
@@ -218,7 +232,7 @@ class HttpSession:
         """Return the response to one request, after as many attempts as the retry policy allows."""
         began = self._deadline.clock()
         for attempt in count(1):
-            outcome = self._send_once(step, allowed, is_redirected=is_redirected)
+            outcome = self._send_authenticated(step, allowed, is_redirected=is_redirected)
             if isinstance(outcome, RawResponse):
                 return outcome
             retry_after = outcome.retry_after or 0.0
@@ -233,6 +247,31 @@ class HttpSession:
                 raise self._with_attempts(outcome.error, attempt, elapsed)
             self._sleep_before_retry(step, attempt, pause, outcome)
         raise AssertionError  # count() has no end
+
+    def _send_authenticated(
+        self, step: RedirectStep, allowed: frozenset[int], *, is_redirected: bool
+    ) -> RawResponse | FailedAttempt:
+        """Make one request attempt. If the source refuses an issued token, repeat it once with a new token."""
+        self._auth.prepare(step)
+        outcome = self._send_once(step, allowed, is_redirected=is_redirected)
+        if isinstance(outcome, FailedAttempt) and self._auth.forget_refused_token(step, outcome.error):
+            self._auth.prepare(step)
+            return self._send_once(step, allowed, is_redirected=is_redirected)
+        return outcome
+
+    def _send_token_request(self, step: RedirectStep) -> bytes:
+        """Send a request for a token within the budget of its host, and return the body of the response."""
+        source = self._guard.source
+        raw = self._send_with_retries(step, frozenset(), repeatable=True, is_redirected=False)
+        # The scope of the token's host must not count as that of the source.
+        self._guard = replace(self._guard, source=source)
+        if raw.location is None:
+            return raw.body
+        url = self._redactor.url(step.url)
+        message = (
+            f"{url}: HTTP {raw.status} redirects a request for a token. Put the right URL into token_url."
+        )
+        raise http_status_error(message, raw.status, url)
 
     def _sleep_before_retry(
         self, step: RedirectStep, attempt: int, pause: float, failed: FailedAttempt
@@ -285,13 +324,13 @@ class HttpSession:
         while True:
             self._limiter.wait(step.host)
             with suppress(ConnectionClosed):
-                return self._transport.send(step, exchange, allowed)
+                return self._transport.send(self._auth.apply(step), exchange, allowed)
 
     def _evaluate(
         self, step: RedirectStep, raw: RawResponse, redacted_url: str
     ) -> RawResponse | FailedAttempt:
         """Report a response to the rate limiter. Return it, or a failed attempt if its status is an error."""
-        if self._on_response is not None:
+        if self._on_response is not None and not step.is_token_request:
             self._on_response(redacted_url, raw.status, raw.headers)
         retry_after = self._limiter.record_response(
             step.host, raw.status, raw.headers, self._now(), is_success=raw.is_success

@@ -25,6 +25,7 @@ from harvest_dagster.catalog.arguments import (
     resolve_arguments,
 )
 from harvest_dagster.catalog.contacts import contact_from_environment
+from harvest_dagster.catalog.plaintext_secrets import auth_values
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage import scopes
 from harvest_dagster.errors import BadParameters
@@ -198,7 +199,10 @@ class SourceAccess:
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """The values of the config's secrets."""
-        return secrets.secret_values(self.config.harvester_kwargs, self.environ)
+        return (
+            *secrets.secret_values(self.config.harvester_kwargs, self.environ),
+            *secrets.credential_values(self.config, self.environ),
+        )
 
     @cached_property
     def redact(self) -> Callable[[str], str]:
@@ -217,9 +221,14 @@ class SourceAccess:
 
     @cached_property
     def request_digest(self) -> str:
-        """A digest of all that determines the requests: the harvester, its version and its arguments."""
+        """A digest of all that determines the requests: the harvester, its version, its arguments and `auth`.
+
+        `auth` counts because marks in the spool number the secrets of the config (`http.transport.secret_echoes`).
+        """
         kwargs = json.dumps(self.config.harvester_kwargs, sort_keys=True, default=str)
         text = f"{self.config.harvester} {self.harvester_class.VERSION} {kwargs}"
+        if self.config.auth is not None:
+            text = f"{text} {json.dumps(auth_values(self.config), sort_keys=True)}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

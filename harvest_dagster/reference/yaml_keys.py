@@ -30,8 +30,8 @@ The types, apart from those of YAML:
 - **duration**: a number and a unit, such as `90s`, `5m`, `3h`, `2d` or `1w`, or a number of seconds.
 - **size**: a number and a unit, such as `64MiB` or `1GB`, or a number of bytes.
 - **path**: the place of a value in a JSON page, such as `message.items`, or JSONPath that begins with `$`.
-- `${NAME}` in a string of `harvester_kwargs` and `transformer_kwargs` is read from the environment when the harvest
-  runs, and in `notify` when a message is sent. The value reaches no log and no row.
+- `${NAME}` in a string of `harvester_kwargs`, `transformer_kwargs` and `auth` is read from the environment when the
+  harvest runs, and in `notify` when a message is sent. The value reaches no log and no row.
 """
 _NOT_DECIDING = "A change of it does not invalidate earlier harvests."
 _WORDS = {
@@ -73,7 +73,14 @@ def _plugin(kind: PluginKind, key: str) -> Iterator[str]:
 
 def _nested(model: type[BaseModel], schema: Mapping[str, Any], level: int) -> Iterator[str]:
     for name, nested in _nested_models(model):
-        yield f"{'#' * level} `{name}`"
+        key = model.model_fields[name].discriminator
+        if isinstance(key, str):
+            tag = get_args(nested.model_fields[key].annotation)[0]
+            is_first = nested is next(each for other, each in _nested_models(model) if other == name)
+            yield from (f"{'#' * level} `{name}`",) if is_first else ()
+            yield f"{'#' * level}# `{key}: {tag}`"
+        else:
+            yield f"{'#' * level} `{name}`"
         yield docstrings.summary(nested)
         defaults = schema["properties"][name].get("default") or {}
         yield _keys(nested, {**schema["$defs"][nested.__name__], "$defs": schema["$defs"]}, defaults)
@@ -99,12 +106,13 @@ def _keys(
     described = docstrings.attributes(model)
     rows = []
     for name, field in model.model_fields.items():
-        rule = schema["properties"][name]
+        key = field.alias or name
+        rule = schema["properties"][key]
         meaning = field.description or described[name]
         if any(isinstance(mark, NotDeciding) for mark in field.metadata):
             meaning = f"{meaning.rstrip('.')}. {_NOT_DECIDING}"
         default = "**required**" if field.is_required() else _default({**rule, **_only(name, defaults)})
-        rows.append((code(name), _type(name, rule), default, prose(meaning)))
+        rows.append((code(key), _type(key, rule), default, prose(meaning)))
     return table(("key", "type", "default", "meaning"), rows)
 
 
@@ -119,10 +127,10 @@ def _default(rule: Mapping[str, Any]) -> str:
 def _type(name: str, rule: Mapping[str, Any]) -> str:
     """Return the type that a rule of a JSON Schema describes, in words."""
     match rule:
-        case {"$ref": _}:
+        case {"$ref": _} | {"oneOf": _}:
             return f"[mapping](#{name})"
-        case {"enum": values}:
-            return " or ".join(map(code, values))
+        case {"enum": values} | {"const": str(values)}:
+            return " or ".join(map(code, [values] if isinstance(values, str) else values))
         case {"anyOf": rules}:
             return _alternatives(name, rules)
         case {"type": "array", "items": items}:

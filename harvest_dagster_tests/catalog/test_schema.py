@@ -60,6 +60,7 @@ def test_label_and_harvester_are_enough() -> None:
             "log_line": 10_000,
         },
         "quarantine": {"records": 10, "share": 0.01},
+        "auth": None,
         "contact": None,
         "failure_threshold": 5,
         "group": "harvest",

@@ -21,6 +21,8 @@ class Request:
     path: str
     headers: dict[str, str]
     connection: int
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass
@@ -69,7 +71,8 @@ def _read_request(incoming: IO[bytes], number: int) -> Request | None:
     while (line := incoming.readline().decode("latin-1").strip()) != "":
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    return Request(first[1], headers, number)
+    body = incoming.read(int(headers.get("content-length", "0")))
+    return Request(first[1], headers, number, first[0], body)
 
 
 @contextmanager

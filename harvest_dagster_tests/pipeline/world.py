@@ -103,13 +103,15 @@ class World:
 
     def change(self, **values: Any) -> None:
         """Change the config, under the same label."""
-        self.config = IngestConfig.model_validate({**self.config.model_dump(), **values})
+        self.config = IngestConfig.model_validate({**self.config.model_dump(by_alias=True), **values})
 
     def harvest(
         self, run: str = "run 1", process: Process | None = None, **parameters: Any
     ) -> HarvestContext:
         with self.database.begin() as connection:
-            key = ingest_configs.save_config(connection, self.config.model_dump(mode="json"), self.clock())
+            key = ingest_configs.save_config(
+                connection, self.config.model_dump(mode="json", by_alias=True), self.clock()
+            )
         current = CurrentRun(
             id=run,
             process=process or this_process(),

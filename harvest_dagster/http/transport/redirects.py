@@ -5,7 +5,7 @@ Pure. `http.session` decides how many redirects are followed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import requests
@@ -30,11 +30,19 @@ class RedirectStep:
         url: An http or https URL without user and password.
         headers: The headers of the harvester.
         auth: User and password, if the URL of the harvester named them.
+        method: The HTTP method.
+        body: The content of the request, None for a request without content.
+        is_trusted: Whether the request may have credentials: no redirect has led away from the host of the first one.
+        is_token_request: Whether the request asks for a token. The response is not masked: it contains the token.
     """
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
     auth: tuple[str, str] | None = None
+    method: str = "GET"
+    body: bytes | None = field(default=None, repr=False)
+    is_trusted: bool = True
+    is_token_request: bool = False
 
     @property
     def host(self) -> str:
@@ -43,7 +51,7 @@ class RedirectStep:
 
     def request(self) -> requests.Request:
         """Return the request for `requests`."""
-        return requests.Request("GET", self.url, headers=self.headers, auth=self.auth)
+        return requests.Request(self.method, self.url, headers=self.headers, auth=self.auth, data=self.body)
 
     def follow(self, location: str) -> RedirectStep:
         """Return the request to which a redirect leads.
@@ -56,21 +64,24 @@ class RedirectStep:
 
         Raises:
             QueryDropped: The new URL lacks a parameter of this request, or has another value for it.
-            ValueError: The redirect does not lead to an http or https URL, or leads from https to http.
+            ValueError: The redirect does not lead to an http or https URL, or leads from https to http; or the
+                request has content, which another URL must not receive.
         """
+        if self.body is not None:
+            raise ValueError("a request with content")
         url = _validated_url(urljoin(self.url, _decode(location)))
         if (urlsplit(self.url).scheme, urlsplit(url).scheme) == ("https", "http"):
             raise ValueError("from https to http")
         if dropped := _dropped_parameters(self.url, url):
             raise QueryDropped(", ".join(dropped))
         if host_of(url) == self.host:
-            return RedirectStep(url, self.headers, self.auth)
+            return replace(self, url=url)
         kept = {
             name: value
             for name, value in self.headers.items()
             if name.lower() in _HEADERS_KEPT_ON_ANOTHER_HOST
         }
-        return RedirectStep(url, kept)
+        return replace(self, url=url, headers=kept, auth=None, is_trusted=False)
 
 
 def first_step(url: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> RedirectStep:
@@ -86,6 +97,19 @@ def first_step(url: str, params: dict[str, str] | None, headers: dict[str, str] 
     prepared = requests.Request("GET", _validated_url(url), params=params).prepare()
     return RedirectStep(
         str(prepared.url), dict(headers or {}), (user, password) if user or password else None
+    )
+
+
+def token_step(url: str, body: str, headers: dict[str, str]) -> RedirectStep:
+    """Return the request for a token of OAuth 2.0, with a form as its body.
+
+    Raises:
+        ValueError: The URL is not a valid http or https URL.
+    """
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    prepared = requests.Request("POST", _validated_url(url)).prepare()
+    return RedirectStep(
+        str(prepared.url), {**form, **headers}, method="POST", body=body.encode(), is_token_request=True
     )
 
 

@@ -23,6 +23,7 @@ from harvest_dagster.texts import MASK
 _MIN_LENGTH = 8
 # A secret of letters or of digits alone must be longer: data contains words and numbers by chance.
 _MAX_WORD_LENGTH = 15
+_MAX_ISSUED = 10  # a server may issue a token for each request
 
 
 def is_distinctive(secret: str) -> bool:
@@ -64,11 +65,18 @@ class SecretMasker:
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets = sorted(_numbered(secrets), key=lambda secret: -len(secret.value))
+        self._issued: list[_Secret] = []  # the newest first
         self._known_marks: dict[str, set[bytes]] = {}  # by host
+
+    def add_issued(self, secret: str) -> None:
+        """Mask a token that the source issued. All of them have the number 0, and the newest one is restored."""
+        if is_distinctive(secret):
+            issued = _Secret(secret, f"{MASK}0{MASK}".encode(), SecretFinder(secret))
+            self._issued = [issued, *self._issued[: _MAX_ISSUED - 1]]
 
     def mask(self, host: str, body: bytes) -> bytes:
         """Return the body of a response, or the value of a header, with all secrets masked."""
-        for secret in self._secrets:
+        for secret in (*self._issued, *self._secrets):
             if secret.value.lower() in host:
                 continue  # `${HOST}` in base_url: every identifier of the source may contain it
             masked = secret.mask(body)
@@ -82,7 +90,7 @@ class SecretMasker:
         url = step.url
         sent = "\n".join((unquote(url), unquote_plus(url), *step.headers.values(), *(step.auth or ())))
         known_marks = self._known_marks.setdefault(step.host, set())
-        for secret in self._secrets:
+        for secret in (*self._issued, *self._secrets):
             if secret.value in sent:
                 known_marks.add(secret.mark)
             if secret.mark in known_marks:

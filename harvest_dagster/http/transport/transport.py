@@ -108,6 +108,10 @@ class Transport:
         """The number of cookies that exceeded the limits."""
         return self._cookies.dropped
 
+    def add_issued_secret(self, secret: str) -> None:
+        """Mask a token that was issued during the session."""
+        self._secrets.add_issued(secret)
+
     def send(self, step: RedirectStep, exchange: Exchange, allowed: frozenset[int]) -> RawResponse:
         """Send one request within the limits of the exchange, and return its response.
 
@@ -138,6 +142,8 @@ class Transport:
         )
         with response:
             raw = self._read(response, exchange.url, allowed)
+        if step.is_token_request:
+            return raw
         return replace(
             raw,
             body=self._secrets.mask(step.host, raw.body),

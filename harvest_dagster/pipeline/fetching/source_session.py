@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from harvest_dagster.catalog.hosts import limits_by_host, rate_limit_of
+from harvest_dagster.catalog.hosts import limits_by_host, named_hosts, rate_limit_of
 from harvest_dagster.catalog.schema import Timeout
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Client
@@ -20,6 +20,7 @@ from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.session import HttpSession, Timeouts
 from harvest_dagster.pipeline.context import HarvestContext, SourceAccess
 from harvest_dagster.pipeline.fetching.deferral import max_budget_wait
+from harvest_dagster.pipeline.fetching.source_auth import auth_of
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.harvest_log import counters
@@ -91,6 +92,9 @@ def build_session(source: SourceAccess, budget: Budget, deadline: Deadline, **op
         budget: the request budget of its host.
         deadline: the end of the harvest, and the callbacks of waits.
         options: further arguments of HttpSession.
+
+    Raises:
+        MissingSecret: the environment lacks a `${NAME}`.
     """
     config = source.config
     return HttpSession(
@@ -101,6 +105,8 @@ def build_session(source: SourceAccess, budget: Budget, deadline: Deadline, **op
         redact=source.redact,
         secrets=source.secrets,
         contact=source.contact,
+        auth=auth_of(config, source.environ),
+        auth_hosts=named_hosts(config, source.environ) if config.auth else frozenset(),
         redirect_networks=[ip_network(network) for network in config.redirect_networks],
         deadline=deadline,
         max_retry_after=source.wait_limits.longest_wait,

@@ -198,7 +198,9 @@ class _Harvest:
     def _context(self, database: Database) -> HarvestContext:
         config = self._harvester.config(self._server, self._behaviour)
         with database.begin() as connection:
-            config_id = ingest_configs.save_config(connection, config.model_dump(mode="json"), utc_now())
+            config_id = ingest_configs.save_config(
+                connection, config.model_dump(mode="json", by_alias=True), utc_now()
+            )
         run = CurrentRun(
             id="trial",
             process=this_process(),
