@@ -9,7 +9,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -44,11 +44,16 @@ _forks.set_forkserver_preload(["harvest_dagster_tests.crash.child"])
 
 @dataclass(frozen=True)
 class Deployment:
-    """A catalog of one source, a database, a spool and a DAGSTER_HOME."""
+    """A catalog of one source, a database, a spool and a DAGSTER_HOME.
+
+    Attributes:
+        variables: more environment variables of its processes.
+    """
 
     folder: Path
     database_url: str
     source: Server
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def make(cls, folder: Path, database_url: str, source: Server, *, max_window: str = "30d") -> Deployment:
@@ -81,6 +86,7 @@ class Deployment:
             "DAGSTER_HOME": str(self.folder / "home"),
             "PYTHONWARNINGS": "ignore::FutureWarning",
             "no_proxy": "127.0.0.1",
+            **self.variables,
         }
 
     def instance(self) -> dg.DagsterInstance:

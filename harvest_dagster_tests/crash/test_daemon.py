@@ -99,7 +99,7 @@ def enqueue(deployment: Deployment, instance: dg.DagsterInstance) -> str:
         env=deployment.environment,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT,
+        timeout=3 * TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stderr
