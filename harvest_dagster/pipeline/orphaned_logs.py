@@ -6,7 +6,7 @@ Preflight closes the orphaned logs of its own source, and a sensor closes those 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +45,7 @@ def close_logs_of_dead_runs(
     clock: Callable[[], datetime],
     *,
     config_id: int | None = None,
-    own_run: str | None = None,
+    spared: Collection[str] = (),
 ) -> list[ClosedLog]:
     """Close the STARTED and RESCHEDULED logs of runs that have ended or no longer exist. Return the closed logs.
 
@@ -54,14 +54,14 @@ def close_logs_of_dead_runs(
         runs: what is known about other runs.
         clock: returns the time, aware, in UTC.
         config_id: close only the logs of this config; None for all configs.
-        own_run: the calling run, whose logs stay as they are.
+        spared: runs whose logs stay as they are.
     """
     with database.read() as connection:
         logs = queries.find_open(connection, config_id)
         held = leases.find_leases(connection, {log.ingest_config_id for log in logs})
     closed = []
     for log in logs:
-        if log.run_id != own_run:
+        if log.run_id not in spared:
             outcome = _close_if_dead(database, log, held.get(log.ingest_config_id), runs, clock)
             if outcome is not None:
                 closed.append(ClosedLog(log, outcome))

@@ -28,6 +28,20 @@ _SILENCE_AFTER_PROCESS = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
+class LostRuns:
+    """The runs without a process.
+
+    Attributes:
+        ended: one sentence for each run that was reported as failed.
+        undecided: the other ones, to which something happened within the last minute. The executor may still report
+            their end. Their leases and logs must stay until then: only these show that the run is lost.
+    """
+
+    ended: list[str]
+    undecided: frozenset[str]
+
+
+@dataclass(frozen=True)
 class _Signs:
     """The signs of life of a run.
 
@@ -46,8 +60,7 @@ class _Signs:
     def cause_of_death(self, now: datetime) -> str | None:
         """Return why the run is lost; None if it may be alive."""
         silence = now - self.silent_since
-        processes = [row.holder.process for row in self.held] + [self.worker.process if self.worker else None]
-        if silence >= _SILENCE_AFTER_PROCESS and any(process and is_gone(process) for process in processes):
+        if silence >= _SILENCE_AFTER_PROCESS and self.has_no_process():
             return "its process no longer exists"
         if any(row.expires > now for row in self.held):
             return None
@@ -59,6 +72,11 @@ class _Signs:
             )
         return None
 
+    def has_no_process(self) -> bool:
+        """Return whether a process that worked for the run on this host no longer exists."""
+        processes = [row.holder.process for row in self.held] + [self.worker.process if self.worker else None]
+        return any(process and is_gone(process) for process in processes)
+
     def _is_in_our_op(self) -> bool:
         """Return whether the last event is of an op of ours. Ops of users may work for hours without an event."""
         if self.step is None:
@@ -67,8 +85,8 @@ class _Signs:
         return name in EVERY_OP or self.step.startswith(tuple(f"{kind}__" for kind in KINDS))
 
 
-def end_lost_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> list[str]:
-    """Report the runs that have lost their process or host as failed. Return one sentence for each.
+def end_lost_runs(instance: dg.DagsterInstance, database: Database, now: datetime) -> LostRuns:
+    """Report the runs that have lost their process or host as failed.
 
     Dagster then frees their places in the queue and in pools, and starts a new run if `run_retries` is set. If such a
     run is only suspended, its lease is taken over, and it can write nothing more.
@@ -82,12 +100,15 @@ def end_lost_runs(instance: dg.DagsterInstance, database: Database, now: datetim
         run.run_id: run for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     }
     if not runs:
-        return []
+        return LostRuns([], frozenset())
     with database.read() as connection:
         held = leases.find_leases_of_runs(connection, runs)
         working = {run_id: workers.find_worker(connection, run_id) for run_id in runs}
-    causes = {run_id: _signs(instance, run_id, held, working[run_id]).cause_of_death(now) for run_id in runs}
-    return [_end(instance, runs[run_id], cause) for run_id, cause in causes.items() if cause is not None]
+    signs = {run_id: _signs(instance, run_id, held, working[run_id]) for run_id in runs}
+    causes = {run_id: of_run.cause_of_death(now) for run_id, of_run in signs.items()}
+    ended = [_end(instance, runs[run_id], cause) for run_id, cause in causes.items() if cause is not None]
+    undecided = {run_id for run_id in runs if causes[run_id] is None and signs[run_id].has_no_process()}
+    return LostRuns(ended, frozenset(undecided))
 
 
 def _signs(

@@ -3,6 +3,8 @@
 They also end runs that lost their process or host, and keep the finished days of failed runs green.
 """
 
+from collections.abc import Collection
+
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
@@ -16,8 +18,10 @@ from harvest_dagster.pipeline.orphaned_logs import ClosedLog, close_logs_of_dead
 from harvest_dagster.windows import utc_now
 
 
-def _close(instance: dg.DagsterInstance, stores: Stores) -> list[ClosedLog]:
-    return close_logs_of_dead_runs(stores.database(), run_history_of(instance), utc_now)
+def _close(
+    instance: dg.DagsterInstance, stores: Stores, spared: Collection[str] = frozenset()
+) -> list[ClosedLog]:
+    return close_logs_of_dead_runs(stores.database(), run_history_of(instance), utc_now, spared=spared)
 
 
 @dg.sensor(
@@ -29,9 +33,9 @@ def _close(instance: dg.DagsterInstance, stores: Stores) -> list[ClosedLog]:
 )
 def close_orphaned_logs(context: dg.SensorEvaluationContext, harvest_stores: Stores) -> dg.SkipReason:
     """End lost runs, and close their logs. Dagster itself does not notice that such a run has ended."""
-    ended = end_lost_runs(context.instance, harvest_stores.database(), utc_now())
-    closed = _close(context.instance, harvest_stores)
-    return dg.SkipReason("\n".join([*ended, *map(str, closed)]) or "there is no orphaned log")
+    lost = end_lost_runs(context.instance, harvest_stores.database(), utc_now())
+    closed = _close(context.instance, harvest_stores, lost.undecided)
+    return dg.SkipReason("\n".join([*lost.ended, *map(str, closed)]) or "there is no orphaned log")
 
 
 @dg.run_failure_sensor(

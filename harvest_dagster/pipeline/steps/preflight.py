@@ -47,7 +47,7 @@ def validate_preconditions(harvest: HarvestContext) -> None:
         harvest.run.history,
         harvest.run.clock,
         config_id=harvest.config_id,
-        own_run=harvest.run.id,
+        spared={harvest.run.id},
     )
     for log in closed:
         harvest.logger.warning(str(log))

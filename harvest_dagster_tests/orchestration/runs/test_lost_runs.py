@@ -103,6 +103,18 @@ def test_a_run_whose_process_is_gone_fails_after_a_minute(
     assert end(instance, database, timedelta(seconds=61)) == ["FAILURE"]
 
 
+def test_the_sensor_keeps_the_lease_that_shows_that_a_run_is_lost(
+    instance: dg.DagsterInstance, database: Database
+) -> None:
+    """Its log and its lease were closed within the first minute. Nothing then showed the loss for ten minutes."""
+    run_id = started_run(instance)
+    lease(database, run_id, DEAD, utc_now())
+    found = end_lost_runs(instance, database, utc_now() + timedelta(seconds=50))
+    assert (found.ended, found.undecided) == ([], {run_id})
+    found = end_lost_runs(instance, database, utc_now() + timedelta(seconds=61))
+    assert (len(found.ended), found.undecided) == (1, frozenset())
+
+
 def test_a_run_that_was_killed_before_it_held_a_lease_fails(
     instance: dg.DagsterInstance, database: Database
 ) -> None:

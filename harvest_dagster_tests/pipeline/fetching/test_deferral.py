@@ -98,7 +98,7 @@ def test_a_lost_machine_keeps_the_lease_for_the_deferral_and_a_minute(
     """No other machine can know that it is gone."""
     world.clock.forward(seconds=3600 * 1.25 + 60)
     lease_guard.acquire(world.harvest("run 2"), WINDOW, single_process=True)
-    (closed,) = close_logs_of_dead_runs(world.database, world.runs, world.clock, own_run="run 2")
+    (closed,) = close_logs_of_dead_runs(world.database, world.runs, world.clock, spared={"run 2"})
     assert closed.log.id == waiting[1].id
 
 
