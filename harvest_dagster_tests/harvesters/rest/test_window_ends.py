@@ -176,7 +176,7 @@ def test_no_record_is_lost_between_windows_whatever_the_source_does(
 
 @pytest.mark.slow
 @given(source=sources(), parts=windows())
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=2000, deadline=None)
 def test_no_record_is_lost_between_windows_in_thousands_of_cases(source: Ends, parts: list[Window]) -> None:
     """The same property, with more examples."""
     prove(source, parts)
