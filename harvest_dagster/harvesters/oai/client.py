@@ -237,7 +237,7 @@ class OaiClient(Client):
         """Return whether the datestamps of a page show which records belong to neighbouring windows.
 
         They do if they are as precise as the request. A record of 23:30 whose datestamp is only the date of the next
-        day, in local time, is in no list of that day (docs/decisions/0058).
+        day, in local time, is in no list of that day (docs/decisions/0055).
         """
         return self.identity.granularity is Granularity.DAY or all(map(has_utc_seconds, reply.items))
 

@@ -2,7 +2,7 @@
 
 Nothing in an API says whether the day in `until` means the whole day or its midnight, whether the day in `from` is
 included, or whether the datestamps that it shows are those that it filters by. So a window asks for one unit more at
-each end that is not known to include its whole unit, and stores everything that arrives (docs/decisions/0058).
+each end that is not known to include its whole unit, and stores everything that arrives (docs/decisions/0055).
 
 - **Seconds.** The additional seconds cost no request. They are always requested.
 - **Days.** If the list with the additional days has several pages, the first pages of one day alone show whether the

@@ -129,7 +129,7 @@ def sources(draw: st.DrawFn) -> Ends:
     """Return an API of any kind with up to 40 records.
 
     Some days have more than ten records, at different times. If ten records without a time were all of midnight, the
-    source would look exact, and nothing could tell that it is not (docs/decisions/0058).
+    source would look exact, and nothing could tell that it is not (docs/decisions/0055).
     """
     busy = draw(st.lists(st.integers(0, LENGTH - 1), max_size=2))
     found = [START + day * DAY + 2 * hour * HOUR for day in busy for hour in range(12)]
