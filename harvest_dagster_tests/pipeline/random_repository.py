@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from xml.sax.saxutils import escape
+from zlib import crc32
 
 from harvest_dagster.errors import SourceUnreachable, TruncatedResponse
 from harvest_dagster.http.error_mapping import http_status_error
@@ -42,7 +43,7 @@ class Habits:
         until: `inclusive`, `exclusive`, or `midnight`: it reads the day in `until` as the midnight at its start.
         from_: `inclusive` or `exclusive`.
         refuses_equal: whether it refuses `from` = `until` with badArgument.
-        order: `oldest`, `newest`, `any`, or `live first`.
+        order: `oldest`, `newest`, `any`, `content` or `live first`.
         totals: whether lists have a completeListSize.
         page_size: records on a page.
         offset: its clock minus ours.
@@ -169,7 +170,11 @@ class RandomRepository:
         if self.habits.order == "newest":
             listed.reverse()
         elif self.habits.order == "any":
-            listed.sort(key=lambda one: hash(one.content) % 1009)
+            listed.sort(
+                key=lambda one: crc32(one.content.encode())
+            )  # the same in each process, unlike hash()
+        elif self.habits.order == "content":
+            listed.sort(key=lambda one: one.content)
         elif self.habits.order == "live first":
             listed.sort(key=lambda one: one.deleted)
         return listed

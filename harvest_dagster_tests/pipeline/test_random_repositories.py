@@ -102,6 +102,27 @@ def test_none_of_two_thousand_random_sources_is_green_with_a_record_missing(  # 
     prove(random_world, RandomRepository(random_world.clock, habits, versions, list(script)), story)
 
 
+def test_a_record_that_a_list_of_a_part_of_the_window_brings_is_kept(random_world: RandomWorld) -> None:
+    """A list broke after its second day and was continued from there. The list is not in the order of its datestamps.
+
+    The rest came with the day before, which was asked in addition. It counted for the total of the window, and was then
+    dropped as the record of a neighbour.
+    """
+    hours = {"a": 1, "b": 30, "c": 23}
+    versions = [
+        Version(f"oai:r:{content}", MIDNIGHT + timedelta(hours=hour), deleted=False, content=content)
+        for content, hour in hours.items()
+    ]
+    habits = Habits(granularity="day", until="exclusive", order="content", page_size=1)
+    repository = RandomRepository(random_world.clock, habits, versions, ["", "", "html", "expired"])
+    random_world.begin(repository, Story(hours=(), kills=(), max_window=DAYS * DAY, is_emptied=False))
+    random_world.clock.forward(hours=2 * 24 + 19)
+    random_world.harvest_range()
+    assert any("from the last safe datestamp" in line for line in random_world.log_lines)
+    random_world.check()
+    assert random_world.current().keys() == {version.identifier for version in versions}
+
+
 def prove(world: RandomWorld, repository: RandomRepository, story: Story) -> None:
     """Harvest as the story says, and check after each run. In the end, nothing is left to harvest."""
     world.begin(repository, story)

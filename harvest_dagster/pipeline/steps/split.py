@@ -12,6 +12,7 @@ from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.spool import AttemptSpool, ParsedPage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.texts import make_storable
+from harvest_dagster.windows import Window
 
 # PostgreSQL's index accepts keys of at most 2,704 bytes. No identifier of a real source is nearly as long.
 LONGEST_IDENTIFIER = 2000  # bytes
@@ -38,7 +39,7 @@ def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], Non
     for number in range(pages):
         parsed_page = _read_parsed(spool, number) if number < done else None
         if parsed_page is None:
-            parsed_page = _parse(harvest.source.parser, spool, number, remaining)
+            parsed_page = _parse(harvest.source.parser, spool, number, log.window, remaining)
             spool.write_parsed_page(number, parsed_page)
             keep_going()
         if remaining is not None:
@@ -73,11 +74,18 @@ def _read_parsed(spool: AttemptSpool, number: int) -> ParsedPage | None:
         return None
 
 
-def _parse(parser: Parser, spool: AttemptSpool, number: int, remaining: int | None) -> ParsedPage:
+def _parse(
+    parser: Parser, spool: AttemptSpool, number: int, window: Window, remaining: int | None
+) -> ParsedPage:
+    """Parse a page, and keep the records of the whole window.
+
+    The page may be of a list of a part of the window. Its records of another part count for the totals of the window,
+    and the list of that part may lack them: it may be the list that broke.
+    """
     records: list[Record] = []
     invalid: list[InvalidRecord] = []
     manifest = spool.read_with_body(number)
-    for parsed in parser.records(manifest.page, manifest.sub_window.window):
+    for parsed in parser.records(manifest.page, window):
         if remaining is not None and len(records) >= remaining:
             break
         checked = as_storable(parsed)
