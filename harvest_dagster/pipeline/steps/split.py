@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.records import InvalidRecord, Page, Record
-from harvest_dagster.spool import AttemptSpool, ParsedPage
+from harvest_dagster.spool import AttemptSpool, PageManifest, ParsedPage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.texts import make_storable
 from harvest_dagster.windows import Window
@@ -35,16 +35,18 @@ def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], Non
     """
     spool = harvest.attempt(log)
     remaining = log.record_limit
-    done, pages = spool.parsed_count(), spool.require_fetched().pages
-    for number in range(pages):
+    done, summary = spool.parsed_count(), spool.require_fetched()
+    whole = _find_whole_lists(spool) if summary.sub_windows > 1 else []
+    for number in range(summary.pages):
         parsed_page = _read_parsed(spool, number) if number < done else None
         if parsed_page is None:
-            parsed_page = _parse(harvest.source.parser, spool, number, log.window, remaining)
+            manifest = spool.read_with_body(number)
+            parsed_page = _parse(harvest.source.parser, manifest, log.window, whole, remaining)
             spool.write_parsed_page(number, parsed_page)
             keep_going()
         if remaining is not None:
             remaining -= len(parsed_page.records)
-    return pages
+    return summary.pages
 
 
 def read_or_parse(
@@ -74,18 +76,44 @@ def _read_parsed(spool: AttemptSpool, number: int) -> ParsedPage | None:
         return None
 
 
-def _parse(
-    parser: Parser, spool: AttemptSpool, number: int, window: Window, remaining: int | None
-) -> ParsedPage:
-    """Parse a page, and keep the records of the whole window.
+def _find_whole_lists(spool: AttemptSpool) -> list[Window]:
+    """Return the windows whose lists were received to the end."""
+    last = {manifest.sub_window: manifest for manifest in spool.manifests()}
+    return [sub_window.window for sub_window, manifest in last.items() if manifest.page.next is None]
 
-    The page may be of a list of a part of the window. Its records of another part count for the totals of the window,
-    and the list of that part may lack them: it may be the list that broke.
+
+def _is_in_another_list(record: Record, manifest: PageManifest, whole: Collection[Window]) -> bool:
+    """Return whether a record belongs to another part of the window, whose list was received to the end.
+
+    If that list broke, it may lack the record, although the record counts for its total.
+    """
+    datestamp, own, asked = record.datestamp, manifest.sub_window.window, manifest.page.widened_window
+    if datestamp is None or asked is None or datestamp in own or datestamp not in asked:
+        return False
+    return any(datestamp in other for other in whole if other != own)
+
+
+def _parse(
+    parser: Parser,
+    manifest: PageManifest,
+    window: Window,
+    whole: Collection[Window],
+    remaining: int | None,
+) -> ParsedPage:
+    """Parse a page, and keep the records of the window that no other list has.
+
+    Args:
+        parser: parses it.
+        manifest: the page, with its body. It may be of a list of a part of the window.
+        window: the whole window.
+        whole: the windows whose lists were received to the end.
+        remaining: how many records may be kept; None for all.
     """
     records: list[Record] = []
     invalid: list[InvalidRecord] = []
-    manifest = spool.read_with_body(number)
     for parsed in parser.records(manifest.page, window):
+        if isinstance(parsed, Record) and _is_in_another_list(parsed, manifest, whole):
+            continue
         if remaining is not None and len(records) >= remaining:
             break
         checked = as_storable(parsed)
