@@ -219,12 +219,12 @@ def may_fail(api: JsonApi) -> bool:
     """Return whether an honest API looks exactly like one that is wrong, in at least one of the lists it may send.
 
     A page that is repeated may be the last one, or the source ignores its number. A full page without the key of the
-    next page may be the last one, or the key is wrong.
+    next page may be the last one, or the key is wrong. The flag does not help: its last page omits it, too.
     """
     counts = api.paging in ("page", "offset")
     repeats_first_page = counts and api.end == "clamp"
     has_full_page = api.paging in ("cursor", "link") and api.omits_next and api.sends_size
-    return not api.totals and not api.flag and (repeats_first_page or has_full_page)
+    return not api.totals and ((repeats_first_page and not api.flag) or has_full_page)
 
 
 def prove_faulty(world: World, window: Window, api: JsonApi, killed_after: int | None) -> None:
