@@ -20,7 +20,7 @@ ROOMY    := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 
 IN_MEMORY = $(if $(ROOMY),TMPDIR=$(ROOMY) )
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test coverage test-slow test-browser lint docs migration schema reference clean
+.PHONY: help demo dev test coverage test-slow test-random test-browser lint docs migration schema reference clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([^:]*):[^#]*## /make \1\t/' | expand -t 18
@@ -75,6 +75,10 @@ coverage: test  ## run the default tests and measure their branch coverage; it m
 test-slow: SLOW_WORKERS = 3
 test-slow: $(VENV)/.test  ## run the slow tests
 	$(IN_MEMORY)$(BIN)/pytest -n $(SLOW_WORKERS) --dist worksteal -m slow $(TESTS)
+
+# A failure that it finds is new. The other targets have the same examples in each run.
+test-random: $(VENV)/.test  ## run the property tests with other examples each time
+	$(IN_MEMORY)HARVEST_TEST_RANDOM=1 $(BIN)/pytest -n 2 -m 'hypothesis and not browser' $(TESTS)
 
 test-browser: $(VENV)/.browser  ## test Dagster's UI in Chromium; pictures are in build/screenshots
 	$(BIN)/pytest -m browser harvest_dagster_tests/browser

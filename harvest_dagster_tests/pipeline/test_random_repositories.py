@@ -6,13 +6,15 @@ hours, with kills, until nothing is left to do. After every run, what the logs c
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, note, seed, settings
 from hypothesis import strategies as st
 
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.examples import RANDOM_EXAMPLES
 from harvest_dagster_tests.pipeline.random_repository import FAILURES, Habits, RandomRepository, Version
 from harvest_dagster_tests.pipeline.random_world import DAYS, RANGE, RandomWorld, Story
 from harvest_dagster_tests.pipeline.world import MIDNIGHT
@@ -87,19 +89,20 @@ def test_no_random_source_is_green_with_a_record_missing(
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("part", range(4))
-@given(habits=habits(), versions=versions(), script=SCRIPTS, story=STORIES)
-@settings(QUICK, max_examples=500)
-def test_none_of_two_thousand_random_sources_is_green_with_a_record_missing(  # noqa: PLR0917
-    random_world: RandomWorld,
-    part: int,
-    habits: Habits,
-    versions: list[Version],
-    script: list[str],
-    story: Story,
+def test_none_of_two_thousand_random_sources_is_green_with_a_record_missing(
+    random_world: RandomWorld, part: int
 ) -> None:
     """The same property with 2,000 examples, in four parts that run at the same time."""
-    prove(random_world, RandomRepository(random_world.clock, habits, versions, list(script)), story)
+
+    @seed(random.getrandbits(64) if RANDOM_EXAMPLES else part)
+    @given(habits=habits(), versions=versions(), script=SCRIPTS, story=STORIES)
+    @settings(QUICK, max_examples=500)
+    def prove_part(habits: Habits, versions: list[Version], script: list[str], story: Story) -> None:
+        prove(random_world, RandomRepository(random_world.clock, habits, versions, list(script)), story)
+
+    prove_part()
 
 
 def test_a_record_that_a_list_of_a_part_of_the_window_brings_is_kept(random_world: RandomWorld) -> None:
