@@ -83,7 +83,7 @@ def has_only_older_entries(dates: Sequence[datetime | None], before: FeedPositio
 
 
 def first_reached(position: FeedPosition, received: datetime) -> datetime:
-    """Return the first instant of which a feed shows the entries, if the feed does not contain all of them.
+    """Return the first instant whose entries a feed shows, if the feed does not contain all entries.
 
     A feed without a date shows only its present. It counts as if its oldest entry were three days old, because a
     schedule requests a day up to that long after its end.
