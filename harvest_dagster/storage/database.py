@@ -48,13 +48,9 @@ class Database:
         """
         parsed = parse(url)
         database = cls(connections.create(parsed), _place(parsed))
-        try:
+        with database._disposed_on_error():
             database._make_file()
-            with database._errors():
-                migrations.ensure(database.engine, database.place)
-        except BaseException:
-            database.dispose()
-            raise
+            database._migrate()
         return database
 
     @classmethod
@@ -69,15 +65,11 @@ class Database:
         database = cls.connect(url)
         if database is None:
             return None
-        try:
+        with database._disposed_on_error():
             if database.revision() is None:
                 database.dispose()
                 return None
-            with database._errors():
-                migrations.ensure(database.engine, database.place)
-        except BaseException:
-            database.dispose()
-            raise
+            database._migrate()
         return database
 
     @classmethod
@@ -91,6 +83,18 @@ class Database:
         if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
             return None
         return cls(connections.create(parsed), _place(parsed))
+
+    @contextmanager
+    def _disposed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.dispose()
+            raise
+
+    def _migrate(self) -> None:
+        with self._errors():
+            migrations.ensure(self.engine, self.place)
 
     @staticmethod
     def place_of(url: str) -> str:

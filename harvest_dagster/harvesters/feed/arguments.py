@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
-from harvest_dagster.http.transport.headers import find_fault
+from harvest_dagster.harvesters.request_headers import validate_headers
 
 
 class FeedArguments(Arguments):
@@ -23,7 +23,9 @@ class FeedArguments(Arguments):
     """
 
     base_url: str
-    headers: Annotated[dict[str, str], NotDeciding()] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], AfterValidator(validate_headers), NotDeciding()] = Field(
+        default_factory=dict
+    )
     newest_first: bool = False
     trust_total: Annotated[bool, NotDeciding()] = True
 
@@ -37,10 +39,3 @@ class FeedArguments(Arguments):
                 "the harvester `files` with format: xml"
             )
         return url
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        if (problem := find_fault(headers)) is not None:
-            raise ValueError(problem)
-        return headers

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from harvest_dagster.errors import ProtocolError
@@ -23,7 +23,8 @@ from harvest_dagster.harvesters.feed.reach import (
 )
 from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
-from harvest_dagster.harvesters.interface import Client, Response, Session
+from harvest_dagster.harvesters.interface import Response, Session
+from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
@@ -36,8 +37,6 @@ EVER = Window(
 )
 """The time that a request for a feed covers: all of it."""
 
-_NEVER_SHORTER = timedelta(days=36_500)
-
 
 @dataclass(frozen=True)
 class _Received:
@@ -48,7 +47,7 @@ class _Received:
     dates: list[datetime | None]
 
 
-class FeedClient(Client):
+class FeedClient(UndividedClient):
     """Requests the documents of one feed."""
 
     arguments: FeedArguments
@@ -77,20 +76,6 @@ class FeedClient(Client):
             if page.next is None:
                 return
             following = page.next
-
-    @property
-    def smallest_window(self) -> timedelta:
-        """Longer than any window, so that no recovery step requests a part of one.
-
-        Each list reads the whole feed. The list of a part would count records that it does not keep, and hide that the
-        list before lacks them.
-        """
-        return _NEVER_SHORTER
-
-    @property
-    def list_count(self) -> None:
-        """Unknown, so that no recovery step continues from the last datestamp: see `smallest_window`."""
-        return
 
     def _page(self, window: Window, cursor: Cursor) -> Page:
         before = FeedPosition.of(cursor)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
-from harvest_dagster.http.transport.headers import find_fault
+from harvest_dagster.harvesters.request_headers import validate_headers
 
 HTTP = ("http", "https")
 _PROTOCOL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -50,7 +50,9 @@ class FilesArguments(Arguments):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     encoding: str = "utf-8"
     page_size: Annotated[int, NotDeciding()] = Field(default=1000, ge=1, le=100_000)
-    headers: Annotated[dict[str, str], NotDeciding()] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], AfterValidator(validate_headers), NotDeciding()] = Field(
+        default_factory=dict
+    )
 
     @field_validator("path")
     @classmethod
@@ -81,13 +83,6 @@ class FilesArguments(Arguments):
         except LookupError:
             raise ValueError(f"{encoding!r} is no encoding. Use utf-8, latin-1 or cp1252") from None
         return encoding
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        if (problem := find_fault(headers)) is not None:
-            raise ValueError(problem)
-        return headers
 
     @model_validator(mode="after")
     def _fits(self) -> FilesArguments:

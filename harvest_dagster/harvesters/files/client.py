@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from itertools import islice
 
 from harvest_dagster.errors import CursorRefused
@@ -15,14 +15,13 @@ from harvest_dagster.harvesters.files.locations import FileStore, FileVersion
 from harvest_dagster.harvesters.files.parser import FilesParser, join_records
 from harvest_dagster.harvesters.files.readers import READERS, reading
 from harvest_dagster.harvesters.formats.dates import is_kept
-from harvest_dagster.harvesters.interface import Client, Session
+from harvest_dagster.harvesters.interface import Session
+from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window, utc_now
 
 _EVER = Window(datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc))
-
-_NEVER_SHORTER = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class _Position:
         return Cursor(json.dumps(asdict(self), separators=(",", ":")))
 
 
-class FilesClient(Client):
+class FilesClient(UndividedClient):
     """Reads the files that a path names."""
 
     arguments: FilesArguments
@@ -85,20 +84,6 @@ class FilesClient(Client):
             pending = replace(pending, cursor=cursor or Cursor(), source_time=newest)
         # A server may cut what it sends, so the end of a response proves nothing.
         yield replace(pending, total=None if protocol_of(self.arguments.path) in HTTP else total)
-
-    @property
-    def smallest_window(self) -> timedelta:
-        """Longer than any window, so that no recovery step requests a part of one.
-
-        Each list reads the same files. The list of a part would count records that it does not keep, and hide that the
-        list before lacks them.
-        """
-        return _NEVER_SHORTER
-
-    @property
-    def list_count(self) -> None:
-        """Unknown, so that no recovery step continues from the last datestamp: see `smallest_window`."""
-        return
 
     def _remaining(
         self, files: list[FileVersion], cursor: Cursor | None

@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
+from harvest_dagster.harvesters.request_headers import validate_headers
 from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
-from harvest_dagster.http.transport.headers import find_fault
 
 FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
 
@@ -172,7 +180,9 @@ class RestArguments(Arguments):
 
     base_url: str
     params: dict[str, _Param] = Field(default_factory=dict, validate_default=True)
-    headers: Annotated[dict[str, _Text], NotDeciding()] = Field(default_factory=dict)
+    headers: Annotated[dict[str, _Text], AfterValidator(validate_headers), NotDeciding()] = Field(
+        default_factory=dict
+    )
     granularity: Literal["day", "second"] = "day"
     until: Literal["inclusive", "exclusive"] = "inclusive"
     records: Path
@@ -199,13 +209,6 @@ class RestArguments(Arguments):
                 "base_url must name its host. {from}, {until} and {next} are allowed only in its path"
             )
         return url
-
-    @field_validator("headers")
-    @classmethod
-    def _can_be_sent(cls, headers: dict[str, str]) -> dict[str, str]:
-        if (problem := find_fault(headers)) is not None:
-            raise ValueError(problem)
-        return headers
 
     @field_validator("records")
     @classmethod
