@@ -20,10 +20,12 @@ class Request:
     Attributes:
         url: the whole URL with its query string. Secrets are masked, so that it may be logged.
         method: the HTTP method.
+        body: the content of the request as text, secrets masked; None for a request without content.
     """
 
     url: str
     method: str = "GET"
+    body: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ __all__ = ["Arguments", "Client", "Harvester", "NotDeciding", "Parser", "Respons
 class Response(Protocol):
     """A response of the session: the whole body, with a status below 400 or an allowed one. `url` has no secret.
 
-    The responses of `http.session` also have `date` and `next_link` (`http.models`). Sessions of tests and tools may
-    lack them, so a client reads them with `getattr`.
+    The responses of `http.session` also have `date`, `next_link` and `request_body` (`http.models`). Sessions of tests
+    and tools may lack them, so a client reads them with `getattr`.
     """
 
     @property
@@ -71,6 +71,29 @@ class Session(Protocol):
 
         Raises:
             SourceError: there is no usable response; `transient` says whether a later attempt may succeed.
+        """
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        allow_status: frozenset[int] = frozenset(),
+        repeatable: bool = True,
+    ) -> Response:
+        """Send one POST request that only reads, within the same budget. Repeat it if that is safe.
+
+        Args:
+            url: http or https.
+            body: the content; name its type in `headers`.
+            params: the query; the session encodes it.
+            headers: additional headers.
+            allow_status: see `get`.
+            repeatable: see `get`.
+
+        Raises: see `get`.
         """
 
 

@@ -141,6 +141,20 @@ def dropped_query_error(url: str, status: int, target: str, dropped: str) -> Sou
     )
 
 
+def content_not_sent_error(url: str, status: int, target: str) -> SourceError:
+    """Return the error for a redirect of a POST request that is not followed.
+
+    Args:
+        url: The requested URL, secrets masked.
+        status: The HTTP status code.
+        target: The target, secrets masked.
+    """
+    return _permanent(
+        f"{url}: HTTP {status} redirects a POST request to {target}. Only 307 and 308 repeat such a request, and no"
+        " other host receives its content. No request was sent to it. Put the new URL into `base_url`."
+    )
+
+
 def error_for_status(
     status: int, excerpt: str, url: str, page: type[WebPage] | None = None
 ) -> HttpStatusError:

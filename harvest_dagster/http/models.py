@@ -64,6 +64,8 @@ class Response:
         date: The header Date, in UTC: when the source created the response. None if there is no such header. A cache
             keeps it.
         next_link: The URL with rel="next" in the header Link (RFC 8288), secrets masked. None if there is none.
+        request_body: The content of a POST request as text, secrets masked; of a long one, the beginning and the end.
+            None for a request without content.
     """
 
     status: int
@@ -73,3 +75,4 @@ class Response:
     received: datetime
     date: datetime | None = None
     next_link: str | None = None
+    request_body: str | None = None

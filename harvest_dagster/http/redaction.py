@@ -1,4 +1,4 @@
-"""Mask secrets in texts for people: URLs, and excerpts of bodies.
+"""Mask secrets in texts for people: URLs, the content of requests, and excerpts of bodies.
 
 A function that the caller passes masks the values of `${NAME}`. The values of parameters whose names mark them as
 secret, and the user and password of a URL, are masked in any case.
@@ -6,8 +6,10 @@ secret, and the user and password of a URL, are masked in any case.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from harvest_dagster.http.html.tags import tokens, visible_text
@@ -16,6 +18,7 @@ from harvest_dagster.texts import MASK, cut_at_word, keep_ends, one_line
 
 _MAX_EXCERPT = 200
 _MAX_URL = 1000  # characters in a message
+_MAX_CONTENT = 10_000  # characters of the content of a request in a manifest
 _MAX_VALUE = 60  # characters of a parameter in a message: each message about a page repeats its token
 _PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 # Characters of a body to search for an excerpt: the text of an error is at the beginning. It is less than the
@@ -57,6 +60,28 @@ class Redactor:
         path = quote(self._mask(unquote(parts.path)), safe="/%:@!$&'()*+,;=~")
         shown = one_line(urlunsplit((parts.scheme, netloc, path, query, "")))
         return keep_ends(shown, _MAX_URL)
+
+    def content(self, body: bytes) -> str:
+        """Return the JSON content of a request, with secrets and the values of secret names masked."""
+        try:
+            document = json.loads(body)
+        except ValueError:  # of a plug-in that sends something else
+            text = self.replace(body.decode("utf-8", "replace"))
+        else:
+            text = json.dumps(self._masked_json(document), ensure_ascii=False)
+        return keep_ends(text, _MAX_CONTENT)
+
+    def _masked_json(self, value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            return {self._mask(key): self._masked_json(member, key) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self._masked_json(member, name) for member in value]
+        if is_secret_name(name) and value is not None:
+            return MASK
+        if isinstance(value, str):
+            return self._mask(value)
+        masked = self.replace(text := json.dumps(value))
+        return value if masked == text else masked
 
     def excerpt(self, body: bytes) -> str:
         """Return the beginning of a body as one line of at most 200 characters, without markup and secrets."""

@@ -1,6 +1,7 @@
 """Send the requests of a harvester: rate limit, timeouts, size limits, retries and redirects.
 
-`HttpSession` is the only way to a source. One call of `get` returns one complete response, or raises one clear error.
+`HttpSession` is the only way to a source. One call of `get` or `post` returns one complete response, or raises one
+clear error.
 
 Not here: waiting (`http.rate_limit.deadline`), the socket (`http.transport.watched_adapter`), the body
 (`http.transport.body`), the texts of errors (`http.error_mapping`), and the meaning of a response in its protocol (the
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import count
 from math import inf
 from types import TracebackType
@@ -26,6 +28,7 @@ from harvest_dagster.errors import HttpStatusError, SourceError, SourceUnreachab
 from harvest_dagster.http.auth import Auth, SessionAuth
 from harvest_dagster.http.error_mapping import (
     TRANSPORT_ERRORS,
+    content_not_sent_error,
     dropped_query_error,
     error_for_status,
     http_status_error,
@@ -41,7 +44,7 @@ from harvest_dagster.http.rate_limit.response_headers import http_date
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.redaction import Redactor, proxy_credentials
 from harvest_dagster.http.transport.addresses import Network, RedirectGuard
-from harvest_dagster.http.transport.redirects import QueryDropped, RedirectStep, first_step
+from harvest_dagster.http.transport.redirects import ContentNotSent, QueryDropped, RedirectStep, first_step
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.http.transport.transport import FailedAttempt, RawResponse, Transport
 from harvest_dagster.http.transport.watched_adapter import ConnectionClosed, Exchange
@@ -56,7 +59,7 @@ MAX_REDIRECTS = 5
 
 
 class HttpSession:
-    """The HTTP session of one harvest, for one thread. A harvester sends every request with `get`.
+    """The HTTP session of one harvest, for one thread. A harvester sends every request with `get` or `post`.
 
     Each request waits until the budget of its host allows it. A transient failure is retried if that is safe. Every
     response is bounded in time and size. The secrets of the config never appear in a response, a log or an error.
@@ -184,8 +187,41 @@ class HttpSession:
             RetryLater: The necessary wait is longer than `max_retry_after` or `max_budget_wait`.
             DeadlineExceeded: The time limit of the harvest is over, or ends before the necessary wait.
         """
-        step = self._first_step(url, params, headers)
+        step = self._first_step(first_step, url, params, headers)
+        return self._request(step, allow_status, repeatable=repeatable)
+
+    def post(
+        self,
+        url: str,
+        body: bytes,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        allow_status: frozenset[int] = frozenset(),
+        repeatable: bool = True,
+    ) -> Response:
+        """Send a POST request that only reads, and return its complete response.
+
+        It is sent, retried and limited like a request of `get`. Only a redirect with the status 307 or 308 to the same
+        host is followed.
+
+        Args:
+            url: An http or https URL.
+            body: The content. Name its type in `headers`.
+            params: The parameters of the query string, not encoded.
+            headers: Additional headers.
+            allow_status: See `get`.
+            repeatable: See `get`.
+
+        Raises: see `get`.
+        """
+        step = self._first_step(partial(first_step, method="POST", body=body), url, params, headers)
+        return self._request(step, allow_status, repeatable=repeatable)
+
+    def _request(self, step: RedirectStep, allow_status: frozenset[int], *, repeatable: bool) -> Response:
+        """Return the response to a request, after its redirects."""
         redacted_url = self._redactor.url(step.url)
+        content = self._redactor.content(step.body) if step.body else None
         for redirects in range(MAX_REDIRECTS + 1):
             raw = self._send_with_retries(
                 step, allow_status, repeatable=repeatable, is_redirected=redirects > 0
@@ -193,7 +229,14 @@ class HttpSession:
             if raw.location is None:
                 date = http_date(raw.headers.get("Date", ""))
                 return Response(
-                    raw.status, raw.body, raw.content_type, redacted_url, self._now(), date, raw.next_link
+                    status=raw.status,
+                    body=raw.body,
+                    content_type=raw.content_type,
+                    url=redacted_url,
+                    received=self._now(),
+                    date=date,
+                    next_link=raw.next_link,
+                    request_body=content,
                 )
             step = self._follow(step, raw.status, raw.location)
         message = (
@@ -202,17 +245,24 @@ class HttpSession:
         raise http_status_error(message, raw.status, redacted_url)
 
     def _first_step(
-        self, url: str, params: dict[str, str] | None, headers: dict[str, str] | None
+        self,
+        build: Callable[[str, dict[str, str] | None, dict[str, str] | None], RedirectStep],
+        url: str,
+        params: dict[str, str] | None,
+        headers: dict[str, str] | None,
     ) -> RedirectStep:
         try:
-            return self._auth.first(first_step(url, params, headers))
+            return self._auth.first(build(url, params, headers))
         except (ValueError, RequestException):
             failure = invalid_url_error(self._redactor.url(url))
         raise failure  # outside the handler, because the message of requests contains the whole URL
 
     def _follow(self, step: RedirectStep, status: int, location: str) -> RedirectStep:
         try:
-            return self._auth.follow(step, step.follow(location))
+            return self._auth.follow(step, step.follow(location, status))
+        except ContentNotSent:
+            target = self._redactor.url(urljoin(step.url, location))
+            failure = content_not_sent_error(self._redactor.url(step.url), status, target)
         except QueryDropped as dropped:
             target = self._redactor.url(urljoin(step.url, location))
             names = self._redactor.replace(str(dropped))

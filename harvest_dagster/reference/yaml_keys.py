@@ -40,6 +40,7 @@ _WORDS = {
     "number": "number",
     "boolean": "`true` or `false`",
     "object": "mapping",
+    "array": "list",
 }
 # How a pattern ends, and the name of the type that has it.
 _NAMED_PATTERNS = (

@@ -42,7 +42,15 @@ class Answered:
     received: datetime = RECEIVED
 
 
-class ScriptedSession:
+class GetOnly:
+    """The part of a session that its clients do not use."""
+
+    def post(self, *_: object, **__: object) -> Answered:
+        """Fail: the client sends only GET requests."""
+        raise AssertionError
+
+
+class ScriptedSession(GetOnly):
     """Answers each request with the result of a function of its parameters, and records the requests.
 
     If the result is an exception, it is raised.

@@ -15,6 +15,7 @@ from harvest_dagster.errors import SourceUnreachable, TruncatedResponse
 from harvest_dagster.http.error_mapping import http_status_error
 from harvest_dagster.http.models import Response
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.harvesters.sources import GetOnly
 from harvest_dagster_tests.pipeline.fakes import Clock
 
 URL = "https://random.test/oai"
@@ -64,7 +65,7 @@ class Habits:
 
 
 @dataclass
-class RandomRepository:
+class RandomRepository(GetOnly):
     """Answers requests. Each request for a page of a list uses one entry of the script; "" means no failure.
 
     Attributes:

@@ -96,6 +96,8 @@ class Api:
         unverified: whether the API has no total.
         position_is_kept: whether the cursor never changes, and the server remembers the position.
         kept: that position.
+        date_format: how it writes a day.
+        method: the method of its requests. With POST, the query is the flattened body.
     """
 
     syntax: str
@@ -108,6 +110,8 @@ class Api:
     unverified: bool = False
     position_is_kept: bool = False
     kept: int = 0
+    date_format: str = "%Y-%m-%d"
+    method: str = "GET"
     items: list[Item] = field(default_factory=list)
 
     def fill(self, size: int) -> None:
@@ -123,7 +127,10 @@ class Api:
         found = re.search(self.syntax, text)
         if found is None:
             return None
-        first, last = (date.fromisoformat(found[group]) for group in ("first", "last"))
+        first, last = (
+            datetime.strptime(f"{found[group]}Z", f"{self.date_format}%z").date()
+            for group in ("first", "last")
+        )
         last -= timedelta(days=self.excludes_last)
         size = self.size if isinstance(self.size, int) else int(query[self.size])
         items = [item for item in self.items if first <= item.day <= last]
@@ -144,6 +151,15 @@ class Api:
         position = at // size + self.by_page if self.by_page is not None else f"at{at}"
         following = {**query, self.position: position}
         return f"{host}{quote(path)}?" + "&".join(f"{quote(k)}={quote(str(v))}" for k, v in following.items())
+
+
+def _flattened(value: Json, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the names and the JSON of the values in nested mappings."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _flattened(member, f"{name}.{key}".lstrip("."))
+    else:
+        yield name, json.dumps(value)
 
 
 def _range(before: str, between: str, after: str = "") -> str:
@@ -287,6 +303,12 @@ def _wordpress(listing: Listing) -> Linked:
     return Linked(posts, None if listing.is_last else listing.link(listing.end))
 
 
+def _nih_reporter(listing: Listing) -> Json:
+    results = [{"appl_id": i.number, "date_added": i.instant} for i in listing.page]
+    meta = {"total": listing.total, "offset": listing.at, "limit": listing.size}
+    return {"meta": meta, "results": results}
+
+
 SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
 
 # By the label of the source in examples/rest.
@@ -332,6 +354,11 @@ APIS = {
         _range("posts?modified_after=", "T00:00:00&modified_before=", "T23:59:59&orderby=id&order=asc"),
         "per_page", "page", _wordpress, by_page=1, unverified=True,
     ),
+    "nih_reporter": Api(
+        r'/v2/projects/search\?criteria.date_added.from_date="(?P<first>[\d/]+)"&'
+        r'criteria.date_added.to_date="(?P<last>[\d/]+)"&limit=500&sort_field="appl_id"',
+        "limit", "offset", _nih_reporter, date_format="%m/%d/%Y", method="POST",
+    ),
 }  # fmt: skip
 
 
@@ -343,12 +370,16 @@ def serving(api: Api) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:  # of the base class
-            parts = urlsplit(self.path)
-            found = api.reply(
-                f"http://{self.headers['Host']}",
-                unquote(parts.path),
-                dict(parse_qsl(parts.query, keep_blank_values=True)),
-            )
+            self._answer("GET", dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
+
+        def do_POST(self) -> None:  # of the base class
+            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            assert self.headers["Content-Type"] == "application/json"
+            self._answer("POST", dict(_flattened(content)))
+
+        def _answer(self, method: str, query: dict[str, str]) -> None:
+            host, path = f"http://{self.headers['Host']}", unquote(urlsplit(self.path).path)
+            found = api.reply(host, path, query) if method == api.method else None
             link, found = (found.link, found.body) if isinstance(found, Linked) else (None, found)
             body = json.dumps({"error": "unknown request"} if found is None else found).encode()
             self.send_response(400 if found is None else 200)

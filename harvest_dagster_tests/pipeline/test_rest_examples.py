@@ -41,7 +41,8 @@ UNDATED = {"arcgis", "dataverse", "europepmc"}
 def test_an_example_harvests_exactly_one_day(small_world: World, config: IngestConfig) -> None:
     """A filter in the wrong syntax returns everything or nothing, and a wrong path ends a list after its first page."""
     api = APIS[config.label]
-    params = config.harvester_kwargs.get("params", {})
+    kwargs = config.harvester_kwargs
+    params = {**kwargs.get("params", {}), **kwargs.get("body", {})}
     api.fill(api.size if isinstance(api.size, int) else int(params[api.size]))
     expected = sum(item.day == DAY for item in api.items)
     with serving(api) as server:

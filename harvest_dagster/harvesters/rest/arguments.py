@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    JsonValue,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -19,8 +20,14 @@ from pydantic import (
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
 from harvest_dagster.harvesters.request_headers import validate_headers
 from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
-
-FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
+from harvest_dagster.harvesters.rest.placeholders import (
+    FROM,
+    UNTIL,
+    Placeholder,
+    find_placeholders,
+    precision_fault,
+    texts_of,
+)
 
 
 def _as_text(value: Any) -> Any:
@@ -45,6 +52,10 @@ _Param = Annotated[
     str | Annotated[tuple[str, ...], Field(min_length=1)],
     BeforeValidator(_as_text_or_texts),
     WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]}),
+]
+_Body = Annotated[
+    dict[str, JsonValue] | list[JsonValue],
+    WithJsonSchema({"type": ["object", "array"]}),
 ]
 _PATH = {"type": "string", "pattern": PATTERN}
 _Paths = Annotated[
@@ -79,7 +90,8 @@ class Next(Arguments):
             Link contains it with rel="next" (RFC 8288); `page`: the harvester counts pages; `offset`: the harvester
             counts records.
         path: path of the cursor or the link in the page.
-        param: parameter for the cursor or the number. Without it, `{next}` in `base_url` takes that value.
+        param: parameter of the query for the cursor or the number. Without it, `{next}` in `base_url` or `body` takes
+            that value.
         first: value for the first page. The default is none for a cursor, 1 for a page and 0 for an offset.
         end: what ends a list: a page without cursor or link (`no_next`), a page without records (`empty_page`), or
             whichever comes first (`either`). The default for a cursor or a link is `no_next`; an empty page does not
@@ -159,10 +171,14 @@ class RestArguments(Arguments):
 
     Attributes:
         base_url: http or https URL; its path may contain `{from}`, `{until}` and `{next}`.
+        method: HTTP method of every request.
+        body: content of every request, sent as JSON. `{from}`, `{until}` and `{next}` in its texts are replaced.
+            Needs the method POST.
         params: query parameters of every request except those to a link. `{from}` and `{until}` in their values are
             replaced by dates. A list repeats the parameter.
         headers: HTTP headers of every request.
-        granularity: format of `{from}` and `{until}`: a date, or an instant in UTC with seconds.
+        granularity: precision of `{from}` and `{until}`, and their default format: a date, or an instant in UTC with
+            seconds.
         until: whether the source's range includes `{until}`.
         records: path of the list of records in a page.
         identifier: path of the identifier in a record. The values at several paths are joined by colons.
@@ -179,11 +195,13 @@ class RestArguments(Arguments):
     """
 
     base_url: str
+    method: Literal["GET", "POST"] = "GET"
+    body: _Body | None = None
     params: dict[str, _Param] = Field(default_factory=dict, validate_default=True)
     headers: Annotated[dict[str, _Text], AfterValidator(validate_headers), NotDeciding()] = Field(
         default_factory=dict
     )
-    granularity: Literal["day", "second"] = "day"
+    granularity: Literal["day", "second"] = Field(default="day", validate_default=True)
     until: Literal["inclusive", "exclusive"] = "inclusive"
     records: Path
     identifier: _Paths
@@ -204,10 +222,11 @@ class RestArguments(Arguments):
             raise ValueError(
                 "base_url must be an http or https URL without query and fragment. Put a query into params"
             )
-        if any(name in parts.netloc for name in (FROM, UNTIL, NEXT)):
+        if find_placeholders([parts.netloc]):
             raise ValueError(
                 "base_url must name its host. {from}, {until} and {next} are allowed only in its path"
             )
+        _raise_if_wrong_format([url])
         return url
 
     @field_validator("records")
@@ -231,28 +250,71 @@ class RestArguments(Arguments):
 
     # These validators belong to fields, not to the model: pydantic skips those of the model if a field has an error,
     # and `harvest check` reports all problems at once. `info.data` contains only the earlier fields without an error.
+    @field_validator("body")
+    @classmethod
+    def _is_sent_with_post(cls, body: Any, info: ValidationInfo) -> Any:
+        if body is not None and info.data.get("method", "POST") != "POST":
+            raise ValueError("body needs `method: POST`: a GET request has no content")
+        _raise_if_wrong_format(texts_of(body))
+        return body
+
     @field_validator("params")
     @classmethod
     def _have_dates(
         cls, params: dict[str, str | tuple[str, ...]], info: ValidationInfo
     ) -> dict[str, str | tuple[str, ...]]:
-        texts = [info.data.get("base_url", FROM + UNTIL), *map(str, params.values())]
-        if missing := [name for name in (FROM, UNTIL) if not any(name in text for text in texts)]:
+        found = find_placeholders(texts_of(params))
+        _raise_if_wrong_format(texts_of(params))
+        if any(placeholder.name == "next" for placeholder in found):
+            raise ValueError("params must not contain {next}: name the parameter in `param` of `next`")
+        if not {"base_url", "body"} <= info.data.keys():
+            return params  # one of them has an error, and may contain the dates
+        found += _placeholders_before(info)
+        if missing := [name for name in (FROM, UNTIL) if name[1:-1] not in {one.name for one in found}]:
             raise ValueError(
-                f"params or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
+                f"params, body or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
                 "between two instants"
             )
         return params
 
+    @field_validator("granularity")
+    @classmethod
+    def _fits_the_formats(cls, granularity: str, info: ValidationInfo) -> str:
+        found = [*_placeholders_before(info), *find_placeholders(texts_of(info.data.get("params")))]
+        for name in ("from", "until"):
+            placeholders = [one for one in found if one.name == name]
+            if placeholders and (fault := precision_fault(placeholders, granularity)):
+                raise ValueError(fault)
+        return granularity
+
+    @field_validator("headers")
+    @classmethod
+    def _name_no_form(cls, headers: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        types = [value.lower() for name, value in headers.items() if name.lower() == "content-type"]
+        if info.data.get("body") is not None and any("form" in value for value in types):
+            raise ValueError("body is sent as JSON, and never as a form. Leave the header Content-Type out")
+        return headers
+
     @field_validator("next")
     @classmethod
     def _sends_the_token(cls, paging: Next, info: ValidationInfo) -> Next:
-        base_url = info.data.get("base_url")
+        has_place = any(placeholder.name == "next" for placeholder in _placeholders_before(info))
         needs_place = not paging.has_links and paging.param is None
-        if base_url is not None and needs_place != (NEXT in base_url):
+        if {"base_url", "body"} <= info.data.keys() and needs_place != has_place:
             raise ValueError(
-                "next needs either `param` or {next} in base_url to send the cursor or number; a link needs neither"
+                "next needs either `param` or {next} in base_url or body to send the cursor or number; a link needs "
+                "neither"
             )
         if paging.param in info.data.get("params", {}):
             raise ValueError(f"params must not contain {paging.param!r}: next sets it")
         return paging
+
+
+def _placeholders_before(info: ValidationInfo) -> list[Placeholder]:
+    """Return the placeholders of the valid ones among `base_url` and `body`."""
+    return find_placeholders(texts_of([info.data.get("base_url"), info.data.get("body")]))
+
+
+def _raise_if_wrong_format(texts: Iterable[str]) -> None:
+    if faults := [fault for one in find_placeholders(texts) if (fault := one.fault) is not None]:
+        raise ValueError("; ".join(faults))

@@ -21,6 +21,7 @@ from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
 from harvest_dagster.harvesters.rest.pagination import Pager
 from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.harvesters.rest.response import find_flag, find_total
 from harvest_dagster.harvesters.rest.window_dates import (
     DatedRecord,
@@ -128,7 +129,8 @@ class RestClient(Client):
         self, dates: RequestedDates, cursor: Cursor, asked: Window | None = None
     ) -> Iterator[tuple[Page, Sequence[DatedRecord]]]:
         """Yield the pages of a list, each with its records that have an identifier. Their cursors contain `asked`."""
-        pager = Pager(self.arguments, *self._dates.texts(dates), self._limits)
+        values = Values(*self._dates.instants(dates), self.arguments.granularity)
+        pager = Pager(self.arguments, values, self._limits)
         next_cursor: Cursor | None = cursor
         state = ListState.begin(self._observations, is_from_start=cursor.token is None)
         while next_cursor is not None:
@@ -159,10 +161,10 @@ class RestClient(Client):
         self, pager: Pager, cursor: Cursor, state: ListState
     ) -> tuple[Page, ListState, Sequence[DatedRecord]]:
         """Request a page. Return it with the state of the list after it, and its records that have an identifier."""
-        response = self._get(pager, cursor)
+        response = self._send(pager, cursor)
         page = Page(
             body=response.body,
-            request=Request(response.url),
+            request=Request(response.url, self.arguments.method, getattr(response, "request_body", None)),
             status=response.status,
             received=response.received,
             cursor=cursor,
@@ -209,14 +211,19 @@ class RestClient(Client):
             return False
         return list_ends.refuses_long_list(response)
 
-    def _get(self, pager: Pager, cursor: Cursor) -> Response:
-        url, params = pager.request(cursor.token)
-        return self.session.get(
-            url,
-            params,
-            self.arguments.headers,
-            allow_status=list_ends.allowed_statuses(self.arguments, cursor.token),
-            repeatable=self.cursors_are_reusable,
+    def _send(self, pager: Pager, cursor: Cursor) -> Response:
+        request, headers = pager.request(cursor.token), self.arguments.headers
+        allowed = list_ends.allowed_statuses(self.arguments, cursor.token)
+        repeatable = self.cursors_are_reusable
+        if self.arguments.method == "GET":
+            return self.session.get(
+                request.url, request.params, headers, allow_status=allowed, repeatable=repeatable
+            )
+        if request.body is not None and "content-type" not in {name.lower() for name in headers}:
+            headers = {**headers, "Content-Type": "application/json"}
+        body = request.body or b""
+        return self.session.post(
+            request.url, body, request.params, headers, allow_status=allowed, repeatable=repeatable
         )
 
     def _content(self, response: Response, state: ListState) -> PageContent:

@@ -14,7 +14,7 @@ from typing import Any
 
 from harvest_dagster.errors import CursorRefused, PaginationLoop, ProtocolError, WebPage
 from harvest_dagster.harvesters.interface import Response
-from harvest_dagster.harvesters.rest.arguments import NEXT, RestArguments
+from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.list_state import NULL, ListState, PageContent, shape_of
 from harvest_dagster.harvesters.rest.missing_paths import (
     NEXT_PATH,
@@ -22,6 +22,7 @@ from harvest_dagster.harvesters.rest.missing_paths import (
     describe_missing_path,
     requested_page_size,
 )
+from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.response import describe_value
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
 from harvest_dagster.http.too_many_records import says_too_many
@@ -187,5 +188,5 @@ def may_lack_next_page(arguments: RestArguments, state: ListState, page: PageCon
 
 def _is_short(arguments: RestArguments, count: int) -> bool:
     """Return whether a page with this number of records is shorter than a full one, as far as that is known."""
-    size = requested_page_size(arguments.params)
+    size = requested_page_size(arguments)
     return count % _USUAL_SIZE != 0 if size is None else count < size

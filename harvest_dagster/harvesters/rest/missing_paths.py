@@ -7,7 +7,8 @@ goes on, or must go on, shows that a path is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from typing import Any
 
 from harvest_dagster.errors import MisconfiguredPath, ProtocolError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
@@ -61,7 +62,7 @@ def raise_if_path_is_missing(
     if not missing:
         return
     proof = _proof_of_more(arguments, state, page, token)
-    size = requested_page_size(arguments.params)
+    size = requested_page_size(arguments)
     full = f"The page is full: {size} records were requested" if size and page.count >= size else None
     for key in sorted(missing):
         if reason := proof or (full if key == TOTAL else None):
@@ -113,8 +114,16 @@ def _remedy(key: str, page: PageContent) -> str:
     return f"Correct `{key}`."
 
 
-def requested_page_size(params: Mapping[str, str | tuple[str, ...]]) -> int | None:
-    """Return the size of a page that the parameters request, or None if none of them does so recognizably."""
-    texts = [(name, value) for name, value in params.items() if isinstance(value, str)]
-    sizes = [value for name, value in texts if _SIZE_NAME.search(name) and _SIZE.fullmatch(value)]
+def requested_page_size(arguments: RestArguments) -> int | None:
+    """Return the size of a page that parameters or the body request, or None if nothing does so recognizably."""
+    named = [*_named_values(arguments.params), *_named_values(arguments.body)]
+    sizes = [value for name, value in named if _SIZE_NAME.search(name) and _SIZE.fullmatch(value)]
     return max(map(int, sizes), default=None)
+
+
+def _named_values(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the names and the values of the texts and numbers in nested mappings."""
+    for name, member in value.items() if isinstance(value, dict) else ():
+        yield from _named_values(member)
+        if isinstance(member, (str, int)):
+            yield name, str(member)

@@ -8,19 +8,36 @@ that the session has masked (`http.transport.secret_echoes`).
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from harvest_dagster.errors import PaginationLoop, ProtocolError
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
-from harvest_dagster.harvesters.rest.arguments import FROM, NEXT, UNTIL, RestArguments
+from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.paths import find
+from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.harvesters.rest.response import describe_value
 from harvest_dagster.limits import host_of
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """The request for one page.
+
+    Attributes:
+        url: its URL, without the parameters.
+        params: the parameters of its query.
+        body: its content as JSON; None for a request without content.
+    """
+
+    url: str
+    params: dict[str, str]
+    body: bytes | None
 
 
 @dataclass(frozen=True)
@@ -29,29 +46,38 @@ class Pager:
 
     Attributes:
         arguments: arguments of the source.
-        start: value of `{from}`.
-        end: value of `{until}`.
+        values: the dates of the list.
         limits: what a page may cost.
     """
 
     arguments: RestArguments
-    start: str
-    end: str
+    values: Values
     limits: ResponseLimits
 
-    def request(self, token: str | None) -> tuple[str, dict[str, str]]:
-        """Return URL and parameters of the request for a page. The token None stands for the first page."""
+    def request(self, token: str | None) -> PageRequest:
+        """Return the request for a page. The token None stands for the first page."""
         paging = self.arguments.next
         if paging.has_links and token is not None:
-            return self._with_config_values(token), {}
+            return PageRequest(self._with_config_values(token), {}, self._body(None))
         value = paging.first_value if token is None else token
-        url = self._with_dates(self.arguments.base_url).replace(NEXT, quote(value or "", safe=""))
-        query = self._query
+        quoted = None if value is None else quote(value, safe="")
+        url = replace(self.values, token=quoted).fill(self.arguments.base_url)
+        query, body = self._query, self._body(value)
         if paging.param is not None and value is not None:
             query.append((paging.param, value))
         params = dict(query)
         # A session takes each parameter once. Repeated ones are a part of the URL.
-        return (url, params) if len(params) == len(query) else (f"{url}?{urlencode(query)}", {})
+        if len(params) == len(query):
+            return PageRequest(url, params, body)
+        return PageRequest(f"{url}?{urlencode(query)}", {}, body)
+
+    def _body(self, token: str | None) -> bytes | None:
+        """Return the content of a request, the same for each page of a list whose pages have links."""
+        if self.arguments.body is None:
+            return None
+        is_number = not self.arguments.next.is_read_from_page
+        values = replace(self.values, token=token, is_number=is_number)
+        return json.dumps(values.fill_json(self.arguments.body), ensure_ascii=False).encode()
 
     def next_token(self, token: str | None, page: PageContent, state: ListState) -> str | None:
         """Return the token of the next page, or None at the end of the list.
@@ -119,7 +145,7 @@ class Pager:
     def _query(self) -> list[tuple[str, str]]:
         """Return the name and the value of each parameter of the config. A repeated one has several pairs."""
         return [
-            (name, self._with_dates(text))
+            (name, self.values.fill(text))
             for name, value in self.arguments.params.items()
             for text in ((value,) if isinstance(value, str) else value)
         ]
@@ -130,9 +156,6 @@ class Pager:
         query = self._query
         names = Counter(name for name, _ in query)
         return {name: text for name, text in query if names[name] == 1}
-
-    def _with_dates(self, text: str) -> str:
-        return text.replace(FROM, self.start).replace(UNTIL, self.end)
 
     def _find_token(self, page: PageContent) -> str | None:
         paging, url = self.arguments.next, page.url
@@ -151,7 +174,7 @@ class Pager:
         A source behind a proxy that terminates TLS writes http into its links; with the scheme of the config, the
         request stays encrypted. User and password in a link are dropped: they would replace our credentials.
         """
-        base = self._with_dates(self.arguments.base_url)
+        base = self.values.fill(self.arguments.base_url)
         try:
             link = urlsplit(urljoin(base, found.strip()))
             is_same_host = link.scheme in {"http", "https"} and host_of(link.geturl()) == host_of(base)

@@ -100,11 +100,9 @@ class WindowDates:
         self._window: Window | None = None
         self._ends: WindowEnds | None = None
 
-    def texts(self, dates: RequestedDates) -> tuple[str, str]:
-        """Return the values of `{from}` and `{until}`."""
-        last = dates.last if self._is_inclusive else dates.window.end
-        form = "%Y-%m-%d" if self.granularity is Granularity.DAY else "%Y-%m-%dT%H:%M:%SZ"
-        return f"{dates.first:{form}}", f"{last:{form}}"
+    def instants(self, dates: RequestedDates) -> tuple[datetime, datetime]:
+        """Return the instants of `{from}` and `{until}`."""
+        return dates.first, dates.last if self._is_inclusive else dates.window.end
 
     def narrow(self, window: Window) -> RequestedDates:
         """Return the dates without additional units, except for a second at an inclusive `until`.

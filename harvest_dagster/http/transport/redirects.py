@@ -18,8 +18,15 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _HEADERS_KEPT_ON_ANOTHER_HOST = ("accept", "accept-language")
 
 
+_CONTENT_KEPT = frozenset({307, 308})
+
+
 class QueryDropped(ValueError):
     """Raised for a redirect to a URL without parameters of the request. Its argument names them."""
+
+
+class ContentNotSent(ValueError):
+    """Raised for a redirect that does not repeat the method and the content of a POST request at the same host."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class RedirectStep:
         """Return the request for `requests`."""
         return requests.Request(self.method, self.url, headers=self.headers, auth=self.auth, data=self.body)
 
-    def follow(self, location: str) -> RedirectStep:
+    def follow(self, location: str, status: int) -> RedirectStep:
         """Return the request to which a redirect leads.
 
         Another host receives no user, no password and only the headers that negotiate content. Any other header of
@@ -62,16 +69,19 @@ class RedirectStep:
         A redirect must keep the query. RFC 9110, section 10.2.2, does not add the old query to a new URL, and without
         `from`, `until` or the token, the answer is another list (docs/failures.md#redirect-drops-query).
 
+        A POST request keeps its method and its content only with 307 and 308 (RFC 9110, section 15.4). After another
+        status, the answer is another list. The content may hold a secret, so no other host receives it.
+
         Raises:
+            ContentNotSent: The request is a POST request, which this redirect would change or send to another host.
             QueryDropped: The new URL lacks a parameter of this request, or has another value for it.
-            ValueError: The redirect does not lead to an http or https URL, or leads from https to http; or the
-                request has content, which another URL must not receive.
+            ValueError: The redirect does not lead to an http or https URL, or leads from https to http.
         """
-        if self.body is not None:
-            raise ValueError("a request with content")
         url = _validated_url(urljoin(self.url, _decode(location)))
         if (urlsplit(self.url).scheme, urlsplit(url).scheme) == ("https", "http"):
             raise ValueError("from https to http")
+        if self.method != "GET" and (status not in _CONTENT_KEPT or host_of(url) != self.host):
+            raise ContentNotSent
         if dropped := _dropped_parameters(self.url, url):
             raise QueryDropped(", ".join(dropped))
         if host_of(url) == self.host:
@@ -84,7 +94,14 @@ class RedirectStep:
         return replace(self, url=url, headers=kept, auth=None, is_trusted=False)
 
 
-def first_step(url: str, params: dict[str, str] | None, headers: dict[str, str] | None) -> RedirectStep:
+def first_step(
+    url: str,
+    params: dict[str, str] | None,
+    headers: dict[str, str] | None,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> RedirectStep:
     """Return the request of a harvester.
 
     Raises:
@@ -95,9 +112,8 @@ def first_step(url: str, params: dict[str, str] | None, headers: dict[str, str] 
         raise invalid_header_error(fault)
     user, password = requests.utils.get_auth_from_url(url)
     prepared = requests.Request("GET", _validated_url(url), params=params).prepare()
-    return RedirectStep(
-        str(prepared.url), dict(headers or {}), (user, password) if user or password else None
-    )
+    auth = (user, password) if user or password else None
+    return RedirectStep(str(prepared.url), dict(headers or {}), auth, method, body)
 
 
 def token_step(url: str, body: str, headers: dict[str, str]) -> RedirectStep:

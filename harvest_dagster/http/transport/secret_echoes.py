@@ -12,6 +12,7 @@ Not here: texts for people (`http.redaction`); user and password, which no link 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_plus
@@ -87,8 +88,11 @@ class SecretMasker:
 
     def restore(self, step: RedirectStep) -> RedirectStep:
         """Return the request with the secrets in place of their marks, if its host knows them."""
-        url = step.url
-        sent = "\n".join((unquote(url), unquote_plus(url), *step.headers.values(), *(step.auth or ())))
+        url, content = step.url, step.body
+        texts = _json_texts(content)
+        sent = "\n".join(
+            (unquote(url), unquote_plus(url), *step.headers.values(), *(step.auth or ()), *texts)
+        )
         known_marks = self._known_marks.setdefault(step.host, set())
         for secret in (*self._issued, *self._secrets):
             if secret.value in sent:
@@ -97,7 +101,25 @@ class SecretMasker:
                 mark = secret.mark.decode()
                 for spelling in (mark, quote(mark, safe="")):
                     url = url.replace(spelling, quote(secret.value, safe=""))
-        return replace(step, url=url)
+                if texts and content is not None:
+                    content = content.replace(secret.mark, json.dumps(secret.value)[1:-1].encode())
+        return replace(step, url=url, body=content)
+
+
+def _json_texts(content: bytes | None) -> list[str]:
+    """Return the texts in the JSON content of a request; none if it is not JSON, such as the form for a token."""
+    try:
+        waiting = [json.loads(content or b"null")]
+    except ValueError:
+        return []
+    texts: list[str] = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, (dict, list)):
+            waiting += value.values() if isinstance(value, dict) else value
+    return texts
 
 
 def _numbered(secrets: Sequence[str]) -> Iterator[_Secret]:

@@ -11,7 +11,7 @@ from harvest_dagster.harvesters.feed.client import FeedClient
 from harvest_dagster.harvesters.feed.parser import FeedParser
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
-from harvest_dagster_tests.harvesters.sources import Answered
+from harvest_dagster_tests.harvesters.sources import Answered, GetOnly
 
 URL = "http://journal.test/feed"
 NAMESPACES = (
@@ -41,7 +41,7 @@ def rss(*content: str, namespaces: str = 'xmlns:atom="http://www.w3.org/2005/Ato
     return f'<rss version="2.0" {namespaces}><channel><title>News</title>{"".join(content)}</channel></rss>'
 
 
-class DocumentSession:
+class DocumentSession(GetOnly):
     """Answers each request with the document of its URL, and records the URLs."""
 
     def __init__(self, documents: Mapping[str, str | bytes], received: str) -> None:

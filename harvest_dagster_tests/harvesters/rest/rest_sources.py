@@ -31,6 +31,7 @@ class RestSession:
         self._answer = answer
         self.asked: list[Asked] = []
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[Any] = []
         self.repeatable: list[bool] = []
 
     def get(
@@ -53,6 +54,11 @@ class RestSession:
             return answer
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         return Answered(body, f"{url}?{urlencode(params)}", content_type="application/json")
+
+    def post(self, url: str, body: bytes, *args: Any, **options: Any) -> Answered:
+        """Record the content of a POST request, and answer as to a GET request."""
+        self.bodies.append(json.loads(body or b"null"))
+        return self.get(url, *args, **options)
 
 
 def arguments(**changed: Any) -> RestArguments:

@@ -42,8 +42,52 @@ def problem(tmp_path: Path, **changed: Any) -> str:
         ({"base_url": "ftp://api.test/"}, "base_url must be an http or https URL"),
         ({"base_url": "https://api.test/?key=1"}, "Put a query into params"),
         ({"base_url": "https://{from}.test/{next}"}, "base_url must name its host"),
-        ({"params": {"since": "{from}"}}, "params or base_url must contain {until}"),
-        ({"params": None}, "params or base_url must contain {from} and {until}"),
+        ({"params": {"since": "{from}"}}, "params, body or base_url must contain {until}"),
+        ({"params": None}, "params, body or base_url must contain {from} and {until}"),
+        ({"body": {"a": 1}}, "body needs `method: POST`"),
+        ({"method": "PUT"}, "harvester_kwargs.method: must be 'GET' or 'POST'"),
+        ({"method": "POST", "body": "text"}, "harvester_kwargs.body"),
+        ({"params": {**VALID["params"], "n": "{next}"}}, "name the parameter in `param` of `next`"),
+        (
+            {"method": "POST", "body": {"n": "{next}"}},
+            "next needs either `param` or {next} in base_url or body",
+        ),
+        (
+            {"method": "POST", "body": {}, "headers": {"content-type": "application/x-www-form-urlencoded"}},
+            "body is sent as JSON, and never as a form",
+        ),
+        (
+            {"params": {"d": "{from:%m/%d/%Y}/{until:%x}"}},
+            "harvester_kwargs.params: {until:%x} has no format of a date",
+        ),
+        (
+            {"method": "POST", "body": {"q": 'works(filter: {from:"2020"}){id}'}},
+            'or write {{from:"2020"}} if the braces are literal',
+        ),
+        (
+            {"base_url": "https://api.test/{from:epoc}"},
+            "harvester_kwargs.base_url: {from:epoc} has no format of a date. Use epoch, epoch_ms",
+        ),
+        (
+            {"base_url": "https://api.test/{next:%d}", "next": {"by": "page"}},
+            "{next:%d} must not have a format: write {next}",
+        ),
+        (
+            {"params": {"a": "{from:epoch}", "b": "{until:epoch_ms}"}},
+            "{from:epoch}: a time needs granularity: second",
+        ),
+        (
+            {"params": {"a": "{from:%Y-%m-%d}", "b": "{until:%Y-%m-%dT%H:%M:%S}"}},
+            "{until:%Y-%m-%dT%H:%M:%S}: a time needs granularity: second",
+        ),
+        (
+            {"params": {"a": "{from:%d}", "b": "{from:%Y}", "c": "{until}"}},
+            "{from:%d}, {from:%Y}: the format must contain year, month and day",
+        ),
+        (
+            {"params": {"a": "{from}", "b": "{until:%Y-%m-%d %H:%M}"}, "granularity": "second"},
+            "granularity: second needs %H, %M and %S, too",
+        ),
         ({"next": {"by": "cursor", "param": "c"}}, "next by cursor needs `path`"),
         ({"next": {"by": "cursor", "path": "next"}}, "next needs either `param` or {next} in base_url"),
         ({"next": {"by": "link"}}, "next by link needs `path`"),
@@ -88,12 +132,14 @@ def test_the_guide_documents_every_argument_with_its_default() -> None:
 
 
 def _shown(default: object) -> str:
-    return f"`{str(default).lower()}`" if isinstance(default, (str, bool)) else "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`" if isinstance(default, str) else "none"
 
 
 def test_the_example_in_the_guide_is_the_bundled_source() -> None:
     """Both describe Crossref, so a correction of one must also be made in the other."""
-    (example,) = re.findall(r"^```yaml \S+\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    example, *_ = re.findall(r"^```yaml \S+\n(.*?)^```$", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     (bundled,) = (
         config for config in load_catalog("bundled").configs if config.label == "crossref_preprints"
     )

@@ -13,6 +13,7 @@ from harvest_dagster.windows import parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import (
     DATES,
     EXACT_ENDS,
+    arguments,
     found,
     listed,
     pages,
@@ -144,4 +145,6 @@ def test_the_size_of_a_page_is_known_from_the_usual_parameters(
     params: dict[str, str], size: int | None
 ) -> None:
     """A page of that length may not be the last one."""
-    assert requested_page_size(params) == size
+    assert requested_page_size(arguments(params={**DATES, **params})) == size
+    in_body = {"criteria": {"since": "{from}", "before": "{until}"}, "page": params}
+    assert requested_page_size(arguments(params=None, method="POST", body=in_body)) == size

@@ -81,7 +81,7 @@ def test_a_location_in_raw_utf_8_keeps_the_query():
     """Read as Latin-1, it would be a search for another word."""
     step = RedirectStep("https://source.example/search?q=caf%C3%A9")
     location = "/v2?q=caf\u00e9".encode().decode("latin-1")
-    assert step.follow(location).url == "https://source.example/v2?q=caf\u00e9"
+    assert step.follow(location, 302).url == "https://source.example/v2?q=caf\u00e9"
 
 
 def test_a_redirect_that_drops_a_secret_parameter_names_only_the_parameter(serve, open_session):
@@ -96,7 +96,7 @@ def test_a_redirect_that_drops_a_secret_parameter_names_only_the_parameter(serve
 def test_a_redirect_from_https_to_http_is_an_error():
     """A request must not lose its encryption."""
     with pytest.raises(ValueError, match="from https to http"):
-        RedirectStep("https://source.example/oai").follow("http://source.example/oai")
+        RedirectStep("https://source.example/oai").follow("http://source.example/oai", 302)
 
 
 def test_a_redirect_without_a_location_is_an_error(serve, open_session):

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from harvest_dagster.windows import parse_instant
-from harvest_dagster_tests.harvesters.sources import Answered
+from harvest_dagster_tests.harvesters.sources import Answered, GetOnly
 
 ENDS = ("empty", "404", "400", "204", "null", "no key", "clamp")
 FAULTS = ("none", "404", "400", "204", "error body", "no key", "null", "ignores page", "more, then nothing")
@@ -19,7 +19,7 @@ _numbers = count(1)
 
 
 @dataclass
-class JsonApi:
+class JsonApi(GetOnly):
     """An API, and the YAML that describes it.
 
     Attributes:
