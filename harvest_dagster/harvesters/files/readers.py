@@ -21,6 +21,8 @@ from zstandard import ZstdError
 
 from harvest_dagster.errors import MalformedResponse, ResponseTooLarge, SourceUnreachable, TruncatedResponse
 from harvest_dagster.harvesters.files.arguments import FilesArguments
+from harvest_dagster.harvesters.formats.csv_rows import CsvRows, InvalidRow
+from harvest_dagster.harvesters.formats.json_lines import is_cut_off
 from harvest_dagster.harvesters.oai.response import OAI
 
 _BOM = codecs.BOM_UTF8
@@ -69,18 +71,10 @@ def _json_lines(stream: io.BufferedReader, _: FilesArguments, longest: int) -> I
         _raise_if_too_large(len(line), longest)
         text = line.removeprefix(start).strip()
         start = b""
-        if text and not line.endswith(b"\n"):
-            _raise_if_cut(text)
+        if text and not line.endswith(b"\n") and is_cut_off(text):
+            raise EOFError("its last line is incomplete")
         if text:
             yield text
-
-
-def _raise_if_cut(text: bytes) -> None:
-    """Raise EOFError if the last line, which has no line break, is no JSON."""
-    try:
-        json.loads(text)
-    except ValueError:
-        raise EOFError("its last line is incomplete") from None
 
 
 def _json_list(stream: io.BufferedReader, _: FilesArguments, longest: int) -> Iterator[bytes]:
@@ -143,24 +137,17 @@ class _Texts:
 
 def _csv_rows(stream: io.BufferedReader, arguments: FilesArguments, longest: int) -> Iterator[bytes]:
     """Yield each row as an object. A row with too few or too many fields is a list, which is no valid record."""
-    csv.field_size_limit(min(longest, 2**31 - 1))
     encoding = "utf-8-sig" if codecs.lookup(arguments.encoding).name == "utf-8" else arguments.encoding
     text = io.TextIOWrapper(stream, encoding=encoding, newline="")
     try:
-        yield from _objects(csv.reader(text, delimiter=arguments.delimiter, strict=True))
+        for row in CsvRows(text, delimiter=arguments.delimiter, longest=longest):
+            if isinstance(row, InvalidRow):
+                raise csv.Error(row.reason)
+            value = row.fields if row.value is None else row.value
+            yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
     finally:
         with suppress(ValueError):  # the stream is closed
             text.detach()
-
-
-def _objects(rows: Iterator[list[str]]) -> Iterator[bytes]:
-    header = next(rows, [])
-    if len(set(header)) < len(header):
-        raise ValueError("two fields of its header have the same name")
-    for row in rows:
-        if row:
-            value = dict(zip(header, row, strict=True)) if len(row) == len(header) else row
-            yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _elements(stream: io.BufferedReader, arguments: FilesArguments, longest: int) -> Iterator[bytes]:

@@ -60,7 +60,16 @@ def raise_if_costly_xml(body: bytes, *, url: str, limits: ResponseLimits) -> Non
 
 def raise_if_costly_json(body: bytes, *, url: str, limits: ResponseLimits) -> None:
     """Raise ResponseTooLarge if a JSON page has too many values."""
-    values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
+    _raise_if_many_values(body, (b",", b"[", b"{"), url, limits)
+
+
+def raise_if_costly_rows(body: bytes, *, url: str, limits: ResponseLimits) -> None:
+    """Raise ResponseTooLarge if a page of lines has too many values: JSON Lines, or rows of CSV."""
+    _raise_if_many_values(body, (b",", b"[", b"{", b"\n", b"\r"), url, limits)
+
+
+def _raise_if_many_values(body: bytes, marks: tuple[bytes, ...], url: str, limits: ResponseLimits) -> None:
+    values = sum(body.count(mark) for mark in marks)
     if values > limits.json_values:
         raise ResponseTooLarge(
             f"{url}: the page has up to {values} values, and {limits.describe('json_values')}. "

@@ -28,6 +28,7 @@ from harvest_dagster.harvesters.rest.placeholders import (
     precision_fault,
     texts_of,
 )
+from harvest_dagster.harvesters.rest.responses.rules import find_faults
 
 
 def _as_text(value: Any) -> Any:
@@ -180,7 +181,8 @@ class RestArguments(Arguments):
         granularity: precision of `{from}` and `{until}`, and their default format: a date, or an instant in UTC with
             seconds.
         until: whether the source's range includes `{until}`.
-        records: path of the list of records in a page.
+        response: format of a page: one JSON value, one JSON object on each line, XML, or CSV with a header.
+        records: path of the list of records in a page; in XML, of the elements that are records.
         identifier: path of the identifier in a record. The values at several paths are joined by colons.
         datestamp: path in a record of the date that the source compares with `{from}` and `{until}`.
         deleted: how to recognize a deleted record.
@@ -203,6 +205,7 @@ class RestArguments(Arguments):
     )
     granularity: Literal["day", "second"] = Field(default="day", validate_default=True)
     until: Literal["inclusive", "exclusive"] = "inclusive"
+    response: Literal["json", "jsonl", "xml", "csv"] = "json"
     records: Path
     identifier: _Paths
     datestamp: Path | None = None
@@ -228,6 +231,13 @@ class RestArguments(Arguments):
             )
         _raise_if_wrong_format([url])
         return url
+
+    @field_validator("records", "identifier", "datestamp", "deleted", "total", "error", "next", "volatile")
+    @classmethod
+    def _fits_the_response(cls, value: Any, info: ValidationInfo) -> Any:
+        if faults := list(find_faults(info.data.get("response", "json"), info.field_name or "", value)):
+            raise ValueError("; ".join(faults))
+        return value
 
     @field_validator("records")
     @classmethod

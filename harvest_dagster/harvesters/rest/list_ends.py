@@ -22,8 +22,10 @@ from harvest_dagster.harvesters.rest.missing_paths import (
     describe_missing_path,
     requested_page_size,
 )
+from harvest_dagster.harvesters.rest.paths import PathTarget, members_of
 from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.response import describe_value
+from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
 from harvest_dagster.http.too_many_records import says_too_many
 from harvest_dagster.texts import describe_start
@@ -52,7 +54,7 @@ def is_empty_response(arguments: RestArguments, state: ListState, response: Resp
         return False
     page = detect_page(response.body, response.content_type)
     if page not in (None, WebPage):
-        raise web_page_error(response.body, url=response.url, expected="JSON")
+        raise web_page_error(response.body, url=response.url, expected=FORMAT_NAMES[arguments.response])
     is_end = response.status == NO_CONTENT or response.status in arguments.empty_status
     is_too_long = refuses_long_list(response)
     if is_too_long:
@@ -108,7 +110,7 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
         is_end = known.total is not None or _has_only_known_keys(known, page.document)
     if not is_end or page.more or known.more:
         message = (
-            f"{page.url} answered with JSON that has no list at {arguments.records}, but "
+            f"{page.url} answered with {FORMAT_NAMES[arguments.response]} that has no list at {arguments.records}, but "
             f"{describe_value(page.document)}, after {known.records} records. Check `records`. If it is right, the "
             "source answered with an error."
         )
@@ -119,13 +121,13 @@ def _has_only_known_keys(state: ListState, document: Any) -> bool:
     """Return whether a page without list has nothing that the last page lacks, and no word of an error."""
     if state.pages == 0:
         return False  # another run has read the pages before
-    if not isinstance(document, dict):
+    if not isinstance(document, (dict, PathTarget)):
         return not document
     is_known = all(
         state.shape.get(key) == kind or (kind == NULL and key in state.shape)
         for key, kind in shape_of(document).items()
     )
-    texts = [value.lower() for value in document.values() if isinstance(value, str)]
+    texts = [value.lower() for value in members_of(document).values() if isinstance(value, str)]
     return is_known and not any(word in text for text in texts for word in _FAILED)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from harvest_dagster.harvesters.rest.paths import members_of
 from harvest_dagster.observations import Observations
 
 _OBSERVATION = "rest_pages"
@@ -19,8 +20,7 @@ NULL = "NoneType"
 
 def shape_of(document: Any) -> dict[str, str]:
     """Return the keys of a page, each with the kind of its value."""
-    members = document.items() if isinstance(document, dict) else ()
-    return {key: type(value).__name__ for key, value in members}
+    return {key: type(value).__name__ for key, value in members_of(document).items()}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PageContent:
 
     Attributes:
         url: the redacted URL of the page.
-        document: its JSON value.
+        document: its JSON value, or its XML.
         count: the number of its records.
         records: identifier and datestamp of its records that have an identifier.
         total: the source's own count of the list; None if the page has none.

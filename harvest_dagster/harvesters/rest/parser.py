@@ -1,4 +1,4 @@
-"""The parser of a REST API: it turns the JSON of a page into records."""
+"""The parser of a REST API: it turns the content of a page into records."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from harvest_dagster.errors import MalformedResponse, ProtocolError, SourceError
+from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.formats.dates import is_kept, lenient_instant
-from harvest_dagster.harvesters.formats.strict_json import (
-    DuplicateKeys,
-    Location,
-    canonical_json,
-    parse_json,
-    raw_values,
-)
+from harvest_dagster.harvesters.formats.strict_json import Location
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.identifiers import join_identifier
-from harvest_dagster.harvesters.rest.paths import find, matches, parse_path, remove, values_along
-from harvest_dagster.harvesters.rest.response import describe_value, raise_if_error, raise_if_usual_error
+from harvest_dagster.harvesters.rest.paths import find
+from harvest_dagster.harvesters.rest.responses import response_format
 from harvest_dagster.harvesters.rest.window_dates import shared_unit
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
@@ -34,7 +28,7 @@ class RestParser(Parser):
 
     def __init__(self, arguments: RestArguments, limits: ResponseLimits | None = None) -> None:
         super().__init__(arguments)
-        self._limits = limits or ResponseLimits()
+        self._format = response_format(arguments, limits or ResponseLimits())
 
     def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
         """Yield the records of a page in the source's order.
@@ -47,79 +41,45 @@ class RestParser(Parser):
         items = self.find_items(document, page.request.url) or []
         unit = shared_unit(page.requested_window, SECOND if self.arguments.granularity == "second" else DAY)
         raw: dict[Location, bytes] = {}
-        if self.keep_original:
-            raw = raw_values(page.body, (location for location, _ in items))
+        keep_original = self.keep_original and self._format.HAS_ORIGINALS
+        if keep_original:
+            raw = self._format.raw_items(page, (location for location, _ in items))
         for location, item in items:
             result = self._record(item)
             if isinstance(result, Record):
                 if is_kept(result.datestamp, window, unit):
-                    yield replace(result, original=raw[location]) if self.keep_original else result
+                    yield replace(result, original=raw[location]) if keep_original else result
                 continue
-            raw = raw or raw_values(page.body, (location for location, _ in items))
+            raw = raw or self._format.raw_items(page, (location for location, _ in items))
             yield InvalidRecord(raw[location], result, self.identifier(item))
 
-    def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord:  # noqa: ARG002
-        """Parse the JSON of one record."""
+    def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord | None:  # noqa: ARG002
+        """Parse the bytes of one record. A row of CSV cannot be parsed without its header."""
         try:
-            item = parse_json(datum, url="the record", content_type="application/json", limits=self._limits)
+            item = self._format.parse_item(datum)
         except SourceError as error:
             return InvalidRecord(datum, str(error))
+        if item is None:
+            return None
         result = self._record(item)
-        if isinstance(result, Record):
-            return result
-        identifier = self.identifier(item) if isinstance(item, dict) else None
-        return InvalidRecord(datum, result, identifier)
+        return result if isinstance(result, Record) else InvalidRecord(datum, result, self.identifier(item))
 
     def document(self, body: bytes, url: str, content_type: str) -> Any:
-        """Return the JSON value of a page.
+        """Return the content of a page, in the format `response`.
 
         Raises:
-            MalformedResponse: the body is not JSON, or an object on a configured path contains a key twice.
+            MalformedResponse: the body has another format, or is truncated.
             SourceRefused: the page contains an error at the path `error`.
         """
-        document = parse_json(body, url=url, content_type=content_type, limits=self._limits)
-        error, following = self.arguments.error, self.arguments.next
-        paths = filter(
-            None, (self.arguments.records, following.path, following.more, self.arguments.total, error)
-        )
-        if any(isinstance(value, DuplicateKeys) for path in paths for value in values_along(document, path)):
-            message = (
-                f"{url} answered with an object that contains a key twice. Tell the operator of the source."
-            )
-            raise MalformedResponse(message)
-        if error is not None:
-            raise_if_error(document, error, url=url)
-        return document
+        return self._format.document(body, url, content_type)
 
     def find_items(self, document: Any, url: str) -> list[tuple[Location, Any]] | None:
         """Return each record in the page with its location, or None if nothing is at the path `records`.
 
-        A path may match several lists, or several records. null is an empty list: APIs write it for one.
-
         Raises:
             ProtocolError: something else is at the path, or the page also says that it failed.
         """
-        found = list(matches(document, self.arguments.records))
-        items: list[tuple[Location, Any]] = []
-        for location, value in found:
-            if isinstance(value, list):
-                items += (((*location, index), item) for index, item in enumerate(value))
-            elif self._matches_records or value is None:
-                items += [] if value is None else [(location, value)]
-            else:
-                message = (
-                    f"{url} answered with JSON that has no list at {self.arguments.records}, but "
-                    f"{describe_value(value)}. Check `records`. If it is right, the source answered with an error."
-                )
-                raise ProtocolError(message)
-        if found and self.arguments.error is None:
-            raise_if_usual_error(document, url=url)
-        return items if found else None
-
-    @property
-    def _matches_records(self) -> bool:
-        """Whether `records` is a JSONPath that may match several records, rather than their list."""
-        return parse_path(self.arguments.records).query is not None
+        return self._format.find_items(document, url)
 
     def identifier(self, item: Any) -> str | None:
         """Return the identifier of a record, or None if a part is missing. Different values give different texts."""
@@ -130,20 +90,18 @@ class RestParser(Parser):
         identifier = self.identifier(item)
         if identifier is None:
             return None
-        return identifier, self._datestamp(item) if isinstance(item, dict) else None
+        return identifier, None if self._format.fault_of(item) else self._datestamp(item)
 
     def _record(self, item: Any) -> Record | str:
         """Return the record, or the reason why the item is invalid."""
-        if not isinstance(item, dict):
-            return "a list item that is not an object"
+        if (fault := self._format.fault_of(item)) is not None:
+            return fault
         identifier = self.identifier(item)
         if identifier is None:
             return f"a record without identifier at {', '.join(self.arguments.identifier)}"
         datestamp, deleted = self._datestamp(item), self._is_deleted(item)
-        for path in self.arguments.volatile:
-            remove(item, path)
         try:
-            return Record(identifier, datestamp, deleted, canonical_json(item))
+            return Record(identifier, datestamp, deleted, self._format.blob(item))
         except ValueError as error:
             return f"a record without canonical form: {error}"
         except RecursionError:

@@ -6,6 +6,7 @@ microsecond; only a path that may match several values needs the library (`rest.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -31,6 +32,18 @@ class Missing(Enum):
 
 MISSING: Final = Missing.MISSING
 """What is found at a path that leads nowhere. A path can also lead to null, which is None."""
+
+
+class PathTarget(ABC):
+    """A value that is no JSON, and finds values at paths itself: an element of XML (`rest.responses`)."""
+
+    @abstractmethod
+    def look_up(self, path: str) -> Any:
+        """Return the first value at a path, or MISSING."""
+
+    @abstractmethod
+    def as_object(self) -> dict[str, Any]:
+        """Return what the value has at its top level, by path."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,8 @@ def look_up(value: Any, path: str) -> Any:
             inner = inner[name]
         else:
             return inner
+    if isinstance(value, PathTarget):
+        return value.look_up(path)
     for _, found in matches(value, path):
         return found
     return MISSING
@@ -152,6 +167,13 @@ def known_part(value: Any, path: str) -> tuple[str, Any]:
         if isinstance(found := look_up(value, beginning), dict):
             return beginning, found
     return ROOT, value
+
+
+def members_of(value: Any) -> dict[str, Any]:
+    """Return the members of an object, or what an element of XML has; nothing for any other value."""
+    if isinstance(value, PathTarget):
+        return value.as_object()
+    return value if isinstance(value, dict) else {}
 
 
 def _locate(value: Any, names: tuple[str, ...]) -> Location | None:

@@ -1,4 +1,4 @@
-"""Read the total, the flag for more records, and the errors in the JSON of a page of a REST API.
+"""Read the total, the flag for more records, and the errors in a page of a REST API.
 
 Each API reports them in its own form. If the value at the configured path has an unknown form, that is an error: an
 ignored total would leave every window `unverified`, and nobody would know why.
@@ -13,7 +13,7 @@ from typing import Any
 
 from harvest_dagster.errors import ProtocolError, SourceRefused
 from harvest_dagster.harvesters.formats.strict_json import canonical_json
-from harvest_dagster.harvesters.rest.paths import find
+from harvest_dagster.harvesters.rest.paths import PathTarget, find, members_of
 from harvest_dagster.texts import shorten
 
 _COUNT = re.compile(r"\s*([0-9]{1,15})(\.0+)?\s*", re.ASCII)
@@ -121,8 +121,9 @@ def describe_value(document: Any) -> str:
     """Return a description of a value for an error message: the keys of an object, "a list", or "no object"."""
     if isinstance(document, list):
         return "a list"
-    if isinstance(document, Mapping):
-        return f"the keys {shorten(', '.join(islice(document, _MOST_KEYS)), _LONGEST_EXCERPT)}"
+    if isinstance(document, (Mapping, PathTarget)):
+        kind = "keys" if isinstance(document, Mapping) else "elements"
+        return f"the {kind} {shorten(', '.join(islice(members_of(document), _MOST_KEYS)), _LONGEST_EXCERPT)}"
     return "no object"
 
 
