@@ -38,12 +38,15 @@ class Cursor:
         one_by_one: whether the list contains only headers, so that each record is requested separately.
         asked: what the list of the token was requested for, if that is not what follows from the window alone. The
             other pages of the list must be requested with the same dates.
+        separate: which records of the page came on pages of their own (`Page.single_record`), as the harvester writes
+            it; None if none did.
     """
 
     token: str | None = None
     list_number: int = 0
     one_by_one: bool = False
     asked: Window | None = None
+    separate: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Page:
         neighbours: number of records of the list on this page that belong to the neighbouring windows.
         single_record: the identifier of the only record on this page, if it was requested separately. Such a page is
             not part of the list. It comes before the page of the list that names the record, does not count for the
-            list, and continues with that page (`next` is its own `cursor`).
+            list, and continues with that page (`next` is its own `cursor`, perhaps with `separate`).
         sent_separately: the identifiers of records of this page that separate pages before it deliver. `records` omits
             them. `count` and `identifiers` of this page include them.
         identifiers: the identifiers of its records that can be read, in order, with repetitions. They prove that a

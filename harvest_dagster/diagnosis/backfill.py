@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from math import ceil
 
 from harvest_dagster.catalog.hosts import rate_limit_of
@@ -40,7 +39,7 @@ class History:
     Attributes:
         basis: what the numbers are based on, in one sentence.
         records_per_day: mean number of records of a day; None if it is not known.
-        page_size: mean number of records of a page; None if it is not known.
+        page_size: mean number of records of a page, those of single records included; None if it is not known.
         requests_per_window: mean number of requests of a window that return no page.
         record_bytes: mean size of a stored record, rows and indexes included; None if it is not known.
         seconds_per_request: mean duration of a request, waits included; 0 if it is not known.
@@ -135,7 +134,7 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     """
     span = Window(windows[0].start, windows[-1].end)
     try:
-        page = next(islice(connection.client.pages(span), 1), None)
+        page = next(connection.client.list_pages(span), None)
     except SourceError as error:
         return History(f"no history, and the source did not answer: {one_line(str(error))}", None, None)
     if page is None or not page.count:
@@ -153,7 +152,9 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     return History(
         basis=f"no history; one page of {page.count} records, with {known}",
         records_per_day=None if total is None else total / (span.length / DAY),
-        page_size=float(page.count),
+        page_size=page.count / (1 + page.count)
+        if connection.client.requests_records_separately
+        else float(page.count),
         record_bytes=None if datum is None else factor * datum + ROW_BYTES,
     )
 

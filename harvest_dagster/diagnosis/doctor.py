@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -19,6 +19,7 @@ from harvest_dagster.windows import DAY, Window, whole_day
 _KWARGS = ("harvester_kwargs",)
 _LONGEST_ERROR = 300
 _RECENT = timedelta(days=30)
+_SINGLE_RECORDS = 3  # that are requested
 
 
 def examine(connection: Connection, now: datetime) -> list[Finding]:
@@ -33,7 +34,7 @@ def _examine_any(connection: Connection, now: datetime) -> Iterator[Finding]:
     end = whole_day(now.date()).start
     window, failure = Window(end - _RECENT, end), None
     try:
-        pages = list(islice(connection.client.pages(window), 2))
+        pages = list(islice(connection.client.list_pages(window), 2))
     except MisconfiguredPath as error:
         text = "a path of the config matches nothing in the response"
         yield Finding(
@@ -56,7 +57,11 @@ def _examine_any(connection: Connection, now: datetime) -> Iterator[Finding]:
 
 def _check_pages(connection: Connection, pages: list[Page], window: Window) -> Iterator[Finding]:
     first = pages[0]
-    records = [record for page in pages for record in connection.source.parser.records(page, window)]
+    records = [
+        record
+        for page in _pages_with_records(connection, pages, window)
+        for record in connection.source.parser.records(page, window)
+    ]
     invalid = [record for record in records if isinstance(record, InvalidRecord)]
     if first.count == 0:
         yield Finding("page size", "unknown", f"the window {window} has no records")
@@ -82,10 +87,17 @@ def _check_pages(connection: Connection, pages: list[Page], window: Window) -> I
         )
 
 
+def _pages_with_records(connection: Connection, pages: list[Page], window: Window) -> Iterable[Page]:
+    """Return the pages that contain records: those of a list, or a few single ones if its records are not in it."""
+    if not connection.client.requests_records_separately:
+        return pages
+    return list(islice(connection.client.pages(window), _SINGLE_RECORDS))
+
+
 def _check_future(connection: Connection, now: datetime) -> Iterator[Finding]:
     topic, window = "selective harvesting", Window(now + 2 * DAY, now + 3 * DAY)
     try:
-        count = sum(page.count for page in islice(connection.client.pages(window), 1))
+        count = sum(page.count for page in islice(connection.client.list_pages(window), 1))
     except SourceError as error:
         yield Finding(
             topic, "unknown", "a window in the future was refused", shorten(str(error), _LONGEST_ERROR)

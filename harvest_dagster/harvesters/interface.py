@@ -107,7 +107,14 @@ class Arguments(BaseModel):
 
 
 class Client(ABC):
-    """Requests the pages of one source. Every request goes through `session`."""
+    """Requests the pages of one source. Every request goes through `session`.
+
+    Attributes:
+        whole_window: the window of the harvest, if `pages` may be called for parts of it. The pipeline sets this. It
+            matters to a client that requests records separately: the parser keeps the records of the whole window.
+    """
+
+    whole_window: Window | None = None
 
     def __init__(self, arguments: Any, session: Session) -> None:
         self.arguments = arguments
@@ -133,6 +140,13 @@ class Client(ABC):
         Raises:
             SourceError: the list breaks off. The pages yielded before are whole.
         """
+
+    def list_pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        """Yield the pages of `pages` that belong to the list, without those for single records.
+
+        Tools call this to look at a list. A client that requests records separately should not do so here.
+        """
+        return (page for page in self.pages(window, cursor) if page.single_record is None)
 
     def confirm_format(self, page: Page, name: str) -> bool:  # noqa: ARG002  # most protocols have one format
         """Return whether the source confirms that records of the list may have this format.
@@ -161,6 +175,11 @@ class Client(ABC):
         Resuming from the last datestamp is safe only when there is exactly one list.
         """
         return None
+
+    @property
+    def requests_records_separately(self) -> bool:
+        """Whether `pages` requests each record separately, so that a page of a list costs as many requests."""
+        return False
 
     @property
     def cursors_are_reusable(self) -> bool:

@@ -17,6 +17,7 @@ from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.cli.commands import Done, run
 from harvest_dagster_tests.cli.recorded_service import fixed_service
 from harvest_dagster_tests.end_to_end.deployment import Deployment
+from harvest_dagster_tests.pipeline.list_api import ListApi, list_kwargs, serving
 
 DAYS = Repository(first_day=date(2024, 1, 1), days=4, records_per_day=100, page_size=50)
 
@@ -151,3 +152,17 @@ def test_a_source_of_another_protocol_is_examined_by_two_pages(deployment: Deplo
     assert topics["selective harvesting"]["status"] == "problem"
     assert topics["selective harvesting"]["line"] > 1
     assert topics["totals"]["evidence"]
+
+
+def test_a_few_details_show_whether_their_address_is_right(deployment: Deployment) -> None:
+    """The list of a source with details has no records, and a wrong address of details was not noticed."""
+    answers = dict.fromkeys(("x0", "x1", "x2"), (404, b"{}"))
+    with serving(ListApi([f"x{number}" for number in range(7)], answers=answers)) as api:
+        kwargs = list_kwargs(api, detail={"url": f"{api.url}/works/{{identifier}}", "record": "work"})
+        deployment.source("example", harvester="rest", harvester_kwargs=kwargs, transformer=None)
+        topics = {found["topic"]: found for found in run("doctor", "example", "--json").json["findings"]}
+        plan = run("plan", "example", "--from", "2024-01-01", "--until", "2024-01-11", "--json").json
+    assert "a page has 3 records" in topics["page size"]["text"]
+    assert (topics["records"]["status"], len(api.details)) == ("problem", 3)
+    assert "3 of 3 records are invalid" in topics["records"]["text"]
+    assert plan["requests"] > 7

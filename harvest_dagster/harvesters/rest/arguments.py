@@ -19,6 +19,7 @@ from pydantic import (
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
 from harvest_dagster.harvesters.request_headers import validate_headers
+from harvest_dagster.harvesters.rest.detail_arguments import Detail, detail_faults
 from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
 from harvest_dagster.harvesters.rest.placeholders import (
     FROM,
@@ -192,6 +193,7 @@ class RestArguments(Arguments):
         error: path of an error message in a page, for an API that reports errors with a success status. Without it,
             the usual places count: `error`, `errors`, `timed_out`, `success` and `status`.
         next: how to request the next page.
+        detail: how to request the full record, for an API whose lists have only a part of each record.
         volatile: paths in a record whose values change although the record does not, such as scores. They are not
             stored.
     """
@@ -215,6 +217,7 @@ class RestArguments(Arguments):
     error: Annotated[Path | None, NotDeciding()] = None
     empty_status: _Statuses = ()
     next: Next
+    detail: Detail | None = None
     volatile: tuple[Path, ...] = ()
 
     @field_validator("base_url")
@@ -318,6 +321,15 @@ class RestArguments(Arguments):
         if paging.param in info.data.get("params", {}):
             raise ValueError(f"params must not contain {paging.param!r}: next sets it")
         return paging
+
+    @field_validator("detail")
+    @classmethod
+    def _names_the_record(cls, detail: Detail | None, info: ValidationInfo) -> Detail | None:
+        if detail is None:
+            return None
+        if faults := list(detail_faults(detail.url, info.data)):
+            raise ValueError("; ".join(faults))
+        return detail
 
 
 def _placeholders_before(info: ValidationInfo) -> list[Placeholder]:

@@ -17,6 +17,7 @@ from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest import list_ends
 from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.details import DetailRequests
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
 from harvest_dagster.harvesters.rest.pagination import Pager
@@ -48,6 +49,7 @@ class RestClient(Client):
         super().__init__(arguments, session)
         self._limits = limits or ResponseLimits()
         self._parser = RestParser(arguments, self._limits)
+        self._details = DetailRequests(arguments, session, self._parser, self._limits)
         self._longest_list = 0
         self.use_observations(Observations())
 
@@ -57,7 +59,29 @@ class RestClient(Client):
         self._dates = WindowDates(self.arguments, observations, self._list_records)
 
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
-        """Yield the pages of the list from a cursor on.
+        """Yield the pages of the list from a cursor on, each after the pages of its details.
+
+        Raises:
+            CursorRefused: see `list_pages`. Also if the cursor may be used only once, and its page was requested.
+            SourceError: the list breaks, or a detail fails in a way that concerns all records. The pages yielded
+                before are complete.
+        """
+        if self.arguments.detail is None:
+            yield from self.list_pages(window, cursor)
+            return
+        done = None if cursor is None else cursor.separate
+        if cursor is not None and cursor.token is not None and done and not self.cursors_are_reusable:
+            message = (
+                f"The cursor for {self.arguments.base_url} may be used only once, and its page was requested before "
+                "its details were interrupted. Start the list again from its first page."
+            )
+            raise CursorRefused(message, code="single_use")
+        start = None if cursor is None else replace(cursor, separate=None)
+        list_pages = self.list_pages(window, start)
+        yield from self._details.pages(list_pages, done, self.whole_window or window)
+
+    def list_pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
+        """Yield the pages of the list from a cursor on, without the pages of details.
 
         Raises:
             CursorRefused: the source does not accept the cursor. Also if the cursor may be used only once, and the
@@ -151,6 +175,11 @@ class RestClient(Client):
     def list_count(self) -> int:
         """The number of lists: one."""
         return 1
+
+    @property
+    def requests_records_separately(self) -> bool:
+        """Whether each record needs a request of its own."""
+        return self.arguments.detail is not None
 
     @property
     def cursors_are_reusable(self) -> bool:

@@ -26,6 +26,13 @@ def join_identifier(values: Sequence[Any]) -> str | None:
     return parts[0] if len(parts) == 1 else ":".join(map(_escape, parts))
 
 
+def identifier_texts(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return the parts of an identifier as the source writes them, for the request of its record."""
+    return tuple(
+        value.strip(XML_WHITE_SPACE) for value in values if isinstance(value, str)
+    )  # a Number is a str
+
+
 def _part(value: Any) -> str:
     if isinstance(value, Number):
         return f"{_NUMBER}{value}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.formats.dates import is_kept, lenient_instant
-from harvest_dagster.harvesters.formats.strict_json import Location
+from harvest_dagster.harvesters.formats.strict_json import Location, raw_values
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.detail_pages import find_record, unpack_detail
 from harvest_dagster.harvesters.rest.identifiers import join_identifier
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.responses import response_format
@@ -35,16 +36,22 @@ class RestParser(Parser):
 
         If only a part of a day was harvested, the records of the rest of the day are left out.
         """
+        if page.single_record is not None:
+            yield self._record_of_detail(page)
+            return
         if page.count == 0:
             return  # its body may be an error past the end of the list, or the page before again
         document = self.document(page.body, page.request.url, page.content_type)
         items = self.find_items(document, page.request.url) or []
-        unit = shared_unit(page.requested_window, SECOND if self.arguments.granularity == "second" else DAY)
+        unit = self._shared_unit(page)
+        requested = frozenset(page.sent_separately)
         raw: dict[Location, bytes] = {}
         keep_original = self.keep_original and self._format.HAS_ORIGINALS
         if keep_original:
             raw = self._format.raw_items(page, (location for location, _ in items))
         for location, item in items:
+            if self.arguments.detail is not None and self._comes_as_detail(item, requested, window, unit):
+                continue
             result = self._record(item)
             if isinstance(result, Record):
                 if is_kept(result.datestamp, window, unit):
@@ -53,8 +60,30 @@ class RestParser(Parser):
             raw = raw or self._format.raw_items(page, (location for location, _ in items))
             yield InvalidRecord(raw[location], result, self.identifier(item))
 
+    def _comes_as_detail(
+        self, item: Any, requested: frozenset[str], window: Window, unit: Window | None
+    ) -> bool:
+        """Return whether a page of its own delivers the record of an item, in this window or in another one."""
+        dated = self.dated_record(item)
+        if dated is None or self._is_deleted(item):
+            return False
+        return dated[0] in requested or not is_kept(dated[1], window, unit)
+
+    def items_with_detail(self, page: Page, window: Window) -> Iterator[tuple[Location, Any]]:
+        """Yield the list items whose records need a detail: those of the window that are not deleted."""
+        if page.count == 0:
+            return
+        document = self.document(page.body, page.request.url, page.content_type)
+        unit = self._shared_unit(page)
+        for location, item in self.find_items(document, page.request.url) or ():
+            dated = self.dated_record(item)
+            if dated is not None and is_kept(dated[1], window, unit) and not self._is_deleted(item):
+                yield location, item
+
     def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord | None:  # noqa: ARG002
-        """Parse the bytes of one record. A row of CSV cannot be parsed without its header."""
+        """Parse the bytes of one record. Return None for those of a row of CSV, or of a list item that has a detail."""
+        if self.arguments.detail is not None:
+            return None
         try:
             item = self._format.parse_item(datum)
         except SourceError as error:
@@ -63,6 +92,29 @@ class RestParser(Parser):
             return None
         result = self._record(item)
         return result if isinstance(result, Record) else InvalidRecord(datum, result, self.identifier(item))
+
+    def _record_of_detail(self, page: Page) -> Record | InvalidRecord:
+        """Return the record of the page of a detail. Its identifier and its datestamp are those of the list item."""
+        stored, url = unpack_detail(page.body), page.request.url
+        item = self._format.parse_item(stored.item)
+        identifier, datestamp = self.dated_record(item) or ("", None)
+        if stored.detail is None:
+            return InvalidRecord(stored.item, f"no detail: {stored.error}", identifier)
+        try:
+            location, value = find_record(
+                self.arguments,
+                stored.detail,
+                url=url,
+                content_type=page.content_type,
+                limits=self._format.limits,
+            )
+        except SourceError as error:
+            return InvalidRecord(stored.item, f"no detail: {error}", identifier)
+        record = self._with_content(value, identifier, datestamp)
+        if isinstance(record, str):
+            return InvalidRecord(stored.item, record, identifier)
+        original = raw_values(stored.detail, [location])[location] if self.keep_original else None
+        return replace(record, original=original)
 
     def document(self, body: bytes, url: str, content_type: str) -> Any:
         """Return the content of a page, in the format `response`.
@@ -81,6 +133,10 @@ class RestParser(Parser):
         """
         return self._format.find_items(document, url)
 
+    def raw_items(self, page: Page, locations: Iterable[Location]) -> dict[Location, bytes]:
+        """Return the bytes of the records at these locations of a page."""
+        return self._format.raw_items(page, locations)
+
     def identifier(self, item: Any) -> str | None:
         """Return the identifier of a record, or None if a part is missing. Different values give different texts."""
         return join_identifier([find(item, path) for path in self.arguments.identifier])
@@ -94,12 +150,20 @@ class RestParser(Parser):
 
     def _record(self, item: Any) -> Record | str:
         """Return the record, or the reason why the item is invalid."""
-        if (fault := self._format.fault_of(item)) is not None:
+        if self.arguments.detail is not None and not self._is_deleted(item):
+            fault = None if self.identifier(item) is None else "its detail was not requested"
+        else:
+            fault = self._format.fault_of(item)
+        if fault is not None:
             return fault
         identifier = self.identifier(item)
         if identifier is None:
             return f"a record without identifier at {', '.join(self.arguments.identifier)}"
-        datestamp, deleted = self._datestamp(item), self._is_deleted(item)
+        return self._with_content(item, identifier, self._datestamp(item))
+
+    def _with_content(self, item: Any, identifier: str, datestamp: datetime | None) -> Record | str:
+        """Return the record with this value as its datum, or the reason why the value is invalid."""
+        deleted = self._is_deleted(item)
         try:
             return Record(identifier, datestamp, deleted, self._format.blob(item))
         except ValueError as error:
@@ -110,6 +174,9 @@ class RestParser(Parser):
     def _datestamp(self, item: Any) -> datetime | None:
         path = self.arguments.datestamp
         return None if path is None else lenient_instant(_text(find(item, path)))
+
+    def _shared_unit(self, page: Page) -> Window | None:
+        return shared_unit(page.requested_window, SECOND if self.arguments.granularity == "second" else DAY)
 
     def _is_deleted(self, item: Any) -> bool:
         if self.arguments.deleted is None:

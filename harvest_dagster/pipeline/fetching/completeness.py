@@ -69,6 +69,11 @@ class CompletenessTracker:
         return self.records - sum(progress.neighbours for progress in self.history)
 
     @property
+    def separate_records(self) -> int:
+        """How many records came on pages of their own, whose list page has not arrived yet."""
+        return self.history[-1].separate_records if self.history else 0
+
+    @property
     def identifiers(self) -> int | None:
         """How many different records were received; None if the harvester gives no identifiers.
 

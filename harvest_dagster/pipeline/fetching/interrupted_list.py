@@ -36,8 +36,7 @@ def find_change(
     minutes = (now - last.page.received) // timedelta(minutes=1)
     pause = f"the list of {progress.window} was interrupted for {minutes} minutes"
     try:
-        pages = client.pages(progress.window, last.page.cursor)
-        again = next(page for page in pages if page.single_record is None)
+        again = next(client.list_pages(progress.window, last.page.cursor))
     except (SourceError, StopIteration) as error:
         # A total shows missing records. Without one, nobody knows whether the list is the same.
         return None if progress.total is not None else f"{pause}, and its last page is not available: {error}"

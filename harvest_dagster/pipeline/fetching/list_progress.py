@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harvest_dagster.errors import PaginationLoop, ProtocolError
@@ -114,6 +115,7 @@ class ListProgress:
         empty_pages: how many pages in a row, up to the last, had no records.
         neighbours: how many of its records belong to neighbouring windows (`Page.neighbours`).
         positions_agree: whether each position that the source gave equals our own count of records.
+        separate_records: pages for single records since the last list page, which will count their records.
     """
 
     sub_window: SubWindow
@@ -126,6 +128,7 @@ class ListProgress:
     empty_pages: int = 0
     positions_agree: bool = True
     neighbours: int = 0
+    separate_records: int = 0
 
     @property
     def window(self) -> Window:
@@ -235,6 +238,7 @@ class ListProgress:
         count.ends_at_limit = count.ends_at_limit or page.ends_at_limit
         if page.total is not None:
             count.total = max(page.total, count.total or 0)
+        self.separate_records = self.separate_records + 1 if page.single_record is not None else 0
         if page.single_record is None:
             self.pages += 1
             count.previous_page, count.last_page = count.last_page, page.count
@@ -276,3 +280,12 @@ class ListProgress:
                 url = self.last_page.request.url
                 message = f"{url}: {found} {problem}. Report this to the operator of the source."
                 raise PaginationLoop(message)
+
+
+def count_own_records(pages: Iterable[Page]) -> int:
+    """Return how many records of the window pages have, those included whose list page has not arrived yet."""
+    counted = separate = 0
+    for page in pages:
+        separate = separate + 1 if page.single_record is not None else 0
+        counted += page.count - page.neighbours
+    return counted + separate

@@ -192,7 +192,7 @@ class WindowFetcher:
 
     def _limit_is_reached(self) -> bool:
         limit = self.log.record_limit
-        return limit is not None and self.tracker.own_records >= limit
+        return limit is not None and self.tracker.own_records + self.tracker.separate_records >= limit
 
     def _next_state(self, progress: ListProgress) -> RecoveryState | None:
         """Return the state after a sub-window that ended well; None at the end of the window.

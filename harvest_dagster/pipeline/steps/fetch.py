@@ -19,6 +19,7 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE, CompletenessTracker, completeness_of
 from harvest_dagster.pipeline.fetching.empty_lists import EmptyList
 from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
+from harvest_dagster.pipeline.fetching.list_progress import count_own_records
 from harvest_dagster.pipeline.fetching.source_observations import source_observations_of
 from harvest_dagster.pipeline.fetching.source_report import report_source
 from harvest_dagster.pipeline.fetching.source_session import harvest_deadline
@@ -118,6 +119,7 @@ def fetch(
         SeenIdentifiers() as seen_identifiers,
     ):
         page_sizes = observations.find("page_sizes") or ()
+        client.whole_window = log.window
         tracker = CompletenessTracker(log.window, seen_identifiers, client.list_count, page_sizes)
         pause = partial(_pause, harvest, lease)
         fetcher = WindowFetcher(harvest, client, log, lease, keep_going, tracker, pause)
@@ -217,7 +219,7 @@ def _collected(harvest: HarvestContext, log: HarvestLog) -> int:
     if log.status != "STARTED":
         return log.counts.records
     try:
-        spooled = sum(entry.page.count - entry.page.neighbours for entry in harvest.attempt(log).manifests())
+        spooled = count_own_records(entry.page for entry in harvest.attempt(log).manifests())
     except SpoolError:
         return log.counts.records  # a new fetch attempt will begin, with what is left of the limit then
     return min(spooled, log.record_limit or 0)

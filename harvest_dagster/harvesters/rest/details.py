@@ -1,0 +1,244 @@
+"""Requests the detail of each record of a list page: the full record, of which the list has only a part.
+
+Each detail is a page of its own (`Page.single_record`). The pages of details come before the page of the list that
+names their records, so the page of the list is stored when all of them are. The cursor of each names how many records
+of the page are done. A run that resumes requests the page of the list again, and then the details that are missing. If
+the records of that page are different now, it requests all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote, urlsplit
+
+from harvest_dagster.errors import (
+    BotChallenge,
+    HttpStatusError,
+    LoginPage,
+    MaintenancePage,
+    MalformedResponse,
+    MisconfiguredPath,
+    SourceError,
+    SourceUnreachable,
+    release_locals,
+)
+from harvest_dagster.harvesters.interface import Response, Session
+from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.detail_arguments import IDENTIFIER
+from harvest_dagster.harvesters.rest.detail_pages import StoredDetail, find_record, pack_detail
+from harvest_dagster.harvesters.rest.identifiers import identifier_texts
+from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.harvesters.rest.paths import find
+from harvest_dagster.records import Page, Request
+from harvest_dagster.response_limits import ResponseLimits
+from harvest_dagster.windows import Window
+
+# These statuses say who may ask, how often, or that the source is down. They concern all records.
+_STATUSES_FOR_ALL = frozenset({401, 402, 403, 407, 408, 421, 425, 429, 451, 502, 503, 504})
+_PAGES_FOR_ALL = (LoginPage, BotChallenge, MaintenancePage)
+_FAILURES_IN_A_ROW = 3  # of a kind that may end: then the source is down, rather than three records damaged
+_MISSING_IN_A_ROW = 100  # details, and none was found so far: then `url` is wrong
+
+
+@dataclass(frozen=True)
+class ListItem:
+    """A record of a list page.
+
+    Attributes:
+        identifier: its identifier, as it is stored.
+        datestamp: its datestamp; None if it has none.
+        texts: the values of its identifier, as the source writes them.
+        raw: its bytes.
+    """
+
+    identifier: str
+    datestamp: datetime | None
+    texts: tuple[str, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The response for one item, or why there is none."""
+
+    item: ListItem
+    response: Response | None = None
+    error: SourceError | ValueError | None = None
+
+
+class DetailRequests:
+    """Requests the details of the records of one source.
+
+    Args:
+        arguments: the arguments of the source, with `detail`.
+        session: sends the requests.
+        parser: reads the pages of the list.
+        limits: what parsing a response may cost.
+    """
+
+    def __init__(
+        self, arguments: RestArguments, session: Session, parser: RestParser, limits: ResponseLimits
+    ) -> None:
+        self._arguments = arguments
+        self._session = session
+        self._parser = parser
+        self._limits = limits
+        self._missing_in_a_row: int | None = 0
+
+    def pages(self, list_pages: Iterator[Page], done: str | None, window: Window) -> Iterator[Page]:
+        """Yield each page of a list after the pages of its details.
+
+        Args:
+            list_pages: the pages of the list.
+            done: the details of the first page that are done (`Cursor.separate`); None for none.
+            window: the window whose records need a detail. It is the whole window, if the list is of a part of it.
+
+        Raises:
+            SourceError: the list breaks, or a detail fails in a way that concerns all records.
+        """
+        for page in list_pages:
+            items = self._items(page, window)
+            yield from self._detail_pages(page, items, _count_done(items, done))
+            yield replace(page, sent_separately=tuple(item.identifier for item in items))
+            done = None
+
+    def _items(self, page: Page, window: Window) -> Sequence[ListItem]:
+        """Return the records of a page that need a detail. Of an identifier that comes twice, the last one counts."""
+        found = dict(self._parser.items_with_detail(page, window))
+        raw = self._parser.raw_items(page, found) if found else {}
+        items: dict[str, ListItem] = {}
+        for location, item in found.items():
+            identifier, datestamp = self._parser.dated_record(item) or ("", None)
+            texts = identifier_texts([find(item, path) for path in self._arguments.identifier])
+            items[identifier] = ListItem(identifier, datestamp, texts, raw[location])
+        return tuple(items.values())
+
+    def _detail_pages(self, page: Page, items: Sequence[ListItem], done: int) -> Iterator[Page]:
+        # A failure that may end is held back until the next detail shows that the source works.
+        waiting: list[_Answer] = []
+        for item in items[done:]:
+            answer = self._request(item)
+            waiting.append(answer)
+            if not isinstance(answer.error, SourceError) or not answer.error.transient:
+                for one in waiting:
+                    done += 1
+                    yield _detail_page(page, one, _mark(items[:done]))
+                waiting = []
+            elif len(waiting) >= _FAILURES_IN_A_ROW:
+                raise answer.error
+        for one in waiting:
+            done += 1
+            yield _detail_page(page, one, _mark(items[:done]))
+
+    def _request(self, item: ListItem) -> _Answer:
+        """Request the detail of a record, and once more if it is damaged.
+
+        Raises:
+            SourceError: the failure concerns all records.
+        """
+        try:
+            url = detail_url(self._arguments, item.texts)
+            response = self._get(url)
+            try:
+                self._raise_if_unusable(response)
+            except MalformedResponse:
+                response = self._get(url)
+                self._raise_if_unusable(response)
+        except (SourceError, ValueError) as error:
+            release_locals(error)
+            if isinstance(error, SourceError) and _concerns_all(error):
+                raise
+            self._raise_if_all_are_missing(error)
+            return _Answer(item, error=error)
+        self._missing_in_a_row = None
+        return _Answer(item, response)
+
+    def _get(self, url: str) -> Response:
+        return self._session.get(url, {}, self._arguments.headers)
+
+    def _raise_if_unusable(self, response: Response) -> None:
+        find_record(
+            self._arguments,
+            response.body,
+            url=response.url,
+            content_type=response.content_type,
+            limits=self._limits,
+        )
+
+    def _raise_if_all_are_missing(self, error: SourceError | ValueError) -> None:
+        """Raise MisconfiguredPath if no detail was found and too many were requested."""
+        if self._missing_in_a_row is None:
+            return
+        self._missing_in_a_row += 1
+        if self._missing_in_a_row >= _MISSING_IN_A_ROW:
+            message = (
+                f"The details of the first {self._missing_in_a_row} records are all missing or invalid. The last one: "
+                f"{error} Check `url` and `record` in `detail`."
+            )
+            raise MisconfiguredPath(message)
+
+
+def detail_url(arguments: RestArguments, texts: Sequence[str]) -> str:
+    """Return the URL of a detail, with the user and the password of `base_url`.
+
+    Args:
+        arguments: the arguments of the source, with `detail`.
+        texts: the values of the identifier, as the source writes them.
+
+    Raises:
+        ValueError: the identifier cannot stand in the path of a URL.
+    """
+    assert arguments.detail is not None  # noqa: S101  # the caller has checked it
+    url = arguments.detail.url.replace(IDENTIFIER, quote(":".join(texts), safe=""))
+    for number, text in enumerate(texts):
+        url = url.replace(f"{{identifier.{number}}}", quote(text, safe=""))
+    parts = urlsplit(url)
+    if any(segment in {".", ".."} for segment in parts.path.split("/")):
+        message = f"the identifier {':'.join(texts)!r} would lead to another path of the source."
+        raise ValueError(message)
+    user, at, _ = urlsplit(arguments.base_url).netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}{at}{parts.netloc}").geturl()
+
+
+def _concerns_all(error: SourceError) -> bool:
+    """Return whether a failure is one of the source or of the access to it, rather than of one record."""
+    if isinstance(error, HttpStatusError):
+        return error.status in _STATUSES_FOR_ALL or error.page in _PAGES_FOR_ALL
+    if isinstance(error, SourceUnreachable):
+        return not (error.transient and error.was_connected)
+    return isinstance(error, _PAGES_FOR_ALL)
+
+
+def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
+    """Return the page for an answer. `mark` says which details are done after it."""
+    item, response, error = answer.item, answer.response, answer.error
+    stored = StoredDetail(item.raw, None if response is None else response.body, str(error or ""))
+    return Page(
+        body=pack_detail(stored),
+        request=Request(getattr(error, "url", page.request.url) if response is None else response.url),
+        status=getattr(error, "status", page.status) if response is None else response.status,
+        received=page.received if response is None else response.received,
+        cursor=page.cursor,
+        next=replace(page.cursor, separate=mark),
+        count=0,
+        content_type="" if response is None else response.content_type,
+        requested_window=page.requested_window,
+        single_record=item.identifier,
+    )
+
+
+def _mark(items: Sequence[ListItem]) -> str:
+    """Return the number of items with a digest of their identifiers and datestamps."""
+    digest = hashlib.blake2b(digest_size=16)
+    for item in items:
+        digest.update(f"{item.identifier}\0{item.datestamp}\0".encode("utf-8", "surrogatepass"))
+    return f"{len(items)}:{digest.hexdigest()}"
+
+
+def _count_done(items: Sequence[ListItem], done: str | None) -> int:
+    """Return how many of the items are done; 0 if those are not the items of which `done` was written."""
+    count = int((done or "0").partition(":")[0])
+    return count if done is not None and _mark(items[:count]) == done else 0
