@@ -48,7 +48,7 @@ from harvest_dagster.http.transport.redirects import ContentNotSent, QueryDroppe
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.http.transport.transport import FailedAttempt, RawResponse, Transport
 from harvest_dagster.http.transport.watched_adapter import ConnectionClosed, Exchange
-from harvest_dagster.limits import Limit
+from harvest_dagster.limits import Limit, host_of
 from harvest_dagster.masking import build_masker
 from harvest_dagster.response_limits import ResponseLimits, raise_limit
 from harvest_dagster.windows import utc_now
@@ -155,6 +155,15 @@ class HttpSession:
     def statistics(self) -> Statistics:
         """What the session has done so far. Later requests do not change the value."""
         return self._statistics + Statistics(seconds_waited=self._limiter.seconds_waited)
+
+    def keep_limit(self, url: str, limit: Limit) -> None:
+        """Keep a limit that the source asks for, in addition to that of the config. It holds for some minutes.
+
+        Args:
+            url: A URL of the host.
+            limit: The limit.
+        """
+        self._limiter.keep_limit(host_of(url), limit)
 
     def get(
         self,

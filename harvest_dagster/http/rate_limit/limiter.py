@@ -13,6 +13,7 @@ from harvest_dagster.http.rate_limit.budget import Budget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.rate_limit.response_headers import (
     RETRY_AFTER_STATUSES,
+    RateLimitHeaders,
     parse_rate_limit_headers,
     retry_after,
 )
@@ -103,6 +104,11 @@ class RateLimiter:
         for limit in parsed.stricter_than(self.limit):
             self._record_limit(host, limit)
         return seconds
+
+    def keep_limit(self, host: str, limit: Limit) -> None:
+        """Keep a limit that the source asks for outside of its headers, such as the Crawl-delay of robots.txt."""
+        for stricter in RateLimitHeaders(frozenset({limit})).stricter_than(self.limit):
+            self._record_limit(host, stricter)
 
     def _wait_until(self, seconds_to_wait: Callable[[], float], host: str) -> None:
         reason = self.redact(

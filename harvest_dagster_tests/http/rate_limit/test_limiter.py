@@ -122,6 +122,17 @@ def test_a_stricter_limit_of_the_source_holds_for_all_sessions(serve, open_sessi
     assert clock.now == pytest.approx(1010.25)
 
 
+def test_a_limit_that_a_harvester_found_is_kept_if_it_is_stricter(serve, open_session):
+    """The Crawl-delay of robots.txt forbids ten requests at once, also where the config allows fewer on average."""
+    budget = RecordingBudget()
+    server = serve(response())
+    session = open_session(Limit(10, 20), budget=budget)
+    session.keep_limit(server.url, Limit(1, 1))
+    session.keep_limit(server.url, Limit(1, 1))
+    session.keep_limit(server.url, Limit(10, 1))
+    assert budget.calls == [("limit", Limit(1, 1))]
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_long_retry_after_raises_retry_later_without_a_wait(serve, open_session, clock, status):
     """Twelve workers that each sleep for an hour harvest nothing else meanwhile."""
