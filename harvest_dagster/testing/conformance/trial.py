@@ -139,7 +139,7 @@ class TrialRunner:
             harvest.is_over.set()
             _wait(worker, min(self._deadline, _GRACE))
             seconds, requests = time.monotonic() - started, server.requests
-        stored, quarantined = _read(database)
+            stored, quarantined = _read(database, server.root)
         return TrialResult(
             ended=not worker.is_alive(),
             error=harvest.error,
@@ -251,14 +251,17 @@ def _session(deadline: Deadline, timeouts: Timeouts, retry: RetryPolicy) -> Http
     )
 
 
-def _read(path: Path) -> tuple[dict[str, frozenset[str]], int]:
-    """Return the stored hashes by identifier, and the number of quarantined records."""
+def _read(path: Path, root: str) -> tuple[dict[str, frozenset[str]], int]:
+    """Return the stored hashes by identifier, and the number of quarantined records.
+
+    An identifier that is a URL of the simulator has another port in each trial. It is returned without `root`.
+    """
     rows = select(source_unique_identifier.c.identifier, raw_datum.c.hash).join_from(
         raw_datum, source_unique_identifier
     )
     stored: dict[str, set[str]] = {}
     with Database.open(f"sqlite:///{path}") as database, database.read() as connection:
         for identifier, digest in connection.execute(rows):
-            stored.setdefault(identifier, set()).add(digest)
+            stored.setdefault(identifier.removeprefix(root), set()).add(digest)
         quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
     return {identifier: frozenset(hashes) for identifier, hashes in stored.items()}, quarantined
