@@ -26,6 +26,7 @@ BUILT_IN = {
         "files": "harvest_dagster.harvesters.files.harvester:FilesHarvester",
         "oai": "harvest_dagster.harvesters.oai.harvester:OaiHarvester",
         "rest": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
+        "sitemap": "harvest_dagster.harvesters.sitemap.harvester:SitemapHarvester",
     },
     TRANSFORMERS: {"oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer"},
 }

@@ -1,0 +1,1 @@
+"""Sitemaps: the pages that a website lists, with the JSON-LD that is embedded in them."""
