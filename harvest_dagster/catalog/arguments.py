@@ -22,7 +22,7 @@ from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.plaintext_secrets import masked_arguments
 from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explain_errors
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.errors import CatalogError, UnknownPlugin
+from harvest_dagster.errors import BadInput, CatalogError, UnknownPlugin
 from harvest_dagster.masking import build_masker, is_secret_name
 from harvest_dagster.plugins import NotDeciding
 from harvest_dagster.texts import shorten
@@ -153,6 +153,17 @@ def deciding_arguments(config: IngestConfig) -> dict[str, Any]:
     except Exception:  # a validator of a third party may raise anything
         written = kwargs
     return _deciding(model, written)
+
+
+def has_open_end(config: IngestConfig, environ: Mapping[str, str]) -> bool:
+    """Return whether the source can only be asked from an instant on, so that one list serves a range of any length.
+
+    Arguments that cannot be read are no problem here: the run reports it.
+    """
+    try:
+        return getattr(arguments_without_secrets(config, environ), "has_open_end", False)
+    except BadInput:
+        return False
 
 
 def deciding_values(config: IngestConfig, environ: Mapping[str, str]) -> dict[str, str]:

@@ -6,11 +6,13 @@ or from one page of the source.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+from harvest_dagster.catalog.arguments import has_open_end
 from harvest_dagster.catalog.hosts import rate_limit_of
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.scopes import log_scope
@@ -87,7 +89,8 @@ def find_windows(
                 covered = coverage_rule.covered_windows(
                     coverage_rule.find_coverage(connection, scope, wanted)
                 )
-    return remaining_windows(config, wanted, covered, now)
+    one_list = has_open_end(config, os.environ)
+    return remaining_windows(config, wanted, covered, now, one_list=one_list)
 
 
 def read_history(database: Database, config: IngestConfig) -> History | None:

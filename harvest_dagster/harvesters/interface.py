@@ -105,6 +105,11 @@ class Arguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @property
+    def has_open_end(self) -> bool:
+        """Whether the source can only be asked from an instant on. One list then serves a range of any length."""
+        return False
+
 
 class Client(ABC):
     """Requests the pages of one source. Every request goes through `session`.
@@ -167,6 +172,11 @@ class Client(ABC):
     def smallest_window(self) -> timedelta:
         """The shortest window that the source can distinguish. Recovery halves a window down to this length."""
         return timedelta(seconds=1)
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether each list reaches from the start of a window to the present. It cannot be halved then."""
+        return getattr(self.arguments, "has_open_end", False)
 
     @property
     def list_count(self) -> int | None:

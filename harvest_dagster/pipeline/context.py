@@ -22,6 +22,7 @@ from harvest_dagster.catalog.arguments import (
     deciding_arguments,
     deciding_values,
     digest_of,
+    has_open_end,
     resolve_arguments,
 )
 from harvest_dagster.catalog.contacts import contact_from_environment
@@ -186,6 +187,11 @@ class SourceAccess:
     def response_limits(self) -> ResponseLimits:
         """What a response of the source may cost."""
         return ResponseLimits(**dict(self.config.limits))
+
+    @cached_property
+    def has_open_end(self) -> bool:
+        """Whether the source can only be asked from an instant on."""
+        return has_open_end(self.config, self.environ)
 
     @property
     def contact(self) -> str:

@@ -86,7 +86,7 @@ class Api:
     """An API.
 
     Attributes:
-        syntax: matches the path and query of a valid request; the groups are the first and the last day.
+        syntax: matches the path and query of a valid request; the groups are the first and the last day, if it has one.
         size: the parameter for the size of a page, or its fixed size.
         position: the parameter for the cursor, offset or page, or the number of its group in `syntax`.
         answer: returns the body of a page.
@@ -127,10 +127,7 @@ class Api:
         found = re.search(self.syntax, text)
         if found is None:
             return None
-        first, last = (
-            datetime.strptime(f"{found[group]}Z", f"{self.date_format}%z").date()
-            for group in ("first", "last")
-        )
+        first, last = (self._day(found.groupdict().get(group)) for group in ("first", "last"))
         last -= timedelta(days=self.excludes_last)
         size = self.size if isinstance(self.size, int) else int(query[self.size])
         items = [item for item in self.items if first <= item.day <= last]
@@ -138,6 +135,10 @@ class Api:
         if self.position_is_kept:
             at, self.kept = (0, size) if query[self.position] == "*" else (self.kept, self.kept + size)
         return self.answer(Listing(items, at, size, lambda at: self._link(host, path, query, at, size)))
+
+    def _day(self, text: str | None) -> date:
+        """Return a day of a request. A request without a last day asks for all later ones."""
+        return datetime.strptime(f"{text}Z", f"{self.date_format}%z").date() if text else date.max
 
     def _at(self, position: str, size: int) -> int:
         digits = re.sub(r"\D", "", position)
@@ -309,6 +310,10 @@ def _nih_reporter(listing: Listing) -> Json:
     return {"meta": meta, "results": results}
 
 
+def _figshare(listing: Listing) -> Json:
+    return [{"id": i.number, "title": "x", "published_date": "2020-01-01T00:00:00Z"} for i in listing.page]
+
+
 SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
 
 # By the label of the source in examples/rest.
@@ -358,6 +363,10 @@ APIS = {
         r'/v2/projects/search\?criteria.date_added.from_date="(?P<first>[\d/]+)"&'
         r'criteria.date_added.to_date="(?P<last>[\d/]+)"&limit=500&sort_field="appl_id"',
         "limit", "offset", _nih_reporter, date_format="%m/%d/%Y", method="POST",
+    ),
+    "figshare": Api(
+        r'/v2/articles/search\?modified_since="(?P<first>[\d-]+)"&order="modified_date"&order_direction="asc"',
+        "page_size", "page", _figshare, by_page=1, unverified=True, method="POST",
     ),
 }  # fmt: skip
 

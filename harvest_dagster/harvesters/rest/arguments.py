@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ from harvest_dagster.harvesters.rest.placeholders import (
     FROM,
     UNTIL,
     Placeholder,
+    find_misspelt,
     find_placeholders,
     precision_fault,
     texts_of,
@@ -177,7 +178,8 @@ class RestArguments(Arguments):
         body: content of every request, sent as JSON. `{from}`, `{until}` and `{next}` in its texts are replaced.
             Needs the method POST.
         params: query parameters of every request except those to a link. `{from}` and `{until}` in their values are
-            replaced by dates. A list repeats the parameter.
+            replaced by dates. A list repeats the parameter. Without `{until}` anywhere, each list reaches to the
+            present.
         headers: HTTP headers of every request.
         granularity: precision of `{from}` and `{until}`, and their default format: a date, or an instant in UTC with
             seconds.
@@ -219,6 +221,11 @@ class RestArguments(Arguments):
     next: Next
     detail: Detail | None = None
     volatile: tuple[Path, ...] = ()
+
+    @property
+    def has_open_end(self) -> bool:
+        """Whether the source is asked from an instant on, without an upper bound."""
+        return not _has_until({"base_url": self.base_url, "params": self.params, "body": self.body})
 
     @field_validator("base_url")
     @classmethod
@@ -283,10 +290,14 @@ class RestArguments(Arguments):
         if not {"base_url", "body"} <= info.data.keys():
             return params  # one of them has an error, and may contain the dates
         found += _placeholders_before(info)
-        if missing := [name for name in (FROM, UNTIL) if name[1:-1] not in {one.name for one in found}]:
+        missing = [name for name in (FROM, UNTIL) if name[1:-1] not in {one.name for one in found}]
+        texts = texts_of([params, info.data["base_url"], info.data["body"]])
+        if misspelt := find_misspelt(texts, missing):
+            raise ValueError(misspelt)
+        if FROM in missing:
             raise ValueError(
-                f"params, body or base_url must contain {' and '.join(missing)}: a harvest requests what has changed "
-                "between two instants"
+                "params, body or base_url must contain {from}, and {until} if the source has an upper bound: a harvest "
+                "requests what has changed since an instant. A source without a filter by date cannot be harvested"
             )
         return params
 
@@ -299,6 +310,15 @@ class RestArguments(Arguments):
             if placeholders and (fault := precision_fault(placeholders, granularity)):
                 raise ValueError(fault)
         return granularity
+
+    @field_validator("until")
+    @classmethod
+    def _has_an_upper_bound(cls, until: str, info: ValidationInfo) -> str:
+        if {"base_url", "body", "params"} <= info.data.keys() and not _has_until(info.data):
+            raise ValueError(
+                "has no effect without {until}. Remove it, or put {until} into params, body or base_url"
+            )
+        return until
 
     @field_validator("headers")
     @classmethod
@@ -330,6 +350,11 @@ class RestArguments(Arguments):
         if faults := list(detail_faults(detail.url, info.data)):
             raise ValueError("; ".join(faults))
         return detail
+
+
+def _has_until(data: Mapping[str, Any]) -> bool:
+    texts = texts_of([data["base_url"], data["params"], data["body"]])
+    return any(placeholder.name == "until" for placeholder in find_placeholders(texts))
 
 
 def _placeholders_before(info: ValidationInfo) -> list[Placeholder]:

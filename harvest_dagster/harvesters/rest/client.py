@@ -139,14 +139,16 @@ class RestClient(Client):
         asked = None if dates == self._dates.narrow(window) else dates.window
         aligned = aligned_window(window, self._dates.granularity)
         requested = None if aligned == window else aligned
-        unit = shared_unit(requested, self.smallest_window)
+        overlap = self._dates.overlap(dates)
+        others = overlap or shared_unit(requested, self.smallest_window)
         for page, records in self._pages(dates, cursor, asked):
             if sample is not None:
                 sample.add(records)
             yield replace(
                 page,
                 requested_window=requested,
-                neighbours=sum(not is_kept(datestamp, window, unit) for _, datestamp in records),
+                overlap=overlap,
+                neighbours=sum(not is_kept(datestamp, window, others) for _, datestamp in records),
             )
 
     def _pages(

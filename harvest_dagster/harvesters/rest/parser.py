@@ -34,7 +34,8 @@ class RestParser(Parser):
     def records(self, page: Page, window: Window) -> Iterator[Record | InvalidRecord]:
         """Yield the records of a page in the source's order.
 
-        If only a part of a day was harvested, the records of the rest of the day are left out.
+        If only a part of a day was harvested, the records of the rest of the day are left out. So are the records of
+        other windows if the source was asked without an upper bound.
         """
         if page.single_record is not None:
             yield self._record_of_detail(page)
@@ -43,41 +44,41 @@ class RestParser(Parser):
             return  # its body may be an error past the end of the list, or the page before again
         document = self.document(page.body, page.request.url, page.content_type)
         items = self.find_items(document, page.request.url) or []
-        unit = self._shared_unit(page)
+        others = self._time_of_others(page)
         requested = frozenset(page.sent_separately)
         raw: dict[Location, bytes] = {}
         keep_original = self.keep_original and self._format.HAS_ORIGINALS
         if keep_original:
             raw = self._format.raw_items(page, (location for location, _ in items))
         for location, item in items:
-            if self.arguments.detail is not None and self._comes_as_detail(item, requested, window, unit):
+            if self.arguments.detail is not None and self._comes_as_detail(item, requested, window, others):
                 continue
             result = self._record(item)
             if isinstance(result, Record):
-                if is_kept(result.datestamp, window, unit):
+                if is_kept(result.datestamp, window, others):
                     yield replace(result, original=raw[location]) if keep_original else result
                 continue
             raw = raw or self._format.raw_items(page, (location for location, _ in items))
             yield InvalidRecord(raw[location], result, self.identifier(item))
 
     def _comes_as_detail(
-        self, item: Any, requested: frozenset[str], window: Window, unit: Window | None
+        self, item: Any, requested: frozenset[str], window: Window, others: Window | None
     ) -> bool:
         """Return whether a page of its own delivers the record of an item, in this window or in another one."""
         dated = self.dated_record(item)
         if dated is None or self._is_deleted(item):
             return False
-        return dated[0] in requested or not is_kept(dated[1], window, unit)
+        return dated[0] in requested or not is_kept(dated[1], window, others)
 
     def items_with_detail(self, page: Page, window: Window) -> Iterator[tuple[Location, Any]]:
         """Yield the list items whose records need a detail: those of the window that are not deleted."""
         if page.count == 0:
             return
         document = self.document(page.body, page.request.url, page.content_type)
-        unit = self._shared_unit(page)
+        others = self._time_of_others(page)
         for location, item in self.find_items(document, page.request.url) or ():
             dated = self.dated_record(item)
-            if dated is not None and is_kept(dated[1], window, unit) and not self._is_deleted(item):
+            if dated is not None and is_kept(dated[1], window, others) and not self._is_deleted(item):
                 yield location, item
 
     def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord | None:  # noqa: ARG002
@@ -175,8 +176,10 @@ class RestParser(Parser):
         path = self.arguments.datestamp
         return None if path is None else lenient_instant(_text(find(item, path)))
 
-    def _shared_unit(self, page: Page) -> Window | None:
-        return shared_unit(page.requested_window, SECOND if self.arguments.granularity == "second" else DAY)
+    def _time_of_others(self, page: Page) -> Window | None:
+        """Return the time that the list of a page shares with those of other windows; None if there is none."""
+        unit = SECOND if self.arguments.granularity == "second" else DAY
+        return page.overlap or shared_unit(page.requested_window, unit)
 
     def _is_deleted(self, item: Any) -> bool:
         if self.arguments.deleted is None:

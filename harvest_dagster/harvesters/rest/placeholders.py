@@ -7,9 +7,10 @@ other braces are literal, as in Lucene, Solr and GraphQL. `{{from}}` stands for 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from difflib import get_close_matches
 from typing import Any
 
 FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
@@ -17,6 +18,7 @@ FROM, UNTIL, NEXT = "{from}", "{until}", "{next}"
 _PLACEHOLDER = re.compile(
     r"\{(?P<literal>\{)?(?P<name>from|until|next)(?::(?P<format>[^{}]*))?\}(?(literal)\})"
 )
+_NAME = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 _DIRECTIVE = re.compile("%(.?)", re.DOTALL)
 # strftime has more directives, which depend on the platform or are never right in a filter by date.
 _DIRECTIVES = frozenset("YymdjbBaAHMSfz%")
@@ -77,6 +79,18 @@ def find_placeholders(texts: Iterable[str]) -> list[Placeholder]:
         for found in _PLACEHOLDER.finditer(text)
         if not found["literal"]
     ]
+
+
+def find_misspelt(texts: Iterable[str], missing: Collection[str]) -> str | None:
+    """Return a message about a name in braces that is similar to a missing placeholder; None if there is none."""
+    for text in texts:
+        for written in _NAME.findall(text):
+            if similar := get_close_matches(written.lower(), [name[1:-1] for name in missing], cutoff=0.7):
+                return (
+                    f"{{{written}}} is no placeholder. Did you mean {{{similar[0]}}}? If the braces are literal, write "
+                    f"{{ {written} }}"
+                )
+    return None
 
 
 def texts_of(value: Any) -> Iterator[str]:

@@ -5,6 +5,8 @@ included, or whether the datestamps that it shows are those that it filters by. 
 each end that is not known to include its whole unit, and stores everything that arrives (docs/decisions/0055).
 
 - **Seconds.** The additional seconds cost no request. They are always requested.
+- **No end.** A source that has no upper bound is asked from one day before the window on, because its datestamps may be
+  those of another time zone. The records that belong to other windows are dropped (docs/decisions/0056).
 - **Days.** If the list with the additional days has several pages, the first pages of one day alone show whether the
   ends are exact. If the list is short, a day of it is requested alone after it. The answer is kept with the source.
 """
@@ -14,7 +16,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
 from itertools import islice
 
 from harvest_dagster.errors import (
@@ -51,6 +54,7 @@ _COMPARED_RECORDS = 100
 _ENOUGH_RECORDS = 10  # without datestamps: as many as of a day with datestamps
 # A source may answer so to dates in the future, before its first record, or with too much time between them.
 _REFUSED_DATES = frozenset({400, 404, 410, 413, 414, 416, 422})
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=timezone.utc)
 _EXACT = WindowEnds(from_is_whole=True, until_is_whole=True, one_unit=True)
 
 
@@ -83,6 +87,10 @@ class WindowSample:
 class WindowDates:
     """Decides which dates a source is asked for, and learns it from its lists.
 
+    Attributes:
+        granularity: the granularity of the dates.
+        has_open_end: whether the source is asked without an upper bound.
+
     Args:
         arguments: the arguments of the source.
         observations: what is known about the source.
@@ -94,6 +102,7 @@ class WindowDates:
     ) -> None:
         self.granularity = Granularity.DAY if arguments.granularity == "day" else Granularity.SECOND
         self._is_inclusive = arguments.until == "inclusive"
+        self.has_open_end = arguments.has_open_end
         self._base_url = arguments.base_url
         self._observations = observations
         self._list_records = list_records
@@ -110,6 +119,8 @@ class WindowDates:
         The additional second is needed because datestamps may be more precise than `until`: 23:59:59 would omit a
         record of 23:59:59.5 (docs/failures.md#milliseconds-omitted).
         """
+        if self.has_open_end:
+            return exact_dates(aligned_window(window, self.granularity), self.granularity)
         if self.granularity is Granularity.SECOND:
             ends = WindowEnds(from_is_whole=True, until_is_whole=not self._is_inclusive, one_unit=True)
             return ends.dates(window, self.granularity)
@@ -121,12 +132,19 @@ class WindowDates:
         The ends stay the same for all lists of a window, because lists that replace a broken one must contain what that
         one announced.
         """
+        if self.has_open_end:
+            exact = self.narrow(window)
+            return replace(exact, first=exact.first - DAY)
         if self.granularity is Granularity.SECOND:
             ends = WindowEnds(until_is_whole=not self._is_inclusive, one_unit=True)
             return ends.dates(window, self.granularity)
         if self._window is None or not self._window.encloses(window):
             self._window, self._ends = window, find_ends(self._observations, self.granularity, window)
         return (self._ends or WindowEnds()).dates(window, self.granularity)
+
+    def overlap(self, dates: RequestedDates) -> Window | None:
+        """Return all time in which records are asked for, if the source has no upper bound; otherwise None."""
+        return Window(dates.first, _END_OF_TIME) if self.has_open_end else None
 
     def of_cursor(self, window: Window, asked: Window | None) -> RequestedDates:
         """Return the dates of the list that a cursor belongs to."""
@@ -137,7 +155,7 @@ class WindowDates:
     @property
     def is_unknown(self) -> bool:
         """Whether it is not known how the source treats the ends of its days."""
-        return self.granularity is Granularity.DAY and self._ends is None
+        return self.granularity is Granularity.DAY and self._ends is None and not self.has_open_end
 
     def shows_exact_ends(self, window: Window) -> bool:
         """Request the first pages of the last day alone. Return whether they show that the ends are exact."""

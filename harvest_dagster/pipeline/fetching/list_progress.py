@@ -193,6 +193,11 @@ class ListProgress:
             and all(count.total == 0 and not count.is_whole for count in self.lists.values())
         )
 
+    @property
+    def is_proven_elsewhere(self) -> bool:
+        """Whether each record that the source announced came, and all of them belong to other windows."""
+        return self.records > 0 and self.is_proven
+
     def is_doubtful_end(self, page: Page) -> bool:
         """Return whether a page without records would end a list without a total, although more seemed to follow.
 

@@ -356,8 +356,11 @@ def halve(policy: RecoveryPolicy, state: RecoveryState, progress: ListProgress) 
     """Request the first half of the sub-window.
 
     Applies while the half is not shorter than the source's granularity. Safe because the following sub-windows cover
-    the rest (`RecoveryPolicy.next_sub_window`).
+    the rest (`RecoveryPolicy.next_sub_window`). It does not apply if each list reaches to the present: the list of the
+    first half would be the same.
     """
+    if policy.client.has_open_end:
+        return None
     start, end = progress.window.start, progress.window.end
     middle = policy.round_down(start + progress.window.length / 2)
     if middle <= start:

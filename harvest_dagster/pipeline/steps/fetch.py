@@ -170,6 +170,8 @@ def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:
         # Some lists have records, and others are empty: a set may be gone.
         doubt = empty.client.doubt_of_empty_list() if tracker.has_empty_answers else None
         return [] if doubt is None else [doubt]
+    if tracker.records and tracker.evidence() != NONE:
+        return []  # all records that the source announced came, and belong to other windows
     if not (reasons := empty.reasons_to_ask_again()):
         return []
     reason = f"the list of {empty.log.window} is empty, but {' and '.join(reasons)}. It is requested again."

@@ -24,7 +24,7 @@ class Plan:
     """The windows to harvest.
 
     Attributes:
-        windows: the windows in order, none longer than `max_window` unless `no_split` is set.
+        windows: the windows in order, none longer than `max_window`, unless `no_split` is set or one list serves them.
         parent_id: the SPLIT log of the whole range; None if the range has none.
         covered_by: the logs that cover the rest of the range.
     """
@@ -109,12 +109,24 @@ def find_parent(harvest: HarvestContext, wanted: Window) -> int | None:
 
 
 def _remaining_windows(harvest: HarvestContext, wanted: Window, done: Sequence[Window]) -> list[Window]:
-    now, no_split = harvest.run.clock(), harvest.parameters.no_split
-    return remaining_windows(harvest.config, wanted, done, now, no_split=no_split)
+    return remaining_windows(
+        harvest.config,
+        wanted,
+        done,
+        harvest.run.clock(),
+        no_split=harvest.parameters.no_split,
+        one_list=harvest.source.has_open_end,
+    )
 
 
 def remaining_windows(
-    config: IngestConfig, wanted: Window, done: Sequence[Window], now: datetime, *, no_split: bool = False
+    config: IngestConfig,
+    wanted: Window,
+    done: Sequence[Window],
+    now: datetime,
+    *,
+    no_split: bool = False,
+    one_list: bool = False,
 ) -> list[Window]:
     """Return the windows that a harvest of a range consists of, in order.
 
@@ -124,20 +136,26 @@ def remaining_windows(
         done: the parts of it that are left out.
         now: the time, aware, in UTC.
         no_split: use one window for each part, regardless of its length.
+        one_list: whether each list reaches to the present. One window then contains all parts, and what is between
+            them: a list for each part would repeat the lists of all later ones.
     """
-    gaps = subtract(wanted, done)
-    return [window for gap in gaps for window in ([gap] if no_split else _cut(config, gap, now))]
+    gaps = list(subtract(wanted, done))
+    if no_split:
+        return gaps
+    if one_list and gaps:
+        return list(_cut_at_settled(config, Window(gaps[0].start, gaps[-1].end), now))
+    cut = (part for gap in gaps for part in _cut_at_settled(config, gap, now))
+    return [window for part in cut for window in part.split(config.max_window)]
 
 
-def _cut(config: IngestConfig, gap: Window, now: datetime) -> Iterator[Window]:
-    """Yield windows of at most `max_window`.
-
-    Days that have not settled yet get windows of their own. A log over both would cover neither.
-    """
+def _cut_at_settled(config: IngestConfig, gap: Window, now: datetime) -> Iterator[Window]:
+    """Yield the window, or two if it has days that have not settled yet. A log over both parts would cover neither."""
     settled = whole_day((now - config.settle).date()).start
-    cuts = config.settle and gap.start < settled < gap.end
-    for part in (Window(gap.start, settled), Window(settled, gap.end)) if cuts else (gap,):
-        yield from part.split(config.max_window)
+    if config.settle and gap.start < settled < gap.end:
+        yield Window(gap.start, settled)
+        yield Window(settled, gap.end)
+    else:
+        yield gap
 
 
 def find_covering_logs(harvest: HarvestContext, wanted: Window) -> list[LogCoverage]:

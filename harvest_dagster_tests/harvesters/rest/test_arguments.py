@@ -42,8 +42,20 @@ def problem(tmp_path: Path, **changed: Any) -> str:
         ({"base_url": "ftp://api.test/"}, "base_url must be an http or https URL"),
         ({"base_url": "https://api.test/?key=1"}, "Put a query into params"),
         ({"base_url": "https://{from}.test/{next}"}, "base_url must name its host"),
-        ({"params": {"since": "{from}"}}, "params, body or base_url must contain {until}"),
-        ({"params": None}, "params, body or base_url must contain {from} and {until}"),
+        ({"params": {"before": "{until}"}}, "params, body or base_url must contain {from}, and {until} if"),
+        (
+            {"params": {"since": "{from}", "to": "{untill}"}},
+            "Did you mean {until}? If the braces are literal",
+        ),
+        (
+            {"params": {"since": "{From:epoch}", "to": "{until}"}},
+            "{From} is no placeholder. Did you mean {from}",
+        ),
+        (
+            {"params": {"since": "{from}"}, "until": "exclusive"},
+            "harvester_kwargs.until: has no effect without {until}",
+        ),
+        ({"params": None}, "A source without a filter by date cannot be harvested"),
         ({"body": {"a": 1}}, "body needs `method: POST`"),
         ({"method": "PUT"}, "harvester_kwargs.method: must be 'GET' or 'POST'"),
         ({"method": "POST", "body": "text"}, "harvester_kwargs.body"),
