@@ -314,6 +314,16 @@ def _figshare(listing: Listing) -> Json:
     return [{"id": i.number, "title": "x", "published_date": "2020-01-01T00:00:00Z"} for i in listing.page]
 
 
+def _arxiv_api(listing: Listing) -> str:
+    entries = "".join(
+        f"<entry><id>http://arxiv.org/abs/{i.number}v1</id><published>{i.instant}</published></entry>"
+        for i in listing.page
+    )
+    total = f"<o:totalResults>{listing.total}</o:totalResults>"
+    names = 'xmlns="http://www.w3.org/2005/Atom" xmlns:o="http://a9.com/-/spec/opensearch/1.1/"'
+    return f"<feed {names}>{total}{entries}</feed>"
+
+
 SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
 
 # By the label of the source in examples/rest.
@@ -368,6 +378,10 @@ APIS = {
         r'/v2/articles/search\?modified_since="(?P<first>[\d-]+)"&order="modified_date"&order_direction="asc"',
         "page_size", "page", _figshare, by_page=1, unverified=True, method="POST",
     ),
+    "arxiv_api": Api(
+        r"/api/query\?search_query=cat:cs.DL AND submittedDate:\[(?P<first>\d{8})0000 TO (?P<last>\d{8})2359\]&",
+        "max_results", "start", _arxiv_api, date_format="%Y%m%d",
+    ),
 }  # fmt: skip
 
 
@@ -390,9 +404,12 @@ def serving(api: Api) -> Iterator[str]:
             host, path = f"http://{self.headers['Host']}", unquote(urlsplit(self.path).path)
             found = api.reply(host, path, query) if method == api.method else None
             link, found = (found.link, found.body) if isinstance(found, Linked) else (None, found)
-            body = json.dumps({"error": "unknown request"} if found is None else found).encode()
+            is_xml = isinstance(found, str)
+            body = str(found).encode()
+            if not is_xml:
+                body = json.dumps({"error": "unknown request"} if found is None else found).encode()
             self.send_response(400 if found is None else 200)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "application/atom+xml" if is_xml else "application/json")
             if link is not None:
                 self.send_header("Link", f'<{link}>; rel="next"')
             self.send_header("Content-Length", str(len(body)))

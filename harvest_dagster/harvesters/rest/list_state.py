@@ -53,6 +53,11 @@ class PageContent:
         return tuple(identifier for identifier, _ in self.records)
 
     @property
+    def distinct_records(self) -> int:
+        """The number of different records. Each one without an identifier counts."""
+        return self.count - len(self.records) + len(set(self.identifiers))
+
+    @property
     def is_comparable(self) -> bool:
         """Whether the page has records, and all of them have an identifier."""
         return 0 < self.count == len(self.records)

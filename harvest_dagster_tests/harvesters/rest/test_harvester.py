@@ -90,6 +90,14 @@ def test_a_list_by_page_or_offset_ends_with_an_empty_page(by, first, asked) -> N
     assert tokens(source) == asked
 
 
+def test_a_record_that_comes_twice_on_a_page_does_not_advance_the_offset() -> None:
+    """If the source counts it once, the next page would begin one record too late, and the total looks reached."""
+    items = {**listed("a", "b", "b"), "items": [*listed("a", "b", "b")["items"], {"changed": "2024-01-01"}]}
+    source = scripted(items, listed("c"), listed(), next={"by": "offset", "param": "cursor"})
+    assert found(source) == ["a", "b", "b", None, "c"]
+    assert tokens(source) == ["0", "3", "4"]
+
+
 def test_the_path_may_contain_the_offset() -> None:
     """As in /details/biorxiv/2024-01-01/2024-01-01/0 of bioRxiv."""
     source = scripted(

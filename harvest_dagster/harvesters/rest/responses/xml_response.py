@@ -25,8 +25,8 @@ _LONGEST_EXCERPT = 200  # characters
 # PubMed names its DTD. Nothing of a DTD is ever read, so a declaration without definitions of its own may be left out.
 # An entity of the DTD is then an error. The declaration of HTML stays, because HTML is recognized by it.
 _EXTERNAL_DOCTYPE = re.compile(
-    rb"\A((?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>)?\s*)<!DOCTYPE\s+(?!html\b)[\w:.-]{1,200}\s+"
-    rb"(?:PUBLIC\s+\"[^\"<>\[]{0,500}\"\s+|SYSTEM\s+)\"[^\"<>\[]{0,500}\"\s*>",
+    rb"\A((?:\xef\xbb\xbf)?\s{0,99}(?:<\?xml[^>]{0,200}\?>)?\s{0,99})<!DOCTYPE\s{1,99}(?!html\b)[\w:.-]{1,200}\s{1,99}"
+    rb"(?:PUBLIC\s{1,99}\"[^\"<>\[]{0,500}\"\s{1,99}|SYSTEM\s{1,99})\"[^\"<>\[]{0,500}\"\s{0,99}>",
     re.IGNORECASE,
 )
 _ERRORS = frozenset({"error", "errors", "exception", "diagnostics"})
