@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from harvest_dagster.errors import HttpStatusError, SourceRefused, TruncatedResponse, WebPage
-from harvest_dagster.harvesters.interface import Response, Session
+from harvest_dagster.errors import HttpStatusError, SourceError, SourceRefused, TruncatedResponse, WebPage
+from harvest_dagster.harvesters.interface import Session
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.harvesters.sitemap.document import Entry
 from harvest_dagster.harvesters.sitemap.fetched_page import FetchedPage, join_pages
-from harvest_dagster.harvesters.sitemap.json_ld import read_html
 from harvest_dagster.harvesters.sitemap.parser import GONE, NOT_FOUND, SitemapParser
 from harvest_dagster.harvesters.sitemap.requester import Requester
 from harvest_dagster.harvesters.sitemap.walk import Position, SitemapWalk
@@ -120,20 +119,25 @@ class SitemapClient(UndividedClient):
             if error.transient:
                 raise _page_unavailable(error) from error
             raise
-        self._raise_if_cut(response)
-        return FetchedPage(
+        page = FetchedPage(
             entry.url, entry.lastmod, response.status, response.content_type, body=response.body
         )
+        self._raise_if_cut(page, response.url)
+        return page
 
-    def _raise_if_cut(self, response: Response) -> None:
+    def _raise_if_cut(self, page: FetchedPage, url: str) -> None:
         """Raise TruncatedResponse if the end of a page is missing. The JSON-LD after the cut would be lost."""
-        is_html = not response.content_type or "html" in response.content_type.lower()
-        if response.status in _MISSING or not is_html or not self.arguments.end_tag:
+        is_html = not page.content_type or "html" in page.content_type.lower()
+        if page.status in _MISSING or not is_html or not self.arguments.end_tag:
             return
-        if not read_html(response.body, response.content_type).has_end:
+        try:
+            has_end = self._parser.read(page).has_end
+        except SourceError:
+            return  # the parser makes an invalid record of it
+        if not has_end:
             message = (
-                f"{response.url} answered with a page that is cut off: its end tag </html> is missing after "
-                f"{len(response.body)} bytes. If the site leaves out this tag, set end_tag: false in harvester_kwargs."
+                f"{url} answered with a page that is cut off: its end tag </html> is missing after {len(page.body)} "
+                "bytes. If the site leaves out this tag, set end_tag: false in harvester_kwargs."
             )
             raise TruncatedResponse(message)
 
@@ -142,7 +146,9 @@ class SitemapClient(UndividedClient):
         if not isinstance(found, InvalidRecord) or page.status in _MISSING:
             return
         if detect_page(page.body, page.content_type) not in {None, WebPage}:
-            raise web_page_error(page.body, url=page.url, expected="a page with JSON-LD")
+            blocked = web_page_error(page.body, url=page.url, expected="a page with JSON-LD")
+            blocked.args = (f"{blocked} If the page is no record, exclude its URL with `match`.",)
+            raise blocked
 
 
 def _page_unavailable(error: HttpStatusError) -> SourceRefused:

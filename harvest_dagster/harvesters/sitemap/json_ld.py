@@ -57,28 +57,28 @@ def read_html(body: bytes, content_type: str = "") -> HtmlPage:
             no_network=True,
         )
         etree.fromstring(replaced.encode(), parser)
-    blocks = tuple(filter(None, (block.strip() for block in target.blocks)))
+    blocks = tuple(filter(None, ("".join(parts).strip() for parts in target.blocks)))
     return HtmlPage(blocks, _END_TAG.search(replaced) is not None, invalid > 0)
 
 
 @dataclass
 class _Collector:
-    """Collects the texts of JSON-LD elements from the events of the parser."""
+    """Collects the texts of JSON-LD elements from the events of the parser, which may cut a text into parts."""
 
-    blocks: list[str] = field(default_factory=list)
+    blocks: list[list[str]] = field(default_factory=list)
     _is_open: bool = False
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self._is_open = tag == "script" and _media_type(attributes.get("type", "")) == JSON_LD
         if self._is_open:
-            self.blocks.append("")
+            self.blocks.append([])
 
     def end(self, tag: str) -> None:
         self._is_open = self._is_open and tag != "script"
 
     def data(self, text: str) -> None:
         if self._is_open:
-            self.blocks[-1] += text
+            self.blocks[-1].append(text)
 
     def close(self) -> None:
         """Do nothing: the parser requires this method."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harvest_dagster.errors import SourceError
+from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_xml
 from harvest_dagster.harvesters.formats.strict_json import canonical_json, parse_json
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
@@ -61,6 +62,15 @@ class SitemapParser(Parser):
         original = fetched.body if self.keep_original else None
         return Record(fetched.url, fetched.entry.date, deleted, blob, original)
 
+    def read(self, fetched: FetchedPage) -> HtmlPage:
+        """Read the HTML of a page.
+
+        Raises:
+            SourceError: it has too many tags, or an element with too many attributes.
+        """
+        raise_if_costly_xml(fetched.body, url=fetched.url, limits=self._limits)
+        return read_html(fetched.body, fetched.content_type)
+
     def _blob(self, fetched: FetchedPage) -> str | None:
         """Return the canonical JSON of a page: one value, or a list if there are several.
 
@@ -71,7 +81,7 @@ class SitemapParser(Parser):
             raise ValueError(fetched.problem)
         if fetched.status == NOT_FOUND:
             raise ValueError("the sitemap lists the page, but the site answers 404 (not found)")
-        html = read_html(fetched.body, fetched.content_type)
+        html = self.read(fetched)
         if not html.blocks:
             raise ValueError(f"the page has no {JSON_LD}")
         values = [self._value(block, html, fetched.url) for block in html.blocks]

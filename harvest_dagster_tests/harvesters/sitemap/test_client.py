@@ -301,7 +301,7 @@ def test_a_page_without_a_record_is_requested_twice() -> None:
 )
 def test_a_page_that_stands_in_the_way_fails_the_window(body, error) -> None:
     """Each page of the site would be quarantined."""
-    with pytest.raises(error):
+    with pytest.raises(error, match="exclude its URL with `match`"):
         page_website(body).read()
 
 

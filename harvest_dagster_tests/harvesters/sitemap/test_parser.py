@@ -103,6 +103,12 @@ def test_the_type_of_a_block_is_a_media_type(kind) -> None:
     assert not isinstance(page_website(html('{"a": 1}', kind=kind)).only(), InvalidRecord)
 
 
+def test_an_element_with_too_many_attributes_costs_only_its_record() -> None:
+    """Older parsers need the square of their number in time: minutes for a page of 4 MB."""
+    attributes = " ".join(f'a{number}="x"' for number in range(600))
+    assert "too many attributes" in problem(html('{"a": 1}').replace("<body>", f"<body {attributes}>"))
+
+
 def test_markup_in_a_text_does_not_end_a_block() -> None:
     """Descriptions contain HTML."""
     assert blob('{"a": "<b>x</b> <!-- y --> &amp; <p"}') == '{"a":"<b>x</b> <!-- y --> &amp; <p"}'
