@@ -29,7 +29,8 @@
     │   │       └── BotChallenge        the source blocks harvesters as bots; often with status 403
     │   ├── ProtocolError               a well-formed response that violates the protocol
     │   │   ├── UnexpectedResponse      the response to a different request
-    │   │   ├── MisconfiguredPath       a path of the config matches nothing
+    │   │   ├── MisconfiguredSource     the config does not describe the source correctly
+    │   │   │   └── MisconfiguredPath   a path of the config matches nothing
     │   │   └── PaginationLoop          a list without an end: repeated cursors, or pages without new records
     │   ├── SourceRefused               an error that the protocol defines (OAI-PMH: <error code="…">)
     │   │   └── CursorRefused           the source does not accept a cursor: expired, or unknown
@@ -230,7 +231,11 @@ class UnexpectedResponse(ProtocolError):
     """Raised if a response belongs to a different request. Not transient."""
 
 
-class MisconfiguredPath(ProtocolError):
+class MisconfiguredSource(ProtocolError):
+    """Raised if a list shows that the config describes the source wrongly or not sufficiently. Not transient."""
+
+
+class MisconfiguredPath(MisconfiguredSource):
     """Raised if a page lacks what a path of the config names, although it must have it. Not transient."""
 
 

@@ -179,6 +179,14 @@ class Client(ABC):
         return getattr(self.arguments, "has_open_end", False)
 
     @property
+    def lists_are_sorted(self) -> bool:
+        """Whether it is declared that lists are ordered by datestamp, so that a broken one can be continued.
+
+        The client raises an error if the records of a list show that this is wrong.
+        """
+        return False
+
+    @property
     def list_count(self) -> int | None:
         """The number of lists that `pages` reads one after the other; None if it is not known.
 

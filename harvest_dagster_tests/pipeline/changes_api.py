@@ -26,6 +26,7 @@ class ChangesApi:
         has_total: whether it counts its lists.
         missing: how many records it counts and does not deliver.
         cap: how many records of a list it delivers; it refuses the rest of a longer list.
+        is_silent: whether it sends an empty page in place of that refusal.
         fails_at: the offset at which it answers with half a page, as often as `failures` says.
         failures: how often.
         requests: `since` and offset of each request.
@@ -36,6 +37,7 @@ class ChangesApi:
     has_total: bool = True
     missing: int = 0
     cap: int | None = None
+    is_silent: bool = False
     fails_at: int | None = None
     failures: int = 0
     requests: list[tuple[str, int]] = field(default_factory=list)
@@ -45,7 +47,7 @@ class ChangesApi:
         if offset == self.fails_at and self.failures:
             self.failures -= 1
             return 200, None
-        if self.cap is not None and offset >= self.cap:
+        if self.cap is not None and offset >= self.cap and not self.is_silent:
             return 400, {"message": "Cannot page beyond the limit. Narrow the query."}
         listed = [(name, changed) for name, changed in self.items if changed >= parse_instant(since)]
         page = listed[offset : min(offset + self.page_size, self.cap or len(listed))]

@@ -188,6 +188,8 @@ class RestArguments(Arguments):
         records: path of the list of records in a page; in XML, of the elements that are records.
         identifier: path of the identifier in a record. The values at several paths are joined by colons.
         datestamp: path in a record of the date that the source compares with `{from}` and `{until}`.
+        sorted: `datestamp` if lists are ordered by it, the oldest first. A list that breaks then continues from the
+            last datestamp.
         deleted: how to recognize a deleted record.
         total: path of the source's own count of the list in a page.
         empty_status: HTTP statuses that mean an empty page.
@@ -213,6 +215,7 @@ class RestArguments(Arguments):
     records: Path
     identifier: _Paths
     datestamp: Path | None = None
+    sorted: Annotated[Literal["datestamp"] | None, NotDeciding()] = None
     deleted: Deleted | None = None
     total: Path | None = None
     trust_total: Annotated[bool, NotDeciding()] = True
@@ -319,6 +322,13 @@ class RestArguments(Arguments):
                 "has no effect without {until}. Remove it, or put {until} into params, body or base_url"
             )
         return until
+
+    @field_validator("sorted")
+    @classmethod
+    def _has_a_datestamp(cls, order: str | None, info: ValidationInfo) -> str | None:
+        if order is not None and "datestamp" in info.data and info.data["datestamp"] is None:
+            raise ValueError("needs `datestamp`: the path of the date by which the lists are ordered")
+        return order
 
     @field_validator("headers")
     @classmethod

@@ -18,6 +18,7 @@ from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest import list_ends
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.details import DetailRequests
+from harvest_dagster.harvesters.rest.list_order import raise_if_not_sorted
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
 from harvest_dagster.harvesters.rest.pagination import Pager
@@ -174,6 +175,11 @@ class RestClient(Client):
         return DAY if self.arguments.granularity == "day" else SECOND
 
     @property
+    def lists_are_sorted(self) -> bool:
+        """Whether lists are ordered by datestamp: `sorted`."""
+        return self.arguments.sorted is not None
+
+    @property
     def list_count(self) -> int:
         """The number of lists: one."""
         return 1
@@ -215,6 +221,7 @@ class RestClient(Client):
         token = pager.next_token(cursor.token, content, state)
         ends_at_limit = token is None and content.count == 0 and self._ends_at_limit(response, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
+        raise_if_not_sorted(self.arguments, state, content)
         may_be_cut = token is None and list_ends.may_lack_next_page(self.arguments, state, content)
         ends_after_full_page = token is None and list_ends.ends_after_full_page(
             self.arguments, state, content

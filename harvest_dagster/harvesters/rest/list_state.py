@@ -58,6 +58,11 @@ class PageContent:
         return self.count - len(self.records) + len(set(self.identifiers))
 
     @property
+    def datestamps(self) -> list[datetime]:
+        """The datestamps of its records that have an identifier and a datestamp."""
+        return [datestamp for _, datestamp in self.records if datestamp is not None]
+
+    @property
     def is_comparable(self) -> bool:
         """Whether the page has records, and all of them have an identifier."""
         return 0 < self.count == len(self.records)
@@ -80,6 +85,7 @@ class ListState:
         last_identifiers: the identifiers of the last page; None if it had no comparable records.
         found_paths: the configured paths that a page had, in this list or in an earlier one.
         shape: the keys of the last page that is an object, each with the kind of its value.
+        last_datestamp: the last datestamp of the pages; None if there was none.
     """
 
     is_from_start: bool
@@ -93,6 +99,7 @@ class ListState:
     largest_page: int = 0
     last_identifiers: tuple[str, ...] | None = None
     shape: Mapping[str, str] = field(default_factory=dict)
+    last_datestamp: datetime | None = None
 
     @classmethod
     def begin(cls, observations: Observations, *, is_from_start: bool) -> ListState:
@@ -135,6 +142,7 @@ class ListState:
             last_identifiers=page.identifiers if page.is_comparable else None,
             found_paths=self.found_paths | page.found_paths,
             shape=shape_of(page.document) if page.count else self.shape,
+            last_datestamp=page.datestamps[-1] if page.datestamps else self.last_datestamp,
         )
 
     def observe(self, observations: Observations) -> None:

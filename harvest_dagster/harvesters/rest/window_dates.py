@@ -24,7 +24,7 @@ from harvest_dagster.errors import (
     CursorRefused,
     DeadlineExceeded,
     HttpStatusError,
-    MisconfiguredPath,
+    MisconfiguredSource,
     PaginationLoop,
     ProtocolError,
     RetryLater,
@@ -237,7 +237,7 @@ def shared_unit(requested: Window | None, unit: timedelta) -> Window | None:
 
 def may_refuse_dates(error: SourceError) -> bool:
     """Return whether an error in reply to the first page of a list may be about its dates."""
-    if error.transient or isinstance(error, (CursorRefused, MisconfiguredPath, PaginationLoop)):
+    if error.transient or isinstance(error, (CursorRefused, MisconfiguredSource, PaginationLoop)):
         return False
     if isinstance(error, HttpStatusError):
         return error.status in _REFUSED_DATES

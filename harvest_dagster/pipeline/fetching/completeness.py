@@ -38,6 +38,7 @@ class CompletenessTracker:
         seen_identifiers: where identifiers are kept.
         parts: how many lists each sub-window has; None if unknown.
         page_sizes: lengths of full pages of this source, as far as they are known.
+        is_sorted: whether it is declared that lists are ordered by datestamp.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class CompletenessTracker:
         seen_identifiers: SeenIdentifiers,
         parts: int | None = None,
         page_sizes: Iterable[int] = (),
+        *,
+        is_sorted: bool = False,
     ) -> None:
         self.window = window
         self.history: list[ListProgress] = []
@@ -54,6 +57,7 @@ class CompletenessTracker:
         self._parts = parts
         self._list_count = 0
         self._page_sizes = set(page_sizes)
+        self._is_sorted = is_sorted
         self.source_time: datetime | None = None
         self.asked_until: datetime | None = None
         self.clock_offset: timedelta | None = None
@@ -288,9 +292,16 @@ class CompletenessTracker:
         return None
 
     def _is_replaced(self, capped: ListProgress) -> bool:
-        """Return whether other lists, whose lengths are not suspicious, cover the time of a list."""
-        others = [other.window for other in self.history if other.has_ended and not other.may_be_capped]
-        return not any(subtract(capped.window, others))
+        """Return whether other lists, whose lengths are not suspicious, cover the time of a list, or the rest of it.
+
+        If lists are sorted, a later list that begins within its time continues it.
+        """
+        others = [other for other in self.history if other.has_ended and not other.may_be_capped]
+        if self._is_sorted and any(
+            other.window.start in capped.window and other.window.end == capped.window.end for other in others
+        ):
+            return True
+        return not any(subtract(capped.window, [other.window for other in others]))
 
     def full_page_sizes(self) -> list[int]:
         """Return the lengths of full pages of the source: those that were known, and those of this window.

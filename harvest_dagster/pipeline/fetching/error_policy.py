@@ -9,7 +9,7 @@ from harvest_dagster.errors import (
     HttpStatusError,
     LoginPage,
     MalformedResponse,
-    MisconfiguredPath,
+    MisconfiguredSource,
     SourceError,
     SourceRefused,
     SourceUnreachable,
@@ -37,7 +37,7 @@ def is_permanent(error: SourceError, *, has_pages: bool) -> bool:
         return not (isinstance(error, CursorRefused) and has_pages)
     if isinstance(error, SourceUnreachable):
         return not error.transient or not (error.was_connected or has_pages)
-    return isinstance(error, (LoginPage, BotChallenge, MisconfiguredPath))
+    return isinstance(error, (LoginPage, BotChallenge, MisconfiguredSource))
 
 
 def may_succeed_if_repeated(error: SourceError) -> bool:

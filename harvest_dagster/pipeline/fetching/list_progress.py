@@ -88,14 +88,16 @@ class ListCount:
 
     @property
     def may_be_capped(self) -> bool:
+        """Whether its length is one at which sources cut lists, or its end is doubtful without a total."""
+        return self.is_at_limit or (self.total is None and self.may_be_cut)
+
+    @property
+    def is_at_limit(self) -> bool:
         """Whether its length is one at which sources cut lists, and no other total contradicts that.
 
-        Without a total, its end may be doubtful, too. If the source refused the rest of the list, its total may be the
-        limit itself.
+        If the source refused the rest of the list, its total may be the limit itself.
         """
-        if self.ends_at_limit:
-            return True
-        if self.total is None and (self.may_be_cut or self.distinct_records in LIMITS.uncounted_caps):
+        if self.ends_at_limit or (self.total is None and self.distinct_records in LIMITS.uncounted_caps):
             return True
         return self.distinct_records in LIMITS.result_caps and self.total in (None, self.distinct_records)
 
@@ -160,6 +162,11 @@ class ListProgress:
     def may_be_capped(self) -> bool:
         """Whether the source may have cut one of its lists although it ended them."""
         return self.has_ended and any(count.may_be_capped for count in self.lists.values())
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether one of its lists ended at a length at which sources cut lists."""
+        return self.has_ended and any(count.is_at_limit for count in self.lists.values())
 
     @property
     def has_all_rows(self) -> bool:

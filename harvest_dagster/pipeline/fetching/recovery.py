@@ -4,7 +4,8 @@ A `RecoveryStep` returns the state with a new request, or None if it does not ap
 first step that applies, from the cheapest to the most expensive:
 
 1. `repeat_page`: request the same page again.
-2. `continue_from_last_datestamp`: request a new list from the last safe datestamp on, if a total will prove it.
+2. `continue_from_last_datestamp`: request a new list from the last safe datestamp on, if a total will prove it, or if
+   the order of the lists is declared.
 3. `repeat_sub_window`, or `repeat_short_list` once for a short list: request a new list of the same sub-window.
 4. `halve`: request the first half of the sub-window.
 5. `fetch_one_by_one`: request the records of the sub-window one by one.
@@ -175,11 +176,15 @@ class RecoveryPolicy:
         raise error
 
     def question_length(self, state: RecoveryState) -> RecoveryState | None:
-        """Return the state for a shorter list after a suspicious end; None if the source has no shorter list."""
+        """Return the state for another list after a suspicious end; None if the source has no other list."""
+        progress = self.tracker.history[-1]
+        if self.client.lists_are_sorted and (rest := continue_from_last_datestamp(self, state, progress)):
+            # Each such list begins later, so their number needs no limit: a source may cut a long list many times.
+            return replace(rest, recoveries=state.recoveries - 1)
         if state.recoveries > LIMITS.recoveries:
             return None
-        # Its total is in doubt, so a list from the last datestamp on would prove nothing.
-        return halve(self, state, self.tracker.history[-1])
+        # Its total is in doubt, so without a declared order, a list from the last datestamp on would prove nothing.
+        return halve(self, state, progress)
 
     def look_again(self, state: RecoveryState) -> RecoveryState | None:
         """Return the state for a second look at a list that repeated records; None after too many recovery steps.
@@ -311,12 +316,14 @@ def continue_from_last_datestamp(
 ) -> RecoveryState | None:
     """Request a new list from the last datestamp on, inclusive, to the end of the sub-window.
 
-    Applies only if a total will prove the result. Records that came in order so far prove nothing about the rest: a
-    source that lists its live records first, and its deleted records after them, lost 59 of 200 records
-    (docs/failures.md#order-taken-as-proof). There must be exactly one list. With several, the lists after the broken
-    one would lack their records before that datestamp.
+    Applies only if a total will prove the result, or if the config declares the order. Records that came in order so
+    far prove nothing about the rest: a source that lists its live records first, and its deleted records after them,
+    lost 59 of 200 records (docs/failures.md#order-taken-as-proof). There must be exactly one list. With several, the
+    lists after the broken one would lack their records before that datestamp.
     """
-    if policy.client.list_count != 1 or not state.order_is_reliable or not _can_be_proven(progress):
+    if policy.client.list_count != 1 or not state.order_is_reliable:
+        return None
+    if not policy.client.lists_are_sorted and not _can_be_proven(progress):
         return None
     if (safe := policy.safe_datestamp(progress)) is None:
         return None

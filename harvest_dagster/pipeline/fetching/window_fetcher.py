@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from harvest_dagster.errors import (
     CursorRefused,
     DeadlineExceeded,
+    MisconfiguredSource,
     ProtocolError,
     SourceError,
     UnconfirmedEnd,
@@ -229,11 +230,30 @@ class WindowFetcher:
         else:
             return None
         if (questioned := look(self._current.after_suspicious_end())) is None:
+            self._raise_if_cut_without_end(progress, problem)
             self.harvest.logger.warning(f"{problem}; {consequence}")
             return None
         self._state = questioned
         self._report_recovery(f"{problem}.")
         return questioned
+
+    def _raise_if_cut_without_end(self, progress: ListProgress, problem: str) -> None:
+        """Raise an error if a list that reaches to the present seems to be cut, because no other list has the rest.
+
+        Such a list grows until the source cuts it, and then it is the same each time. So a second harvest with the
+        same result shows nothing.
+
+        Raises:
+            MisconfiguredSource: naming the key of the YAML that may help.
+        """
+        if not self.client.has_open_end or not progress.is_at_limit:
+            return
+        order = "If its lists are ordered by datestamp, set sorted: datestamp in harvester_kwargs. "
+        message = (
+            f"{problem}. The source is asked without an upper bound, so there is no shorter list. "
+            f"{'' if self.client.lists_are_sorted else order}Otherwise, harvest a range that begins later."
+        )
+        raise MisconfiguredSource(message)
 
     def _report_recovery(self, problem: str) -> None:
         """Log and count a recovery step."""
@@ -286,6 +306,7 @@ class WindowFetcher:
 
     def _safe_datestamp(self, progress: ListProgress) -> datetime | None:
         """Return the datestamp of the last record if all records came in the order of datestamps, else None."""
+        enough = 1 if self.client.lists_are_sorted else LIMITS.ordered_steps
         steps, last = 0, None
         for datestamp in self._datestamps(progress):
             if datestamp is None or datestamp not in progress.window:
@@ -293,7 +314,7 @@ class WindowFetcher:
             if last is not None and datestamp < last:
                 return None
             steps, last = steps + (datestamp != last), datestamp
-        return last if steps >= LIMITS.ordered_steps else None
+        return last if steps >= enough else None
 
     def _datestamps(self, progress: ListProgress) -> Iterator[datetime | None]:
         """Yield the datestamps of a sub-window in order; None for a record that has none or is invalid."""

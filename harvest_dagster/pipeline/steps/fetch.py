@@ -120,7 +120,9 @@ def fetch(
     ):
         page_sizes = observations.find("page_sizes") or ()
         client.whole_window = log.window
-        tracker = CompletenessTracker(log.window, seen_identifiers, client.list_count, page_sizes)
+        tracker = CompletenessTracker(
+            log.window, seen_identifiers, client.list_count, page_sizes, is_sorted=client.lists_are_sorted
+        )
         pause = partial(_pause, harvest, lease)
         fetcher = WindowFetcher(harvest, client, log, lease, keep_going, tracker, pause)
         try:

@@ -42,6 +42,8 @@ def problem(tmp_path: Path, **changed: Any) -> str:
         ({"base_url": "ftp://api.test/"}, "base_url must be an http or https URL"),
         ({"base_url": "https://api.test/?key=1"}, "Put a query into params"),
         ({"base_url": "https://{from}.test/{next}"}, "base_url must name its host"),
+        ({"sorted": "datestamp"}, "harvester_kwargs.sorted: needs `datestamp`"),
+        ({"sorted": "id", "datestamp": "date"}, "harvester_kwargs.sorted: must be 'datestamp'"),
         ({"params": {"before": "{until}"}}, "params, body or base_url must contain {from}, and {until} if"),
         (
             {"params": {"since": "{from}", "to": "{untill}"}},
