@@ -12,8 +12,9 @@ from uuid import uuid4
 from harvest_dagster import spool
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.pipeline import lease_guard
-from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory, SourceAccess
+from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.source_access import SourceAccess
 from harvest_dagster.processes import this_process
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage.database import Database

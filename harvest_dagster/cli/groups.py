@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -47,7 +49,8 @@ class LazyGroup(click.Group):
         entry = self.entries.get(cmd_name)
         if entry is None:
             return None
-        found = import_module(f"harvest_dagster.cli.commands.{entry.module}").command
+        with _paused_garbage_collection():
+            found = import_module(f"harvest_dagster.cli.commands.{entry.module}").command
         assert isinstance(found, click.Command)  # noqa: S101
         # click does not wrap a paragraph after this character. Our docstrings are raw, so they have two characters.
         found.help = found.help and found.help.replace("\\b\n", "\b\n")
@@ -72,3 +75,20 @@ class LazyGroup(click.Group):
             ctx.exit(0)
         except HarvestError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """Collect no garbage during a block, and exclude from later collections what exists at its end.
+
+    Imports leave no garbage, but each collection would examine all that was imported. This is a tenth of the time in
+    which a command starts.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()

@@ -19,8 +19,7 @@ from harvest_dagster.http.rate_limit.budget import Budget, ProcessBudget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.pipeline.context import SourceAccess, WaitLimits
-from harvest_dagster.pipeline.fetching.source_session import build_session
+from harvest_dagster.pipeline.source_access import SourceAccess, WaitLimits, build_session
 from harvest_dagster.storage import migrations
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget

@@ -15,9 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
-
-from oauthlib.oauth2 import BackendApplicationClient
 
 from harvest_dagster.errors import HttpStatusError, MalformedResponse, SourceError
 from harvest_dagster.http.error_mapping import invalid_header_error
@@ -25,6 +24,9 @@ from harvest_dagster.http.transport.headers import find_fault
 from harvest_dagster.http.transport.redirects import RedirectStep, token_step
 from harvest_dagster.masking import build_masker
 from harvest_dagster.texts import MASK
+
+if TYPE_CHECKING:
+    from oauthlib.oauth2 import BackendApplicationClient
 
 _UNAUTHORIZED = 401
 _MAX_ISSUED = 10  # tokens that are masked: a server may issue one for each request
@@ -158,7 +160,7 @@ class OAuth2ClientCredentials(Auth):
         The first one has the client's credentials in the header, as each server must accept them. Some servers accept
         them only in the body.
         """
-        client = BackendApplicationClient(client_id=self.client_id)
+        client = _oauth_client(self.client_id)
         in_header = client.prepare_request_body(scope=self.scope or None)
         in_body = client.prepare_request_body(
             scope=self.scope or None, include_client_id=True, client_secret=self.client_secret
@@ -178,7 +180,7 @@ class OAuth2ClientCredentials(Auth):
         host = urlsplit(self.token_url).netloc.rpartition("@")[2]
         failure: str | None = None
         try:
-            answer = BackendApplicationClient(client_id=self.client_id).parse_request_body_response(
+            answer = _oauth_client(self.client_id).parse_request_body_response(
                 body.decode("utf-8", "replace")
             )
             token, lifetime = answer["access_token"], answer.get("expires_in")
@@ -326,3 +328,9 @@ def _with_header(step: RedirectStep, name: str, value: str) -> RedirectStep:
 
 def _basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _oauth_client(client_id: str) -> BackendApplicationClient:
+    from oauthlib.oauth2 import BackendApplicationClient  # noqa: PLC0415 - 60 modules, and few sources use OAuth
+
+    return BackendApplicationClient(client_id=client_id)

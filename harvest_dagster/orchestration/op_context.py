@@ -40,10 +40,11 @@ from harvest_dagster.orchestration.resources import RetrySettings, Stores
 from harvest_dagster.orchestration.runs.monitoring import current_monitor
 from harvest_dagster.orchestration.runs.run_history import current_run
 from harvest_dagster.pipeline import lease_guard
-from harvest_dagster.pipeline.context import HarvestContext, SourceAccess
+from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.report_lines import log_failed_run
 from harvest_dagster.pipeline.run_window import WindowRun
+from harvest_dagster.pipeline.source_access import SourceAccess
 from harvest_dagster.pipeline.transform import TransformContext
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database

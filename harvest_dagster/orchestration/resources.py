@@ -15,7 +15,7 @@ import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from harvest_dagster import spool
-from harvest_dagster.pipeline.context import WaitLimits
+from harvest_dagster.pipeline.source_access import WaitLimits
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage.database import Database, default_database_url
 

@@ -1,6 +1,7 @@
 """The tables. Other programs read them: columns may be added, but never removed or renamed.
 
-Each change needs a migration (`make migration`). A test compares the tables with the migrations.
+Each change needs a migration (`make migration`). A test compares the tables with the migrations. `partial_indexes` adds
+the indexes that have a condition.
 """
 
 from __future__ import annotations
@@ -30,11 +31,10 @@ from sqlalchemy import (
     false,
     literal_column,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-from harvest_dagster.storage.column_types import ErrorText
+from harvest_dagster.storage.column_types import ErrorText, Jsonb
 from harvest_dagster.storage.counts import COUNT_NAMES_IN_JSON, Counts
 
 metadata = MetaData(
@@ -59,7 +59,7 @@ BigId = BigInteger().with_variant(Integer, "sqlite")
 # Byte order: fast to compare, and the index stays valid when the collations of the C library change.
 ExactText = Text().with_variant(Text(collation="C"), "postgresql")
 _JsonOrText = Text().with_variant(JSON(), "postgresql")
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Json = Jsonb()
 
 
 class Instant(TypeDecorator[datetime]):
@@ -231,14 +231,6 @@ harvest_log = Table(
     Index(None, "run_id"),
     Index(None, "parent_id"),
 )
-# the few logs with unlaunched data
-Index(
-    None,
-    harvest_log.c.ingest_config_id,
-    harvest_log.c.unlaunched_since,
-    postgresql_where=harvest_log.c.unlaunched_since.is_not(None),
-    sqlite_where=harvest_log.c.unlaunched_since.is_not(None),
-)
 
 # The random key of the digests in harvest_log.values_digest: one row.
 digest_key = Table(
@@ -351,18 +343,6 @@ ingest_log = Table(
     # transform: PENDING and STARTED logs by partition
     Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
 )
-# for the sensor of the transforms, which runs every half minute: it reads only the index
-Index(
-    "ix_ingest_log_pending",
-    ingest_log.c.ingest_config_id,
-    ingest_log.c.transformer_version,
-    ingest_log.c.partition_date,
-    ingest_log.c.date_modified,
-    ingest_log.c.raw_id,
-    postgresql_where=ingest_log.c.status == "PENDING",
-    sqlite_where=ingest_log.c.status == "PENDING",
-)
-
 # The process of each run that claims ingest logs. If the process has ended, other runs claim its logs.
 transform_run = Table(
     "transform_run",

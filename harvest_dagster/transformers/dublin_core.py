@@ -1,7 +1,7 @@
 """Build a document from Dublin Core elements, whatever the format of the record.
 
 Here: the field of each element, and the parsing of its text. Not here: XML, OAI-PMH and the place of the elements in
-a record (`transformers.oai_dc`).
+a record (`transformers.dublin_core_xml`).
 
 The fifteen elements: https://www.dublincore.org/specifications/dublin-core/dces/. Sources also send:
 

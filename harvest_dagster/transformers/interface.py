@@ -7,11 +7,12 @@ the group `harvest_dagster.transformers`. The schema of the document is `harvest
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from harvest_dagster.transformers.document import Document
+if TYPE_CHECKING:
+    from harvest_dagster.transformers.document import Document
 
 
 class Arguments(BaseModel):

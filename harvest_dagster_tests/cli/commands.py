@@ -35,14 +35,14 @@ def run(*arguments: str, text: str | None = None) -> Done:
 
 
 def imported_modules(*commands: Sequence[str]) -> set[str]:
-    """Return the modules that a process imports for all these commands, by the first part of their names."""
+    """Return the modules that a process imports for all these commands."""
     code = (
         "import sys\n"
         "from harvest_dagster.cli.app import harvest\n"
         f"for arguments in {[list(command) for command in commands]!r}:\n"
         "    try: harvest(arguments)\n"
         "    except SystemExit: pass\n"
-        "print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))\n"
+        "print('\\n' + ' '.join(sys.modules))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -49,8 +50,18 @@ STATE_COMMANDS = (
     ["quarantine", "discard", "1"],
     ["db", "check"],
     ["db", "size"],
-    ["db", "prune"],
 )
+# Each takes a twentieth of a second or more. The database of the test is SQLite.
+EXPENSIVE = {
+    "dagster",
+    "alembic",
+    "requests",
+    "jinja2",
+    "boto3",
+    "fsspec",
+    "lxml",
+    "sqlalchemy.dialects.postgresql",
+}
 
 
 def test_the_commands_of_the_state_import_no_dagster_and_nothing_they_do_not_need(tmp_path, monkeypatch):
@@ -58,7 +69,23 @@ def test_the_commands_of_the_state_import_no_dagster_and_nothing_they_do_not_nee
     monkeypatch.setenv("HARVEST_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest.db'}")
     monkeypatch.delenv("HARVEST_SOURCES", raising=False)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    assert not imported_modules(*STATE_COMMANDS) & {"dagster", "alembic", "requests", "jinja2", "boto3"}
+    assert not imported_modules(*STATE_COMMANDS) & EXPENSIVE
     assert "dagster" not in imported_modules(
-        ["quarantine", "retry", "1"], ["db", "upgrade"], ["db", "copy", "x:"]
+        ["quarantine", "retry", "1"], ["db", "upgrade"], ["db", "prune"], ["db", "copy", "x:"]
     )
+
+
+def test_a_command_that_asks_a_source_imports_no_part_of_a_harvest(tmp_path, monkeypatch):
+    """`identify` took half a second more for the spool, OAuth and the drivers of PostgreSQL, none of which it uses."""
+    monkeypatch.setenv("HARVEST_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest.db'}")
+    monkeypatch.delenv("HARVEST_SOURCES", raising=False)
+    imported = imported_modules(["identify", "http://127.0.0.1:1/oai"])
+    assert not imported & (
+        EXPENSIVE - {"requests", "lxml"} | {"oauthlib", "harvest_dagster.pipeline.context"}
+    )
+
+
+def test_the_garbage_collection_goes_on_after_the_start_of_a_command():
+    """It pauses during the imports of a command. A long command without it would grow."""
+    assert CliRunner().invoke(harvest, ["check", "--help"]).exit_code == 0
+    assert gc.isenabled()

@@ -8,7 +8,7 @@ import pytest
 
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.harvesters.interface import Harvester
-from harvest_dagster.pipeline.context import SourceAccess
+from harvest_dagster.pipeline.source_access import SourceAccess
 from harvest_dagster.records import Page
 from harvest_dagster.windows import Window
 

@@ -15,7 +15,7 @@ import pytest
 
 from harvest_dagster.errors import IncompleteList
 from harvest_dagster.pipeline.completed_days import is_covered
-from harvest_dagster.pipeline.context import WaitLimits
+from harvest_dagster.pipeline.source_access import WaitLimits
 from harvest_dagster.storage.harvest_log import overview
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.testing.simulator import Behaviour, Repository, Server

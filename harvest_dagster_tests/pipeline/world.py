@@ -17,18 +17,11 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.http.models import Statistics
 from harvest_dagster.pipeline import lease_guard
-from harvest_dagster.pipeline.context import (
-    CurrentRun,
-    HarvestContext,
-    Parameters,
-    RunHistory,
-    RunOutcome,
-    SourceAccess,
-    WaitLimits,
-)
+from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory, RunOutcome
 from harvest_dagster.pipeline.fetching.source_session import OpenSource
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.run_window import STEPS, WindowRun, run_window
+from harvest_dagster.pipeline.source_access import SourceAccess, WaitLimits
 from harvest_dagster.pipeline.steps import finish, plan, preflight
 from harvest_dagster.processes import Process, this_process
 from harvest_dagster.records import Record

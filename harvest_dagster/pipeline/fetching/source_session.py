@@ -7,21 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import Any
 
-from harvest_dagster.catalog.hosts import limits_by_host, named_hosts, rate_limit_of
-from harvest_dagster.catalog.schema import Timeout
+from harvest_dagster.catalog.hosts import limits_by_host
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.http.models import Statistics
-from harvest_dagster.http.rate_limit.budget import Budget
 from harvest_dagster.http.rate_limit.deadline import Deadline
-from harvest_dagster.http.session import HttpSession, Timeouts
-from harvest_dagster.pipeline.context import HarvestContext, SourceAccess
+from harvest_dagster.http.session import HttpSession
+from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.deferral import max_budget_wait
-from harvest_dagster.pipeline.fetching.source_auth import auth_of
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.source_access import build_session
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.harvest_log import counters
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -82,41 +78,6 @@ def _session(harvest: HarvestContext, deadline: Deadline, max_budget_wait: float
         now=harvest.run.clock,
         max_budget_wait=max_budget_wait,
     )
-
-
-def build_session(source: SourceAccess, budget: Budget, deadline: Deadline, **options: Any) -> HttpSession:
-    """Return a session for the requests to a source, with the limits, timeouts and secrets of its config.
-
-    Args:
-        source: the source.
-        budget: the request budget of its host.
-        deadline: the end of the harvest, and the callbacks of waits.
-        options: further arguments of HttpSession.
-
-    Raises:
-        MissingSecret: the environment lacks a `${NAME}`.
-    """
-    config = source.config
-    return HttpSession(
-        rate_limit_of(config),
-        timeouts=_timeouts(config.timeout),
-        response_limits=source.response_limits,
-        budget=budget,
-        redact=source.redact,
-        secrets=source.secrets,
-        contact=source.contact,
-        auth=auth_of(config, source.environ),
-        auth_hosts=named_hosts(config, source.environ) if config.auth else frozenset(),
-        redirect_networks=[ip_network(network) for network in config.redirect_networks],
-        deadline=deadline,
-        max_retry_after=source.wait_limits.longest_wait,
-        **options,
-    )
-
-
-def _timeouts(timeout: Timeout) -> Timeouts:
-    response = timeout.response.total_seconds() if timeout.response else 0.0
-    return Timeouts(timeout.connect.total_seconds(), timeout.read.total_seconds(), response)
 
 
 def harvest_deadline(harvest: HarvestContext, lease: LeaseHandle) -> Deadline:

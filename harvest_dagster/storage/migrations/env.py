@@ -8,7 +8,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Cast, Computed
 
-from harvest_dagster.storage.tables import Instant, Json, metadata
+from harvest_dagster.storage import partial_indexes  # noqa: F401 - completes `metadata`
+from harvest_dagster.storage.column_types import Jsonb
+from harvest_dagster.storage.tables import Instant, metadata
 
 
 def render(_kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
@@ -18,10 +20,10 @@ def render(_kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal
     """
     if isinstance(item, Instant):
         return "sa.DateTime(timezone=True)"
-    if item is Json:
+    if isinstance(item, Jsonb):
         # Alembic would write a name that the migration does not import.
         autogenerate.imports.add("from sqlalchemy.dialects import postgresql")
-        none_as_null = f"none_as_null={item.none_as_null}"
+        none_as_null = "none_as_null=True"
         return f'sa.JSON({none_as_null}).with_variant(postgresql.JSONB({none_as_null}), "postgresql")'
     if isinstance(item, Computed) and isinstance(item.sqltext, Cast):
         # Alembic would write the type of the scratch database's dialect. On PostgreSQL the type is JSON.

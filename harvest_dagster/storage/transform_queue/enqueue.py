@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ARRAY,
@@ -29,11 +29,13 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from harvest_dagster.storage.tables import Instant, ingest_log
 from harvest_dagster.storage.transform_queue.queue import TransformQueue
 from harvest_dagster.storage.upsert import dialect_insert
+
+if TYPE_CHECKING:
+    from harvest_dagster.storage.upsert import DialectInsert
 
 _COLUMNS = (
     "raw_id",
@@ -92,15 +94,13 @@ def enqueue_data(connection: Connection, options: EnqueueOptions, entries: Seque
         return
     added = dialect_insert(connection, ingest_log)
     # Arrays or a JSON text instead of a row of parameters for each log.
-    of_dialect = _unnested if isinstance(added, postgresql.Insert) else _from_json
+    of_dialect = _unnested if connection.dialect.name == "postgresql" else _from_json
     rows = of_dialect(entries, [options.status if entry.is_current else "CREATED" for entry in entries])
     logs = added.from_select(_COLUMNS, rows.add_columns(*_shared_values(options)))
     connection.execute(_on_conflict(logs, options.superfluous))
 
 
-def _on_conflict(
-    added: postgresql.Insert | sqlite.Insert, superfluous: bool
-) -> postgresql.Insert | sqlite.Insert:
+def _on_conflict(added: DialectInsert, superfluous: bool) -> DialectInsert:
     return added.on_conflict_do_update(
         index_elements=["raw_id", "ingest_config_id", "transformer_version"],
         set_={name: added.excluded[name] for name in _RENEWED} | {"error": None, "run_id": None},
