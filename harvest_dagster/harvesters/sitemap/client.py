@@ -6,6 +6,7 @@ whose date is in it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -68,7 +69,7 @@ class SitemapClient(UndividedClient):
             SourceError: a sitemap or a page of the website has no usable response.
         """
         walk = SitemapWalk(self.arguments, self._requester, self._limits)
-        batch = _Batch(cursor or Cursor())
+        batch, seen = _Batch(cursor or Cursor()), set[bytes]()  # several sitemaps may list a page
         for step in walk.steps(window, Position.of(batch.cursor)):
             if len(batch.pages) >= self.arguments.page_size or batch.sitemaps >= _SITEMAPS_IN_PAGE:
                 page = self._page(batch, walk, step.position.cursor)
@@ -76,7 +77,8 @@ class SitemapClient(UndividedClient):
                 batch = _Batch(step.position.cursor)
             if step.entry is None:
                 batch.sitemaps += 1
-            else:
+            elif (digest := _digest(step.entry)) not in seen:
+                seen.add(digest)
                 self._add(batch, step.entry)
         yield self._page(batch, walk, None)
 
@@ -149,6 +151,10 @@ class SitemapClient(UndividedClient):
             blocked = web_page_error(page.body, url=page.url, expected="a page with JSON-LD")
             blocked.args = (f"{blocked} If the page is no record, exclude its URL with `match`.",)
             raise blocked
+
+
+def _digest(entry: Entry) -> bytes:
+    return hashlib.blake2b(entry.url.encode(), digest_size=16).digest()
 
 
 def _page_unavailable(error: HttpStatusError) -> SourceRefused:

@@ -263,6 +263,11 @@ def test_a_page_that_is_listed_twice_is_requested_once() -> None:
     entries = [("/1", "2024-03-05"), ("/1", "2024-03-07")]
     (record,) = website({"/sitemap.xml": sitemap(*entries), **PAGES}).read()[1]
     assert getattr(record, "datestamp", None) == parse_instant("2024-03-07")
+    in_two_sitemaps = {**indexed(), "/sitemap-3.xml": sitemap(("/4", "2024-03-05"), ("/5", "2024-03-05"))}
+    source = website(in_two_sitemaps, page_size=2)
+    pages, _ = source.read()
+    assert source.session.pages == ["/0", "/1", "/2", "/3", "/4", "/5"]
+    assert website(in_two_sitemaps, page_size=2).read(MARCH, pages[1].next)[0] == pages[2:]
 
 
 def test_an_error_of_a_page_fails_the_window_and_not_its_record() -> None:
