@@ -12,7 +12,8 @@ from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
 from harvest_dagster.pipeline.steps import plan
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.windows import DAY, Window
+from harvest_dagster.windows import DAY, Window, parse_instant
+from harvest_dagster_tests.harvesters.rest.rest_sources import scripted
 from harvest_dagster_tests.pipeline.changes_api import ChangesApi, serving
 from harvest_dagster_tests.pipeline.world import MIDNIGHT, World
 
@@ -141,6 +142,20 @@ def test_datestamps_in_another_time_zone_lose_no_record(small_world: World, hour
     assert stored(small_world) >= {
         name for name, changed in api.items if changed + timedelta(hours=hours) in days
     }
+
+
+def test_only_records_of_the_window_are_requested_separately() -> None:
+    """A detail for each record since the window would take years of requests."""
+    days = [{"id": f"d{number}", "changed": f"2024-01-0{number}T10:00:00Z"} for number in range(1, 5)]
+    source = scripted(
+        {"items": days, "total": 4},
+        {"id": "d2", "more": True},
+        params={"since": "{from}"},
+        detail={"url": "https://api.test/works/{identifier}"},
+    )
+    window = Window(parse_instant("2024-01-02"), parse_instant("2024-01-03"))
+    found = [record.identifier for page in source.pages(window) for record in source.records(page, window)]
+    assert found == ["d2"]
 
 
 def test_a_part_of_a_day_keeps_its_own_records(small_world: World) -> None:

@@ -77,7 +77,7 @@ class Pager:
             return None
         is_number = not self.arguments.next.is_read_from_page
         values = replace(self.values, token=token, is_number=is_number)
-        return json.dumps(values.fill_json(self.arguments.body), ensure_ascii=False).encode()
+        return json.dumps(values.fill_json(self.arguments.body)).encode()
 
     def next_token(self, token: str | None, page: PageContent, state: ListState) -> str | None:
         """Return the token of the next page, or None at the end of the list.
