@@ -40,6 +40,8 @@ class Cursor:
             other pages of the list must be requested with the same dates.
         separate: which records of the page came on pages of their own (`Page.single_record`), as the harvester writes
             it; None if none did.
+        lists: which lists the source had up to this one, if that is only known from the source, as the harvester writes
+            it. If they are others now, the harvester refuses the cursor.
     """
 
     token: str | None = None
@@ -47,6 +49,7 @@ class Cursor:
     one_by_one: bool = False
     asked: Window | None = None
     separate: str | None = None
+    lists: str | None = None
 
 
 @dataclass(frozen=True)

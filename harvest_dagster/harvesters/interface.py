@@ -211,6 +211,13 @@ class Client(ABC):
         """
         return None
 
+    def has_all_lists(self) -> bool:
+        """Return whether it is proven that `pages` requests all lists of the source. If not, a window is unverified.
+
+        It is called after the last page of a window.
+        """
+        return True
+
     def has_record(self, identifier: str, window: Window) -> bool | None:  # noqa: ARG002  # the default cannot ask
         """Return whether the source has a record with a datestamp in the window; None if it cannot be asked.
 

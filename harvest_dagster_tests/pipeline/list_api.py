@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
@@ -28,7 +28,8 @@ class ListApi:
         records: the identifiers, in the order of the lists.
         page_size: records of a page.
         answers: responses to the requests for some details, by identifier, in place of the record.
-        parents: the parent of each record; without it, all records are in the one list.
+        parents: the records of each parent; the lists of other paths have `records`.
+        counted_too_often: parents whose lists announce one record more than they have.
         requests: the requests: the path and the query as they came.
         authorizations: the header Authorization of each request.
     """
@@ -37,6 +38,7 @@ class ListApi:
     page_size: int = 3
     answers: dict[str, Answer] = field(default_factory=dict)
     parents: dict[str, list[str]] = field(default_factory=dict)
+    counted_too_often: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
     authorizations: set[str | None] = field(default_factory=set)
     url: str = ""
@@ -68,7 +70,8 @@ class ListApi:
         end = at + self.page_size
         following = {"next": str(end)} if end < len(names) else {}
         items = [self._item(name) for name in names[at:end]]
-        return {"items": items, "total": len(names), **following}
+        total = len(names) + any(f"/{quote(parent, safe='')}/" in path for parent in self.counted_too_often)
+        return {"items": items, "total": total, **following}
 
     def _names(self, path: str) -> list[str]:
         if path == "/collections":

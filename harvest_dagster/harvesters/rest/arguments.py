@@ -31,6 +31,9 @@ from harvest_dagster.harvesters.rest.placeholders import (
     texts_of,
 )
 from harvest_dagster.harvesters.rest.responses.rules import find_faults
+from harvest_dagster.harvesters.rest.same_host import find_address_faults
+
+PARENT = "{parent}"
 
 
 def _as_text(value: Any) -> Any:
@@ -169,6 +172,29 @@ class Deleted(Arguments):
     values: tuple[_Text, ...] = ("true",)
 
 
+class Parents(Arguments):
+    """The list of parents, for an API that has one list of records for each of them.
+
+    Attributes:
+        url: URL of the list of parents, on the host of `base_url`, without a query.
+        params: query parameters of the request for the list of parents.
+        records: path of the list of parents in a page.
+        value: path in a parent of the value that replaces `{parent}`.
+        total: path of the source's own count of the parents.
+        next: how to request the next page of the list of parents. By default, links in the HTTP header Link are
+            followed.
+        most: number of parents above which the window fails. Each of them costs a request for each window.
+    """
+
+    url: str
+    params: dict[str, _Param] = Field(default_factory=dict)
+    records: Path
+    value: Path
+    total: Path | None = None
+    next: Next | None = None
+    most: Annotated[int, NotDeciding()] = Field(default=1000, ge=1)
+
+
 class RestArguments(Arguments):
     """`harvester_kwargs` of a REST API.
 
@@ -198,6 +224,8 @@ class RestArguments(Arguments):
             the usual places count: `error`, `errors`, `timed_out`, `success` and `status`.
         next: how to request the next page.
         detail: how to request the full record, for an API whose lists have only a part of each record.
+        parents: the list of parents, for an API that has one list for each of them. `{parent}` in base_url, params,
+            body or the URL of `detail` is replaced by the value of the parent.
         volatile: paths in a record whose values change although the record does not, such as scores. They are not
             stored.
     """
@@ -223,6 +251,7 @@ class RestArguments(Arguments):
     empty_status: _Statuses = ()
     next: Next
     detail: Detail | None = None
+    parents: Parents | None = Field(default=None, validate_default=True)
     volatile: tuple[Path, ...] = ()
 
     @property
@@ -360,6 +389,45 @@ class RestArguments(Arguments):
         if faults := list(detail_faults(detail.url, info.data)):
             raise ValueError("; ".join(faults))
         return detail
+
+    @field_validator("parents")
+    @classmethod
+    def _have_a_place(cls, parents: Parents | None, info: ValidationInfo) -> Parents | None:
+        if faults := list(_parent_faults(parents, info.data)):
+            raise ValueError("; ".join(faults))
+        return parents
+
+
+def _parent_faults(parents: Parents | None, known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the list of parents. `known` has the earlier arguments without an error."""
+    base_url = known.get("base_url")
+    if parents is None:
+        if base_url is not None and PARENT in base_url:
+            yield f"base_url contains {PARENT}, so `parents` must say where the list of parents is"
+        return
+    yield from find_address_faults("`url` of parents", parents.url, base_url)
+    if "?" in parents.url:
+        yield "`url` of parents must not have a query. Put it into `params` of parents"
+    if known.get("response", "json") != "json":
+        yield "parents need `response: json`"
+    if base_url is not None and PARENT in urlsplit(base_url).netloc:
+        yield f"base_url must name its host: {PARENT} is allowed only in its path"
+    places = [base_url, known.get("params"), known.get("body")]
+    if {"base_url", "params", "body"} <= known.keys() and not any(
+        PARENT in text for text in texts_of(places)
+    ):
+        yield f"base_url, params or body must contain {PARENT}: the value of the parent whose list is requested"
+    yield from _parent_paging_faults(parents)
+
+
+def _parent_paging_faults(parents: Parents) -> Iterator[str]:
+    found = find_placeholders([parents.url, *texts_of(parents.params)])
+    if dates := [str(one) for one in found if one.name != "next"]:
+        yield f"the list of parents must not contain {', '.join(dates)}: it has no dates"
+    has_place = any(one.name == "next" for one in find_placeholders([parents.url]))
+    needs_place = parents.next is not None and not parents.next.has_links and parents.next.param is None
+    if needs_place != has_place:
+        yield "`next` of parents needs either `param` or {next} in `url` of parents; a link needs neither"
 
 
 def _has_until(data: Mapping[str, Any]) -> bool:

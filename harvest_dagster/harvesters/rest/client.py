@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from typing import Any
 
@@ -37,6 +37,8 @@ from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import DAY, SECOND, Window
+
+_ANY_DAY = Window(datetime(2000, 1, 1, tzinfo=timezone.utc), datetime(2000, 1, 2, tzinfo=timezone.utc))
 
 
 class RestClient(Client):
@@ -109,6 +111,10 @@ class RestClient(Client):
         if self._dates.is_unknown:
             self._dates.learn(window, dates, sample)
 
+    def undated_pages(self) -> Iterator[Page]:
+        """Yield the pages of a list whose request contains no dates."""
+        return (page for page, _ in self._pages(self._dates.narrow(_ANY_DAY), Cursor()))
+
     def _begin_list(self, window: Window) -> tuple[RequestedDates, WindowSample, Iterator[Page]]:
         """Return the pages of a list, with the first dates that the source does not refuse."""
         dates, narrow = self._dates.wide(window), self._dates.narrow(window)
@@ -180,7 +186,7 @@ class RestClient(Client):
         return self.arguments.sorted is not None
 
     @property
-    def list_count(self) -> int:
+    def list_count(self) -> int | None:
         """The number of lists: one."""
         return 1
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from harvest_dagster.harvesters.interface import Arguments
 from harvest_dagster.harvesters.rest.paths import Path
 from harvest_dagster.harvesters.rest.placeholders import find_placeholders
+from harvest_dagster.harvesters.rest.same_host import find_address_faults
 
 IDENTIFIER = "{identifier}"
 _NUMBERED = re.compile(r"\{identifier\.[^}]*\}")
@@ -32,22 +32,8 @@ def detail_faults(url: str, known: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the URL of details. `known` has the earlier arguments without an error."""
     if known.get("response", "json") != "json":
         yield "detail needs `response: json`"
-    yield from _faults_of_address(url, known.get("base_url"))
+    yield from find_address_faults("`url` of detail", url, known.get("base_url"))
     yield from _faults_of_placeholders(url, len(known.get("identifier", ())))
-
-
-def _faults_of_address(url: str, base_url: str | None) -> Iterator[str]:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-        yield "`url` of detail must be an http or https URL without fragment"
-    elif base_url is not None and _host(url) != _host(base_url):
-        yield (
-            "`url` of detail must have the scheme and the host of base_url, because the request may contain credentials"
-        )
-    if "@" in parts.netloc:
-        yield "`url` of detail must not contain a user: those of base_url are sent"
-    if "{identifier" in parts.netloc:
-        yield "`url` of detail must name its host: the identifier is allowed only in its path and its query"
 
 
 def _faults_of_placeholders(url: str, count: int) -> Iterator[str]:
@@ -60,8 +46,3 @@ def _faults_of_placeholders(url: str, count: int) -> Iterator[str]:
     if IDENTIFIER not in url and (not numbered or any(name not in url for name in numbered)):
         needed = f"{IDENTIFIER}, or {' and '.join(numbered)}" if count > 1 else IDENTIFIER
         yield f"`url` of detail must contain {needed}: the identifier of the record"
-
-
-def _host(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.rpartition("@")[2].lower()

@@ -32,6 +32,7 @@ from harvest_dagster.harvesters.rest.detail_pages import StoredDetail, find_reco
 from harvest_dagster.harvesters.rest.identifiers import identifier_texts
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.paths import find
+from harvest_dagster.harvesters.rest.same_host import with_user
 from harvest_dagster.records import Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
@@ -195,12 +196,10 @@ def detail_url(arguments: RestArguments, texts: Sequence[str]) -> str:
     url = arguments.detail.url.replace(IDENTIFIER, quote(":".join(texts), safe=""))
     for number, text in enumerate(texts):
         url = url.replace(f"{{identifier.{number}}}", quote(text, safe=""))
-    parts = urlsplit(url)
-    if any(segment in {".", ".."} for segment in parts.path.split("/")):
+    if any(segment in {".", ".."} for segment in urlsplit(url).path.split("/")):
         message = f"the identifier {':'.join(texts)!r} would lead to another path of the source."
         raise ValueError(message)
-    user, at, _ = urlsplit(arguments.base_url).netloc.rpartition("@")
-    return parts._replace(netloc=f"{user}{at}{parts.netloc}").geturl()
+    return with_user(url, arguments.base_url)
 
 
 def _concerns_all(error: SourceError) -> bool:
@@ -226,6 +225,7 @@ def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
         count=0,
         content_type="" if response is None else response.content_type,
         requested_window=page.requested_window,
+        overlap=page.overlap,
         single_record=item.identifier,
     )
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class RestHarvester(Harvester):
-    """Harvest one list of a REST API, as its YAML describes it: Crossref, DataCite, OpenAlex, Zenodo and others."""
+    """Harvest one list of a REST API, or one for each parent, as its YAML describes it.
+
+    Crossref, DataCite, OpenAlex, Zenodo and others have such APIs.
+    """
 
     VERSION = 2
     Arguments = RestArguments
@@ -24,7 +27,11 @@ class RestHarvester(Harvester):
         # Loading the catalog needs only the arguments.
         from harvest_dagster.harvesters.rest.client import RestClient  # noqa: PLC0415 - takes 0.01 s
 
-        return RestClient(self.arguments, session, self.limits)
+        if self.arguments.parents is None:
+            return RestClient(self.arguments, session, self.limits)
+        from harvest_dagster.harvesters.rest.parents import ParentsClient  # noqa: PLC0415 - see above
+
+        return ParentsClient(self.arguments, session, self.limits)
 
     def parser(self) -> RestParser:
         """Return a parser for the pages of the API."""

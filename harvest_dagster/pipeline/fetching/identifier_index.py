@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection
 from types import TracebackType
@@ -41,9 +42,10 @@ class SeenIdentifiers:
 
     def count_distinct(self, list_numbers: Collection[int]) -> int:
         """Return how many different fingerprints these lists have together."""
-        placeholders = ", ".join("?" * len(list_numbers))
+        # As JSON: a harvester with thousands of lists has more of them than a statement may have parameters.
         (count,) = self._connection.execute(
-            f"SELECT COUNT(*) FROM (SELECT 1 FROM seen WHERE list IN ({placeholders}) GROUP BY fingerprint)",  # noqa: S608
-            list(list_numbers),
+            "SELECT COUNT(*) FROM (SELECT 1 FROM seen WHERE list IN (SELECT value FROM json_each(?)) "
+            "GROUP BY fingerprint)",
+            [json.dumps(list(list_numbers))],
         ).fetchone()
         return int(count)

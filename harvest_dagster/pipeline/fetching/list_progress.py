@@ -114,7 +114,7 @@ class ListProgress:
         last_page: the last page, without its body.
         has_ended: whether the source ended its lists.
         stale_pages: how many pages in a row, up to the last, contained nothing new for their list.
-        empty_pages: how many pages in a row, up to the last, had no records.
+        empty_pages: how many pages of one list in a row, up to the last, had no records.
         neighbours: how many of its records belong to neighbouring windows (`Page.neighbours`).
         positions_agree: whether each position that the source gave equals our own count of records.
         separate_records: pages for single records since the last list page, which will count their records.
@@ -256,7 +256,8 @@ class ListProgress:
             count.previous_page, count.last_page = count.last_page, page.count
             count.ends_without_records = page.ends_without_records
             count.longest_page = max(count.longest_page, page.count)
-            self.empty_pages = 0 if page.count else self.empty_pages + 1
+            is_first = page.cursor.token is None  # of its list: a thousand lists may be empty
+            self.empty_pages = 0 if page.count else 1 if is_first else self.empty_pages + 1
             # An empty page whose cursor leads to itself: a source sent 583 of them until the deadline.
             is_circle = page.count == 0 and page.next == page.cursor
             has_nothing_new = 0 < page.count <= identifiers and not new_identifiers

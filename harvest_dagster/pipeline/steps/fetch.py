@@ -136,7 +136,8 @@ def fetch(
         report_source(harvest, client, tracker, observations)
         if sizes := tracker.full_page_sizes():
             observations.record("page_sizes", sizes)
-        evidence = tracker.evidence() if log.record_limit is None and not doubts else NONE
+        is_provable = log.record_limit is None and not doubts and client.has_all_lists()
+        evidence = tracker.evidence() if is_provable else NONE
         summary = _summarize(harvest, log, tracker, completeness_of(evidence), evidence)
         summary = replace(summary, doubt=" and ".join(doubts) or tracker.doubt())
     _record_summary(harvest, log, lease, summary)

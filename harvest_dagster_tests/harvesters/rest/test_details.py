@@ -107,6 +107,14 @@ def test_a_part_of_a_window_requests_what_the_parser_keeps_of_it() -> None:
     assert [record.identifier for record in records] == ["10", "11", "12"]
 
 
+def test_a_list_without_an_upper_bound_needs_the_details_of_its_window() -> None:
+    """Each window requested the details of all later ones."""
+    page = {"items": [{"id": day, "changed": f"2024-01-{day}T10:00:00Z"} for day in ("01", "02", "03")]}
+    found = source(page, total=None, params={"since": "{from}"})
+    assert [record.identifier for record in harvest(found)] == ["01"]
+    assert asked(found) == ["01"]
+
+
 def test_a_record_that_comes_twice_on_a_page_is_requested_once() -> None:
     """Each request counts in the budget of the host."""
     found = source(listed("a", "b", "a"))
