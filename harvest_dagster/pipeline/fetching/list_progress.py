@@ -256,8 +256,11 @@ class ListProgress:
             count.previous_page, count.last_page = count.last_page, page.count
             count.ends_without_records = page.ends_without_records
             count.longest_page = max(count.longest_page, page.count)
-            is_first = page.cursor.token is None  # of its list: a thousand lists may be empty
-            self.empty_pages = 0 if page.count else 1 if is_first else self.empty_pages + 1
+            # A thousand lists may be empty.
+            is_same = (
+                self.last_page is not None and self.last_page.cursor.list_number == page.cursor.list_number
+            )
+            self.empty_pages = 0 if page.count else self.empty_pages * is_same + 1
             # An empty page whose cursor leads to itself: a source sent 583 of them until the deadline.
             is_circle = page.count == 0 and page.next == page.cursor
             has_nothing_new = 0 < page.count <= identifiers and not new_identifiers
@@ -284,14 +287,19 @@ class ListProgress:
         Raises:
             PaginationLoop: too many pages without new records, too many empty pages, or too many pages.
         """
+        last = self.last_page
+        present = None if last is None else self.lists.get(last.cursor.list_number)
         for found, limit, problem in (
             (self.stale_pages, LIMITS.stale_pages, "pages in a row contained nothing new for this list"),
             (self.empty_pages, LIMITS.empty_pages, "pages in a row were empty"),
-            (self.pages, LIMITS.pages, "pages of one list were fetched, and there are more"),
+            (
+                0 if present is None else present.pages,
+                LIMITS.pages,
+                "pages of one list were fetched, and there are more",
+            ),
         ):
-            if found >= limit and self.last_page is not None and not self.has_ended:
-                url = self.last_page.request.url
-                message = f"{url}: {found} {problem}. Report this to the operator of the source."
+            if found >= limit and last is not None and not self.has_ended:
+                message = f"{last.request.url}: {found} {problem}. Report this to the operator of the source."
                 raise PaginationLoop(message)
 
 

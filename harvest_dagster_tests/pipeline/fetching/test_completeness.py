@@ -251,6 +251,16 @@ def test_empty_pages_are_followed_up_to_a_limit(
         builder.page(sub_window, "").raise_if_stuck()
 
 
+def test_many_lists_may_be_empty_or_have_a_page(
+    builder: TrackerBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source with a thousand parents has as many lists in each window. They counted as one list without an end."""
+    monkeypatch.setattr(list_progress, "LIMITS", replace(LIMITS, empty_pages=3, pages=3))
+    sub_window = builder.begin()
+    for part in range(9):
+        builder.page(sub_window, "a" if part > 4 else "", part=part).raise_if_stuck()
+
+
 def test_a_list_of_too_many_pages_breaks(builder: TrackerBuilder, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may never end, and nobody would notice."""
     monkeypatch.setattr(list_progress, "LIMITS", replace(LIMITS, pages=3))
