@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from harvest_dagster.errors import (
     CursorRefused,
-    MisconfiguredPath,
+    MisconfiguredSource,
     PaginationLoop,
     ProtocolError,
     SourceError,
@@ -163,7 +163,7 @@ class ParentsClient(RestClient):
             raise ProtocolError(message)
         if not values:
             message = f"{self._settings.url} has no parents. Check `records` in `parents`."
-            raise MisconfiguredPath(message)
+            raise MisconfiguredSource(message)
         return tuple(sorted(values))
 
     def _read_parents(self) -> tuple[set[str], int, int | None]:
@@ -192,7 +192,7 @@ class ParentsClient(RestClient):
                 f"{page.request.url}: a parent has {text!r} at {path}, the path `value` of `parents`. It must be a "
                 "text or a number that can stand in a request."
             )
-            raise MisconfiguredPath(message)
+            raise MisconfiguredSource(message)
         return text
 
     def _raise_if_too_many(self, values: set[str]) -> None:
@@ -202,7 +202,7 @@ class ParentsClient(RestClient):
                 f"{self._settings.url} has more than {most} parents. Each of them costs a request for each "
                 "window. If that is intended, raise `most` in `parents`."
             )
-            raise MisconfiguredPath(message)
+            raise MisconfiguredSource(message)
 
     @property
     def _settings(self) -> Parents:

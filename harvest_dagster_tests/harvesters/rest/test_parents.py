@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from harvest_dagster.errors import HttpStatusError, MisconfiguredPath, PaginationLoop, ProtocolError
+from harvest_dagster.errors import HttpStatusError, MisconfiguredSource, PaginationLoop, ProtocolError
 from harvest_dagster.harvesters.rest.harvester import RestHarvester
 from harvest_dagster.harvesters.rest.parents import ParentsClient, with_parent
 from harvest_dagster_tests.harvesters.rest.rest_sources import (
@@ -63,7 +63,7 @@ def test_a_look_at_the_lists_requests_the_parents_once() -> None:
 def test_too_many_parents_fail_before_their_lists() -> None:
     """A wrong path made each of a million records a parent."""
     found, asked = client(lambda _: sets("a", "b", "c"), most=2)
-    with pytest.raises(MisconfiguredPath, match=r"more than 2 parents.*raise `most`"):
+    with pytest.raises(MisconfiguredSource, match=r"more than 2 parents.*raise `most`"):
         list(found.pages(DAY))
     assert asked() == []
 
@@ -87,7 +87,7 @@ def test_a_list_of_parents_that_changed_while_it_was_read_is_read_again() -> Non
 def test_an_empty_list_of_parents_fails() -> None:
     """No list was requested, and each window was empty."""
     found, _ = client(lambda _: sets())
-    with pytest.raises(MisconfiguredPath, match="has no parents"):
+    with pytest.raises(MisconfiguredSource, match="has no parents"):
         list(found.pages(DAY))
 
 
@@ -95,7 +95,7 @@ def test_an_empty_list_of_parents_fails() -> None:
 def test_a_parent_without_a_usable_value_fails(name: Any) -> None:
     """Its list would be left out."""
     found, _ = client(lambda _: sets("a", name))
-    with pytest.raises(MisconfiguredPath, match="the path `value` of `parents`"):
+    with pytest.raises(MisconfiguredSource, match="the path `value` of `parents`"):
         list(found.pages(DAY))
 
 
