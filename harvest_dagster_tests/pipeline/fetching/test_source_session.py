@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harvest_dagster.http.session import HttpSession, Timeouts
-from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline import lease_guard, source_access
 from harvest_dagster.pipeline.fetching import source_session
 from harvest_dagster.pipeline.steps import fetch
 from harvest_dagster_tests.pipeline.world import WINDOW, World
@@ -29,7 +29,7 @@ def test_a_session_has_the_timeouts_of_the_config(
             given.append(timeouts)
             super().__init__(*args, timeouts=timeouts, **options)
 
-    monkeypatch.setattr(source_session, "HttpSession", Session)
+    monkeypatch.setattr(source_access, "HttpSession", Session)
     small_world.change(timeout=timeout)
     harvest = small_world.harvest("a")
     with lease_guard.hold_lease(harvest) as lease:
