@@ -10,10 +10,12 @@ from typing import Any
 from harvest_dagster import plugins
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.testing.simulator.behaviours.base import ANY_OTHER, JSON, OAI, NamedBehaviour
-from harvest_dagster.testing.simulator.protocols.renderer import Renderer
+from harvest_dagster.testing.simulator.protocols.renderer import TOKENS, Renderer
+from harvest_dagster.testing.simulator.protocols.rest import Paging
 from harvest_dagster.testing.simulator.serving.server import Server
 
 OAI_URL, JSON_URL, LIST_URL = "{oai_url}", "{json_url}", "{list_url}"
+_WITHOUT_TOKENS = frozenset({"page", "offset"})  # pagings in which a client counts
 _UNDER_TEST = "under-test"  # the plug-in key of a class that is not registered
 
 _CURSOR = {"by": "cursor", "path": "next", "param": "cursor"}
@@ -48,6 +50,7 @@ class HarvesterUnderTest:
         harvester: the key of a registered harvester, or `module:Class`.
         arguments: its `harvester_kwargs`, in which `{oai_url}`, `{json_url}` and `{list_url}` stand for the URLs of the
             simulator. Empty: the default arguments of a harvester of this package.
+        paging: how the simulator pages the JSON API.
         renderer: `module:Class` of the renderer that shows the simulator's records in the protocol of the harvester,
             at `{list_url}`; empty for OAI-PMH and the JSON API.
     """
@@ -55,6 +58,7 @@ class HarvesterUnderTest:
     harvester: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     renderer: str = ""
+    paging: Paging = "cursor"
 
     @property
     def protocol(self) -> str:
@@ -88,6 +92,8 @@ class HarvesterUnderTest:
 
     def can_be_shown(self, behaviour: NamedBehaviour) -> bool:
         """Return whether a behaviour can be shown in the protocol of the harvester."""
+        if self.paging in _WITHOUT_TOKENS and (TOKENS in behaviour.needs or behaviour.name == "token-stays"):
+            return False
         renderer = self.create_renderer()
         return behaviour.applies_to(self.protocol, () if renderer is None else renderer.features)
 

@@ -123,7 +123,8 @@ class TrialRunner:
         database = self._folder / f"{name}.db"
         shutil.copy(self._template, database)
         renderer = harvester.create_renderer()
-        with Server(REPOSITORY, behaviours=behaviours, renderer=renderer) as server:
+        paging = harvester.paging
+        with Server(REPOSITORY, behaviours=behaviours, renderer=renderer, paging=paging) as server:
             patience = (_SHORT_TIMEOUTS, _SHORT_RETRY) if never_answers else (_TIMEOUTS, _RETRY)
             harvest = _Harvest(harvester, name, server, database, patience)
             worker = threading.Thread(target=harvest, name=f"trial {name}", daemon=True)

@@ -115,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
         "--paging",
         choices=get_args(Paging),
         default="cursor",
-        help="paging of the JSON list (default: %(default)s)",
+        metavar="KIND",
+        help=f"paging of the JSON list: {', '.join(get_args(Paging))} (default: %(default)s)",
     )
     add(
         "--behaviour",

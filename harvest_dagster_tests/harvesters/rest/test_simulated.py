@@ -18,6 +18,7 @@ from harvest_dagster_tests.harvesters.rest.rest_sources import RestSource
 NEXT = {
     "cursor": {"by": "cursor", "path": "next", "param": "cursor"},
     "links": {"by": "link", "path": "links.next"},
+    "link_header": {"by": "link_header"},
     "page": {"by": "page", "param": "page"},
     "offset": {"by": "offset", "param": "offset"},
 }

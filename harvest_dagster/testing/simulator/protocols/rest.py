@@ -9,6 +9,7 @@ How a client gets the next page depends on the paging:
 - cursor: the response contains `"next": "<cursor>"` (null at the end). The client sends it as `cursor`; it can repeat
   or omit the other parameters.
 - links: the response contains `"links": {"next": "<URL>"}`.
+- link_header: the header Link contains the URL with rel="next".
 - page, offset: the response contains nothing; the client counts with `page` (from 1) or `offset`.
 
 Errors are `{"error": {"code": …, "message": …}}` with status 400 or 404.
@@ -34,7 +35,8 @@ from harvest_dagster.testing.simulator.repository.repository import Repository
 from harvest_dagster.testing.simulator.repository.tokens import ListPosition, decode
 from harvest_dagster.testing.simulator.serving.messages import JSON_LIST, Page, Request, Response
 
-Paging = Literal["cursor", "links", "page", "offset"]
+Paging = Literal["cursor", "links", "link_header", "page", "offset"]
+_WITH_CURSOR = frozenset({"cursor", "links", "link_header"})
 _HEADERS = {"Content-Type": "application/json"}
 _MAX_PAGE_SIZE = 1000
 _ELEMENT = re.compile(r"<dc:(\w+)>(.*?)</dc:\1>", re.DOTALL)
@@ -96,7 +98,7 @@ def _page(snapshot: RepositorySnapshot, request: Request, paging: Paging) -> Pag
     try:
         return lists.page_at(snapshot, position, partial(_render_record, snapshot.repository, snapshot.edits))
     except OaiError as error:
-        if error.code != "noRecordsMatch" and paging in {"cursor", "links"}:
+        if error.code != "noRecordsMatch" and paging in _WITH_CURSOR:
             raise
         # A page beyond the end is empty and no error, if the client counts the pages.
         total = lists.list_length(snapshot, position) if snapshot.repository.totals else None
@@ -116,7 +118,7 @@ def _valid_parameters(request: Request) -> dict[str, str]:
 
 def _position(snapshot: RepositorySnapshot, parameters: Mapping[str, str], paging: Paging) -> ListPosition:
     """Return the position of the cursor or, without one, of the other parameters."""
-    if paging in {"cursor", "links"} and (cursor := parameters.get("cursor")):
+    if paging in _WITH_CURSOR and (cursor := parameters.get("cursor")):
         return decode(cursor, JSON_LIST, snapshot.now)
     size = min(int(parameters.get("size", snapshot.repository.page_size)), _MAX_PAGE_SIZE)
     offset = int(parameters.get("offset", 0)) if paging == "offset" else 0
@@ -148,11 +150,14 @@ def _render(
         status = 404 if content.code == "idDoesNotExist" else 400
         body = json.dumps({"error": {"code": content.code, "message": content.text}})
         return Response(body.encode(), status, _HEADERS, error_code=content.code, render=render_other)
+    headers = dict(_HEADERS)
     if request.path.rstrip("/").endswith(JSON_LIST):
         body = _render_list(snapshot, request, paging, content)
+        if paging == "link_header" and content.token:
+            headers["Link"] = f'<{_next_url(snapshot, request, content)}>; rel="next"'
     else:
         body = content.records[0]
-    return Response(body.encode("utf-8", "surrogateescape"), 200, _HEADERS, page=content, render=render_other)
+    return Response(body.encode("utf-8", "surrogateescape"), 200, headers, page=content, render=render_other)
 
 
 def _render_list(snapshot: RepositorySnapshot, request: Request, paging: Paging, page: Page) -> str:
@@ -161,7 +166,11 @@ def _render_list(snapshot: RepositorySnapshot, request: Request, paging: Paging,
     if paging == "cursor":
         members.append(f'"next": {json.dumps(page.token or None)}')
     elif paging == "links":
-        kept = [(name, value) for name, value in request.arguments if name != "cursor"]
-        url = f"{snapshot.url}?{urlencode([*kept, ('cursor', page.token or '')])}" if page.token else None
+        url = _next_url(snapshot, request, page) if page.token else None
         members.append(f'"links": {json.dumps({"next": url})}')
     return "{" + ", ".join(members) + "}\n"
+
+
+def _next_url(snapshot: RepositorySnapshot, request: Request, page: Page) -> str:
+    kept = [(name, value) for name, value in request.arguments if name != "cursor"]
+    return f"{snapshot.url}?{urlencode([*kept, ('cursor', page.token or '')])}"
