@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from harvest_dagster.storage.database import Database
+from harvest_dagster_tests.conftest import DIALECTS
 from harvest_dagster_tests.crash.child import Moment
 from harvest_dagster_tests.crash.commands import Command, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, PAGES_OF_BOTH_WINDOWS, Deploy
@@ -60,9 +61,13 @@ def test_runs_killed_in_every_phase_lose_nothing(deploy: Deploy, phases: Sequenc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(
+    ("seed", "database_url"),
+    [(seed, DIALECTS[seed % len(DIALECTS)]) for seed in range(10)],
+    indirect=["database_url"],
+)
 def test_runs_killed_at_random_moments_lose_nothing(deploy: Deploy, seed: int) -> None:
-    """Twenty random moments for each seed and database, half of them operations and half of them times."""
+    """Twenty random moments for each seed, half of them operations and half of them times."""
     dice = random.Random(seed)  # noqa: S311
     deployment = deploy()
     attempts: list[Command] = []

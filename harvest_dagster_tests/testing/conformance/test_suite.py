@@ -241,7 +241,7 @@ def test_the_command_ends_even_if_a_harvest_hangs() -> None:
         "gone",
     ]
     command: list[Any] = [sys.executable, "-m", "harvest_dagster.conformance", *options, "--deadline", "2"]
-    completed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert completed.returncode == 1, completed.stderr
     assert "HUNG: the harvest did not end within " in completed.stdout
 
