@@ -21,6 +21,8 @@ class ResponseLimits:
     Attributes:
         received_bytes: Bytes of a response as it arrives, headers included.
         response_bytes: Bytes of a body after its Content-Encoding is decoded.
+        file_bytes: Bytes of a file that the harvester `files` downloads, as it arrives and after its Content-Encoding
+            is decoded. It is kept on the disk.
         xml_nodes: Tags and attributes of an XML page: each `<` and each `=`, those in texts included. 4,000,000
             attributes take about 1 GB.
         xml_attributes: Attributes of an element, namespace declarations included. The time to parse them may grow with
@@ -38,6 +40,7 @@ class ResponseLimits:
 
     received_bytes: int = 64 * MIB
     response_bytes: int = 256 * MIB
+    file_bytes: int = 64 * 1024 * MIB
     xml_nodes: int = 4_000_000
     xml_attributes: int = 512
     xml_page_attributes: int = 1_000_000

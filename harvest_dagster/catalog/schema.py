@@ -96,6 +96,11 @@ class Limits(_Strict):
         description="bytes of a response after decompression; default: 256MiB",
         examples=["1GB"],
     )
+    file_bytes: Size = Field(
+        default=_DEFAULT_LIMITS.file_bytes,
+        description="bytes of a file that the harvester `files` downloads; default: 64GiB",
+        examples=["1TB"],
+    )
     xml_nodes: int = Field(
         default=_DEFAULT_LIMITS.xml_nodes, ge=1, description="tags and attributes of an XML page"
     )

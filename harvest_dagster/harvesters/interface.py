@@ -9,10 +9,10 @@ records, acquire leases or cut ranges into windows.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,7 +22,7 @@ from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
 
-__all__ = ["Arguments", "Client", "Harvester", "NotDeciding", "Parser", "Response", "Session"]
+__all__ = ["Arguments", "Client", "Download", "Harvester", "NotDeciding", "Parser", "Response", "Session"]
 
 
 class Response(Protocol):
@@ -46,6 +46,28 @@ class Response(Protocol):
 
     @property
     def received(self) -> datetime: ...  # noqa: D102
+
+
+class Download(Protocol):
+    """A file that was downloaded: what the response says about it. `url` has no secret."""
+
+    @property
+    def url(self) -> str: ...  # noqa: D102
+
+    @property
+    def size(self) -> int: ...  # noqa: D102
+
+    @property
+    def date(self) -> datetime | None: ...  # noqa: D102
+
+    @property
+    def last_modified(self) -> datetime | None: ...  # noqa: D102
+
+    @property
+    def etag(self) -> str: ...  # noqa: D102
+
+    @property
+    def mask(self) -> Callable[[bytes], bytes]: ...  # noqa: D102
 
 
 class Session(Protocol):
@@ -92,6 +114,18 @@ class Session(Protocol):
             headers: additional headers.
             allow_status: see `get`.
             repeatable: see `get`.
+
+        Raises: see `get`.
+        """
+
+    def download(self, url: str, target: IO[bytes], headers: dict[str, str] | None = None) -> Download:
+        """Send one GET request within the same budget, and write the content to a file.
+
+        Args:
+            url: http or https.
+            target: a file that can be truncated. It receives the content with its secrets; mask what is read of it
+                with `mask` of the result.
+            headers: additional headers.
 
         Raises: see `get`.
         """

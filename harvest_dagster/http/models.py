@@ -1,8 +1,9 @@
-"""The values that a session takes and returns: timeouts, statistics and responses."""
+"""The values that a session takes and returns: timeouts, statistics, responses and downloads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -76,3 +77,27 @@ class Response:
     date: datetime | None = None
     next_link: str | None = None
     request_body: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that was downloaded. Its content is in the file that the caller passed.
+
+    Attributes:
+        url: The requested URL, secrets masked. A redirect does not change it.
+        received: When the file was complete, by our clock, in UTC.
+        size: Bytes of the content, its Content-Encoding decoded.
+        date: The header Date, in UTC. None if there is no such header.
+        last_modified: The header Last-Modified, in UTC. None if there is no such header.
+        etag: The header ETag, empty if there is none.
+        mask: Masks the secrets of the config in a part of the content. The file contains them as received, because it
+            may be compressed.
+    """
+
+    url: str
+    received: datetime
+    size: int
+    date: datetime | None
+    last_modified: datetime | None
+    etag: str
+    mask: Callable[[bytes], bytes] = field(repr=False)

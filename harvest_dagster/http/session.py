@@ -1,7 +1,7 @@
 """Send the requests of a harvester: rate limit, timeouts, size limits, retries and redirects.
 
-`HttpSession` is the only way to a source. One call of `get` or `post` returns one complete response, or raises one
-clear error.
+`HttpSession` is the only way to a source. One call of `get`, `post` or `download` returns one complete response, or
+raises one clear error.
 
 Not here: waiting (`http.rate_limit.deadline`), the socket (`http.transport.watched_adapter`), the body
 (`http.transport.body`), the texts of errors (`http.error_mapping`), and the meaning of a response in its protocol (the
@@ -19,7 +19,9 @@ from datetime import datetime
 from functools import partial
 from itertools import count
 from math import inf
+from os import SEEK_END
 from types import TracebackType
+from typing import IO
 from urllib.parse import urljoin
 
 from requests import RequestException
@@ -36,7 +38,7 @@ from harvest_dagster.http.error_mapping import (
     to_source_error,
 )
 from harvest_dagster.http.html.page_detection import detect_page
-from harvest_dagster.http.models import Response, Statistics, Timeouts
+from harvest_dagster.http.models import Download, Response, Statistics, Timeouts
 from harvest_dagster.http.rate_limit.budget import Budget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.rate_limit.limiter import RateLimiter, raise_retry_later
@@ -53,13 +55,13 @@ from harvest_dagster.masking import build_masker
 from harvest_dagster.response_limits import ResponseLimits, raise_limit
 from harvest_dagster.windows import utc_now
 
-__all__ = ["MAX_REDIRECTS", "HttpSession", "Response", "Statistics", "Timeouts"]
+__all__ = ["MAX_REDIRECTS", "Download", "HttpSession", "Response", "Statistics", "Timeouts"]
 
 MAX_REDIRECTS = 5
 
 
 class HttpSession:
-    """The HTTP session of one harvest, for one thread. A harvester sends every request with `get` or `post`.
+    """The HTTP session of one harvest, for one thread. It sends every request of a harvester.
 
     Each request waits until the budget of its host allows it. A transient failure is retried if that is safe. Every
     response is bounded in time and size. The secrets of the config never appear in a response, a log or an error.
@@ -227,26 +229,57 @@ class HttpSession:
         step = self._first_step(partial(first_step, method="POST", body=body), url, params, headers)
         return self._request(step, allow_status, repeatable=repeatable)
 
+    def download(self, url: str, target: IO[bytes], headers: dict[str, str] | None = None) -> Download:
+        """Send a GET request, and write the content of its response to a file.
+
+        It is sent, retried and redirected like a request of `get`. Its limits are `file_bytes`, the timeouts `connect`
+        and `read`, and the deadline of the harvest: a large file takes longer than the timeout `response`.
+
+        Args:
+            url: An http or https URL.
+            target: A file that can be truncated. It receives the content with its secrets, see Download.
+            headers: Additional headers.
+
+        Raises: see `get`. ResponseTooLarge: The file exceeds `file_bytes` of ResponseLimits.
+        """
+        step = replace(self._first_step(first_step, url, None, headers), target=target)
+        redacted_url = self._redactor.url(step.url)
+        raw, last = self._send_with_redirects(step, frozenset(), repeatable=True)
+        return Download(
+            url=redacted_url,
+            received=self._now(),
+            size=target.seek(0, SEEK_END),
+            date=http_date(raw.headers.get("Date", "")),
+            last_modified=http_date(raw.headers.get("Last-Modified", "")),
+            etag=raw.headers.get("ETag", ""),
+            mask=partial(self._transport.mask, last.url),
+        )
+
     def _request(self, step: RedirectStep, allow_status: frozenset[int], *, repeatable: bool) -> Response:
         """Return the response to a request, after its redirects."""
+        raw, _ = self._send_with_redirects(step, allow_status, repeatable=repeatable)
+        return Response(
+            status=raw.status,
+            body=raw.body,
+            content_type=raw.content_type,
+            url=self._redactor.url(step.url),
+            received=self._now(),
+            date=http_date(raw.headers.get("Date", "")),
+            next_link=raw.next_link,
+            request_body=self._redactor.content(step.body) if step.body else None,
+        )
+
+    def _send_with_redirects(
+        self, step: RedirectStep, allow_status: frozenset[int], *, repeatable: bool
+    ) -> tuple[RawResponse, RedirectStep]:
+        """Return the response after the last redirect, and the request that it answers."""
         redacted_url = self._redactor.url(step.url)
-        content = self._redactor.content(step.body) if step.body else None
         for redirects in range(MAX_REDIRECTS + 1):
             raw = self._send_with_retries(
                 step, allow_status, repeatable=repeatable, is_redirected=redirects > 0
             )
             if raw.location is None:
-                date = http_date(raw.headers.get("Date", ""))
-                return Response(
-                    status=raw.status,
-                    body=raw.body,
-                    content_type=raw.content_type,
-                    url=redacted_url,
-                    received=self._now(),
-                    date=date,
-                    next_link=raw.next_link,
-                    request_body=content,
-                )
+                return raw, step
             step = self._follow(step, raw.status, raw.location)
         message = (
             f"{redacted_url}: redirected more than {MAX_REDIRECTS} times. Check whether the URL is right."
@@ -349,10 +382,11 @@ class HttpSession:
             host=step.host,
             limiter=self._limiter,
             deadline=self._deadline,
-            timeouts=self._timeouts,
+            timeouts=self._timeouts if step.target is None else replace(self._timeouts, response=inf),
             guard=self._guard,
             is_redirected=is_redirected,
             response_limits=self._response_limits,
+            size_limit="received_bytes" if step.target is None else "file_bytes",
         )
         try:
             raw = self._send_when_allowed(step, exchange, allowed)

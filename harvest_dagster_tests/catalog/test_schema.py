@@ -49,6 +49,7 @@ def test_label_and_harvester_are_enough() -> None:
         "limits": {
             "received_bytes": "64MiB",
             "response_bytes": "256MiB",
+            "file_bytes": "64GiB",
             "xml_nodes": 4_000_000,
             "xml_attributes": 512,
             "xml_page_attributes": 1_000_000,

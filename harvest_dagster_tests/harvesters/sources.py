@@ -9,6 +9,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
+from harvest_dagster.harvesters.interface import Download
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.client import OaiClient
 from harvest_dagster.harvesters.oai.parser import OaiParser
@@ -42,7 +43,15 @@ class Answered:
     received: datetime = RECEIVED
 
 
-class GetOnly:
+class NoDownload:
+    """A session whose clients download no file."""
+
+    def download(self, *_: object, **__: object) -> Download:
+        """Fail: the client reads each response from memory."""
+        raise AssertionError
+
+
+class GetOnly(NoDownload):
     """The part of a session that its clients do not use."""
 
     def post(self, *_: object, **__: object) -> Answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -69,7 +70,10 @@ class FilesClient(UndividedClient):
             CursorRefused: a file has changed since its first records were read (`changed`).
             SourceError: a file is cut off or cannot be read. The pages yielded before are complete.
         """
-        files = self._store.find()
+        with self._store.find() as files:
+            yield from self._pages(files, window, cursor)
+
+    def _pages(self, files: list[FileVersion], window: Window, cursor: Cursor | None) -> Iterator[Page]:
         newest = max((file.changed for file in files if file.changed is not None), default=None)
         total, pending = 0, None
         for file, skipped, before in self._remaining(files, cursor):
@@ -78,10 +82,9 @@ class FilesClient(UndividedClient):
                 if pending is not None:
                     yield replace(pending, next=page.cursor)
                 total += page.count
-                pending = replace(page, source_time=page.source_time or newest)
+                pending = replace(page, source_time=newest)
         if pending is None:
-            pending = self._page(files[-1], [], window, Cursor(), None)
-            pending = replace(pending, cursor=cursor or Cursor(), source_time=newest)
+            pending = replace(self._page(files[-1], [], window, cursor or Cursor()), source_time=newest)
         # A server may cut what it sends, so the end of a response proves nothing.
         yield replace(pending, total=None if protocol_of(self.arguments.path) in HTTP else total)
 
@@ -94,9 +97,7 @@ class FilesClient(UndividedClient):
             return
         position = _Position(**json.loads(cursor.token))
         index = next((number for number, file in enumerate(files) if _is_at(file, position)), None)
-        if (
-            index is None or protocol_of(self.arguments.path) in HTTP
-        ):  # HTTP does not tell whether a file has changed
+        if index is None:
             raise _changed(position.name)
         yield files[index], position.record, position.total
         yield from ((file, 0, None) for file in files[index + 1 :])
@@ -104,7 +105,7 @@ class FilesClient(UndividedClient):
     def _file_pages(self, file: FileVersion, window: Window, skipped: int, total: int) -> Iterator[Page]:
         """Yield the pages of one file. The last one comes only if the file is as it was before it was read."""
         number = skipped
-        with self._store.open(file) as (stream, response_time):
+        with self._store.open(file) as stream:
             records = self._records(file, stream)
             for _ in islice(records, skipped):
                 pass
@@ -115,14 +116,15 @@ class FilesClient(UndividedClient):
                     raise _changed(file.name)
                 position = _Position(file.name, file.version, number, total + number - skipped)
                 cursor = Cursor() if position.total == 0 else position.cursor
-                yield self._page(file, batch, window, cursor, response_time)
+                yield self._page(file, batch, window, cursor)
                 number, batch = number + len(batch), following
 
-    def _records(self, file: FileVersion, stream: object) -> Iterator[bytes]:
+    def _records(self, file: FileVersion, stream: io.BufferedReader) -> Iterator[bytes]:
         read = READERS[self.arguments.format]
         with reading(file.name):
-            for inner in open_streams(stream):  # type: ignore[arg-type]
-                yield from read(inner, self.arguments, self._limits.response_bytes)
+            for inner in open_streams(stream):
+                records = read(inner, self.arguments, self._limits.response_bytes)
+                yield from records if file.mask is None else map(file.mask, records)
 
     def _batch(self, records: Iterator[bytes]) -> list[bytes]:
         return list(islice(records, self.arguments.page_size))
@@ -133,7 +135,6 @@ class FilesClient(UndividedClient):
         batch: list[bytes],
         window: Window,
         cursor: Cursor,
-        response_time: datetime | None,
     ) -> Page:
         parsed: list[Record | InvalidRecord] = [self._parser.single_record(datum, window) for datum in batch]
         dates = [record.datestamp for record in parsed if isinstance(record, Record)]
@@ -145,7 +146,6 @@ class FilesClient(UndividedClient):
             cursor=cursor,
             next=None,
             count=len(batch),
-            source_time=response_time,
             identifiers=tuple(record.identifier for record in parsed if record.identifier),
             overlap=_EVER,
             neighbours=sum(not is_kept(date, window, _EVER) for date in dates),
@@ -153,7 +153,7 @@ class FilesClient(UndividedClient):
 
 
 def _is_at(file: FileVersion, position: _Position) -> bool:
-    return (file.name, file.version) == (position.name, position.version)
+    return (file.name, file.version) == (position.name, position.version) and file.version != ""
 
 
 def _changed(name: str) -> CursorRefused:

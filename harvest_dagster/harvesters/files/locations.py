@@ -1,17 +1,20 @@
 """Find and open files: on a disk, over HTTP, or through a file system of fsspec.
 
-HTTP goes through our session, with its rate limit, timeouts and size limits. Other protocols need the package that
-fsspec names, and take their credentials from the environment, as that package documents.
+HTTP goes through our session, with its rate limit, timeouts and size limits. The file is downloaded to the folder for
+temporary files, and deleted after the harvest. Other protocols need the package that fsspec names, and take their
+credentials from the environment, as that package documents.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from glob import has_magic
+from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
 from fsspec.core import url_to_fs
@@ -19,10 +22,12 @@ from fsspec.core import url_to_fs
 from harvest_dagster.errors import MisconfiguredPath, SourceUnreachable
 from harvest_dagster.harvesters.files.arguments import HTTP, FilesArguments, protocol_of
 from harvest_dagster.harvesters.formats.dates import lenient_instant
-from harvest_dagster.harvesters.interface import Session
+from harvest_dagster.harvesters.interface import Download, Session
 
 _VERSION_KEYS = ("size", "ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "md5Hash")
 _CHANGED_KEYS = ("mtime", "LastModified", "last_modified", "updated")
+# A file that changes twice within a second has the same Last-Modified (RFC 9110, section 8.8.2.2).
+_CERTAIN_AGE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +37,20 @@ class FileVersion:
     Attributes:
         name: its path or URL, without user and password.
         path: what its file system calls it.
-        version: size, time of the last change and ETag, as far as they are known. It differs after a change.
-        changed: when it was changed last; None if that is not known.
+        version: size, time of the last change and ETag, as far as they are known. It differs after a change. Empty if
+            nothing shows a change.
+        changed: when it was changed last; over HTTP, if that is not known, when the server sent it; None if neither is
+            known.
+        content: the content, if it was downloaded.
+        mask: masks the secrets of the config in a record of the file.
     """
 
     name: str
     path: str
     version: str
     changed: datetime | None = None
+    content: IO[bytes] | None = field(default=None, compare=False, repr=False)
+    mask: Callable[[bytes], bytes] | None = field(default=None, compare=False, repr=False)
 
 
 class FileStore:
@@ -49,16 +60,21 @@ class FileStore:
         self._arguments = arguments
         self._session = session
 
-    def find(self) -> list[FileVersion]:
-        """Return the files, ordered by name.
+    @contextmanager
+    def find(self) -> Iterator[list[FileVersion]]:
+        """Yield the files, ordered by name. A file over HTTP is downloaded first, and deleted at the end.
 
         Raises:
             MisconfiguredPath: there is no such file, or a package is missing.
-            SourceUnreachable: the file system does not answer.
+            SourceError: the file system or the server does not answer.
         """
-        path = self._arguments.path
-        if protocol_of(path) in HTTP:
-            return [FileVersion(path, path, "")]
+        if protocol_of(self._arguments.path) not in HTTP:
+            yield self._list()
+            return
+        with TemporaryFile() as content:
+            yield [self._download(content)]
+
+    def _list(self) -> list[FileVersion]:
         with _failing(self._shown):
             file_system, inner = self._file_system()
             if has_magic(inner):
@@ -80,16 +96,23 @@ class FileStore:
             return self._version(file.path) == file
 
     @contextmanager
-    def open(self, file: FileVersion) -> Iterator[tuple[io.BufferedReader[Any], datetime | None]]:
-        """Open a file. Yield its stream, and the time of the response for HTTP."""
-        if protocol_of(file.path) in HTTP:
-            response = self._session.get(file.path, headers=self._arguments.headers or None)
-            yield _buffered(io.BytesIO(response.body)), getattr(response, "date", None)
+    def open(self, file: FileVersion) -> Iterator[io.BufferedReader[Any]]:
+        """Yield a stream of the content of a file."""
+        if file.content is not None:
+            file.content.seek(0)
+            with os.fdopen(os.dup(file.content.fileno()), "rb") as copy:
+                yield copy
             return
         with _failing(file.name):
             content: IO[bytes] = self._file_system()[0].open(file.path, "rb")
         with content:
-            yield _buffered(content), None
+            yield io.BufferedReader(cast("io.RawIOBase", content))
+
+    def _download(self, content: IO[bytes]) -> FileVersion:
+        path = self._arguments.path
+        download = self._session.download(path, content, self._arguments.headers or None)
+        changed = download.last_modified or download.date
+        return FileVersion(path, path, _http_version(download), changed, content, download.mask)
 
     @property
     def _shown(self) -> str:
@@ -107,8 +130,17 @@ class FileStore:
         return FileVersion(name, path, version, _changed(info))
 
 
-def _buffered(content: IO[bytes]) -> io.BufferedReader[Any]:
-    return io.BufferedReader(cast("io.RawIOBase", content))
+def _http_version(download: Download) -> str:
+    """Return what differs after a change of the content, and is the same without one. Empty if the server says nothing.
+
+    A weak ETag may stay the same although bytes differ (RFC 9110, section 8.8.1).
+    """
+    if download.etag.startswith('"'):
+        return download.etag
+    if download.date is None or download.last_modified is None:
+        return ""
+    is_certain = download.date - download.last_modified >= _CERTAIN_AGE
+    return f"{download.last_modified:%Y-%m-%dT%H:%M:%SZ}|{download.size}" if is_certain else ""
 
 
 def _changed(info: Mapping[str, Any]) -> datetime | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from harvest_dagster.errors import MalformedResponse, ResponseTooLarge, SourceUnreachable
 from harvest_dagster.response_limits import ResponseLimits, raise_limit
@@ -77,6 +77,27 @@ def join_bounded(chunks: Iterable[bytes], limits: ResponseLimits, url: str) -> b
             )
             raise ResponseTooLarge(message)
     return bytes(body)
+
+
+def write_bounded(chunks: Iterable[bytes], target: IO[bytes], limits: ResponseLimits, url: str) -> None:
+    """Write all chunks to a file, in place of its content.
+
+    Raises:
+        ResponseTooLarge: The chunks have more than `file_bytes`.
+    """
+    target.seek(0)
+    target.truncate()
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > limits.file_bytes:
+            message = (
+                f"{url}: the file has more bytes than allowed: {limits.describe('file_bytes')}. "
+                f"If it should be that large, {raise_limit('file_bytes')}."
+            )
+            raise ResponseTooLarge(message)
+        target.write(chunk)
+    target.flush()
 
 
 def _decompress(chunks: Iterable[bytes], name: str, url: str) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ Pure. `http.session` decides how many redirects are followed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import IO
 from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import requests
@@ -41,6 +42,7 @@ class RedirectStep:
         body: The content of the request, None for a request without content.
         is_trusted: Whether the request may have credentials: no redirect has led away from the host of the first one.
         is_token_request: Whether the request asks for a token. The response is not masked: it contains the token.
+        target: The file that receives the content of a successful response. None if it is returned.
     """
 
     url: str
@@ -50,6 +52,7 @@ class RedirectStep:
     body: bytes | None = field(default=None, repr=False)
     is_trusted: bool = True
     is_token_request: bool = False
+    target: IO[bytes] | None = field(default=None, repr=False)
 
     @property
     def host(self) -> str:

@@ -18,11 +18,18 @@ from harvest_dagster import __version__
 from harvest_dagster.errors import SourceError, SourceUnreachable
 from harvest_dagster.http.error_mapping import TRANSPORT_ERRORS
 from harvest_dagster.http.models import Timeouts
-from harvest_dagster.http.transport.body import ACCEPTED, CHUNK_SIZE, decode_chunks, join_bounded
+from harvest_dagster.http.transport.body import (
+    ACCEPTED,
+    CHUNK_SIZE,
+    decode_chunks,
+    join_bounded,
+    write_bounded,
+)
 from harvest_dagster.http.transport.cookies import BoundedCookieJar
 from harvest_dagster.http.transport.redirects import REDIRECT_STATUSES, RedirectStep
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.http.transport.watched_adapter import Exchange, WatchedAdapter
+from harvest_dagster.limits import host_of
 from harvest_dagster.response_limits import ResponseLimits
 
 # Bytes. No more is read of the body of an error response, because only an error message quotes it.
@@ -141,7 +148,7 @@ class Transport:
             verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
         )
         with response:
-            raw = self._read(response, exchange.url, allowed)
+            raw = self._read(response, step, exchange.url, allowed)
         if step.is_token_request:
             return raw
         return replace(
@@ -151,22 +158,35 @@ class Transport:
             next_link=None if raw.next_link is None else self._mask(step, raw.next_link),
         )
 
+    def mask(self, url: str, content: bytes) -> bytes:
+        """Mask our secrets in a part of the content of a URL."""
+        return self._secrets.mask(host_of(url), content)
+
     def _mask(self, step: RedirectStep, header: str) -> str:
         return self._secrets.mask(step.host, header.encode()).decode()
 
-    def _read(self, response: requests.Response, url: str, allowed: frozenset[int]) -> RawResponse:
+    def _read(
+        self, response: requests.Response, step: RedirectStep, url: str, allowed: frozenset[int]
+    ) -> RawResponse:
         status, headers = response.status_code, response.headers
         is_success = status in allowed or (response.ok and status < 300 and status != _PARTIAL_CONTENT)  # noqa: PLR2004
         chunks = decode_chunks(_received_chunks(response, url), headers.get("Content-Encoding", ""), url)
         return RawResponse(
             status=status,
             is_success=is_success,
-            body=join_bounded(chunks, self._limits, url) if is_success else _read_beginning(chunks),
+            body=self._content(chunks, step, url) if is_success else _read_beginning(chunks),
             content_type=headers.get("Content-Type", ""),
             location=headers.get("Location") if status in REDIRECT_STATUSES and not is_success else None,
             headers=headers,
             next_link=_next_link(headers.get("Link", "")),
         )
+
+    def _content(self, chunks: Iterator[bytes], step: RedirectStep, url: str) -> bytes:
+        """Return the content of a response, or write it to the file of the request."""
+        if step.target is None:
+            return join_bounded(chunks, self._limits, url)
+        write_bounded(chunks, step.target, self._limits, url)
+        return b""
 
 
 def _next_link(header: str) -> str | None:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
@@ -51,7 +51,8 @@ class Exchange:
         limiter: Reserves the request.
         deadline: The clock, and the time limit of the harvest.
         timeouts: The timeouts `read` and `response` apply here. The connection applies `connect`.
-        response_limits: `received_bytes` is the number of bytes that may arrive.
+        response_limits: The limits of the response.
+        size_limit: The key of the limit of the bytes that may arrive.
         guard: Decides to which addresses a redirect may lead. It learns the address of the source from the first
             request.
         is_redirected: Whether a redirect led to this request.
@@ -65,6 +66,7 @@ class Exchange:
     deadline: Deadline
     timeouts: Timeouts
     response_limits: ResponseLimits
+    size_limit: Literal["received_bytes", "file_bytes"] = "received_bytes"
     guard: RedirectGuard = field(default_factory=RedirectGuard)
     is_redirected: bool = False
     sent_at: float | None = None
@@ -109,7 +111,7 @@ class Exchange:
 
         Raises:
             SourceUnreachable: The timeout `read` or `response` has expired.
-            ResponseTooLarge: More than `received_bytes` arrived.
+            ResponseTooLarge: More bytes arrived than `size_limit` allows.
             DeadlineExceeded: The time limit of the harvest has expired.
         """
         since = self.deadline.clock()
@@ -151,11 +153,11 @@ class Exchange:
 
     def _add(self, count: int) -> None:
         self.received += count
-        if self.received > self.response_limits.received_bytes:
+        if self.received > getattr(self.response_limits, self.size_limit):
+            remedy = "Request smaller pages, or" if self.size_limit == "received_bytes" else "If it is right,"
             message = (
                 f"{self.url}: the response has more bytes than allowed: "
-                f"{self.response_limits.describe('received_bytes')}. "
-                f"Request smaller pages, or {raise_limit('received_bytes')}."
+                f"{self.response_limits.describe(self.size_limit)}. {remedy} {raise_limit(self.size_limit)}."
             )
             raise ResponseTooLarge(message)
 

@@ -13,7 +13,6 @@ import pytest
 from harvest_dagster.errors import CursorRefused, MisconfiguredPath, SourceUnreachable
 from harvest_dagster.harvesters.files import locations
 from harvest_dagster.windows import Window, parse_instant
-from harvest_dagster_tests.harvesters.feed.feeds import DocumentSession
 from harvest_dagster_tests.harvesters.files.sources import MARCH, files, lines
 
 DAY = Window(parse_instant("2024-03-02"), parse_instant("2024-03-03"))
@@ -84,16 +83,6 @@ def test_a_path_without_a_file_is_an_error(folder: Path, name: str) -> None:
     """A typo would look like a source without records."""
     with pytest.raises(MisconfiguredPath, match=r"no file matches|no such file"):
         files(f"{folder}/{name}").read()
-
-
-def test_a_file_over_http_comes_through_the_session() -> None:
-    """It applies the rate limit, the timeouts and the size limits. The server may cut what it sends, so no total."""
-    url = "https://data.test/dump.jsonl"
-    session = DocumentSession({url: lines(25)}, "2024-04-01")
-    pages, found = files(url, session, page_size=10).read()
-    assert (len(found), pages[-1].total, session.asked) == (25, None, [url])
-    with pytest.raises(CursorRefused):
-        files(url, session, page_size=10).read(MARCH, pages[0].next)
 
 
 def test_a_file_system_of_fsspec_is_read() -> None:

@@ -15,7 +15,7 @@ from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.observations import Observation, Observations
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
-from harvest_dagster_tests.harvesters.sources import Answered
+from harvest_dagster_tests.harvesters.sources import Answered, NoDownload
 
 BASE_URL = "https://api.test/works"
 DAY = Window(parse_instant("2024-01-01"), parse_instant("2024-01-02"))
@@ -24,7 +24,7 @@ DATES = {"since": "{from}", "before": "{until}"}
 Asked = tuple[str, dict[str, str]]
 
 
-class RestSession:
+class RestSession(NoDownload):
     """Answers each request with the result of a function of its URL and parameters, and records the requests."""
 
     def __init__(self, answer: Callable[[str, dict[str, str]], Any]) -> None:
