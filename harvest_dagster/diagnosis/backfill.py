@@ -133,7 +133,8 @@ def _seconds(logs: Sequence[HarvestLog]) -> float:
 def probe(connection: Connection, windows: Sequence[Window]) -> History:
     """Request the first page of all windows together, and return what it shows.
 
-    The total of the source, if it gives one, is distributed evenly over the days.
+    The total of the source, if it gives one, is distributed evenly over the days. If the source has several lists, all
+    of them are taken to be as long as the first.
     """
     span = Window(windows[0].start, windows[-1].end)
     try:
@@ -147,17 +148,20 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     datum = sum(sizes) / len(sizes) if sizes else None
     is_whole = page.total is None and page.next is None
     total = page.count if is_whole else page.total
+    lists = connection.client.list_count or 1
     known = (
         f"a total of {total:,}" if total is not None else "no total, so the number of records is not known"
     )
     # A document of the only built-in transformer repeats the values of the record.
     factor = 2 if connection.source.config.transformer is not None else 1
     return History(
-        basis=f"no history; one page of {page.count} records, with {known}",
-        records_per_day=None if total is None else total / (span.length / DAY),
+        basis=f"no history; one page of {page.count} records, with {known}"
+        + (f", in the first of {lists} lists" if lists > 1 else ""),
+        records_per_day=None if total is None else lists * total / (span.length / DAY),
         page_size=page.count / (1 + page.count)
         if connection.client.requests_records_separately
         else float(page.count),
+        requests_per_window=_REQUESTS_PER_WINDOW + lists - 1,
         record_bytes=None if datum is None else factor * datum + ROW_BYTES,
     )
 

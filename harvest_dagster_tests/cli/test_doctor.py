@@ -166,3 +166,16 @@ def test_a_few_details_show_whether_their_address_is_right(deployment: Deploymen
     assert (topics["records"]["status"], len(api.details)) == ("problem", 3)
     assert "3 of 3 records are invalid" in topics["records"]["text"]
     assert plan["requests"] > 7
+
+
+def test_the_plan_of_a_source_with_parents_counts_their_lists(deployment: Deployment) -> None:
+    """A list for each of a hundred parents was planned as one request."""
+    parents = {name: [f"{name}{number}" for number in range(4)] for name in "abcde"}
+    with serving(ListApi([], parents=parents)) as api:
+        settings = {"url": f"{api.url}/collections", "records": "items", "value": "id"}
+        paging = {"by": "cursor", "path": "next", "param": "cursor"}
+        kwargs = list_kwargs(api, path="/collections/{parent}/works", parents={**settings, "next": paging})
+        deployment.source("example", harvester="rest", harvester_kwargs=kwargs, transformer=None)
+        plan = run("plan", "example", "--from", "2024-01-01", "--until", "2024-01-11", "--json").json
+    assert (plan["records"], plan["requests"]) == (20, 7 + 5)
+    assert "in the first of 5 lists" in plan["basis"]

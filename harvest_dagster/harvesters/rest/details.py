@@ -120,19 +120,16 @@ class DetailRequests:
     def _detail_pages(self, page: Page, items: Sequence[ListItem], done: int) -> Iterator[Page]:
         # A failure that may end is held back until the next detail shows that the source works.
         waiting: list[_Answer] = []
+        mark = _Mark.of(items[:done])
         for item in items[done:]:
             answer = self._request(item)
             waiting.append(answer)
             if not isinstance(answer.error, SourceError) or not answer.error.transient:
-                for one in waiting:
-                    done += 1
-                    yield _detail_page(page, one, _mark(items[:done]))
+                yield from (_detail_page(page, one, mark.add(one.item)) for one in waiting)
                 waiting = []
             elif len(waiting) >= _FAILURES_IN_A_ROW:
                 raise answer.error
-        for one in waiting:
-            done += 1
-            yield _detail_page(page, one, _mark(items[:done]))
+        yield from (_detail_page(page, one, mark.add(one.item)) for one in waiting)
 
     def _request(self, item: ListItem) -> _Answer:
         """Request the detail of a record, and once more if it is damaged.
@@ -230,15 +227,32 @@ def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
     )
 
 
-def _mark(items: Sequence[ListItem]) -> str:
-    """Return the number of items with a digest of their identifiers and datestamps."""
-    digest = hashlib.blake2b(digest_size=16)
-    for item in items:
-        digest.update(f"{item.identifier}\0{item.datestamp}\0".encode("utf-8", "surrogatepass"))
-    return f"{len(items)}:{digest.hexdigest()}"
+class _Mark:
+    """The number of the records that are done, with a digest of their identifiers and datestamps."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def __str__(self) -> str:
+        return f"{self._count}:{self._digest.hexdigest()}"
+
+    @classmethod
+    def of(cls, items: Sequence[ListItem]) -> _Mark:
+        """Return the mark after these records."""
+        mark = cls()
+        for item in items:
+            mark.add(item)
+        return mark
+
+    def add(self, item: ListItem) -> str:
+        """Add a record. Return the mark as text."""
+        self._count += 1
+        self._digest.update(f"{item.identifier}\0{item.datestamp}\0".encode("utf-8", "surrogatepass"))
+        return str(self)
 
 
 def _count_done(items: Sequence[ListItem], done: str | None) -> int:
     """Return how many of the items are done; 0 if those are not the items of which `done` was written."""
     count = int((done or "0").partition(":")[0])
-    return count if done is not None and _mark(items[:count]) == done else 0
+    return count if done is not None and str(_Mark.of(items[:count])) == done else 0

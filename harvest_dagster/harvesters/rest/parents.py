@@ -69,9 +69,12 @@ class ParentsClient(RestClient):
         return self._lists(window, cursor, RestClient.list_pages)
 
     @property
-    def list_count(self) -> None:
-        """Unknown before the parents are requested, so that no recovery step continues from the last datestamp."""
-        return
+    def list_count(self) -> int | None:
+        """The number of lists; None if it is not known yet, or may grow from one.
+
+        With one list, a recovery step continues from the last datestamp. Another parent may be added meanwhile.
+        """
+        return len(self._parents) if self._parents is not None and len(self._parents) > 1 else None
 
     @property
     def lists_are_sorted(self) -> bool:
