@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -151,3 +153,34 @@ def test_the_records_of_parents_have_details(small_world: World) -> None:
         log = harvest(small_world, "run 2")
     assert (log.status, log.counts.records, log.evidence) == ("SUCCEEDED", 3, "total")
     assert api.details == ["c-x0", "c-x1", "d-x2"]
+
+
+def kill_after_request(api: ListApi) -> Callable[[], None]:
+    """Return a check that kills the run after its first page."""
+    before = len(api.requests)
+
+    def keep_going() -> None:
+        if len(api.requests) > before:
+            raise Killed
+
+    return keep_going
+
+
+@pytest.mark.slow
+def test_runs_killed_after_each_page_lose_nothing(small_world: World) -> None:
+    """A kill between the last detail of a page and the page lost a record, or repeated all details."""
+    parents = {"c": ["x0", "x1", "x2", "x3"], "d": [], "e": ["x4", "x0"]}
+    with serving(ListApi([], parents=parents)) as api:
+        detail = {"url": f"{api.url}/works/{{identifier}}", "record": "work"}
+        configure(small_world, api, detail=detail, **parents_of(api))
+        runs = 0
+        log = None
+        while log is None:
+            runs += 1
+            assert runs < 30
+            with suppress(Killed):
+                log = harvest(small_world, f"run {runs}", kill_after_request(api))
+    assert (log.status, log.counts.records, log.evidence) == ("SUCCEEDED", 6, "total")
+    assert api.details == ["x0", "x1", "x2", "x3", "x4", "x0"]
+    assert {name for name, _ in small_world.stored()} == {"x0", "x1", "x2", "x3", "x4"}
+    assert runs > 10
