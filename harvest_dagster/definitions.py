@@ -35,7 +35,8 @@ def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    loaded = load_catalog()
+    # The assets of a component belong to the code location of its project.
+    loaded = load_catalog().without_components()
     for problem in loaded.problems:
         _log.error("%s", problem)
     for warning in loaded.warnings:

@@ -34,6 +34,10 @@ NOT_RUN = {
         "embedding.md",
         "dg scaffold defs",
     ): "it needs a project; orchestration/test_component.py runs it in one",
+    (
+        "embedding.md",
+        "export HARVEST_SOURCES=",
+    ): "it needs a project; catalog/test_component_files.py reads that of the examples",
     ("embedding.md", "harvest run demo"): "it needs a project; cli/test_run_definitions.py runs it in one",
     (
         "simulator.md",

@@ -1,7 +1,9 @@
-"""Load the catalog: all IngestConfigs in the directories of `HARVEST_SOURCES`, and the problems of those that fail.
+"""Load the catalog: all IngestConfigs in the entries of `HARVEST_SOURCES`, and the problems of those that fail.
 
-A config with a problem does not affect the others. Loading reads YAML files and the variable `HARVEST_SOURCES`,
-nothing else. `yaml_documents` parses the YAML. `schema` and `arguments` validate the keys of a document.
+An entry is a directory of YAML files, a single file, or a directory with the `defs.yaml` of Dagster components
+(`component_files`). A config with a problem does not affect the others. Loading reads YAML files and the variable
+`HARVEST_SOURCES`, and the variables in the templates of a `defs.yaml`. `yaml_documents` parses the YAML. `schema` and
+`arguments` validate the keys of a document.
 """
 
 from __future__ import annotations
@@ -15,6 +17,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from harvest_dagster.catalog.arguments import validate_arguments
+from harvest_dagster.catalog.component_files import (
+    component_files,
+    component_sources,
+    is_component,
+)
 from harvest_dagster.catalog.field_types import is_label
 from harvest_dagster.catalog.hosts import conflicting_limits
 from harvest_dagster.catalog.plaintext_secrets import (
@@ -42,12 +49,26 @@ class Catalog:
         problems: the problems, in the order of directories, files and lines.
         warnings: possible mistakes in configs that were loaded.
         places: by label, where each config is declared.
+        of_components: the labels that are declared in the `defs.yaml` of a Dagster component.
+        searched: the entries of `HARVEST_SOURCES` that were read.
     """
 
     configs: tuple[IngestConfig, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
+    of_components: frozenset[str] = frozenset()
+    searched: tuple[str, ...] = ()
+
+    def without_components(self) -> Catalog:
+        """Return the catalog without the sources of Dagster components. Their assets belong to another project."""
+        left_out = self.of_components
+        return replace(
+            self,
+            configs=tuple(config for config in self.configs if config.label not in left_out),
+            problems=tuple(problem for problem in self.problems if problem.label not in left_out),
+            warnings=tuple(problem for problem in self.warnings if problem.label not in left_out),
+        )
 
     @property
     def broken(self) -> dict[str, list[Problem]]:
@@ -75,7 +96,9 @@ class Catalog:
         if (now := self.find_renamed(label)) is not None:
             message = f"the source {label!r} is now called {now.label!r} (former_labels). Use its new label."
             raise UnknownIngestConfig(message)
-        raise UnknownIngestConfig(unknown_source(label, (config.label for config in self.configs)))
+        raise UnknownIngestConfig(
+            unknown_source(label, (config.label for config in self.configs), self.searched)
+        )
 
     def find_renamed(self, label: str) -> IngestConfig | None:
         """Return the config that had this label before it was renamed, or None."""
@@ -97,18 +120,20 @@ def load_catalog(sources: str | None = None, environ: Mapping[str, str] = os.env
     """Return the configs of `sources`, with the problems of those that fail. This raises no exception.
 
     Args:
-        sources: directories, separated by `os.pathsep`. `bundled` stands for the sources in this package. None means
-            the value of `HARVEST_SOURCES`, or `bundled` if the variable is empty or not set.
+        sources: directories and files, separated by `os.pathsep`. `bundled` stands for the sources in this package.
+            None means the value of `HARVEST_SOURCES`, or `bundled` if the variable is empty or not set.
         environ: the environment variables.
     """
-    loader = _Loader()
-    for directory in source_directories(sources, environ):
-        loader.load_directory(directory)
-    return loader.catalog()
+    loader = _Loader(environ)
+    entries = source_entries(sources, environ)
+    for entry in entries:
+        loader.load_entry(entry)
+    shown = tuple(BUNDLED if entry == BUNDLED_DIRECTORY else str(entry) for entry in entries)
+    return replace(loader.catalog(), searched=shown)
 
 
-def source_directories(sources: str | None = None, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the directories that `load_catalog` reads, in order."""
+def source_entries(sources: str | None = None, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the directories and files that `load_catalog` reads, in order."""
     listed = (environ.get(SOURCES_VARIABLE) if sources is None else sources) or BUNDLED
     parts = dict.fromkeys(part for part in listed.split(os.pathsep) if part)
     return [BUNDLED_DIRECTORY if part == BUNDLED else Path(part) for part in parts]
@@ -147,13 +172,23 @@ def load_documents(documents: Iterable[YamlDocument]) -> Catalog:
     return loader.catalog()
 
 
-def source_files(directory: Path) -> list[Path]:
-    """Return the files of a directory that the catalog reads, in order.
+def source_files(entry: Path) -> list[Path]:
+    """Return the files of an entry of `HARVEST_SOURCES` that the catalog reads, in order.
+
+    Of a directory, these are the YAML files directly in it, and then each `defs.yaml` at any depth.
 
     Raises:
         OSError: the directory cannot be read.
     """
-    return sorted(path for path in directory.iterdir() if is_source_file(path))
+    if is_source_file(entry) and entry.is_file():
+        return [entry]
+    direct = sorted(path for path in entry.iterdir() if is_source_file(path))
+    return list(dict.fromkeys((*direct, *component_files(entry))))
+
+
+def is_of_components(directory: Path) -> bool:
+    """Return whether Dagster reads a directory: it has the file of a component, at any depth."""
+    return bool(component_files(directory))
 
 
 def is_source_file(path: Path) -> bool:
@@ -166,37 +201,46 @@ class _Loader:
     """The state of one call of `load_catalog` or `load_files`.
 
     Attributes:
+        environ: the environment variables, for the templates of components.
         configs: the configs that were loaded.
         problems: the problems of all other documents and files.
         label_owners: by label, the place `file:line` of the first document with this label.
         documents: by label, the document of each config that was loaded.
         all_documents: all documents that are valid YAML.
         empty: the files without any document.
+        of_components: the labels that components declare.
+        loaded: the files of the entries so far. Two entries may have a file in common.
     """
 
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     configs: list[IngestConfig] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     label_owners: dict[str, str] = field(default_factory=dict)
     documents: dict[str, YamlDocument] = field(default_factory=dict)
     all_documents: list[YamlDocument] = field(default_factory=list)
     empty: list[Path] = field(default_factory=list)
+    of_components: set[str] = field(default_factory=set)
+    loaded: set[Path] = field(default_factory=set)
 
     def catalog(self) -> Catalog:
         """Return what was loaded so far."""
         self._refuse_conflicting_former_labels()
         configs = tuple(sorted(self.configs, key=lambda config: config.label))
         places = {label: Place(one.file, one.line(())) for label, one in self.documents.items()}
-        return Catalog(configs, tuple(self.problems), tuple(self.warnings(configs)), places)
+        warnings = tuple(self.warnings(configs))
+        return Catalog(configs, tuple(self.problems), warnings, places, frozenset(self.of_components))
 
-    def load_directory(self, directory: Path) -> None:
+    def load_entry(self, entry: Path) -> None:
         try:
-            files = source_files(directory)
+            files = source_files(entry)
         except OSError as error:
             message = f"cannot be read as a directory ({error.strerror}); correct {SOURCES_VARIABLE}"
-            self.problems.append(Problem(str(directory), 0, "", message))
+            self.problems.append(Problem(str(entry), 0, "", message))
             return
         for file in files:
-            self.load_file(file)
+            if file.resolve() not in self.loaded:
+                self.loaded.add(file.resolve())
+                self.load_file(file)
 
     def load_file(self, file: Path) -> None:
         try:
@@ -215,9 +259,23 @@ class _Loader:
             for document in documents:
                 if isinstance(document, Problem):
                     self.problems.append(document)
+                elif is_component(document):
+                    self.load_component(document)
                 else:
                     self.all_documents.append(document)
                     self.load_document(document)
+
+    def load_component(self, document: YamlDocument) -> None:
+        self.problems += document.problems
+        for source, problems in component_sources(document, self.environ):
+            label = _label_of(source.value)
+            if problems:
+                self._report(source, label, problems)
+            else:
+                self.all_documents.append(source)
+                self.load_document(source)
+            if label is not None:
+                self.of_components.add(label)
 
     def load_document(self, document: YamlDocument) -> None:
         if not isinstance(document.value, dict):
@@ -227,8 +285,7 @@ class _Loader:
             )
             self._report(document, None, [((), message)])
             return
-        label = document.value.get("label")
-        label = label if isinstance(label, str) else None
+        label = _label_of(document.value)
         config, problems = _validate(document.value)
         problems += self._claim_label(document, label)
         self._report(document, label, problems)
@@ -307,6 +364,11 @@ class _Loader:
         problems = [Problem(document.file, document.line(path), dotted(path), text) for path, text in found]
         by_line = sorted((*document.problems, *problems), key=lambda problem: problem.line)
         self.problems.extend(replace(problem, label=label) for problem in by_line)
+
+
+def _label_of(value: Any) -> str | None:
+    label = value.get("label") if isinstance(value, dict) else None
+    return label if isinstance(label, str) else None
 
 
 def _validate(value: dict[str, Any]) -> tuple[IngestConfig | None, list[tuple[KeyPath, str]]]:

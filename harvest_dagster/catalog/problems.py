@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, get_args
 
@@ -88,11 +88,12 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     return f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
 
 
-def unknown_source(label: str, known: Iterable[str]) -> str:
-    """Return the message that no source has a label, with similar labels."""
+def unknown_source(label: str, known: Iterable[str], searched: Collection[str] = ()) -> str:
+    """Return the message that no source has a label, with similar labels, and with the places that were searched."""
+    places = f"Searched: {', '.join(searched)}. " if searched else ""
     return (
-        f"there is no source {label!r}{did_you_mean(label, known, _LABELS_SUGGESTED) or '.'} "
-        "Check the label, or add the directory of its file to HARVEST_SOURCES."
+        f"there is no source {label!r}{did_you_mean(label, known, _LABELS_SUGGESTED) or '.'} {places}"
+        "Check the label, or add the directory of its file, or the defs.yaml of its component, to HARVEST_SOURCES."
     )
 
 

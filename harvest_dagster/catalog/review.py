@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from harvest_dagster.catalog.arguments import KINDS, deciding_arguments, digest_of
-from harvest_dagster.catalog.loader import LoadedFiles, is_source_file, load_files, source_files
+from harvest_dagster.catalog.loader import (
+    LoadedFiles,
+    is_of_components,
+    is_source_file,
+    load_files,
+    source_files,
+)
 from harvest_dagster.catalog.problems import KeyPath, Problem, dotted
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import placeholder_names
@@ -62,7 +68,8 @@ def review_files(paths: Iterable[Path], now: datetime) -> Review:
         if not found:
             problems.append(Problem(str(path), 0, "", "has no YAML file; add a source, or correct the path"))
         files += found
-        warnings += _unread_files(path)
+        if not is_of_components(path):  # otherwise Dagster reads the other files
+            warnings += _unread_files(path)
     loaded = load_files(dict.fromkeys(files))
     problems += [*loaded.catalog.problems, *_problems(loaded, now)]
     warnings += [*loaded.catalog.warnings, *_warnings(loaded)]

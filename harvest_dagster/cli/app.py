@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, Entry] = {
 def harvest() -> None:
     """Harvest metadata records from remote sources, and read them.
 
-    The sources are the YAML files in the directories of HARVEST_SOURCES. The records are in the database of
-    HARVEST_DATABASE_URL. `harvest COMMAND --help` describes a command and shows examples.
+    The sources are the YAML files in the directories of HARVEST_SOURCES, which may also name the defs.yaml of a Dagster
+    component. The records are in the database of HARVEST_DATABASE_URL. `harvest COMMAND --help` describes a command and
+    shows examples.
     """

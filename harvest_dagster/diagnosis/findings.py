@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harvest_dagster.catalog.loader import load_files, source_directories, source_files
+from harvest_dagster.catalog.loader import load_files, source_entries, source_files
 from harvest_dagster.catalog.yaml_documents import YamlDocument
 
 Status = Literal["ok", "problem", "advice", "unknown"]
@@ -64,10 +64,7 @@ class SourceFile:
 def find_source_file(label: str, environ: Mapping[str, str]) -> SourceFile | None:
     """Return the YAML document of a source that was loaded; None if there is none."""
     files = [
-        path
-        for directory in source_directories(None, environ)
-        if directory.is_dir()
-        for path in source_files(directory)
+        path for entry in source_entries(None, environ) if entry.exists() for path in source_files(entry)
     ]
     document = load_files(files).by_label.get(label)
     return None if document is None else SourceFile(document)

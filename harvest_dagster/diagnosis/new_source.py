@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 import yaml
 
 from harvest_dagster import plugins
-from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY, Catalog, load_catalog, source_directories
+from harvest_dagster.catalog.loader import (
+    BUNDLED_DIRECTORY,
+    Catalog,
+    is_of_components,
+    load_catalog,
+    source_entries,
+)
 from harvest_dagster.diagnosis.connection import Connection, ObservedResponse
 from harvest_dagster.diagnosis.http_checks import PERMANENT_REDIRECTS
 from harvest_dagster.diagnosis.repository import identify, list_formats
@@ -174,11 +180,13 @@ def target_directory(
 ) -> tuple[Path, bool]:
     """Return the directory for a new source, and whether the catalog reads it already.
 
-    It is the first directory of HARVEST_SOURCES that can be written and is not the bundled one, or else `sources` in
-    `folder`.
+    It is the first directory of HARVEST_SOURCES that can be written, is not the bundled one and has no Dagster
+    components, or else `sources` in `folder`.
     """
-    for directory in source_directories(None, environ):
-        if directory != BUNDLED_DIRECTORY and directory.is_dir() and is_writable(directory):
+    for directory in source_entries(None, environ):
+        if directory == BUNDLED_DIRECTORY or not directory.is_dir() or is_of_components(directory):
+            continue
+        if is_writable(directory):
             return directory, True
     return folder / _DEFAULT_DIRECTORY, False
 

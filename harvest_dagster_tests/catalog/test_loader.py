@@ -182,8 +182,8 @@ def test_a_missing_directory_is_a_problem_and_the_others_load(tmp_path: Path) ->
     listed = os.pathsep.join([str(tmp_path / "nowhere"), str(file), str(tmp_path)])
     catalog = load_catalog(listed, environ={})
     assert labels(catalog) == ["x"]
-    assert [problem.file for problem in catalog.problems] == [str(tmp_path / "nowhere"), str(file)]
-    assert all(problem.line == 0 and "HARVEST_SOURCES" in problem.message for problem in catalog.problems)
+    assert [(problem.file, problem.line) for problem in catalog.problems] == [(str(tmp_path / "nowhere"), 0)]
+    assert "HARVEST_SOURCES" in catalog.problems[0].message
     assert str(catalog.problems[0]).startswith(f"{tmp_path / 'nowhere'}: cannot be read as a directory")
 
 
@@ -207,7 +207,7 @@ def test_the_error_about_an_unknown_label_suggests_a_similar_one(load: Load) -> 
         load(good("arxiv_cs"), good("arxiv_os")).get("arxiv_csx")
     with pytest.raises(UnknownIngestConfig, match="the source 'arxiv' is now called 'arxiv_cs'"):
         load(good("arxiv_cs") + "former_labels: [arxiv]\n").get("arxiv")
-    with pytest.raises(UnknownIngestConfig, match="add the directory of its file to HARVEST_SOURCES"):
+    with pytest.raises(UnknownIngestConfig, match=r"add the directory of its file, .* to HARVEST_SOURCES"):
         Catalog().get("anything")
 
 

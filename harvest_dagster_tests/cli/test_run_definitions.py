@@ -67,3 +67,19 @@ def test_a_module_without_sources_is_refused_in_one_line(
     done = run("run", "example", "--definitions", MODULE)
     assert done.status == 1
     assert expected in done.err.splitlines()[-1]
+
+
+def test_a_run_of_a_source_of_a_component_asks_for_the_module_of_its_project(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run would materialize raw/example, an asset that the project does not have."""
+    file = deployment.folder / "defs" / "library" / "defs.yaml"
+    file.parent.mkdir(parents=True)
+    source = '{label: example, harvester: oai, harvester_kwargs: {base_url: "http://127.0.0.1:9/oai"}}'
+    file.write_text(f"type: harvest_dagster.HarvestSources\nattributes:\n  sources:\n  - {source}\n")
+    monkeypatch.setenv("HARVEST_SOURCES", str(deployment.folder / "defs"))
+    assert [line["label"] for line in run("list", "--json").json] == ["example"]
+    done = run("run", "example")
+    assert done.status == 1
+    assert f"{file}:4" in done.err
+    assert "--definitions" in done.err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harvest_dagster.catalog.loader import source_directories
+from harvest_dagster.catalog.loader import source_entries
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.review import review_files
 from harvest_dagster.cli.options import json_option
@@ -23,8 +23,8 @@ from harvest_dagster.windows import utc_now
 def command(context: click.Context, files: Sequence[Path], strict: bool, as_json: bool) -> None:
     r"""Validate the YAML files of sources. The command needs no network and no database.
 
-    Without FILE, it validates the directories in HARVEST_SOURCES, or the sources of this package. A FILE may be a
-    directory. Run it in the CI of a repository of sources.
+    Without FILE, it validates the entries of HARVEST_SOURCES, or the sources of this package. A FILE may be a
+    directory, or the defs.yaml of a Dagster component. Run it in the CI of a repository of sources.
 
     A problem is one line on standard output: file, line, key, and what is allowed. The exit status is 1 if there is
     any. These are problems: YAML that is not valid, a key or value that is not allowed, a plug-in that is not
@@ -44,7 +44,7 @@ def command(context: click.Context, files: Sequence[Path], strict: bool, as_json
       harvest check sources/arxiv.yaml sources/zenodo.yaml
       HARVEST_SOURCES=sources harvest check --strict --json
     """
-    review = review_files(files or source_directories(), utc_now())
+    review = review_files(files or source_entries(), utc_now())
     problems = [*review.problems, *(review.warnings if strict else ())]
     if as_json:
         print_json([_fields(problem) for problem in problems])

@@ -130,6 +130,7 @@ def command(
     began, now = time.monotonic(), utc_now()
     location = load_code_location(module, Path.cwd())
     config = location.catalog.get(label)
+    _raise_if_of_component(location, config.label)
     _raise_if_disabled(config, flags)
     instance, message = open_instance(Path.cwd())
     if message:
@@ -143,6 +144,20 @@ def command(
     _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
     is_whole = not result.uncovered or limit is not None
     context.exit(0 if outcome.status == "SUCCESS" and not result.failed and is_whole else 1)
+
+
+def _raise_if_of_component(location: CodeLocation, label: str) -> None:
+    """Raise BadInput if the assets of a source belong to a Dagster project, and not to the package.
+
+    The run would materialize raw/LABEL, whatever key the project gives to the asset.
+    """
+    if location.module == PACKAGE_MODULE and label in location.catalog.of_components:
+        place = location.catalog.places[label]
+        message = (
+            f"{label} is a source of the Dagster component {place.file}:{place.line}, so its assets belong to that "
+            "project. Name the module of its definitions: --definitions my_project.definitions."
+        )
+        raise BadInput(message)
 
 
 def _raise_if_disabled(config: IngestConfig, flags: Mapping[str, bool]) -> None:
