@@ -20,7 +20,7 @@ from statistics import median, quantiles
 from store import new_databases
 
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget
 from harvest_dagster.testing.simulator import Repository, Server

@@ -1,6 +1,6 @@
 """The limits of what one response of a source may cost: bytes, nodes, cookies and characters.
 
-A source sets them with the key `limits` of its YAML. Not here: rate limits (`limits`), and how many records may be
+A source sets them with the key `limits` of its YAML. Not here: rate limits (`rate_limits`), and how many records may be
 invalid (`quarantine` of the YAML).
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import resolve, strings
 from harvest_dagster.errors import MissingSecret
-from harvest_dagster.limits import Limit, host_of
+from harvest_dagster.rate_limits import Limit, host_of
 
 
 def rate_limit_of(config: IngestConfig) -> Limit:

@@ -26,8 +26,8 @@ from harvest_dagster.diagnosis.repository import identify, list_formats
 from harvest_dagster.errors import BadInput, SourceError
 from harvest_dagster.harvesters.oai.identify import Identity
 from harvest_dagster.http.rate_limit.response_headers import parse_rate_limit_headers
-from harvest_dagster.limits import Limit
 from harvest_dagster.masking import is_secret_name
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.texts import one_line
 
 _PREFERRED = "oai_dc"

@@ -50,8 +50,8 @@ from harvest_dagster.http.transport.redirects import ContentNotSent, QueryDroppe
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.http.transport.transport import FailedAttempt, RawResponse, Transport
 from harvest_dagster.http.transport.watched_adapter import ConnectionClosed, Exchange
-from harvest_dagster.limits import Limit, host_of
 from harvest_dagster.masking import build_masker
+from harvest_dagster.rate_limits import Limit, host_of
 from harvest_dagster.response_limits import ResponseLimits, raise_limit
 from harvest_dagster.windows import utc_now
 

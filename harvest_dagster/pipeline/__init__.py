@@ -11,7 +11,7 @@ Callers pass the time, the identity of the run, and what is known about other ru
 - `context`: the values that the steps of one harvest share.
 - `lease_guard`: the step lock, and the lease during all other steps.
 - `orphaned_logs`, `backoff`: what preflight shares with sensors.
-- `argument_values`: whether a `${NAME}` has another value than in earlier harvests.
+- `placeholder_values`: whether a `${NAME}` has another value than in earlier harvests.
 - `early_stop`: when a run tries no further window.
 - `completed_days`: which days a finished window completes. `samples`: a few records of a day.
 - `monitor`: how a process follows its harvest, and stops it.

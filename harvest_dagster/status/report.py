@@ -20,7 +20,7 @@ from harvest_dagster.catalog.hosts import main_host, rate_limit_of
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadInput
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
 from harvest_dagster.storage.database import Database

@@ -216,7 +216,7 @@ harvest_log = Table(
     # `covered_since` holds only for them. Null in rows from before the upgrade: they count for any arguments.
     Column("arguments_digest", String(64)),
     Column("arguments", Json),
-    # A short digest of the value behind each ${NAME} in these arguments (`storage.harvest_log.argument_values`), and
+    # A short digest of the value behind each ${NAME} in these arguments (`storage.harvest_log.value_digests`), and
     # whether the last run of the source found other values. Such a row covers nothing.
     Column("values_digest", Text),
     Column("has_other_values", Boolean, nullable=False, server_default=false()),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harvest_dagster.catalog.hosts import limits_by_host
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig, RateLimit
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 
 Load = Callable[..., Catalog]
 

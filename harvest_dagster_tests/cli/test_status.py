@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harvest_dagster.limits import Limit
 from harvest_dagster.processes import this_process
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import InvalidRecord
 from harvest_dagster.storage.harvest_log import quarantine
 from harvest_dagster.storage.lease import leases

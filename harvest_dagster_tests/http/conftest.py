@@ -12,7 +12,7 @@ import pytest
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.clock import Clock
 from harvest_dagster_tests.http.server import Server, serving
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget
 

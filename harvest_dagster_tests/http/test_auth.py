@@ -10,7 +10,7 @@ import pytest
 
 from harvest_dagster.errors import HttpStatusError, MalformedResponse, SourceError, SourceUnreachable
 from harvest_dagster.http.auth import ApiKeyAuth, Auth, BasicAuth, BearerAuth, OAuth2ClientCredentials
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.server import Server, response
 
 SECRET = "s3cret-of-the-source"

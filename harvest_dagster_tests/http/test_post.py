@@ -10,7 +10,7 @@ from harvest_dagster.errors import HttpStatusError, ResponseTooLarge, SourceUnre
 from harvest_dagster.http.redaction import Redactor
 from harvest_dagster.http.transport.redirects import RedirectStep
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.http.server import response, then_close
 

@@ -11,7 +11,7 @@ from harvest_dagster.errors import HttpStatusError, SourceUnreachable
 from harvest_dagster.harvesters.interface import Session
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.session import HttpSession, Statistics
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.server import response, then_close, then_reset
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)

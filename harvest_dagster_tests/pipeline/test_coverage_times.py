@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from harvest_dagster.pipeline.completed_days import is_covered
-from harvest_dagster.storage.harvest_log import argument_values
+from harvest_dagster.storage.harvest_log import value_digests
 from harvest_dagster.storage.harvest_log.overview import find_source_coverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
 from harvest_dagster.storage.tables import digest_key, harvest_log, metadata
@@ -242,12 +242,14 @@ def test_no_row_has_a_value_and_its_digest_is_short_and_keyed(world: World) -> N
     with world.database.begin() as connection:
         tables = {table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables}
         assert "physics" not in repr(tables)
-        first = argument_values.compare_values(connection, LogScope(1, 1), {"SET": "physics"})
+        first = value_digests.mark_logs_of_other_values(connection, LogScope(1, 1), {"SET": "physics"})
         connection.execute(delete(digest_key))
         others = set()
         for number in range(3):
             connection.execute(insert(digest_key).values(id=1, key=f"{number:064x}"))
-            others.add(argument_values.compare_values(connection, LogScope(1, 1), {"SET": "physics"}))
+            others.add(
+                value_digests.mark_logs_of_other_values(connection, LogScope(1, 1), {"SET": "physics"})
+            )
             connection.execute(delete(digest_key))
     assert len(others - {first}) >= 2  # the random key decides
 

@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import URL, make_url, text
 
 from harvest_dagster.errors import LeaseHeld
-from harvest_dagster.limits import Limit
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.processes import Process
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget

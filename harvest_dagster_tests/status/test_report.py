@@ -11,7 +11,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.intervals import COMPLETE, FAILED, MISSING
 from harvest_dagster.coverage.source_status import SourceStatus
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import Calendar
 from harvest_dagster.status.report import HostEntry, Report, SourceEntry, draw, render
 from harvest_dagster.status.source_state import FailedHarvest, SourceState

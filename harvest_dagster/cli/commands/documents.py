@@ -7,7 +7,8 @@ from datetime import datetime
 import click
 
 from harvest_dagster.cli.options import json_option, label_argument
-from harvest_dagster.cli.row_options import print_rows, row_options
+from harvest_dagster.cli.row_options import row_options
+from harvest_dagster.cli.row_output import print_rows
 from harvest_dagster.data.rows import documents
 
 

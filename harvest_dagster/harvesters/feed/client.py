@@ -15,8 +15,8 @@ from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
 from harvest_dagster.harvesters.feed.document import FeedDocument, parse_feed
 from harvest_dagster.harvesters.feed.entries import datestamps_of, identifier_of
+from harvest_dagster.harvesters.feed.position import FeedPosition
 from harvest_dagster.harvesters.feed.reach import (
-    FeedPosition,
     first_reached,
     has_only_older_entries,
     raise_if_out_of_reach,
@@ -25,7 +25,7 @@ from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.undivided import UndividedClient
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK

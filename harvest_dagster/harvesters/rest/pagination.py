@@ -20,7 +20,7 @@ from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.harvesters.rest.response import describe_value
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK
 

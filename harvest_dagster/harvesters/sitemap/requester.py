@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.harvesters.sitemap.robots import PRODUCT_TOKEN, RobotsRules
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 
 _NO_STATUS: frozenset[int] = frozenset()
 

@@ -11,7 +11,7 @@ from protego import Protego
 
 from harvest_dagster.errors import HttpStatusError
 from harvest_dagster.harvesters.interface import Session
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 
 PRODUCT_TOKEN = "harvest_dagster"  # noqa: S105  # the name in our User-Agent (RFC 9309, section 2.2.1)
 # A 4xx answer means that there are no rules (section 2.3.1.3), except those that ask to come back later.

@@ -17,7 +17,7 @@ from harvest_dagster.harvesters.interface import Response
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.harvesters.sitemap.document import MOST_URLS, Entry, SitemapDocument, parse_sitemap
 from harvest_dagster.harvesters.sitemap.requester import Requester
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 from harvest_dagster.records import Cursor
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import shorten

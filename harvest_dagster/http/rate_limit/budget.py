@@ -1,6 +1,6 @@
 """The request budget of each host: the interface, and the budget of one process.
 
-Not here: waiting (`http.rate_limit.deadline`), the arithmetic of the sliding window (`limits.Throttle`), and the
+Not here: waiting (`http.rate_limit.deadline`), the arithmetic of the sliding window (`rate_limits.Throttle`), and the
 budget that all processes share (`storage.rate_limit.database_budget`), which the caller passes.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
 
-from harvest_dagster.limits import Limit, Throttle
+from harvest_dagster.rate_limits import Limit, Throttle
 
 
 class Budget(Protocol):

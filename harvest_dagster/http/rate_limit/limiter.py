@@ -17,7 +17,7 @@ from harvest_dagster.http.rate_limit.response_headers import (
     parse_rate_limit_headers,
     retry_after,
 )
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 
 
 @dataclass

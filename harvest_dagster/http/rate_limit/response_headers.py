@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from math import ceil
 
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 
 MAX_PAUSE = 3600.0
 """Seconds: the longest pause that a source can ask for. The source writes the header, so its value is not trusted."""

@@ -13,7 +13,7 @@ import requests
 
 from harvest_dagster.http.error_mapping import invalid_header_error
 from harvest_dagster.http.transport.headers import find_fault
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _HEADERS_KEPT_ON_ANOTHER_HOST = ("accept", "accept-language")

@@ -29,7 +29,7 @@ from harvest_dagster.http.transport.cookies import BoundedCookieJar
 from harvest_dagster.http.transport.redirects import REDIRECT_STATUSES, RedirectStep
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.http.transport.watched_adapter import Exchange, WatchedAdapter
-from harvest_dagster.limits import host_of
+from harvest_dagster.rate_limits import host_of
 from harvest_dagster.response_limits import ResponseLimits
 
 # Bytes. No more is read of the body of an error response, because only an error message quotes it.

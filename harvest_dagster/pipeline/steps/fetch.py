@@ -14,7 +14,6 @@ from functools import partial
 
 from harvest_dagster.errors import IncompleteList, SourceError, SpoolError
 from harvest_dagster.harvesters.interface import Client
-from harvest_dagster.pipeline.argument_values import compare_values
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE, CompletenessTracker, completeness_of
 from harvest_dagster.pipeline.fetching.empty_lists import EmptyList
@@ -25,6 +24,7 @@ from harvest_dagster.pipeline.fetching.source_report import report_source
 from harvest_dagster.pipeline.fetching.source_session import harvest_deadline
 from harvest_dagster.pipeline.fetching.window_fetcher import WindowFetcher
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
 from harvest_dagster.pipeline.storing.quarantine_policy import exceeds_limits
 from harvest_dagster.spool import AttemptSpool, FetchSummary
 from harvest_dagster.storage.harvest_log import counters, queries, run_attempts, transitions
@@ -63,7 +63,7 @@ def begin(
         LeaseLost: another run took the lease; nothing was written.
     """
     now = harvest.run.clock()
-    values_digest = compare_values(harvest, lease)
+    values_digest = end_coverage_of_other_values(harvest, lease)
     with harvest.run.database.read() as connection:
         before = queries.find_log(connection, harvest.scope, window)
     continues = before is not None and _may_continue(harvest, before, limit, now)

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from harvest_dagster.catalog.arguments import describe_changes
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.pipeline.argument_values import compare_values
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
 from harvest_dagster.storage.harvest_log import coverage_rule, queries, run_attempts, transitions
-from harvest_dagster.storage.harvest_log.argument_values import changed_names
 from harvest_dagster.storage.harvest_log.coverage_rule import LogCoverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.harvest_log.run_attempts import WindowAttempt
+from harvest_dagster.storage.harvest_log.value_digests import changed_names
 from harvest_dagster.windows import DAY, Window, merged, subtract, whole_day
 
 
@@ -40,7 +40,7 @@ def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) ->
     Raises:
         LeaseLost: another run took the lease; the log of the range was not changed.
     """
-    values_digest = compare_values(harvest, lease)
+    values_digest = end_coverage_of_other_values(harvest, lease)
     _report_changed_arguments(harvest, wanted, values_digest)
     covering = find_covering_logs(harvest, wanted)
     covered_by = [one.log for one in covering]

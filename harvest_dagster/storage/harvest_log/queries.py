@@ -39,7 +39,7 @@ class HarvestLog:
         records_before: number of records of the last harvest of this window that had some.
         arguments_digest: SHA-256 of the arguments that were asked with; None in rows from before the upgrade.
         arguments: these arguments, for people.
-        values_digest: digest of the values behind their `${NAME}` (`argument_values`); None if there are none, and in
+        values_digest: digest of the values behind their `${NAME}` (`value_digests`); None if there are none, and in
             rows from before the upgrade.
         has_other_values: whether the last run of the source found other values. The log then covers nothing.
     """

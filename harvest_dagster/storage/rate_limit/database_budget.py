@@ -1,6 +1,6 @@
 """The request budget of each host in the harvest database. All runs, processes and machines share it.
 
-The class implements `http.rate_limit.budget.Budget` with the sliding window of `limits.Throttle`. Departures are
+The class implements `http.rate_limit.budget.Budget` with the sliding window of `rate_limits.Throttle`. Departures are
 numbered. Whether a limit of n calls has room depends only on the departure n before the next one, however large n is.
 The row of a host contains all limits that any session uses at the moment. All of them bind all sessions. A waiting
 session holds no connection, and no connection has a state of its own.
@@ -18,7 +18,7 @@ from math import inf
 
 from sqlalchemy import Connection
 
-from harvest_dagster.limits import Limit, Throttle
+from harvest_dagster.rate_limits import Limit, Throttle
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit import rows
 from harvest_dagster.storage.rate_limit.host_state import MOST_LIMITS, HostRateState, HostRow

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.storage.rate_limit.rows import database_time, host_of_row, key_of
 from harvest_dagster.storage.tables import request_departure, request_host
 

@@ -1,7 +1,7 @@
 """The state of a host's rate limit at one moment, as the database has it. Values only.
 
 Instants are seconds of the clock that the budget uses. Reading and writing the rows is in `rows`, the sliding
-window in `limits`.
+window in `rate_limits`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from harvest_dagster.limits import Limit, Throttle
+from harvest_dagster.rate_limits import Limit, Throttle
 
 # Seconds that a limit binds other sessions beyond the time for which its last departure counts. Its own sessions
 # renew it within that time.

@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from harvest_dagster.limits import Limit, Slowdown, Throttle
+from harvest_dagster.rate_limits import Limit, Slowdown, Throttle
 from harvest_dagster.storage.rate_limit.host_state import HostRateState, HostRow
 from harvest_dagster.storage.tables import request_departure, request_host
 from harvest_dagster.storage.upsert import insert_or_ignore

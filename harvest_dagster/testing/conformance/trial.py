@@ -27,13 +27,13 @@ from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.session import HttpSession, Timeouts
-from harvest_dagster.limits import Limit
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory
 from harvest_dagster.pipeline.fetching.source_session import OpenSource
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
 from harvest_dagster.pipeline.source_access import SourceAccess, WaitLimits
 from harvest_dagster.processes import this_process
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage import ingest_configs

@@ -13,8 +13,8 @@ from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.rest.client import RestClient
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
 from harvest_dagster.observations import Observations
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import Cursor, Request
 from harvest_dagster_tests.harvesters.rest.rest_sources import (
     DAY,

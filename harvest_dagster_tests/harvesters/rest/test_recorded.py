@@ -18,8 +18,8 @@ from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
 from harvest_dagster.observations import Observations
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import EXACT_ENDS, RestSource

@@ -10,7 +10,7 @@ import pytest
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.testing.simulator import Repository, Server
 from harvest_dagster.windows import Window
 from harvest_dagster_tests.harvesters.rest.rest_sources import RestSource

@@ -27,7 +27,7 @@ from harvest_dagster.errors import (
 from harvest_dagster.harvesters.sitemap import client as client_module
 from harvest_dagster.harvesters.sitemap import walk
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import InvalidRecord
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import parse_instant

@@ -9,7 +9,7 @@ from harvest_dagster.errors import HttpStatusError
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.harvesters.sitemap.client import SitemapClient
 from harvest_dagster.harvesters.sitemap.parser import SitemapParser
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window, parse_instant

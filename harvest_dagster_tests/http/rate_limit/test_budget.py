@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
-from harvest_dagster.limits import Limit, host_of
+from harvest_dagster.rate_limits import Limit, host_of
 from harvest_dagster_tests.http.clock import Clock
 
 HOST = "source.example"

@@ -10,7 +10,7 @@ import pytest
 from harvest_dagster.errors import DeadlineExceeded, HttpStatusError, LeaseLost
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.server import response
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)

@@ -18,7 +18,7 @@ from harvest_dagster.errors import (
 )
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.server import response
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)

@@ -15,7 +15,7 @@ from harvest_dagster.http.rate_limit.response_headers import (
     RateLimitHeaders,
     parse_rate_limit_headers,
 )
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)

@@ -7,7 +7,7 @@ import multiprocessing
 import pytest
 from sqlalchemy import select
 
-from harvest_dagster.limits import Limit, host_of
+from harvest_dagster.rate_limits import Limit, host_of
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget
 from harvest_dagster.storage.tables import request_departure

@@ -9,7 +9,7 @@ import pytest
 from harvest_dagster.errors import HttpStatusError, ResponseTooLarge, SourceUnreachable
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.transport.redirects import RedirectStep
-from harvest_dagster.limits import Limit, host_of
+from harvest_dagster.rate_limits import Limit, host_of
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.http.server import response, then_close
 

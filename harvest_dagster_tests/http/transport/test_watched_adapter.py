@@ -22,7 +22,7 @@ from harvest_dagster.errors import DeadlineExceeded, LeaseLost, MalformedRespons
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.http.session import Timeouts
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster_tests.http.clock import Clock
 from harvest_dagster_tests.http.server import Reply, response, then_close, then_silence
 

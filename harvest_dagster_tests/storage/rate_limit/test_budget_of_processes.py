@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import event
 
-from harvest_dagster.limits import Limit
+from harvest_dagster.rate_limits import Limit
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit import rows
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget

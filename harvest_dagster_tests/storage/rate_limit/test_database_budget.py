@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
 from harvest_dagster.http.rate_limit.budget import Budget
-from harvest_dagster.limits import LONGEST_INTERVAL, Limit
+from harvest_dagster.rate_limits import LONGEST_INTERVAL, Limit
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit import database_budget, rows
 from harvest_dagster.storage.rate_limit.database_budget import DatabaseBudget

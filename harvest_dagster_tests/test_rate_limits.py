@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvest_dagster.limits import GOOD_ANSWERS, SAME_REFUSAL, SLOWDOWN_LASTS, SLOWEST, Limit, Slowdown
+from harvest_dagster.rate_limits import GOOD_ANSWERS, SAME_REFUSAL, SLOWDOWN_LASTS, SLOWEST, Limit, Slowdown
 
 
 def test_each_refusal_halves_the_rate_down_to_a_minimum() -> None:

@@ -21,7 +21,9 @@ _DIGITS = 4  # hexadecimal
 _ONLY_KEY = 1
 
 
-def compare_values(connection: Connection, scope: LogScope, values: Mapping[str, str]) -> str | None:
+def mark_logs_of_other_values(
+    connection: Connection, scope: LogScope, values: Mapping[str, str]
+) -> str | None:
     """Mark the logs of a source that were asked with other values, and unmark those with the present ones.
 
     A log without a digest is from before the upgrade. The present values count as its own.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.storage.harvest_log import argument_values
+from harvest_dagster.storage.harvest_log import value_digests
 
 
-def compare_values(harvest: HarvestContext, lease: LeaseHandle) -> str | None:
+def end_coverage_of_other_values(harvest: HarvestContext, lease: LeaseHandle) -> str | None:
     """End the coverage of harvests with other values. Return the digest of the present values; None if there are none.
 
     A run compares them before it plans, and again before each window: a run that is executed again does not plan.
@@ -18,4 +18,6 @@ def compare_values(harvest: HarvestContext, lease: LeaseHandle) -> str | None:
     if not harvest.source.deciding_values:
         return None
     with lease.begin() as connection:
-        return argument_values.compare_values(connection, harvest.scope, harvest.source.deciding_values)
+        return value_digests.mark_logs_of_other_values(
+            connection, harvest.scope, harvest.source.deciding_values
+        )
