@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import date, datetime, timedelta, timezone
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvest_dagster.catalog.cron import last_scheduled_time
@@ -134,6 +134,7 @@ def test_due_days_and_covered_days_make_up_the_month(done: list[DayRange], lookb
 CRONS = ("0 3 * * *", "0 3 * * 1", "0 3 1,15 * *", "0 3 1 * *", "30 2 31 * *", "0 3 1 */3 *", "0 3 1 1 *")
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(CRONS), st.integers(0, 5), st.integers(0, 40))
 def test_the_times_of_any_schedule_up_to_a_yearly_one_cover_each_day_once(
     schedule: str, settle: int, delay: int
