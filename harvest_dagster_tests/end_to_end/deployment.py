@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,14 +66,24 @@ class Deployment:
             **more,
         }
         self._sources.mkdir(exist_ok=True)
-        self._sources.joinpath(f"{label}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        self._sources.joinpath(f"{label}.yaml").write_text(
+            yaml.safe_dump(config, sort_keys=False), encoding="utf-8"
+        )
 
-    def materialize(self, label: str, first: str, last: str, **config: Any) -> dg.ExecuteInProcessResult:
+    def materialize(
+        self,
+        label: str,
+        first: str,
+        last: str,
+        *,
+        kinds: Sequence[str] = ("raw", "transformed"),
+        **config: Any,
+    ) -> dg.ExecuteInProcessResult:
         """Materialize raw and transformed for a range of days in one run, in this process."""
         with self._instance() as instance:
             return dg.materialize(
                 cast("list[dg.AssetsDefinition]", self._defs.assets),
-                selection=[dg.AssetKey(["raw", label]), dg.AssetKey(["transformed", label])],
+                selection=[dg.AssetKey([kind, label]) for kind in kinds],
                 resources=self._resources,
                 tags=dict(zip(RANGE, (first, last), strict=True)),
                 run_config={"ops": {f"raw__{label}": {"config": config}}},
