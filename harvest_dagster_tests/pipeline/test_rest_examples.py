@@ -34,7 +34,7 @@ def test_every_example_loads_and_has_a_server() -> None:
 
 
 # The first list of a source without datestamps that are dates contains the days around the window.
-UNDATED = {"arcgis", "dataverse", "europepmc", "figshare"}
+UNDATED = {"dataverse", "europepmc", "figshare"}
 
 
 @pytest.mark.parametrize("config", CATALOG.configs, ids=lambda config: config.label)

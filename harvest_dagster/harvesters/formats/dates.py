@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 from harvest_dagster.windows import Window, parse_instant
+
+_1970 = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = re.compile(r"[0-9]{1,16}(\.[0-9]{1,20})?([eE]\+?[0-9]{1,2})?")
+_FIRST = 100_000_000
+# Below these numbers: seconds, milliseconds and microseconds until the year 5138, and the microseconds of one.
+_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
 
 
 def lenient_instant(text: str | None) -> datetime | None:
@@ -13,6 +21,18 @@ def lenient_instant(text: str | None) -> datetime | None:
         return parse_instant(text) if text else None
     except ValueError:
         return None
+
+
+def epoch_instant(text: str) -> datetime | None:
+    """Return the instant of a number of seconds, milliseconds or microseconds since 1970; None if it is no such number.
+
+    A number needs nine digits, which are seconds from 1973 on: 20240131 is a date. The unit follows from its size.
+    """
+    if not _EPOCH.fullmatch(text):
+        return None
+    number = Decimal(text)
+    unit = next((unit for limit, unit in _UNITS if number < limit), None)
+    return None if unit is None or number < _FIRST else _1970 + timedelta(microseconds=int(number * unit))
 
 
 def is_kept(datestamp: datetime | None, window: Window, asked: Window | None) -> bool:
