@@ -20,6 +20,8 @@ import pytest
 from harvest_dagster.errors import SourceError, TransformError
 from harvest_dagster.harvesters.formats import strict_json, strict_xml
 from harvest_dagster.harvesters.oai import page_recovery, page_splitter
+from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.http.html import page_detection
 from harvest_dagster.http.rate_limit import response_headers
 from harvest_dagster.http.redaction import Redactor
@@ -90,6 +92,22 @@ def headers(body: bytes) -> None:
     response_headers.retry_after(503, text, now)
 
 
+def rows(body: bytes) -> None:
+    """Parse pages of CSV and of JSON Lines."""
+    paging = {
+        "base_url": "https://api.test",
+        "params": {"dates": "{from} {until}"},
+        "next": {"by": "link_header"},
+    }
+    for response, beginnings in {"csv": (b"", b'id,x\n1,"'), "jsonl": (b'{"id":1}\n',)}.items():
+        kwargs = RestArguments.model_validate(
+            {**paging, "response": response, "records": "$", "identifier": "id"}
+        )
+        for beginning in beginnings:
+            with suppress(SourceError):
+                RestParser(kwargs).document(beginning + body, "", "")
+
+
 LIST = b'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><ListRecords><record>'
 
 
@@ -156,6 +174,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     ),
     "page_recovery": recover_page,
     "headers": headers,
+    "rows": rows,
     "transformer values": read_values,
     "transformer": transform,
     "masker": lambda body: build_masker(["1a +&%<a>\\", "a b", "+ "])(body.decode("latin-1")),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Any
 
 from harvest_dagster.errors import MalformedResponse, TruncatedResponse
@@ -67,9 +67,8 @@ class CsvResponse(JsonObjects):
         return super().parse_item(datum) if datum.startswith(b"{") else None
 
     def _lines(self, body: bytes, url: str, content_type: str) -> list[_Line]:
-        lines = list(io.StringIO(_decode(body, content_type), newline=""))
-        while lines and not lines[0].strip():
-            del lines[0]
+        text = io.StringIO(_decode(body, content_type), newline="")
+        lines = list(dropwhile(lambda line: not line.strip(), text))
         try:
             rows = CsvRows(lines)
         except ValueError as error:
