@@ -25,6 +25,7 @@ from harvest_dagster.harvesters.rest.pagination import Pager
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.harvesters.rest.response import find_flag, find_total
+from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.rest.window_dates import (
     DatedRecord,
     WindowDates,
@@ -286,6 +287,7 @@ class RestClient(Client):
             document=document,
             count=len(items or ()),
             records=tuple(record for record in records if record is not None),
+            invalid_lines=sum(isinstance(item, InvalidItem) for _, item in items or ()),
             total=self._total(document, url),
             more=find_flag(document, self.arguments.next.more, url=url),
             found_paths=find_paths(self.arguments, document, next_link),

@@ -32,6 +32,7 @@ class PageContent:
         document: its JSON value, or its XML.
         count: the number of its records.
         records: identifier and datestamp of its records that have an identifier.
+        invalid_lines: the number of its lines or rows that cannot be parsed. `count` includes them.
         total: the source's own count of the list; None if the page has none.
         more: the flag that says whether there are more records; None if the page has none.
         found_paths: the configured paths that the page has, by their keys in the YAML.
@@ -42,6 +43,7 @@ class PageContent:
     document: Any
     count: int
     records: tuple[tuple[str, datetime | None], ...] = ()
+    invalid_lines: int = 0
     total: int | None = None
     more: bool | None = None
     found_paths: frozenset[str] = frozenset()
@@ -54,8 +56,11 @@ class PageContent:
 
     @property
     def distinct_records(self) -> int:
-        """The number of different records. Each one without an identifier counts."""
-        return self.count - len(self.records) + len(set(self.identifiers))
+        """The number of different records that the page certainly has. Each one without an identifier counts.
+
+        A line that cannot be parsed may be a message of the server, and no record.
+        """
+        return self.count - self.invalid_lines - len(self.records) + len(set(self.identifiers))
 
     @property
     def datestamps(self) -> list[datetime]:

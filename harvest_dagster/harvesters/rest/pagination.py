@@ -116,13 +116,14 @@ class Pager:
     def _step(self, page: PageContent, state: ListState) -> int:
         """Return how far the number of the next page is from that of this page.
 
-        A record that comes twice on a page counts once: if the source counts it once, too, more would skip a record.
+        A record that comes twice on a page counts once, and a line that cannot be parsed does not count: the source may
+        count them so, too, and more would skip a record. Less only requests a record again.
         An empty page that announces more is as long as the longest page so far. The source may have left out all its
         records. A larger step could skip some.
         """
         if self.arguments.next.by == "page":
             return 1
-        step = page.distinct_records or state.largest_page
+        step = page.distinct_records or page.count or state.largest_page
         if step == 0:
             message = (
                 f"{page.url} has no records, but says that there are more. The next offset is not known before a page "

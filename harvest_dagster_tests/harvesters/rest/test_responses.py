@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.harvesters.rest.rest_sources import (
     BASE_URL,
     DAY,
+    RestSession,
     RestSource,
     arguments,
     found,
@@ -484,6 +485,24 @@ class TestRows:
         """A message in place of the page is a header without rows."""
         with pytest.raises(error):
             pages(served(ROWS, body, ""))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "page", "following", "last"),
+    [
+        (LINES, '{"id": "a"}\nWarning: slow\n{"id": "b"}\n', '{"id": "c"}\n', "3"),
+        (ROWS, "id,title\na,1\nb,2\nTotal: 3\n", "id,title\nc,3\n", "3"),
+        (LINES, "{1\n{2\n", '{"id": "c"}\n', "3"),
+    ],
+)
+def test_an_invalid_line_does_not_advance_the_offset(
+    defaults: dict[str, Any], page: str, following: str, last: str
+) -> None:
+    """It may be a message between the records. The next page would begin one record too late, and nobody would know."""
+    source = served(defaults, page, following, "")
+    assert outcome(source)[0][-1] == "c"
+    asked = [params["offset"] for _, params in cast("RestSession", source.session).asked]
+    assert asked == ["0", "2", last]
 
 
 @pytest.mark.parametrize(
