@@ -1,7 +1,7 @@
 """What commands print: tables for people, JSON for programs.
 
 JSON goes to standard output alone. Messages go to standard error. On a terminal, tables have colours and are fitted to
-its width. Elsewhere they are plain lines.
+its width; a table with too many columns for it is printed as blocks, one for each row. Elsewhere they are plain lines.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from harvest_dagster.texts import escape_controls
 from harvest_dagster.windows import format_instant
 
 _WIDE = 10_000  # columns: only a terminal wraps lines
+_READABLE = 12  # characters: a value that is cut to fewer says nothing
+_GAP = 2  # characters between two columns
 
 
 def print_json(value: Any) -> None:
@@ -32,15 +34,39 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from rich.console import Console  # noqa: PLC0415 - takes 0.05 s, and `--json` needs no tables
     from rich.table import Table  # noqa: PLC0415 - see above
 
+    cells = [[_cell(value) for value in row] for row in rows]
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
+    elif cells and _narrowest(columns, cells) > console.width:
+        _print_blocks(columns, cells)
+        return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+    for row in cells:
+        table.add_row(*row)
     console.print(table)
+
+
+def _narrowest(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """Return the width of a table whose values are shortened as far as they can still be read."""
+    widths = [
+        max(*(len(word) for word in name.split()), *(min(len(row[number]), _READABLE) for row in cells))
+        for number, name in enumerate(columns)
+    ]
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _print_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print each row as a block: a line for each column that has a value, and an empty line after it."""
+    width = max(map(len, columns)) + _GAP
+    for number, row in enumerate(cells):
+        if number:
+            click.echo()
+        for name, value in zip(columns, row, strict=True):
+            if value:
+                click.echo(f"{click.style(f'{name:<{width}}', bold=True)}{value}")
 
 
 def print_message(text: str) -> None:
@@ -53,7 +79,9 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return escape_controls(str(_encode(value) if isinstance(value, datetime) else value))
+    if isinstance(value, datetime):
+        return format_instant(value.replace(microsecond=0))
+    return escape_controls(str(value))
 
 
 def _encode(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
 from harvest_dagster.cli.output import print_table
@@ -19,3 +21,32 @@ def test_a_table_obeys_no_escape_sequence(capsys: pytest.CaptureFixture[str]) ->
     """An escape sequence in the name of a set can hide lines of a terminal, or change its title."""
     print_table(["set"], [["a\x1b[2Jb"]])
     assert capsys.readouterr().out.splitlines()[1].rstrip() == "a\\x1b[2Jb"
+
+
+def _terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+def test_a_table_that_is_too_wide_for_a_terminal_is_printed_as_blocks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`harvest history` cut every value to four characters on a terminal of 80 columns."""
+    names, row = ["started", "status", "last error"], ["2024-01-01T00:00:01Z", "SUCCEEDED", None]
+    _terminal(monkeypatch, 24)
+    print_table(names, [row, row])
+    block = ["started     2024-01-01T00:00:01Z", "status      SUCCEEDED"]
+    assert capsys.readouterr().out.splitlines() == [*block, "", *block]
+    _terminal(monkeypatch, 60)
+    print_table(names, [row])
+    assert "2024-01-01T00:00:01Z" in capsys.readouterr().out.splitlines()[1]
+    print_table(names, [])
+    assert "started" in capsys.readouterr().out
+
+
+def test_a_table_shows_no_fractions_of_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    """They take a third of the column. `--json` has them."""
+    print_table(["began"], [[datetime(2024, 1, 1, 2, 3, 4, 567, tzinfo=timezone.utc)]])
+    assert capsys.readouterr().out.splitlines()[1].rstrip() == "2024-01-01T02:03:04Z"

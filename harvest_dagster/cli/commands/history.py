@@ -39,6 +39,7 @@ _COLUMNS = (
 )
 _DAGSTER = "in Dagster"
 _LONGEST_ERROR = 80  # characters in the table; --json has the whole line
+_RUN_ID = 8  # characters in the table, as in Dagster's UI; --json has the whole id
 
 
 @click.command("history")
@@ -127,5 +128,11 @@ def _cells(entry: HistoryEntry, runs: Mapping[str, DagsterRunInfo] | None) -> tu
     values = _entry(entry, runs)
     error = shorten(values["error"], _LONGEST_ERROR) if values["error"] else None
     dagster = () if runs is None else (values["dagster"]["status"] if values["dagster"] else "unknown",)
-    names = ("status", "records", "new", "changed", "deleted", "evidence", "run_id")
-    return (values["started"], *values["window"], *(values[name] for name in names), *dagster, error)
+    names = ("status", "records", "new", "changed", "deleted", "evidence")
+    counts = (values[name] for name in names)
+    return (values["started"], *values["window"], *counts, _short_id(values["run_id"]), *dagster, error)
+
+
+def _short_id(run_id: str | None) -> str | None:
+    """Return the beginning of the id of a run of Dagster, and the whole id of a command, which names the command."""
+    return run_id if run_id is None or " " in run_id else run_id[:_RUN_ID]

@@ -51,6 +51,8 @@ def command(label: str | None, limit: int, after: int, as_json: bool) -> None:
         print_json([row_as_json(row) for row in rows])
     else:
         print_table(_COLUMNS, [_cells(row) for row in rows])
+        if not (rows or after):
+            print_message("no record is quarantined")
     if len(rows) == limit:
         print_message(f"there may be more; `--after {rows[-1].id}` continues")
 

@@ -103,7 +103,8 @@ def _print(label: str, pending: int, outcome: TransformOutcome, *, as_json: bool
     if as_json:
         print_json({"label": label, "pending": pending, **numbers, "errors": list(outcome.errors)})
         return
-    click.echo(f"{label}: {pending} data are PENDING" if not at_once else f"{label}: {_sentence(numbers)}")
+    waiting = f"{pending:,} data are PENDING; the sensor transform_pending transforms them"
+    click.echo(f"{label}: {_sentence(numbers) if at_once else waiting}")
     for error in outcome.errors:
         print_message(error)
 

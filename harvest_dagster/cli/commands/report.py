@@ -41,4 +41,5 @@ def command(path: Path, as_json: bool) -> None:
         numbers = {"sources": len(report.sources), "conditions": report.conditions}
         print_json({"path": str(path), "bytes": size, **numbers})
     else:
-        click.echo(f"{path}: {len(report.sources)} sources, {size:,} bytes")
+        sources = len(report.sources)
+        click.echo(f"{path}: {sources} source{'s' if sources != 1 else ''}, {size:,} bytes")
