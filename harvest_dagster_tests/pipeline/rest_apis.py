@@ -86,7 +86,8 @@ class Api:
     """An API.
 
     Attributes:
-        syntax: matches the path and query of a valid request; the groups are the first and the last day, if it has one.
+        syntax: matches the path and query of a valid request; the groups are the first day, its time if it has one, and
+            the last day if it has one.
         size: the parameter for the size of a page, or its fixed size.
         position: the parameter for the cursor, offset or page, or the number of its group in `syntax`.
         answer: returns the body of a page.
@@ -98,6 +99,8 @@ class Api:
         kept: that position.
         date_format: how it writes a day.
         method: the method of its requests. With POST, the query is the flattened body.
+        detail: returns the body for a path and a query, if they request the full record. None: the API has no such
+            request.
     """
 
     syntax: str
@@ -112,6 +115,7 @@ class Api:
     kept: int = 0
     date_format: str = "%Y-%m-%d"
     method: str = "GET"
+    detail: Callable[[str, dict[str, str]], Json | None] | None = None
     items: list[Item] = field(default_factory=list)
 
     def fill(self, size: int) -> None:
@@ -121,6 +125,8 @@ class Api:
 
     def reply(self, host: str, path: str, query: dict[str, str]) -> Json | None:
         """Return the body for a request, or None if the request is not valid."""
+        if self.detail is not None and (record := self.detail(path, query)) is not None:
+            return record
         text = (
             f"{path}?{'&'.join(f'{name}={value}' for name, value in query.items() if name != self.position)}"
         )
@@ -128,6 +134,8 @@ class Api:
         if found is None:
             return None
         first, last = (self._day(found.groupdict().get(group)) for group in ("first", "last"))
+        if (found.groupdict().get("time") or "") > "10:00:00":  # the records are of 10:00
+            first += timedelta(days=1)
         last -= timedelta(days=self.excludes_last)
         size = self.size if isinstance(self.size, int) else int(query[self.size])
         items = [item for item in self.items if first <= item.day <= last]
@@ -141,6 +149,7 @@ class Api:
         return datetime.strptime(f"{text}Z", f"{self.date_format}%z").date() if text else date.max
 
     def _at(self, position: str, size: int) -> int:
+        position = position.strip('"')  # of the JSON of a body
         digits = re.sub(r"\D", "", position)
         if position == self.first or not digits:
             return 0
@@ -324,6 +333,32 @@ def _arxiv_api(listing: Listing) -> str:
     return f"<feed {names}>{total}{entries}</feed>"
 
 
+def _pubmed(listing: Listing) -> Json:
+    if not listing.page:
+        return {"esearchresult": {"count": str(listing.total), "idlist": []}}
+    result = {"count": str(listing.total), "retmax": str(len(listing.page)), "retstart": str(listing.at)}
+    return {"header": {}, "esearchresult": {**result, "idlist": [str(i.number) for i in listing.page]}}
+
+
+def _pubmed_summary(path: str, query: dict[str, str]) -> Json | None:
+    if not path.endswith("esummary.fcgi") or query["db"] != "pubmed" or query["retmode"] != "json":
+        return None
+    number = query["id"]
+    return {"header": {}, "result": {"uids": [number], number: {"uid": number, "title": "x"}}}
+
+
+def _github_issues(listing: Listing) -> Linked:
+    issues = [{"id": i.number, "number": i.number, "updated_at": i.instant} for i in listing.page]
+    return Linked(issues, None if listing.is_last else listing.link(listing.end))
+
+
+def _graphql(listing: Listing) -> Json:
+    edges = [{"node": {"id": f"W{i.number}", "updatedAt": i.instant}} for i in listing.page]
+    cursor = f"at{listing.at + len(edges)}" if edges else None  # also on the last page
+    page_info = {"hasNextPage": not listing.is_last, "endCursor": cursor}
+    return {"data": {"works": {"totalCount": listing.total, "pageInfo": page_info, "edges": edges}}}
+
+
 SOLR = _range("[", "T00:00:00Z TO ", "T23:59:59.999Z]")
 
 # By the label of the source in examples/rest.
@@ -366,8 +401,9 @@ APIS = {
         100, "$skiptoken", _odata, excludes_last=True,
     ),
     "wordpress": Api(
-        _range("posts?modified_after=", "T00:00:00&modified_before=", "T23:59:59&orderby=id&order=asc"),
-        "per_page", "page", _wordpress, by_page=1, unverified=True,
+        r"posts\?modified_after=(?P<first>[\d-]+)T(?P<time>[\d:]+)Z&modified_before=(?P<last>[\d-]+)T00:00:00Z&"
+        "orderby=id&order=asc",
+        "per_page", "page", _wordpress, by_page=1, excludes_last=True, unverified=True,
     ),
     "nih_reporter": Api(
         r'/v2/projects/search\?criteria.date_added.from_date="(?P<first>[\d/]+)"&'
@@ -381,6 +417,18 @@ APIS = {
     "arxiv_api": Api(
         r"/api/query\?search_query=cat:cs.DL AND submittedDate:\[(?P<first>\d{8})0000 TO (?P<last>\d{8})2359\]&",
         "max_results", "start", _arxiv_api, date_format="%Y%m%d",
+    ),
+    "pubmed": Api(
+        r"/esearch.fcgi\?db=pubmed&term=\w+&datetype=mdat&mindate=(?P<first>[\d/]+)&maxdate=(?P<last>[\d/]+)&",
+        "retmax", "retstart", _pubmed, date_format="%Y/%m/%d", detail=_pubmed_summary,
+    ),
+    "github_issues": Api(
+        r"/issues\?since=(?P<first>[\d-]+)T00:00:00Z&state=all&sort=updated&direction=asc&",
+        "per_page", "page", _github_issues, by_page=1, unverified=True,
+    ),
+    "graphql": Api(
+        r'/graphql\?.*&variables.from="(?P<first>[\d-]+)T(?P<time>[\d:]+)Z"&variables.to="(?P<last>[\d-]+)T00:00:00Z"&',
+        100, "variables.after", _graphql, excludes_last=True, method="POST",
     ),
 }  # fmt: skip
 

@@ -22,6 +22,9 @@ def at(config: IngestConfig, server: str) -> IngestConfig:
     """Return the source as it is, but on another host and without its pauses."""
     parts = urlsplit(config.harvester_kwargs["base_url"])
     kwargs = {**config.harvester_kwargs, "base_url": server + parts.path}
+    if "detail" in kwargs:
+        host = f"{parts.scheme}://{parts.netloc}"
+        kwargs["detail"] = {**kwargs["detail"], "url": kwargs["detail"]["url"].replace(host, server)}
     changed = {"harvester_kwargs": kwargs, "rate_limit": {"calls": 100_000, "period": 1}}
     return IngestConfig.model_validate({**config.model_dump(), **changed})
 
@@ -34,7 +37,7 @@ def test_every_example_loads_and_has_a_server() -> None:
 
 
 # The first list of a source without datestamps that are dates contains the days around the window.
-UNDATED = {"dataverse", "europepmc", "figshare"}
+UNDATED = {"dataverse", "europepmc", "figshare", "pubmed"}
 
 
 @pytest.mark.parametrize("config", CATALOG.configs, ids=lambda config: config.label)
