@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from harvest_dagster.catalog.loader import load_catalog
-from harvest_dagster.harvesters.rest.arguments import Next, RestArguments
+from harvest_dagster.harvesters.rest.arguments import Deleted, Next, Parents, RestArguments
+from harvest_dagster.harvesters.rest.detail_arguments import Detail
 
 GUIDE = Path(__file__).parents[3] / "docs" / "rest.md"
 VALID = {
@@ -138,11 +139,13 @@ def test_the_guide_documents_every_argument_with_its_default() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|(.*?)\|", text, re.MULTILINE)
     documented = {name: default.strip() for name, default in rows}
+    assert len(documented) == len(rows), "an argument has two rows"
     fields = RestArguments.model_fields.items()
     assert documented == {
         name: "" if field.is_required() else _shown(field.default) for name, field in fields
     }
-    assert [name for name in Next.model_fields if name not in text] == []
+    for model in (Next, Deleted, Detail, Parents):
+        assert [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)] == []
 
 
 def _shown(default: object) -> str:
