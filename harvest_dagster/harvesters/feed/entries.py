@@ -15,7 +15,11 @@ from lxml import etree
 
 from harvest_dagster.harvesters.feed.dates import parse_dates
 from harvest_dagster.harvesters.feed.document import ATOM, ATOM_03, DELETED, RDF, RSS_1
-from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, canonical_xml
+from harvest_dagster.harvesters.formats.canonical_xml import (
+    XML_WHITE_SPACE,
+    canonical_xml,
+    leave_out_children,
+)
 from harvest_dagster.records import InvalidRecord, Record
 
 _DC, _DCTERMS = "{http://purl.org/dc/elements/1.1/}", "{http://purl.org/dc/terms/}"
@@ -82,17 +86,7 @@ def _without_change_dates(entry: etree._Element) -> list[etree._Element]:
     """
     if entry.tag == DELETED:
         entry.attrib.pop("when", "")
-    kept: list[etree._Element] = []
-    for child in entry:
-        if child.tag not in _CHANGED:
-            kept.append(child)
-            continue
-        tail, child.tail = child.tail or "", None
-        if kept:
-            kept[-1].tail = (kept[-1].tail or "") + tail
-        else:
-            entry.text = (entry.text or "") + tail
-    return kept
+    return leave_out_children(entry, entry, lambda child: child.tag in _CHANGED)
 
 
 def _atom_link(entry: etree._Element) -> str | None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -96,6 +96,26 @@ def canonical_xml(element: etree._Element, children: Children = _AS_IN_TREE) -> 
         text = _serialize(element, children, used, digits, preserve=False)
     end = len("<") + len(_name(element.tag, digits)[0])
     return f"{text[:end]}{_declarations(frozenset(used), digits)}{text[end:]}"
+
+
+def leave_out_children(
+    parent: etree._Element, children: Iterable[etree._Element], is_left_out: Callable[[etree._Element], bool]
+) -> list[etree._Element]:
+    """Return the children without some of them, for `canonical_xml`. The text after such a child moves before it.
+
+    The children stay in the tree, because to move an element within a tree takes quadratic time.
+    """
+    kept: list[etree._Element] = []
+    for child in children:
+        if not is_left_out(child):
+            kept.append(child)
+            continue
+        tail, child.tail = child.tail or "", None
+        if kept:
+            kept[-1].tail = (kept[-1].tail or "") + tail
+        else:
+            parent.text = (parent.text or "") + tail
+    return kept
 
 
 def prefix_of(uri: str, digits: int = _SHORT) -> str:

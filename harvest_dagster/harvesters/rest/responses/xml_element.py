@@ -7,7 +7,11 @@ from typing import Any
 
 from lxml import etree
 
-from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, canonical_xml
+from harvest_dagster.harvesters.formats.canonical_xml import (
+    XML_WHITE_SPACE,
+    canonical_xml,
+    leave_out_children,
+)
 from harvest_dagster.harvesters.rest.paths import MISSING, PathTarget
 from harvest_dagster.harvesters.rest.responses.xml_paths import Step, XmlPath, parse_xml_path
 
@@ -98,16 +102,7 @@ def _leave_out(
     left_out = set(elements)
     parents = [parent for element in elements if (parent := element.getparent()) is not None]
     for parent in dict.fromkeys(parents):
-        kept: list[etree._Element] = []
-        for child in children.get(parent, parent):
-            if child not in left_out:
-                kept.append(child)
-                continue
-            tail, child.tail = child.tail or "", None
-            if kept:
-                kept[-1].tail = (kept[-1].tail or "") + tail
-            else:
-                parent.text = (parent.text or "") + tail
+        kept = leave_out_children(parent, children.get(parent, parent), left_out.__contains__)
         if not kept and "\n" in (parent.text or "") and _stripped(parent.text) is None:
             parent.text = None  # indentation around what was left out
         children[parent] = kept
