@@ -1,4 +1,4 @@
-"""The interface of a harvester: a client that asks a source for pages, and a parser that turns pages into records.
+"""The interface of a harvester: a client that requests pages, and a parser that turns pages into records.
 
 Each protocol has one subclass of `Harvester`. `harvest_dagster.plugins` lists ours. A harvester of another package is
 registered as an entry point in the group `harvest_dagster.harvesters`. The session that a client gets applies the rate
@@ -49,7 +49,7 @@ class Response(Protocol):
 
 
 class Download(Protocol):
-    """A file that was downloaded: what the response says about it. `url` has no secret."""
+    """What a response says about the file that was downloaded. `url` has no secret."""
 
     @property
     def url(self) -> str: ...  # noqa: D102
@@ -177,13 +177,13 @@ class Client(ABC):
             cursor: the page to begin with; None for the first page.
 
         Raises:
-            SourceError: the list breaks off. The pages yielded before are whole.
+            SourceError: the list breaks. The pages yielded before are complete.
         """
 
     def list_pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """Yield the pages of `pages` that belong to the list, without those for single records.
 
-        Tools call this to look at a list. A client that requests records separately should not do so here.
+        Tools call this to read a list. A client that requests records separately must not request them here.
         """
         return (page for page in self.pages(window, cursor) if page.single_record is None)
 
@@ -209,12 +209,12 @@ class Client(ABC):
 
     @property
     def has_open_end(self) -> bool:
-        """Whether each list reaches from the start of a window to the present. It cannot be halved then."""
+        """Whether each list reaches from the start of a window to the present. Recovery cannot halve such a list."""
         return getattr(self.arguments, "has_open_end", False)
 
     @property
     def lists_are_sorted(self) -> bool:
-        """Whether it is declared that lists are ordered by datestamp, so that a broken one can be continued.
+        """Whether the config declares that lists are ordered by datestamp, so that a broken one can be continued.
 
         The client raises an error if the records of a list show that this is wrong.
         """
@@ -239,14 +239,14 @@ class Client(ABC):
         return True
 
     def doubt_of_empty_list(self) -> str | None:
-        """Return what the source says against an empty list, as a clause; None if nothing.
+        """Return the reason why an empty list may be wrong, as a clause; None if there is none.
 
         It is called if a window has no record. Example: the set is not in the list of sets.
         """
         return None
 
     def has_all_lists(self) -> bool:
-        """Return whether it is proven that `pages` requests all lists of the source. If not, a window is unverified.
+        """Return whether the source proves that `pages` requests all its lists. If not, a window is unverified.
 
         It is called after the last page of a window.
         """
@@ -260,10 +260,10 @@ class Client(ABC):
         return None
 
     def one_by_one(self, window: Window) -> Iterator[Page] | None:  # noqa: ARG002  # the default has no such way
-        """Yield pages that ask for each record of the window separately.
+        """Yield one page for each record of the window, or return None if records cannot be requested alone.
 
-        Recovery uses them if one record makes a whole page invalid. Return None if the protocol cannot request single
-        records. The pages and their records have the same form as those of `pages`.
+        Recovery uses them if one record makes a whole page invalid. The pages and their records have the same form as
+        those of `pages`.
         """
         return None
 
@@ -300,7 +300,7 @@ class Parser(ABC):
 
         Args:
             datum: the bytes of an InvalidRecord that this harvester yielded, perhaps in an earlier version.
-            window: the window in whose harvest it came.
+            window: the window in whose harvest the record was received.
         """
         return None
 
@@ -323,7 +323,7 @@ class Harvester(ABC):
         self.arguments = arguments
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reject a harvester of the former interface, which was client and parser in one class."""
+        """Raise TypeError for a harvester of the former interface, which was client and parser in one class."""
         super().__init_subclass__(**kwargs)
         if combined := [name for name in ("pages", "records") if name in vars(cls)]:
             message = (

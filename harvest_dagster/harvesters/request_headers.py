@@ -1,4 +1,4 @@
-"""The validation of the argument `headers`, for every harvester whose requests have headers of the config."""
+"""Validate the argument `headers`, for every harvester that sends HTTP headers from its config."""
 
 from __future__ import annotations
 

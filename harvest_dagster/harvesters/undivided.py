@@ -12,8 +12,8 @@ _LONGER_THAN_ANY_WINDOW = timedelta(days=36_500)
 class UndividedClient(Client):
     """A client that reads the whole source for each list, and keeps the records of the window.
 
-    The list of a part of a window would count records that it does not keep. That would hide that the list before lacks
-    them. So no recovery step may request a part of a window.
+    No recovery step may request a part of a window. The list of a part would count records that it does not keep. They
+    would hide that records are missing in the list before.
     """
 
     @property

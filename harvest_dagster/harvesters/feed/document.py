@@ -43,7 +43,7 @@ class FeedDocument:
         previous_archive: the link to the archive of older entries (section 4).
         is_archive: whether it is an archive document, which does not change (section 4).
         is_complete: whether it has all entries of the feed (section 2).
-        total: the number of entries of the feed (OpenSearch); None if it has none that is a number.
+        total: the number of entries of the feed (OpenSearch); None if the feed gives no number.
     """
 
     entries: Sequence[etree._Element]

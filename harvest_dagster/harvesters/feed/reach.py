@@ -14,7 +14,7 @@ from harvest_dagster.errors import SourceRefused
 from harvest_dagster.harvesters.feed.position import FeedPosition
 from harvest_dagster.windows import DAY, Window, format_instant
 
-_UNDATED = timedelta(days=3)
+_REACH_WITHOUT_DATES = timedelta(days=3)
 
 
 def has_only_older_entries(dates: Sequence[datetime | None], before: FeedPosition, window: Window) -> bool:
@@ -44,7 +44,7 @@ def first_reached(position: FeedPosition, received: datetime) -> datetime:
         position: the position after the last document.
         received: when that was received.
     """
-    return position.oldest_date or received - _UNDATED
+    return position.oldest_date or received - _REACH_WITHOUT_DATES
 
 
 def raise_if_out_of_reach(window: Window, first: datetime, *, url: str) -> None:

@@ -38,7 +38,7 @@ class FilesArguments(Arguments):
         record: name of the element of a record, without namespace. Only for `xml`.
         delimiter: character between the fields. Only for `csv`.
         encoding: encoding of the text. Only for `csv`.
-        page_size: records that are read and stored at once.
+        page_size: number of records that are read and stored at once.
         headers: HTTP headers, for an http or https URL.
     """
 

@@ -1,4 +1,4 @@
-"""The client of files: it reads the files one after the other, and cuts their records into pages."""
+"""The client of files: it reads the files one after the other, and divides their records into pages."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class _Position:
     Attributes:
         name: the name of the file.
         version: its version when the page before was read.
-        record: number of records before the position in this file.
-        total: number of records before the position in all files.
+        record: number of records before the position, in this file.
+        total: number of records before the position, in all files.
     """
 
     name: str
@@ -103,7 +103,11 @@ class FilesClient(UndividedClient):
         yield from ((file, 0, None) for file in files[index + 1 :])
 
     def _file_pages(self, file: FileVersion, window: Window, skipped: int, total: int) -> Iterator[Page]:
-        """Yield the pages of one file. The last one comes only if the file is as it was before it was read."""
+        """Yield the pages of one file.
+
+        Raises:
+            CursorRefused: the file has changed since it was opened. Its last page is then not yielded.
+        """
         number = skipped
         with self._store.open(file) as stream:
             records = self._records(file, stream)

@@ -1,7 +1,7 @@
 """Open compressed files and archives as streams: gzip, zstd, bzip2, zip and tar, also one inside another.
 
-They are recognized by their first bytes, because names lie. Each stream is read in bounded memory. The end of a
-truncated file raises EOFError: it must not look like the end of the data.
+They are recognized by their first bytes, because a name may be wrong. Each stream is read in bounded memory. The
+end of a truncated file raises EOFError: it must not look like the end of the data.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _ZstdStream(io.RawIOBase):
 
 
 def open_streams(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
-    """Yield the stream of each file that is inside of a file: the file itself if it is not compressed.
+    """Yield the stream of each file inside a compressed file or archive. A file that is neither is yielded itself.
 
     Raises:
         EOFError, OSError, ValueError and the errors of the libraries: see `reading`.

@@ -36,10 +36,15 @@ Reader = Callable[[io.BufferedReader, FilesArguments, int], Iterator[bytes]]
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Raise the errors of decompression and parsing as errors of a source.
+    """Convert the errors of decompression and parsing to SourceError.
 
     Args:
         name: the name of the file.
+
+    Raises:
+        TruncatedResponse: the file is cut off.
+        MalformedResponse: the file has another format.
+        SourceUnreachable: the file system failed.
     """
     try:
         yield

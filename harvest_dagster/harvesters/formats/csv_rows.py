@@ -46,8 +46,8 @@ class CsvRows:
 
     Args:
         lines: the lines with their line breaks, as a text file opened with `newline=""` yields them.
-        delimiter: between the fields.
-        longest: characters of a field at most.
+        delimiter: the character between the fields.
+        longest: the maximum number of characters of a field.
 
     Raises:
         ValueError: two fields of the header have the same name, or its quotes are wrong.

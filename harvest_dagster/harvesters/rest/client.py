@@ -21,10 +21,10 @@ from harvest_dagster.harvesters.rest.details import DetailRequests
 from harvest_dagster.harvesters.rest.list_order import raise_if_not_sorted
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
 from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
+from harvest_dagster.harvesters.rest.page_metadata import find_flag, find_total
 from harvest_dagster.harvesters.rest.pagination import Pager
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.placeholders import Values
-from harvest_dagster.harvesters.rest.response import find_flag, find_total
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.rest.window_dates import (
     DatedRecord,

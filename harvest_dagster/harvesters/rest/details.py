@@ -29,10 +29,10 @@ from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.detail_arguments import IDENTIFIER
 from harvest_dagster.harvesters.rest.detail_pages import StoredDetail, find_record, pack_detail
+from harvest_dagster.harvesters.rest.further_urls import with_user
 from harvest_dagster.harvesters.rest.identifiers import identifier_texts
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.paths import find
-from harvest_dagster.harvesters.rest.same_host import with_user
 from harvest_dagster.records import Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

@@ -22,9 +22,9 @@ from harvest_dagster.harvesters.rest.missing_paths import (
     describe_missing_path,
     requested_page_size,
 )
+from harvest_dagster.harvesters.rest.page_metadata import describe_value
 from harvest_dagster.harvesters.rest.paths import PathTarget, members_of
 from harvest_dagster.harvesters.rest.placeholders import NEXT
-from harvest_dagster.harvesters.rest.response import describe_value
 from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
 from harvest_dagster.http.too_many_records import says_too_many

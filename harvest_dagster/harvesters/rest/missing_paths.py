@@ -13,8 +13,8 @@ from typing import Any
 from harvest_dagster.errors import MisconfiguredPath, ProtocolError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
+from harvest_dagster.harvesters.rest.page_metadata import describe_value
 from harvest_dagster.harvesters.rest.paths import MISSING, ROOT, known_part, look_up
-from harvest_dagster.harvesters.rest.response import describe_value
 
 NEXT_PATH, MORE, TOTAL, RECORDS = "next.path", "next.more", "total", "records"
 _SIZE_NAME = re.compile("size|limit|rows|count|per.?page|top|num|max|hits|length|results", re.IGNORECASE)

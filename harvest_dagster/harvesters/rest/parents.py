@@ -23,11 +23,11 @@ from harvest_dagster.errors import (
 from harvest_dagster.harvesters.interface import Session
 from harvest_dagster.harvesters.rest.arguments import PARENT, Next, Parents, RestArguments
 from harvest_dagster.harvesters.rest.client import RestClient
+from harvest_dagster.harvesters.rest.further_urls import with_user
 from harvest_dagster.harvesters.rest.identifiers import identifier_texts
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.placeholders import find_placeholders
-from harvest_dagster.harvesters.rest.same_host import with_user
 from harvest_dagster.records import Cursor, Page
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

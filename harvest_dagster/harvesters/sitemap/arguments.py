@@ -28,7 +28,7 @@ class SitemapArguments(Arguments):
         end_tag: False if the site leaves out the end tag `</html>`. A page without it then no longer counts as cut off.
         trust_index_dates: whether an index is right about when each of its sitemaps changed last. Sitemaps that have
             not changed since the start of the window are then not requested.
-        page_size: pages that are stored together. A harvest that was killed requests at most so many pages again.
+        page_size: number of pages that are stored together. After a kill, at most so many are requested again.
     """
 
     base_url: str

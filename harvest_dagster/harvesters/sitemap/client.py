@@ -17,7 +17,7 @@ from harvest_dagster.harvesters.sitemap.document import Entry
 from harvest_dagster.harvesters.sitemap.fetched_page import FetchedPage, join_pages
 from harvest_dagster.harvesters.sitemap.parser import GONE, NOT_FOUND, SitemapParser
 from harvest_dagster.harvesters.sitemap.requester import Requester
-from harvest_dagster.harvesters.sitemap.walk import Position, SitemapWalk
+from harvest_dagster.harvesters.sitemap.traversal import Position, SitemapTraversal
 from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
@@ -68,11 +68,11 @@ class SitemapClient(UndividedClient):
                 requested (`notAllowed`).
             SourceError: a sitemap or a page of the website has no usable response.
         """
-        walk = SitemapWalk(self.arguments, self._requester, self._limits)
+        traversal = SitemapTraversal(self.arguments, self._requester, self._limits)
         batch, seen = _Batch(cursor or Cursor()), set[bytes]()  # several sitemaps may list a page
-        for step in walk.steps(window, Position.of(batch.cursor)):
+        for step in traversal.steps(window, Position.of(batch.cursor)):
             if len(batch.pages) >= self.arguments.page_size or batch.sitemaps >= _SITEMAPS_IN_PAGE:
-                page = self._page(batch, walk, step.position.cursor)
+                page = self._page(batch, traversal, step.position.cursor)
                 yield page
                 batch = _Batch(step.position.cursor)
             if step.entry is None:
@@ -80,12 +80,12 @@ class SitemapClient(UndividedClient):
             elif (digest := _digest(step.entry)) not in seen:
                 seen.add(digest)
                 self._add(batch, step.entry)
-        yield self._page(batch, walk, None)
+        yield self._page(batch, traversal, None)
 
-    def _page(self, batch: _Batch, walk: SitemapWalk, following: Cursor | None) -> Page:
-        """Return a page of the list. Its times are those of the list: what changed later may be missing in it."""
-        first = walk.first
-        assert first is not None  # noqa: S101  # a walk without a sitemap raises an error
+    def _page(self, batch: _Batch, traversal: SitemapTraversal, following: Cursor | None) -> Page:
+        """Return a page of the list. Its times are those of the first sitemap, because later changes may be missing."""
+        first = traversal.first
+        assert first is not None  # noqa: S101  # a traversal without a sitemap raises an error
         return Page(
             body=join_pages(batch.pages),
             request=Request(first.url),
@@ -98,11 +98,11 @@ class SitemapClient(UndividedClient):
             # Sessions of tests and tools may not have it.
             source_time=getattr(first, "date", None) or first.received,
             identifiers=tuple(found.identifier for found in batch.found if found.identifier),
-            may_be_cut=following is None and walk.may_be_cut,
+            may_be_cut=following is None and traversal.may_be_cut,
         )
 
     def _add(self, batch: _Batch, entry: Entry) -> None:
-        """Request a page of the website. A page without a valid record is requested twice, before it is believed."""
+        """Request a page of the website and add it to a batch. If it has no valid record, request it once more."""
         page = self._fetch(entry)
         found = self._parser.parse(page)
         if isinstance(found, InvalidRecord) and page.status:
@@ -144,7 +144,7 @@ class SitemapClient(UndividedClient):
             raise TruncatedResponse(message)
 
     def _raise_if_blocked(self, page: FetchedPage, found: Record | InvalidRecord | None) -> None:
-        """Raise the error of a bot challenge, a login page or a maintenance page in the place of a page."""
+        """Raise the error of a bot challenge, login page or maintenance page that came in place of a page."""
         if not isinstance(found, InvalidRecord) or page.status in _MISSING:
             return
         if detect_page(page.body, page.content_type) not in {None, WebPage}:
@@ -160,8 +160,8 @@ def _digest(entry: Entry) -> bytes:
 def _page_unavailable(error: HttpStatusError) -> SourceRefused:
     """Return the error for a page that is not available after the retries of the session.
 
-    It is transient for the run, which continues with this page later. A recovery step would request all pages of the
-    window again.
+    It is transient, so a later run continues with this page. A recovery step would request all pages of the window
+    again.
     """
     message = f"{error} The window fails, because the record of this page would be missing. Run again later."
     unavailable = SourceRefused(message, code="pageUnavailable")

@@ -1,4 +1,4 @@
-"""Which URLs of a website may be requested, and how."""
+"""The requests to a website: which URLs are allowed, with which headers and at which pace."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NO_STATUS: frozenset[int] = frozenset()
 class Requester:
     """Requests sitemaps and pages of a website.
 
-    A sitemap may only list URLs of its own host (https://www.sitemaps.org/protocol.html#location), because the headers
-    may contain a key, and because anybody could list the pages of others.
+    A sitemap may only list URLs of its own host (https://www.sitemaps.org/protocol.html#location): the headers may
+    contain a key, and otherwise anybody could list the pages of another site.
 
     Attributes:
         robots: the rules of robots.txt.

@@ -1,1 +1,1 @@
-"""How a source treats the ends of the time that it is asked for: the dates of requests, and a probe of both ends."""
+"""The dates of requests, and how a source treats the first and the last of them."""

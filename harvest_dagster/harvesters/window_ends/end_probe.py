@@ -23,20 +23,20 @@ from harvest_dagster.windows import DAY, Window
 Header = tuple[str, datetime]
 """Identifier and datestamp of a record."""
 
-_MOST_DAYS = 100  # of one list that are remembered
-_RECORDS_OF_A_DAY = 100  # that are compared: the last ones, because midnights come first in an ordered list
-# Of a day: fewer may all be of midnight by chance. The list of a source with fewer records costs no request more if it
-# contains the neighbouring days.
+_MOST_DAYS = 100  # remembered of one list
+_RECORDS_OF_A_DAY = 100  # compared: the last ones, because midnights come first in an ordered list
+# Records of a day: fewer may all be of midnight by chance. A source with fewer records needs no further request,
+# because its list contains the neighbouring days.
 _ENOUGH_RECORDS = 10
-# Of a day, if a source shows times. A source that reads the day in `until` as its midnight delivers one of them.
+# Different times of a day. A source that reads the day in `until` as its midnight delivers only one.
 _ENOUGH_TIMES = 3
-# Of a list whose datestamps are all midnights, before it is believed that the repository stores only dates.
+# Records of a list whose datestamps are all midnights: fewer do not show that the repository stores only dates.
 _ENOUGH_MIDNIGHTS = 100
 
 
 @dataclass
 class DayRecords:
-    """What a list showed of one day: the number of its records, their first times, and the last identifiers."""
+    """The records that a list has of one day: their number, their first times, and the last identifiers."""
 
     count: int = 0
     times: set[time] = field(default_factory=set)
@@ -48,8 +48,8 @@ class ListSample:
     """What a list shows about datestamps, in bounded memory.
 
     Attributes:
-        window: the window without the additional units. Only within it is a day complete.
-        days: by its midnight, what the list showed of a day.
+        window: the window without the additional units. Only the days within it are complete.
+        days: the records of each day, by its midnight.
         midnights: number of records whose datestamp is a midnight.
         has_times: whether another datestamp is not a midnight.
         outside: number of records whose datestamp is not in the window.
@@ -107,7 +107,7 @@ ListHeaders = Callable[[RequestedDates], Iterator[Collection[Header]]]
 
 @dataclass(frozen=True)
 class EndProbe:
-    """Asks a repository with day granularity for single days.
+    """Requests single days from a repository with day granularity, to find out how it treats its ends.
 
     Attributes:
         list_headers: requests the list between two dates, and yields the headers of each page.
@@ -116,10 +116,10 @@ class EndProbe:
     list_headers: ListHeaders
 
     def probe(self, day: datetime, expected: frozenset[str]) -> WindowEnds | None:
-        """Return how the repository treats its ends; None if that cannot be told.
+        """Return how the repository treats its ends; None if the lists do not show it.
 
-        An exact repository costs the list of one day. A failure of the source is no answer, and no failure of the
-        window, whose own list has ended.
+        An exact repository costs the list of one day. If the source fails, the result is None: the list of the window
+        is already complete.
 
         Args:
             day: the midnight of a day whose records have all been received.

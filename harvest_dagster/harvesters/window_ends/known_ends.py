@@ -1,7 +1,7 @@
-"""How a repository treats `from` and `until`, and the dates that it is therefore asked for.
+"""How a source treats the first and the last date of a request, and which dates are therefore requested.
 
-Both arguments are inclusive (section 2.7.1). Some repositories read the day in `until` as its midnight, keep
-milliseconds that `until` leaves out, treat `from` as exclusive, or refuse from = until
+`from` and `until` of OAI-PMH are inclusive (section 2.7.1). Some repositories read the day in `until` as its midnight,
+keep milliseconds that `until` leaves out, treat `from` as exclusive, or refuse from = until
 (docs/failures.md#until-as-midnight, docs/failures.md#milliseconds-omitted). Unless an end is known to include its whole
 unit, one unit more is requested there, and the parser drops the records of the neighbouring windows by their datestamp.
 
@@ -26,7 +26,7 @@ _NAME = "window_ends"
 _MAX_AGE = timedelta(days=30)
 # Records that were imported long ago may all be of midnight. They say nothing about the records of today.
 _MAX_DISTANCE = timedelta(days=183)
-_MOST_DAYS = 60  # that are kept
+_MOST_DAYS = 60  # kept for a source
 
 
 @dataclass(frozen=True)

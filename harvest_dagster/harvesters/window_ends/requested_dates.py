@@ -1,8 +1,7 @@
-"""Dates in OAI-PMH: the granularity of a repository, and `from` and `until` of a window.
+"""The dates of a request: the granularity of a source, and its first and last day or second.
 
-`from` and `until` are inclusive (section 2.7.1), and our windows are half-open. `aligned_window` gives the days or
-seconds that a window touches, `window_ends` decides whether one unit more is requested at each end, and the parser
-drops the records that belong to other windows.
+`from` and `until` of OAI-PMH are inclusive (section 2.7.1), and our windows are half-open. `aligned_window` gives the
+days or seconds that a window touches, and `known_ends` decides whether one unit more is requested at each end.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from harvest_dagster.windows import DAY, SECOND, Window, whole_days
 
 
 class Granularity(Enum):
-    """The granularity of datestamps, as Identify states it (section 3.3.1).
+    """The granularity of datestamps. The values are those of Identify in OAI-PMH (section 3.3.1).
 
-    There is no argument for it: a wrong value loses or repeats records at every edge of a window
+    The harvester `oai` has no argument for it: a wrong value loses or repeats records at every edge of a window
     (docs/failures.md#inclusive-until).
     """
 
@@ -45,11 +44,11 @@ def aligned_window(window: Window, granularity: Granularity) -> Window:
 
 @dataclass(frozen=True)
 class RequestedDates:
-    """The arguments `from` and `until` of a request.
+    """The first and the last day or second that a request asks for.
 
     Attributes:
-        first: the instant at which the unit of `from` begins.
-        last: the instant at which the unit of `until` begins.
+        first: the instant at which the first day or second begins.
+        last: the instant at which the last day or second begins. It is included.
         granularity: the granularity of both.
     """
 
@@ -64,7 +63,7 @@ class RequestedDates:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The arguments of the request."""
+        """The arguments `from` and `until` of an OAI-PMH request."""
         return {"from": self._text(self.first), "until": self._text(self.last)}
 
     def _text(self, instant: datetime) -> str:
@@ -74,5 +73,5 @@ class RequestedDates:
 
 
 def exact_dates(window: Window, granularity: Granularity) -> RequestedDates:
-    """Return the dates of an aligned window, as a repository that follows the specification needs them."""
+    """Return the dates of an aligned window, without an additional unit at either end."""
     return RequestedDates(window.start, window.end - granularity.unit, granularity)

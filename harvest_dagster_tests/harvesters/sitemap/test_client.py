@@ -25,7 +25,7 @@ from harvest_dagster.errors import (
     WebPage,
 )
 from harvest_dagster.harvesters.sitemap import client as client_module
-from harvest_dagster.harvesters.sitemap import walk
+from harvest_dagster.harvesters.sitemap import traversal
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import InvalidRecord
@@ -318,7 +318,9 @@ def test_memory_does_not_grow_with_the_number_of_sitemaps() -> None:
     }
     answers["/sitemap.xml"] = sitemap(*((name, None) for name in names), index=True)
     source = website(answers)
-    steps = walk.SitemapWalk(source.arguments, source._requester, ResponseLimits()).steps(MARCH, None)
+    steps = traversal.SitemapTraversal(source.arguments, source._requester, ResponseLimits()).steps(
+        MARCH, None
+    )
     for _ in itertools.islice(steps, 5):
         pass
     tracemalloc.start()
@@ -332,7 +334,7 @@ def test_memory_does_not_grow_with_the_number_of_sitemaps() -> None:
 
 def test_a_sitemap_with_as_many_pages_as_a_file_may_have_is_doubtful(monkeypatch) -> None:
     """Some generators cut the list there."""
-    monkeypatch.setattr(walk, "MOST_URLS", 5)
+    monkeypatch.setattr(traversal, "MOST_URLS", 5)
     assert website({"/sitemap.xml": sitemap(*numbered(range(5))), **PAGES}).read()[0][-1].may_be_cut
     assert not website(indexed()).read()[0][-1].may_be_cut
 

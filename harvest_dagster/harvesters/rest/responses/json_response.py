@@ -13,8 +13,8 @@ from harvest_dagster.harvesters.formats.strict_json import (
     parse_json,
     raw_values,
 )
+from harvest_dagster.harvesters.rest.page_metadata import describe_value, raise_if_error, raise_if_usual_error
 from harvest_dagster.harvesters.rest.paths import matches, parse_path, remove, values_along
-from harvest_dagster.harvesters.rest.response import describe_value, raise_if_error, raise_if_usual_error
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem, ResponseFormat
 from harvest_dagster.records import Page
 

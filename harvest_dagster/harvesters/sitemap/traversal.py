@@ -1,4 +1,4 @@
-"""The sitemaps of a source, one after the other, and the entries of a window in them.
+"""Read the sitemaps of a source one after the other, and find the entries of a window in them.
 
 Memory holds one index and one sitemap, whatever the size of the site.
 """
@@ -56,7 +56,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the walk: an entry of the window, or the start of a sitemap.
+    """One step of a traversal: an entry of the window, or the start of a sitemap.
 
     Attributes:
         position: the position before the entry.
@@ -67,8 +67,8 @@ class Step:
     entry: Entry | None
 
 
-class SitemapWalk:
-    """Requests the sitemaps of a source.
+class SitemapTraversal:
+    """Requests the sitemaps of a source in order, and yields the entries of a window.
 
     Attributes:
         first: the response of the first sitemap or index; None before it.
@@ -77,7 +77,7 @@ class SitemapWalk:
     Args:
         arguments: the arguments of the source.
         requester: sends the requests.
-        limits: what a sitemap may cost.
+        limits: the limits of a sitemap.
     """
 
     def __init__(self, arguments: SitemapArguments, requester: Requester, limits: ResponseLimits) -> None:
@@ -162,7 +162,7 @@ class SitemapWalk:
         return document
 
     def _is_older(self, entry: Entry, window: Window) -> bool:
-        """Return whether a sitemap has not changed since the start of a window. Its date may be that of a whole day."""
+        """Return whether a sitemap has not changed since the start of a window. Its date may have no time."""
         date = entry.date if self._arguments.trust_index_dates else None
         return date is not None and date + DAY <= window.start
 

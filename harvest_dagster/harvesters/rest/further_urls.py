@@ -1,4 +1,4 @@
-"""Further addresses of a source: they are on the host of `base_url`, because requests may contain credentials."""
+"""The URLs of a source besides `base_url`. They are on its host, because the requests may contain credentials."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 
 def find_address_faults(key: str, url: str, base_url: str | None) -> Iterator[str]:
-    """Yield what is wrong with a further address.
+    """Yield what is wrong with a further URL.
 
     Args:
-        key: where the address is in the YAML.
-        url: the address.
+        key: where the URL is in the YAML.
+        url: the URL.
         base_url: `base_url`; None if that has an error.
     """
     parts = urlsplit(url)
