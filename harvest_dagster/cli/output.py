@@ -1,7 +1,7 @@
 """What commands print: tables for people, JSON for programs.
 
 JSON goes to standard output alone. Messages go to standard error. On a terminal, tables have colours and are fitted to
-its width; a table with too many columns for it is printed as blocks, one for each row. Elsewhere they are plain lines.
+its width: empty columns are left out, or each row becomes a block. Elsewhere they are plain lines.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harvest_dagster.windows import format_instant
 _WIDE = 10_000  # columns: only a terminal wraps lines
 _READABLE = 12  # characters: a value that is cut to fewer says nothing
 _GAP = 2  # characters between two columns
+_COPIED = frozenset({"label"})  # columns whose values people copy, so that they are shortened last
 
 
 def print_json(value: Any) -> None:
@@ -38,24 +39,33 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = _WIDE
-    elif cells and _narrowest(columns, cells) > console.width:
-        _print_blocks(columns, cells)
-        return
+    elif cells and _width(columns, cells) > console.width:
+        columns, cells = _without_empty_columns(columns, cells)
+        if _width(columns, cells, most=_READABLE) > console.width:
+            _print_blocks(columns, cells)
+            return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in _COPIED)
     for row in cells:
         table.add_row(*row)
     console.print(table)
 
 
-def _narrowest(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
-    """Return the width of a table whose values are shortened as far as they can still be read."""
+def _width(columns: Sequence[str], cells: Sequence[Sequence[str]], most: int = _WIDE) -> int:
+    """Return the width of a table with at most `most` characters of each value. The words of a name may be wrapped."""
     widths = [
-        max(*(len(word) for word in name.split()), *(min(len(row[number]), _READABLE) for row in cells))
+        max(*(len(word) for word in name.split()), *(min(len(row[number]), most) for row in cells))
         for number, name in enumerate(columns)
     ]
     return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _without_empty_columns(
+    columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    kept = [number for number in range(len(columns)) if any(row[number] for row in cells)]
+    return [columns[number] for number in kept], [[row[number] for number in kept] for row in cells]
 
 
 def _print_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

@@ -35,15 +35,41 @@ def test_a_table_that_is_too_wide_for_a_terminal_is_printed_as_blocks(
 ) -> None:
     """`harvest history` cut every value to four characters on a terminal of 80 columns."""
     names, row = ["started", "status", "last error"], ["2024-01-01T00:00:01Z", "SUCCEEDED", None]
-    _terminal(monkeypatch, 24)
+    _terminal(monkeypatch, 20)
     print_table(names, [row, row])
-    block = ["started     2024-01-01T00:00:01Z", "status      SUCCEEDED"]
+    block = ["started  2024-01-01T00:00:01Z", "status   SUCCEEDED"]
     assert capsys.readouterr().out.splitlines() == [*block, "", *block]
     _terminal(monkeypatch, 60)
     print_table(names, [row])
     assert "2024-01-01T00:00:01Z" in capsys.readouterr().out.splitlines()[1]
     print_table(names, [])
     assert "started" in capsys.readouterr().out
+
+
+def test_a_label_is_not_shortened_before_the_other_values(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People copy labels into the next command. `harvest list` cut them with 100 columns."""
+    _terminal(monkeypatch, 34)
+    print_table(["label", "host"], [["crossref_preprints", "api.archives-ouvertes.fr"]])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "crossref_preprints" in line
+    assert "api.archi" in line
+
+
+def test_a_table_that_is_too_wide_leaves_out_empty_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`harvest list` broke each schedule into two lines to show a column without any error."""
+    names, row = ["schedule", "last error"], ["30 6 * * *", None]
+    _terminal(monkeypatch, 14)
+    print_table(names, [row])
+    header, line = capsys.readouterr().out.splitlines()
+    assert "error" not in header
+    assert "30 6 * * *" in line
+    _terminal(monkeypatch, 30)
+    print_table(names, [row])
+    assert "last error" in capsys.readouterr().out
 
 
 def test_a_table_shows_no_fractions_of_a_second(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harvest_dagster.catalog.loader import load_catalog
-from harvest_dagster.cli.database import existing_database
+from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json, print_message, print_table
 from harvest_dagster.errors import HarvestError
@@ -63,6 +63,7 @@ def command(label: str, limit: int, as_json: bool) -> None:
     """
     config, now = load_catalog().get(label), utc_now()
     with existing_database() as database:
+        report_if_missing(database)
         (state,) = read_states([config], database, now)
         entries = _history(database, label, limit)
     runs = _dagster_runs(entries)

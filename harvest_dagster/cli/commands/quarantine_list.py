@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harvest_dagster.cli.database import existing_database
+from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, optional_label_argument
 from harvest_dagster.cli.output import print_json, print_message, print_table
 from harvest_dagster.storage.harvest_log.quarantine import QuarantinedRow, find_rows
@@ -43,6 +43,7 @@ def command(label: str | None, limit: int, after: int, as_json: bool) -> None:
 
         load_catalog().get(label)
     with existing_database() as database:
+        report_if_missing(database)
         rows: list[QuarantinedRow] = []
         if database is not None:
             with database.read() as connection:
