@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import engine
@@ -86,3 +87,24 @@ def database(database_url: str) -> Iterator[Database]:
     """A migrated, empty database, open."""
     with Database.open(database_url) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[dict[str, object]]:
+    """Start a bucket service on loopback. Return the arguments with which fsspec finds it."""
+    from moto.server import ThreadedMotoServer  # it takes a second
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    arguments: dict[str, object] = {
+        "endpoint_url": f"http://{host}:{port}",
+        "key": "a key",
+        "secret": "a secret",
+    }
+    fs = fsspec.filesystem("s3", **arguments)
+    fs.mkdir("harvest")
+    yield arguments
+    fsspec.asyn.sync(fs.loop, fs._s3.close)
+    fs.clear_instance_cache()
+    server.stop()

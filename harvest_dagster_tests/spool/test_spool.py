@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -39,23 +38,6 @@ def page(body: bytes = b"<OAI-PMH/>", **changes) -> Page:
         **changes,
     }
     return Page(body=body, **values)
-
-
-@pytest.fixture(scope="session")
-def bucket() -> Iterator[dict[str, object]]:
-    """Start a bucket service on loopback. Return the arguments with which fsspec finds it."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    arguments = {"endpoint_url": f"http://{host}:{port}", "key": "a key", "secret": "a secret"}
-    fs = fsspec.filesystem("s3", **arguments)
-    fs.mkdir("harvest")
-    yield arguments
-    fsspec.asyn.sync(fs.loop, fs._s3.close)
-    fs.clear_instance_cache()
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "bucket"])
