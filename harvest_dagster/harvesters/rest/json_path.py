@@ -26,6 +26,7 @@ class JsonPath:
     Attributes:
         location: the keys and indices to the only place that it can match; None if it can match several, or counts
             from the end of a list.
+        beginning: the keys and indices before the first part of the path that can match several values.
 
     Args:
         text: begins with `$`.
@@ -44,7 +45,9 @@ class JsonPath:
             raise TypeError(type(query))
         self._query = query
         self._text = text
-        self.location = self._only_location()
+        self.beginning = self._find_beginning()
+        is_whole = len(self.beginning) == len(self._query.segments)
+        self.location = self.beginning if is_whole else None
 
     def matches(self, value: Any) -> Iterator[tuple[Location, Any]]:
         """Yield the location and the value of each match.
@@ -69,17 +72,19 @@ class JsonPath:
         """Whether the path contains `..`."""
         return any(isinstance(segment, JSONPathRecursiveDescentSegment) for segment in self._query.segments)
 
-    def _only_location(self) -> Location | None:
+    def _find_beginning(self) -> Location:
         location: list[str | int] = []
-        for segment in () if self.has_descendants else self._query.segments:
+        for segment in self._query.segments:
+            if isinstance(segment, JSONPathRecursiveDescentSegment):
+                break
             match segment.selectors:
                 case [NameSelector(name=name)]:
                     location.append(name)
                 case [IndexSelector(index=index)] if index >= 0:
                     location.append(index)
                 case _:
-                    return None
-        return None if self.has_descendants else tuple(location)
+                    break
+        return tuple(location)
 
 
 class _Environment(JSONPathEnvironment):

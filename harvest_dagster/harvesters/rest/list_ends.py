@@ -23,7 +23,7 @@ from harvest_dagster.harvesters.rest.missing_paths import (
     requested_page_size,
 )
 from harvest_dagster.harvesters.rest.page_metadata import describe_value
-from harvest_dagster.harvesters.rest.paths import PathTarget, members_of
+from harvest_dagster.harvesters.rest.paths import PathTarget, members_of, selects_from_list
 from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
@@ -107,7 +107,7 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
         )
     is_end = known.total_is_reached
     if is_end is None:
-        is_end = known.total is not None or _has_only_known_keys(known, page.document)
+        is_end = known.total is not None or _is_empty(arguments, known, page.document)
     if not is_end or page.more or known.more:
         message = (
             f"{page.url} answered with {FORMAT_NAMES[arguments.response]} that has no list at {arguments.records}, but "
@@ -115,6 +115,18 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
             "source answered with an error."
         )
         raise ProtocolError(message)
+
+
+def _is_empty(arguments: RestArguments, state: ListState, document: Any) -> bool:
+    """Return whether a page without list has no more records, as far as its document shows.
+
+    A filter such as `$.items[?@.type == 'work']` may find nothing on a page that has other items. A list whose
+    pages are counted goes on after it.
+    """
+    is_counted = not arguments.next.is_read_from_page
+    if is_counted and selects_from_list(document, arguments.records):
+        return False
+    return _has_only_known_keys(state, document)
 
 
 def _has_only_known_keys(state: ListState, document: Any) -> bool:

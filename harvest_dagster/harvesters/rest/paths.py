@@ -136,6 +136,31 @@ def matches(value: Any, path: str) -> Iterator[tuple[Location, Any]]:
     yield location, found
 
 
+def selects_from_nothing(value: Any, path: str) -> bool:
+    """Return whether a JSONPath that may match several values begins with the path of an empty list or object.
+
+    A page that is `{}` is no empty list: it rather shows an error.
+    """
+    beginning = _beginning_of_selection(value, path)
+    return isinstance(beginning, (list, dict)) and not beginning and value != {}
+
+
+def selects_from_list(value: Any, path: str) -> bool:
+    """Return whether a JSONPath that may match several values begins with the path of a list that is not empty."""
+    beginning = _beginning_of_selection(value, path)
+    return isinstance(beginning, list) and bool(beginning)
+
+
+def _beginning_of_selection(value: Any, path: str) -> Any:
+    """Return the value from which a JSONPath selects, or MISSING if there is none or the path names one place."""
+    query = parse_path(path).query
+    if query is None:
+        return MISSING
+    for key in query.beginning:
+        value = _member(value, key)
+    return value
+
+
 def values_along(value: Any, path: str) -> Iterator[Any]:
     """Yield the value itself, then each value on the way to a match, and the match."""
     yield value

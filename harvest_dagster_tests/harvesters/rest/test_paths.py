@@ -123,6 +123,62 @@ def test_a_jsonpath_to_several_lists_or_records_finds_all_of_them(path, identifi
     assert found(scripted(page, records=path)) == identifiers
 
 
+@pytest.mark.parametrize(
+    ("path", "last_page"),
+    [
+        ("$.items[?@.id != 'z']", {"items": [], "total": None}),
+        ("$.items[*]", {"items": {}}),
+        ("$.items.*", {"items": []}),
+        ("$[?@.id]", []),
+    ],
+)
+def test_a_jsonpath_that_selects_from_an_empty_list_finds_an_empty_page(path, last_page) -> None:
+    """Every list by page or offset ends with such a page, and days without records have no other."""
+    paging = {"by": "page", "param": "page"}
+    first_page = [{"id": "a"}] if path.startswith("$[") else {"items": [{"id": "a"}]}
+    assert found(scripted(first_page, last_page, records=path, next=paging)) == ["a"]
+    assert found(scripted(last_page, records=path, next=paging)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("$.items[*].node", {"items": [{"id": "a"}]}),
+        ("$.items[*]", {"things": []}),
+        ("$[*]", {}),
+        ("$.items[*]", {"items": [], "error": "busy"}),
+    ],
+)
+def test_a_jsonpath_that_finds_nothing_elsewhere_is_an_error(path, page) -> None:
+    """A wrong path, and an error in place of a list, would count as days without records."""
+    with pytest.raises(ProtocolError):
+        found(scripted(page, records=path))
+
+
+@pytest.mark.parametrize("by", ["page", "offset"])
+def test_a_counted_page_on_which_a_filter_finds_nothing_does_not_end_the_list(by) -> None:
+    """The records of all later pages would be lost, and the window would look complete."""
+    pages = [
+        {"items": [{"id": "a", "type": "work"}, {"id": "b", "type": "work"}, {"id": "n", "type": "note"}]},
+        {"items": [{"id": "m", "type": "note"}]},
+        {"items": [{"id": "c", "type": "work"}]},
+        {"items": []},
+    ]
+    source = scripted(*pages, records="$.items[?@.type == 'work']", next={"by": by, "param": "at"})
+    with pytest.raises(ProtocolError, match="no list at"):
+        found(source)
+
+
+def test_a_linked_page_on_which_a_filter_finds_nothing_may_end_the_list() -> None:
+    """The link says where a list goes on, so the last page may have no record that is wanted."""
+    pages = [
+        {"items": [{"id": "a", "type": "work"}], "total": None, "next": "https://api.test/works?page=2"},
+        {"items": [{"id": "n", "type": "note"}], "next": None},
+    ]
+    paging = {"by": "link", "path": "next"}
+    assert found(scripted(*pages, records="$.items[?@.type == 'work']", next=paging)) == ["a"]
+
+
 def test_an_invalid_record_of_several_lists_is_quarantined_with_its_own_bytes() -> None:
     """A person who reads it must see what the source sent."""
     body = b'{"groups": [{"items": [{"id": "a"}]}, {"items": [{"id": "b"}, {"id" : null}]}], "next": null}'

@@ -14,7 +14,13 @@ from harvest_dagster.harvesters.formats.strict_json import (
     raw_values,
 )
 from harvest_dagster.harvesters.rest.page_metadata import describe_value, raise_if_error, raise_if_usual_error
-from harvest_dagster.harvesters.rest.paths import matches, parse_path, remove, values_along
+from harvest_dagster.harvesters.rest.paths import (
+    matches,
+    parse_path,
+    remove,
+    selects_from_nothing,
+    values_along,
+)
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem, ResponseFormat
 from harvest_dagster.records import Page
 
@@ -68,7 +74,8 @@ class JsonResponse(JsonObjects):
     def find_items(self, document: Any, url: str) -> list[tuple[Location, Any]] | None:
         """Return each record in the page with its location, or None if nothing is at the path `records`.
 
-        A path may match several lists, or several records. null is an empty list: APIs write it for one.
+        A path may match several lists, or several records. null is an empty list: APIs write it for one. If the path
+        selects from an empty list, that is the list.
 
         Raises:
             ProtocolError: something else is at the path, or the page also says that it failed.
@@ -86,9 +93,11 @@ class JsonResponse(JsonObjects):
                     f"{describe_value(value)}. Check `records`. If it is right, the source answered with an error."
                 )
                 raise ProtocolError(message)
-        if found and self.arguments.error is None:
+        if not found and not selects_from_nothing(document, self.arguments.records):
+            return None
+        if self.arguments.error is None:
             raise_if_usual_error(document, url=url)
-        return items if found else None
+        return items
 
     def raw_items(self, page: Page, locations: Iterable[Location]) -> dict[Location, bytes]:
         """Return the bytes of these records."""
