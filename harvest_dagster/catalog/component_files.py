@@ -105,6 +105,6 @@ class _Filled:
 def _literal(text: str) -> Any:
     """Return the value that Dagster makes of a filled template: a number or a list if it is written like one."""
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(ast.parse(text, mode="eval"))  # as jinja2.nativetypes does
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from jinja2.nativetypes import NativeTemplate
 
+from harvest_dagster.catalog.component_files import component_sources
 from harvest_dagster.catalog.loader import Catalog, load_catalog
 from harvest_dagster.catalog.review import review_files
+from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import UnknownIngestConfig
 
 Component = Callable[..., Path]
@@ -113,6 +117,39 @@ def test_a_filled_template_that_is_a_number_is_a_number(component: Component) ->
     )
     (config,) = load(component(text=text + rate), CALLS="5").configs
     assert config.rate_limit.calls == 5
+
+
+class _Environment:
+    """What Dagster gives to its templates as `env`."""
+
+    NUMBER, LIST, SPACE, ZERO = "5", "[1, 2]", " 5", "010"
+
+    def __call__(self, name: str, default: str = "") -> str:
+        return getattr(self, name, default)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ env.NUMBER }}",
+        "{{env.LIST}}",
+        "{{ env('SPACE') }}",
+        " {{ env.NUMBER }}",
+        "{{ env.NUMBER }} ",
+        "{{ env.NUMBER }}{{ env.ZERO }}",
+        "{{ env('ZERO') }}",
+        "{{ env('X', 'a') }}/{{ env(\"X\", default='b c') }}",
+    ],
+)
+def test_a_filled_template_has_the_value_that_dagster_gives_it(template: str) -> None:
+    """The digest of the arguments would differ, and `harvest status` would show nothing that the project harvested."""
+    names = {name: str(getattr(_Environment, name)) for name in ("NUMBER", "LIST", "SPACE", "ZERO")}
+    text = f"type: x.Y\nattributes:\n  sources:\n  - {{harvester: fake, key: [{json.dumps(template)}]}}\n"
+    (document,) = parse_documents(text, "defs.yaml")
+    assert isinstance(document, YamlDocument)
+    ((source, problems),) = component_sources(document, names)
+    assert not problems
+    assert source.value["key"] == [NativeTemplate(template).render(env=_Environment())]
 
 
 @pytest.mark.parametrize(
