@@ -32,7 +32,8 @@ def examine(connection: Connection, now: datetime) -> list[Finding]:
 def _examine_any(connection: Connection, now: datetime) -> Iterator[Finding]:
     """Yield the findings for a source of any protocol: two pages of the last 30 days, and a window in the future."""
     end = whole_day(now.date()).start
-    window, failure = Window(end - _RECENT, end), None
+    first = whole_day(connection.source.config.earliest_date).start
+    window, failure = Window(min(max(end - _RECENT, first), end - DAY), end), None
     try:
         pages = list(islice(connection.client.list_pages(window), 2))
     except MisconfiguredPath as error:
@@ -67,11 +68,7 @@ def _check_pages(connection: Connection, pages: list[Page], window: Window) -> I
         yield Finding("page size", "unknown", f"the window {window} has no records")
         return
     yield Finding("page size", "ok", f"a page has {first.count} records", f"the first page of {window}")
-    if first.total is None:
-        text = "the source gives no total, or the config names no path to it: lists cannot be proven complete"
-        yield Finding("totals", "advice", text, "", "set `total` if the response has one", _KWARGS)
-    else:
-        yield Finding("totals", "ok", f"the source counts {first.total:,} records", f"total of {window}")
+    yield _check_total(connection, pages, window)
     if invalid:
         text = f"{len(invalid)} of {len(records)} records are invalid"
         yield Finding("records", "problem", text, shorten(invalid[0].error, _LONGEST_ERROR), "", _KWARGS)
@@ -85,6 +82,18 @@ def _check_pages(connection: Connection, pages: list[Page], window: Window) -> I
         yield Finding(
             "selective harvesting", "problem", text, f"{window}", "check the date parameters", _KWARGS
         )
+
+
+def _check_total(connection: Connection, pages: list[Page], window: Window) -> Finding:
+    # Some harvesters know the total only at the end of the list.
+    total = next((page.total for page in pages if page.total is not None), None)
+    if total is not None:
+        return Finding("totals", "ok", f"the source counts {total:,} records", f"total of {window}")
+    if not hasattr(connection.client.arguments, "total"):
+        text = "the first pages name no total; a list without one cannot be proven complete"
+        return Finding("totals", "unknown", text)
+    text = "the source gives no total, or the config names no path to it: lists cannot be proven complete"
+    return Finding("totals", "advice", text, "", "set `total` if the response has one", _KWARGS)
 
 
 def _pages_with_records(connection: Connection, pages: list[Page], window: Window) -> Iterable[Page]:

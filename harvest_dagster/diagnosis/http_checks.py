@@ -10,7 +10,8 @@ from harvest_dagster.catalog.hosts import rate_limit_of
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.diagnosis.connection import ObservedResponse
 from harvest_dagster.diagnosis.findings import Finding, KeyPath
-from harvest_dagster.errors import BotChallenge, HttpStatusError, LoginPage, SourceError
+from harvest_dagster.errors import BotChallenge, HttpStatusError, LoginPage, SourceError, SourceRefused
+from harvest_dagster.harvesters.feed.reach import OUT_OF_REACH
 from harvest_dagster.http.rate_limit.response_headers import RETRY_AFTER_STATUSES, parse_rate_limit_headers
 from harvest_dagster.texts import shorten
 
@@ -177,4 +178,8 @@ def explain_failure(error: SourceError) -> Finding:
         return Finding(
             "access", "problem", "the source requires a login", str(error), "check the URL", URL_KEY
         )
+    if isinstance(error, SourceRefused) and error.code == OUT_OF_REACH:
+        text = "the feed does not reach back to earliest_date, or to the start of the last 30 days"
+        change = "set earliest_date and max_window as the evidence says"
+        return Finding("earliest date", "problem", text, str(error), change, ("earliest_date",))
     return Finding("access", "problem", "the source does not answer", str(error), "check base_url", URL_KEY)

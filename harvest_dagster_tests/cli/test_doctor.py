@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.diagnosis.connection import ObservedResponse
 from harvest_dagster.diagnosis.http_checks import check_http
 from harvest_dagster.testing.simulator import Repository, Server, scenario
-from harvest_dagster.windows import utc_now
+from harvest_dagster.windows import DAY, utc_now
 from harvest_dagster_tests.cli.commands import Done, run
 from harvest_dagster_tests.cli.recorded_service import fixed_service
 from harvest_dagster_tests.end_to_end.deployment import Deployment
@@ -152,6 +153,41 @@ def test_a_source_of_another_protocol_is_examined_by_two_pages(deployment: Deplo
     assert topics["selective harvesting"]["status"] == "problem"
     assert topics["selective harvesting"]["line"] > 1
     assert topics["totals"]["evidence"]
+
+
+@pytest.fixture
+def doctor_of_feed(deployment: Deployment) -> Callable[[timedelta], dict[str, dict[str, Any]]]:
+    """Return a function that examines a feed with one entry of yesterday. It takes the age of `earliest_date`."""
+
+    def examine_feed(age: timedelta) -> dict[str, dict[str, Any]]:
+        updated = (utc_now() - DAY).isoformat()
+        entry = f"<entry><id>urn:a</id><title>A</title><updated>{updated}</updated></entry>"
+        head = f"<id>f</id><title>F</title><updated>{updated}</updated>"
+        feed = f'<feed xmlns="http://www.w3.org/2005/Atom">{head}{entry}</feed>'
+        with fixed_service("/feed", feed.encode(), "application/atom+xml") as url:
+            keys: dict[str, Any] = {"earliest_date": str((utc_now() - age).date()), "transformer": None}
+            deployment.source("feed", harvester="feed", harvester_kwargs={"base_url": url}, **keys)
+            findings = run("doctor", "feed", "--json").json["findings"]
+        return {finding["topic"]: finding for finding in findings}
+
+    return examine_feed
+
+
+def test_a_feed_without_a_total_gets_no_advice_for_a_key_that_it_does_not_have(
+    doctor_of_feed: Callable[[timedelta], dict[str, dict[str, Any]]],
+) -> None:
+    """The advice was to set `total`, which only the harvester `rest` accepts."""
+    found = doctor_of_feed(DAY)
+    assert (found["totals"]["status"], found["totals"]["change"]) == ("unknown", None)
+
+
+def test_a_feed_that_begins_after_earliest_date_answers(
+    doctor_of_feed: Callable[[timedelta], dict[str, dict[str, Any]]],
+) -> None:
+    """The finding was that the source does not answer, with the advice to check its address."""
+    found = doctor_of_feed(9 * DAY)
+    assert "access" not in found
+    assert found["earliest date"]["key"] == "earliest_date"
 
 
 def test_a_few_details_show_whether_their_address_is_right(deployment: Deployment) -> None:

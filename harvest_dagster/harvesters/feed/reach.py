@@ -14,6 +14,7 @@ from harvest_dagster.errors import SourceRefused
 from harvest_dagster.harvesters.feed.position import FeedPosition
 from harvest_dagster.windows import DAY, Window, format_instant
 
+OUT_OF_REACH = "outOfReach"
 _REACH_WITHOUT_DATES = timedelta(days=3)
 
 
@@ -60,4 +61,4 @@ def raise_if_out_of_reach(window: Window, first: datetime, *, url: str) -> None:
         f"it any more. Set `earliest_date: {next_day}` and `max_window: 1d` in the source, and harvest it "
         "more often than entries leave it."
     )
-    raise SourceRefused(message, code="outOfReach")
+    raise SourceRefused(message, code=OUT_OF_REACH)
