@@ -186,10 +186,16 @@ def _acquire(harvest: HarvestContext, owner: LeaseOwner) -> Lease:
     with harvest.run.database.begin() as connection:
         lease = leases.acquire(connection, harvest.config_id, owner, harvest.run.clock(), dead_token)
     if held is not None:
-        harvest.logger.warning(
-            f"took over the lease of run {held.holder.run_id}, which is dead or did not renew it"
-        )
+        _log_takeover(harvest, held.holder.run_id)
     return lease
+
+
+def _log_takeover(harvest: HarvestContext, run_id: str) -> None:
+    """Log whose lease was taken over. A run that failed or was cancelled leaves its lease, so that is no warning."""
+    if harvest.run.history.outcome(run_id) is None:
+        harvest.logger.warning(f"took over the lease of run {run_id}, which is dead or did not renew it")
+    else:
+        harvest.logger.info(f"took over the lease of run {run_id}, which has ended")
 
 
 def _renew(harvest: HarvestContext, lease: LeaseHandle, stop: threading.Event) -> None:

@@ -18,7 +18,13 @@ import pytest
 from harvest_dagster.cli.progress import ProgressView
 from harvest_dagster.errors import BadInput
 from harvest_dagster.orchestration.runs.code_location import PACKAGE_MODULE, load_code_location
-from harvest_dagster.orchestration.runs.local_runs import LocalRun, Progress, RunningRun, open_instance
+from harvest_dagster.orchestration.runs.local_runs import (
+    LocalRun,
+    Progress,
+    RunMonitor,
+    RunningRun,
+    open_instance,
+)
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.ingest_configs import find_id
 from harvest_dagster.storage.lease import leases
@@ -227,7 +233,7 @@ class _Terminal(io.StringIO):
 def test_progress_is_bars_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log file must not contain the control sequences of bars, and a person must see how long it takes."""
     monkeypatch.setenv("COLUMNS", "160")
-    progress = Progress(windows=4, windows_ended=2, pages=7, records=350, seconds_waited=65)
+    progress = Progress(windows=4, windows_ended=2, share_ended=0.5, pages=7, records=350, seconds_waited=65)
     terminal = _Terminal()
     with ProgressView(terminal, "example") as view:
         view.show(progress)
@@ -254,7 +260,13 @@ def test_progress_is_bars_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.
 def test_the_rate_counts_only_the_pages_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """After an interruption, the pages of the earlier run would make the harvest look fast and almost finished."""
     progress = Progress(
-        windows=1, pages=1, records=500, resumed_records=400, expected=1000, records_of_window=500
+        windows=1,
+        pages=1,
+        records=500,
+        resumed_records=400,
+        expected=1000,
+        records_of_window=500,
+        share_of_window=1.0,
     )
     log = io.StringIO()
     now = time.monotonic()
@@ -267,9 +279,20 @@ def test_the_rate_counts_only_the_pages_of_this_run(monkeypatch: pytest.MonkeyPa
 
 def test_the_share_of_a_list_comes_from_the_total_of_the_source() -> None:
     """Without a total, an end that nobody knows must not be shown."""
-    assert Progress(windows=1, expected=400, records_of_window=100).share == 0.25
+    assert Progress(windows=1, expected=400, records_of_window=100, share_of_window=1.0).share == 0.25
     assert Progress(windows=1, records_of_window=100).share is None
-    assert Progress(windows=4, windows_ended=1, expected=400, records_of_window=200).share == 0.375
+
+
+def test_a_long_window_is_a_larger_part_of_a_run_than_a_short_one() -> None:
+    """After 30 of 31 days, half of the run was shown as left, because the last day is a window as well."""
+    start = parse_instant("2024-01-01")
+    month, day = Window(start, start + 30 * DAY), Window(start + 30 * DAY, start + 31 * DAY)
+    monitor = RunMonitor()
+    monitor.plan([month, day])
+    monitor.end_window(month)
+    assert monitor.progress.share == pytest.approx(30 / 31)
+    monitor.end_window(day)
+    assert monitor.progress.share == pytest.approx(1)
 
 
 @pytest.mark.parametrize("option", [None, "--ignore-disabled", "--force"])

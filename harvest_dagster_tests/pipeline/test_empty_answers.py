@@ -102,9 +102,7 @@ def test_a_transient_empty_answer_between_full_days_is_requested_again(small_wor
         harvest_window(small_world, "run 1", FIRST)
         log = harvest_window(small_world, "run 2", SECOND)
     assert (log.status, log.counts.records, log.doubt) == ("SUCCEEDED", 20, None)
-    assert any(
-        "is empty, but the 1 windows around it have 20 records" in line for line in small_world.log_lines
-    )
+    assert any("is empty, but the window next to it has 20 records" in line for line in small_world.log_lines)
 
 
 def test_an_empty_day_between_full_days_is_not_done_before_a_second_harvest(small_world: World) -> None:

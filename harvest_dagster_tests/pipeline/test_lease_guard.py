@@ -86,6 +86,7 @@ def test_the_lease_of_an_ended_run_is_taken_at_once(world: World, status: str) -
     take(world.harvest("run 1"))
     world.outcomes["run 1"] = RunOutcome(status, "its run is over")
     take(world.harvest("run 2"))
+    assert "took over the lease of run run 1, which has ended" in world.log_lines
 
 
 def test_the_lease_of_a_killed_process_is_taken_at_once(

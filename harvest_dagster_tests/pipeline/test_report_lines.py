@@ -26,7 +26,7 @@ def printed(small_world: World) -> list[tuple[str, str]]:
 
     class Lines(logging.Handler):
         def emit(self, entry: logging.LogRecord) -> None:
-            if "the source knows only days" not in entry.getMessage():  # once, at the first harvest
+            if "each list has the whole source" not in entry.getMessage():  # once, at the first harvest
                 lines.append((entry.levelname, entry.getMessage()))
 
     small_world.logger.addHandler(Lines(logging.INFO))

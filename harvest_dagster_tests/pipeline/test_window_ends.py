@@ -98,7 +98,7 @@ def test_the_total_of_a_window_does_not_contain_its_neighbours(small_world: Worl
 def test_the_numbers_of_a_short_window_do_not_contain_its_neighbours(small_world: World) -> None:
     """The record of the additional second counted as delivered after a second list, but not as announced."""
     repository = Repository(first_day=date(2024, 4, 26), days=4, records_per_day=6, page_size=4, deleted=0)
-    message = r"^6 of 15 records of \[2024-04-26, 2024-04-27\) were delivered"
+    message = r"^6 of 15 records of \[2024-04-26, 2024-04-27\) were delivered\. Run again\."
     with serving(small_world, repository, parse_behaviour("total-higher:by=9")):
         with pytest.raises(IncompleteList, match=message):
             harvest_window(small_world, "run 1", DAYS[0])

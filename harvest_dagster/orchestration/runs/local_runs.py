@@ -140,6 +140,8 @@ class Progress:
     Attributes:
         windows: number of planned windows.
         windows_ended: number of windows that have ended.
+        share_ended: their part of the time that all windows have, from 0 to 1.
+        share_of_window: the same part of the current window.
         pages: fetched pages, those of earlier runs included.
         records: records on these pages.
         resumed_records: those of them that earlier runs fetched.
@@ -151,6 +153,8 @@ class Progress:
 
     windows: int = 0
     windows_ended: int = 0
+    share_ended: float = 0.0
+    share_of_window: float = 0.0
     pages: int = 0
     records: int = 0
     resumed_records: int = 0
@@ -172,7 +176,7 @@ class Progress:
         part = min(1.0, self.records_of_window / self.expected) if self.expected else 0.0
         if self.windows == 1 and not self.expected:
             return 1.0 if self.windows_ended else None
-        return min(1.0, (self.windows_ended + part) / self.windows)
+        return min(1.0, self.share_ended + part * self.share_of_window)
 
 
 class RunMonitor(Monitor):
@@ -185,6 +189,7 @@ class RunMonitor(Monitor):
         self._progress = Progress()
         self._totals: dict[tuple[int, int], int | None] = {}
         self._window: Window | None = None
+        self._planned = timedelta()
 
     @property
     def progress(self) -> Progress:
@@ -202,13 +207,14 @@ class RunMonitor(Monitor):
 
     def plan(self, windows: Sequence[Window]) -> None:
         """See Monitor."""
+        self._planned = sum((window.length for window in windows), start=timedelta())
         self._update(windows=len(windows))
 
     def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
         """See Monitor."""
         if window != self._window:
             self._window, self._totals = window, {}
-            self._update(expected=None, records_of_window=0)
+            self._update(expected=None, records_of_window=0, share_of_window=self._share(window))
         self._totals[page.sub_window.number, page.page.cursor.list_number] = page.page.total
         totals, now = self._totals.values(), self._progress
         self._update(
@@ -219,13 +225,14 @@ class RunMonitor(Monitor):
             expected=None if None in totals else sum(filter(None, totals)),
         )
 
-    def end_window(self, window: Window) -> None:  # noqa: ARG002
+    def end_window(self, window: Window) -> None:
         """See Monitor."""
         self._window, self._totals = None, {}
         ended = self._progress.windows_ended + 1
         self._update(
             windows=max(ended, self._progress.windows),
             windows_ended=ended,
+            share_ended=self._progress.share_ended + self._share(window),
             expected=None,
             records_of_window=0,
         )
@@ -247,6 +254,10 @@ class RunMonitor(Monitor):
         """
         if self.stop_requested.is_set():
             raise dg.DagsterExecutionInterruptedError
+
+    def _share(self, window: Window) -> float:
+        """Return the part of the planned time that a window has. The last window is often a short one."""
+        return window.length / self._planned if self._planned else 0.0
 
     def _update(self, **changes: Any) -> None:
         self._progress = Progress(**{**vars(self._progress), **changes})

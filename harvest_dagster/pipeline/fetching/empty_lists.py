@@ -116,7 +116,12 @@ def full_neighbours(window: Window, logs: Iterable[HarvestLog]) -> str | None:
     expected = sum(log.counts.records for log in neighbours) * (window.length / time)
     if expected < _EXPECTED_RECORDS:
         return None
-    return f"the {len(neighbours)} windows around it have {expected:.0f} records in the same time, on average"
+    around = (
+        f"the {len(neighbours)} windows around it have"
+        if len(neighbours) > 1
+        else "the window next to it has"
+    )
+    return f"{around} {expected:.0f} records in the same time, on average"
 
 
 def doubt_empty_neighbours(connection: Connection, scope: LogScope, log: HarvestLog) -> list[HarvestLog]:

@@ -44,7 +44,9 @@ def _minutes_behind(offset: timedelta | None) -> int | None:
 
 
 def _granularity(unit: timedelta) -> str:
-    if unit >= DAY:
+    if unit > DAY:  # see UndividedClient
+        return "each list has the whole source; the harvester keeps the records of the requested days (UTC)."
+    if unit == DAY:
         return (
             "the source knows only days, so a window counts as done only after the end of its last day (UTC)."
         )

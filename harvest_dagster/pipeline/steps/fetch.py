@@ -150,13 +150,18 @@ def _name_numbers(error: SourceError, log: HarvestLog, tracker: CompletenessTrac
         return
     delivered = tracker.records if tracker.identifiers is None else tracker.identifiers
     numbers, message = f"{delivered} of {tracker.expected} records of {log.window} were delivered", str(error)
-    if isinstance(error, IncompleteList) and (error.received, error.announced) == (
-        delivered,
-        tracker.expected,
-    ):
+    if isinstance(error, IncompleteList) and _is_same_shortfall(error, log, tracker.expected - delivered):
         error.args = (f"{numbers}. {message.partition('. ')[2]}",)  # without the same numbers again
     else:
         error.args = (f"{numbers}: {message}",)
+
+
+def _is_same_shortfall(error: IncompleteList, log: HarvestLog, missing: int) -> bool:
+    """Return whether the error is about the whole window and the same missing records.
+
+    Its numbers may be higher, because a list may contain records of the next window, which do not count.
+    """
+    return error.announced - error.received == missing and f" for {log.window}," in str(error)
 
 
 def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:
