@@ -11,14 +11,32 @@ from harvest_dagster.windows import Window, parse_instant
 _1970 = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH = re.compile(r"[0-9]{1,16}(\.[0-9]{1,20})?([eE]\+?[0-9]{1,2})?")
 _FIRST = 100_000_000
-# Below these numbers: seconds, milliseconds and microseconds until the year 5138, and the microseconds of one.
-_UNITS = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
+# Below these numbers: seconds until the year 5138, milliseconds until 2286, no number since 1970, and microseconds
+# until 5138, with the microseconds of one. 14 digits are a date and a time: as milliseconds, 20240131120000 is of the
+# year 2611.
+_UNITS = ((10**11, 1_000_000), (10**13, 1_000), (10**14, None), (10**17, 1))
+# As in MARC 21, field 005 (20240131120000.0), and in the index of the Wayback Machine.
+_DIGITS = re.compile(r"((?:19|20)[0-9]{2}(?:[0-9]{2}){4})([0-9]{2})?(?:\.[0-9]{1,20})?")
 
 
 def lenient_instant(text: str | None) -> datetime | None:
     """Return a datestamp in UTC, or None if the text is not a date. A date without a time is midnight in UTC."""
     try:
         return parse_instant(text) if text else None
+    except ValueError:
+        return None
+
+
+def digits_instant(text: str) -> datetime | None:
+    """Return the instant of a date and a time in 14 digits, or in 12 without seconds; None if the text is none.
+
+    A fraction of a second is ignored. The time zone is UTC.
+    """
+    found = _DIGITS.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(f"{found[1]}{found[2] or '00'}+0000", "%Y%m%d%H%M%S%z")
     except ValueError:
         return None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from harvest_dagster.errors import SourceError
-from harvest_dagster.harvesters.formats.dates import epoch_instant, is_kept, lenient_instant
+from harvest_dagster.harvesters.formats.dates import digits_instant, epoch_instant, is_kept, lenient_instant
 from harvest_dagster.harvesters.formats.strict_json import Location, raw_values
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.rest.arguments import RestArguments
@@ -177,7 +177,7 @@ class RestParser(Parser):
         if path is None:
             return None
         text = _text(find(item, path))
-        return epoch_instant(text) or lenient_instant(text)
+        return digits_instant(text) or epoch_instant(text) or lenient_instant(text)
 
     def _time_of_others(self, page: Page) -> Window | None:
         """Return the time that the list of a page shares with those of other windows; None if there is none."""

@@ -401,6 +401,12 @@ def test_the_blob_has_no_volatile_values() -> None:
     assert record.blob == '{"by":[{"n":"x"},{}],"id":" a ","z":1}'
 
 
+def test_a_datestamp_may_be_digits() -> None:
+    """MARC 21 writes dates so. As a number since 1970, it would lie in a window that is never harvested."""
+    record = parse_item({"id": "a", "at": "20240131120005.0"}, datestamp="at")
+    assert record.datestamp == datetime(2024, 1, 31, 12, 0, 5, tzinfo=timezone.utc)
+
+
 def test_an_identifier_may_have_several_parts_and_be_a_number() -> None:
     """Europe PMC's id is unique only within its source. Zenodo's id is a number."""
     assert parse_item({"source": "MED", "id": "35"}, identifier=["source", "id"]).identifier == "MED:35"
