@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from harvest_dagster.errors import ProtocolError
@@ -24,18 +24,12 @@ from harvest_dagster.harvesters.feed.reach import (
 from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.interface import Response, Session
-from harvest_dagster.harvesters.undivided import UndividedClient
+from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
 from harvest_dagster.rate_limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK
 from harvest_dagster.windows import Window
-
-EVER = Window(
-    datetime(1, 1, 1, tzinfo=timezone.utc),
-    datetime(9999, 12, 31, tzinfo=timezone.utc),
-)
-"""The time that a request for a feed covers: all of it."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +101,8 @@ class FeedClient(UndividedClient):
             content_type=response.content_type,
             source_time=getattr(response, "date", None),  # sessions of tests and tools may not have it
             identifiers=tuple(filter(None, map(identifier_of, entries))),
-            overlap=EVER,
-            neighbours=sum(not is_kept(date, window, EVER) for date in received.dates),
+            overlap=ALL_TIME,
+            neighbours=sum(not is_kept(date, window, ALL_TIME) for date in received.dates),
         )
 
     def _last_page(self, page: Page, received: _Received, window: Window, position: FeedPosition) -> Page:

@@ -6,7 +6,6 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from itertools import islice
 
 from harvest_dagster.errors import CursorRefused
@@ -17,12 +16,10 @@ from harvest_dagster.harvesters.files.parser import FilesParser, join_records
 from harvest_dagster.harvesters.files.readers import READERS, reading
 from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Session
-from harvest_dagster.harvesters.undivided import UndividedClient
+from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window, utc_now
-
-_EVER = Window(datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc))
 
 
 @dataclass(frozen=True)
@@ -151,8 +148,8 @@ class FilesClient(UndividedClient):
             next=None,
             count=len(batch),
             identifiers=tuple(record.identifier for record in parsed if record.identifier),
-            overlap=_EVER,
-            neighbours=sum(not is_kept(date, window, _EVER) for date in dates),
+            overlap=ALL_TIME,
+            neighbours=sum(not is_kept(date, window, ALL_TIME) for date in dates),
         )
 
 

@@ -206,7 +206,31 @@ class RestClient(Client):
     ) -> tuple[Page, ListState, Sequence[DatedRecord]]:
         """Request a page. Return it with the state of the list after it, and its records that have an identifier."""
         response = self._send(pager, cursor)
-        page = Page(
+        page = self._page_without_records(response, cursor)
+        if list_ends.is_empty_response(self.arguments, state, response):
+            may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
+            ends_at_limit = self._ends_at_limit(response, state)
+            return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state, ()
+        content = self._content(response, state)
+        if list_ends.is_repeated_end(self.arguments, state, content):
+            may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
+            return replace(page, total=content.total, may_be_cut=may_be_cut), state, ()
+        token = pager.next_token(cursor.token, content, state)
+        raise_if_path_is_missing(self.arguments, state, content, token)
+        raise_if_not_sorted(self.arguments, state, content)
+        following = None if token is None else Cursor(token)
+        page = replace(
+            page, next=following, count=content.count, total=content.total, identifiers=content.identifiers
+        )
+        if following is None:
+            page = self._last_page(page, response, state, content)
+        state = state.after(content)
+        state.observe(self._observations)
+        return page, state, content.records
+
+    def _page_without_records(self, response: Response, cursor: Cursor) -> Page:
+        """Return the page of a response, still without what its content shows."""
+        return Page(
             body=response.body,
             request=Request(response.url, self.arguments.method, getattr(response, "request_body", None)),
             status=response.status,
@@ -217,35 +241,22 @@ class RestClient(Client):
             content_type=response.content_type,
             source_time=getattr(response, "date", None),  # sessions of tests and tools may not have it
         )
-        if list_ends.is_empty_response(self.arguments, state, response):
-            may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
-            ends_at_limit = self._ends_at_limit(response, state)
-            return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state, ()
-        content = self._content(response, state)
-        if list_ends.is_repeated_end(self.arguments, state, content):
-            may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
-            return replace(page, total=content.total, may_be_cut=may_be_cut), state, ()
-        token = pager.next_token(cursor.token, content, state)
-        ends_at_limit = token is None and content.count == 0 and self._ends_at_limit(response, state)
-        raise_if_path_is_missing(self.arguments, state, content, token)
-        raise_if_not_sorted(self.arguments, state, content)
-        may_be_cut = token is None and list_ends.may_lack_next_page(self.arguments, state, content)
-        ends_after_full_page = token is None and list_ends.ends_after_full_page(
-            self.arguments, state, content
-        )
-        state = state.after(content)
-        state.observe(self._observations)
-        page = replace(
+
+    def _last_page(self, page: Page, response: Response, state: ListState, content: PageContent) -> Page:
+        """Return the last page of a list, with the reasons why the list may continue after it.
+
+        Args:
+            page: the page.
+            response: its response.
+            state: the list before this page.
+            content: the content of the page.
+        """
+        return replace(
             page,
-            next=None if token is None else Cursor(token),
-            count=content.count,
-            total=content.total,
-            identifiers=content.identifiers,
-            may_be_cut=may_be_cut,
-            ends_at_limit=ends_at_limit,
-            ends_after_full_page=ends_after_full_page,
+            may_be_cut=list_ends.may_lack_next_page(self.arguments, state, content),
+            ends_at_limit=content.count == 0 and self._ends_at_limit(response, state),
+            ends_after_full_page=list_ends.ends_after_full_page(self.arguments, state, content),
         )
-        return page, state, content.records
 
     def _ends_at_limit(self, response: Response, state: ListState) -> bool:
         """Return whether the response after the last records refuses the rest of the list as too long.

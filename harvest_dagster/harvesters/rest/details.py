@@ -1,9 +1,9 @@
-"""Requests the detail of each record of a list page: the full record, of which the list has only a part.
+"""Request the detail of each record of a list page: the full record, of which the list has only a part.
 
 Each detail is a page of its own (`Page.single_record`). The pages of details come before the page of the list that
-names their records, so the page of the list is stored when all of them are. The cursor of each names how many records
-of the page are done. A run that resumes requests the page of the list again, and then the details that are missing. If
-the records of that page are different now, it requests all of them.
+names their records, so the page of the list is stored after all of them. The cursor of each detail contains the number
+of records of the page that are done. A run that resumes requests the page of the list again, and then the missing
+details. If the records of that page have changed, it requests all details of the page.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from harvest_dagster.windows import Window
 # These statuses say who may ask, how often, or that the source is down. They concern all records.
 _STATUSES_FOR_ALL = frozenset({401, 402, 403, 407, 408, 421, 425, 429, 451, 502, 503, 504})
 _PAGES_FOR_ALL = (LoginPage, BotChallenge, MaintenancePage)
-_FAILURES_IN_A_ROW = 3  # of a kind that may end: then the source is down, rather than three records damaged
-_MISSING_IN_A_ROW = 100  # details, and none was found so far: then `url` is wrong
+_FAILURES_IN_A_ROW = 3  # transient ones: then the source is down, and not only these records are damaged
+_MISSING_IN_A_ROW = 100  # details, if none was found before them: then `url` is wrong
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,18 @@ class DetailRequests:
         return tuple(items.values())
 
     def _detail_pages(self, page: Page, items: Sequence[ListItem], done: int) -> Iterator[Page]:
-        # A failure that may end is held back until the next detail shows that the source works.
+        # A transient failure waits until the next detail shows that the source works.
         waiting: list[_Answer] = []
-        mark = _Mark.of(items[:done])
+        progress = _DetailProgress.of(items[:done])
         for item in items[done:]:
             answer = self._request(item)
             waiting.append(answer)
             if not isinstance(answer.error, SourceError) or not answer.error.transient:
-                yield from (_detail_page(page, one, mark.add(one.item)) for one in waiting)
+                yield from (_detail_page(page, one, progress.add(one.item)) for one in waiting)
                 waiting = []
             elif len(waiting) >= _FAILURES_IN_A_ROW:
                 raise answer.error
-        yield from (_detail_page(page, one, mark.add(one.item)) for one in waiting)
+        yield from (_detail_page(page, one, progress.add(one.item)) for one in waiting)
 
     def _request(self, item: ListItem) -> _Answer:
         """Request the detail of a record, and once more if it is damaged.
@@ -200,7 +200,7 @@ def detail_url(arguments: RestArguments, texts: Sequence[str]) -> str:
 
 
 def _concerns_all(error: SourceError) -> bool:
-    """Return whether a failure is one of the source or of the access to it, rather than of one record."""
+    """Return whether a failure concerns the source or the access to it, and not only one record."""
     if isinstance(error, HttpStatusError):
         return error.status in _STATUSES_FOR_ALL or error.page in _PAGES_FOR_ALL
     if isinstance(error, SourceUnreachable):
@@ -208,8 +208,8 @@ def _concerns_all(error: SourceError) -> bool:
     return isinstance(error, _PAGES_FOR_ALL)
 
 
-def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
-    """Return the page for an answer. `mark` says which details are done after it."""
+def _detail_page(page: Page, answer: _Answer, progress: str) -> Page:
+    """Return the page for an answer. `progress` says which details are done after it."""
     item, response, error = answer.item, answer.response, answer.error
     stored = StoredDetail(item.raw, None if response is None else response.body, str(error or ""))
     return Page(
@@ -218,7 +218,7 @@ def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
         status=getattr(error, "status", page.status) if response is None else response.status,
         received=page.received if response is None else response.received,
         cursor=page.cursor,
-        next=replace(page.cursor, separate=mark),
+        next=replace(page.cursor, separate=progress),
         count=0,
         content_type="" if response is None else response.content_type,
         requested_window=page.requested_window,
@@ -227,7 +227,7 @@ def _detail_page(page: Page, answer: _Answer, mark: str) -> Page:
     )
 
 
-class _Mark:
+class _DetailProgress:
     """The number of the records that are done, with a digest of their identifiers and datestamps."""
 
     def __init__(self) -> None:
@@ -238,15 +238,15 @@ class _Mark:
         return f"{self._count}:{self._digest.hexdigest()}"
 
     @classmethod
-    def of(cls, items: Sequence[ListItem]) -> _Mark:
-        """Return the mark after these records."""
-        mark = cls()
+    def of(cls, items: Sequence[ListItem]) -> _DetailProgress:
+        """Return the progress after these records."""
+        progress = cls()
         for item in items:
-            mark.add(item)
-        return mark
+            progress.add(item)
+        return progress
 
     def add(self, item: ListItem) -> str:
-        """Add a record. Return the mark as text."""
+        """Add a record. Return the progress as text."""
         self._count += 1
         self._digest.update(f"{item.identifier}\0{item.datestamp}\0".encode("utf-8", "surrogatepass"))
         return str(self)
@@ -255,4 +255,4 @@ class _Mark:
 def _count_done(items: Sequence[ListItem], done: str | None) -> int:
     """Return how many of the items are done; 0 if those are not the items of which `done` was written."""
     count = int((done or "0").partition(":")[0])
-    return count if done is not None and str(_Mark.of(items[:count])) == done else 0
+    return count if done is not None and str(_DetailProgress.of(items[:count])) == done else 0

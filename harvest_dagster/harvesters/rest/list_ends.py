@@ -1,11 +1,11 @@
-"""The odd ways in which lists of REST APIs end, and what contradicts an end (docs/failures.md#odd-list-ends).
+"""Recognize the end of a list of a REST API, and what contradicts it (docs/failures.md#odd-list-ends).
 
 A client that counts pages or records requests one page too many. Past the end, sources answer with an empty page, with
 404 or 400, with 204, with null or nothing in place of the list, or with the last page again. Each of these ends the
 list if the records of the source's own total have come. The pipeline compares the total again, with the different
 records. Without a total, the end is accepted if nothing contradicts it, and the window is `unverified`.
 
-A refusal that says that the list is too long is no such end: the total may be the limit (docs/failures.md#result-cap).
+A response that refuses the list as too long does not end it: the total may be the limit (docs/failures.md#result-cap).
 """
 
 from __future__ import annotations
@@ -174,9 +174,9 @@ def _repetition(arguments: RestArguments, state: ListState, page: PageContent) -
 
 
 def may_be_cut_after(arguments: RestArguments, state: ListState) -> bool:
-    """Return whether a list that ends in an odd way may go on after its last page, because that page may be full.
+    """Return whether a list may continue after its last page, because that page may be full.
 
-    A source that refuses deep pages, or repeats the deepest one, ends its lists in the same way.
+    A source that refuses deep pages, or repeats the deepest one, ends its lists with an error or a repeated page, too.
     """
     return 0 < state.last_page == state.largest_page and not _is_short(arguments, state.last_page)
 
@@ -188,7 +188,7 @@ def ends_after_full_page(arguments: RestArguments, state: ListState, page: PageC
 
 
 def may_be_cut_by_status(arguments: RestArguments, state: ListState, status: int) -> bool:
-    """Return whether a list that ends with this status may go on after its last page."""
+    """Return whether a list that ends with this status may continue after its last page."""
     is_doubtful = status in PAST_THE_END and status not in arguments.empty_status
     return is_doubtful and may_be_cut_after(arguments, state)
 

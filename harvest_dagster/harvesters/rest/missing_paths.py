@@ -1,7 +1,7 @@
-"""Configured paths that match nothing (docs/failures.md#paths-that-never-match).
+"""Find configured paths that match nothing (docs/failures.md#paths-that-never-match).
 
-A source may omit the cursor and the total of a list that fits on one page. So only a first page after which the list
-goes on, or must go on, shows that a path is wrong.
+A source may omit the cursor and the total of a list that fits on one page. So a path is wrong only if the first page
+lacks it, and the list continues after that page or must continue.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def find_paths(arguments: RestArguments, document: object, next_link: str | None
 def raise_if_path_is_missing(
     arguments: RestArguments, state: ListState, page: PageContent, token: str | None
 ) -> None:
-    """Raise an error if a list goes on after a first page that lacks a configured path, or must go on.
+    """Raise an error if a list continues, or must continue, after a first page that lacks a configured path.
 
     Args:
         arguments: arguments of the source.
@@ -74,7 +74,7 @@ def raise_if_path_is_missing(
 def _proof_of_more(
     arguments: RestArguments, state: ListState, page: PageContent, token: str | None
 ) -> str | None:
-    """Return what proves that the list goes on after its first page; None if nothing does."""
+    """Return what proves that the list continues after its first page; None if nothing does."""
     if state.pages == 1:
         return "The list has a second page"
     if page.more:

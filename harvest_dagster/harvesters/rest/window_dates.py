@@ -1,8 +1,8 @@
-"""The dates that a REST API is asked for, and how its lists show which dates those must be.
+"""Decide which dates a REST API is asked for, and learn from its lists whether they are right.
 
-Nothing in an API says whether the day in `until` means the whole day or its midnight, whether the day in `from` is
-included, or whether the datestamps that it shows are those that it filters by. So a window asks for one unit more at
-each end that is not known to include its whole unit, and stores everything that arrives (docs/decisions/0055).
+An API does not say whether the day in `until` means the whole day or its midnight, whether the day in `from` is
+included, or whether it filters by the datestamps that it shows. So a window asks for one unit more at each end that is
+not known to include its whole unit, and stores everything that arrives (docs/decisions/0055).
 
 - **Seconds.** The additional seconds cost no request. They are always requested.
 - **No end.** A source that has no upper bound is asked from one day before the window on, because its datestamps may be
@@ -59,7 +59,7 @@ _EXACT = WindowEnds(from_is_whole=True, until_is_whole=True, one_unit=True)
 
 
 class WindowSample:
-    """What a list showed: its records with a datestamp, and how many it had."""
+    """What a list shows about its datestamps: a sample of its dated records, and the number of all its records."""
 
     def __init__(self, window: Window) -> None:
         self.dated = ListSample(window)
@@ -162,14 +162,14 @@ class WindowDates:
         return self._probe(self._last_day(window)) is True
 
     def _probe(self, day: datetime) -> bool | None:
-        """Request one day alone, and record whether its list shows that the ends are exact, or is empty.
+        """Request one day alone, and record if its list shows that the ends are exact.
 
         Several times of a day, or many of its records, can only come from a source that includes the whole day in
-        `from` and `until`. That holds for any time zone in which datestamps are shown. A failure of the source is no
-        answer, and no failure of the window.
+        `from` and `until`. That is true for any time zone in which datestamps are shown.
 
         Returns:
-            None if the list has records, but too few.
+            True if the ends are exact. False if the list is empty, or the source refuses the dates. None if the list
+            has records, but too few, or if the source fails in another way. The window does not fail then.
         """
         sample = WindowSample(Window(day, day + DAY))
         try:
