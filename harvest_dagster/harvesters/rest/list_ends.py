@@ -22,7 +22,7 @@ from harvest_dagster.harvesters.rest.missing_paths import (
     describe_missing_path,
     requested_page_size,
 )
-from harvest_dagster.harvesters.rest.page_metadata import describe_value
+from harvest_dagster.harvesters.rest.page_metadata import describe_value, find_usual_error
 from harvest_dagster.harvesters.rest.paths import PathTarget, members_of, selects_from_list
 from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES
@@ -102,9 +102,7 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
         return
     if known.pages == 0 and known.is_from_start:
         # Not MisconfiguredPath: an error in place of a page looks the same, and a later answer may be right.
-        raise ProtocolError(
-            describe_missing_path(arguments, RECORDS, page, "Each page has the list of its records")
-        )
+        raise ProtocolError(_describe_missing_list(arguments, page))
     is_end = known.total_is_reached
     if is_end is None:
         is_end = known.total is not None or _is_empty(arguments, known, page.document)
@@ -115,6 +113,16 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
             "source answered with an error."
         )
         raise ProtocolError(message)
+
+
+def _describe_missing_list(arguments: RestArguments, page: PageContent) -> str:
+    error = find_usual_error(page.document)
+    if error is None:
+        return describe_missing_path(arguments, RECORDS, page, "Each page has the list of its records")
+    return (
+        f"{page.url} answered with {error}. It has no list at {arguments.records}. Check `params`. If they are right, "
+        "try again later. If this is no error, correct `records`."
+    )
 
 
 def _is_empty(arguments: RestArguments, state: ListState, document: Any) -> bool:

@@ -105,16 +105,20 @@ def raise_if_usual_error(document: Any, *, url: str) -> None:
     A search engine that ran into a timeout answers with an empty list, or with a part of it, and status 200. The list
     would end there (docs/failures.md#error-beside-a-list). With `error` in the config, only that path counts.
     """
-    if not isinstance(document, Mapping):
-        return
-    for key, is_failure in _USUAL_ERRORS.items():
-        value = document.get(key)
-        if is_failure(value):
-            message = (
-                f"{url} answered with a list and with an error at {key}: {_text(value)}. Try again later. If this is "
-                "no error, set `error` to the path of errors of this source."
-            )
-            raise ProtocolError(message)
+    if (error := find_usual_error(document)) is not None:
+        message = (
+            f"{url} answered with a list and with {error}. Try again later. If this is no error, set `error` to the "
+            "path of errors of this source."
+        )
+        raise ProtocolError(message)
+
+
+def find_usual_error(document: Any) -> str | None:
+    """Return the error that a page reports at its top level, for a message; None if it reports none."""
+    for key, is_failure in _USUAL_ERRORS.items() if isinstance(document, Mapping) else ():
+        if is_failure(value := document.get(key)):
+            return f"an error at {key}: {_text(value)}"
+    return None
 
 
 def describe_value(document: Any) -> str:

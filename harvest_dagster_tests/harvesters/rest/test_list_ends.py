@@ -300,3 +300,10 @@ def test_a_page_that_may_be_full_and_has_no_next_page_is_doubtful(identifiers: s
     assert [only.may_be_cut for only in pages(scripted(page, next=LINK))] == [False]
     del page["next"]
     assert [only.may_be_cut for only in pages(scripted(page, next=LINK))] == [may_be_cut]
+
+
+def test_an_error_in_place_of_the_first_list_is_quoted() -> None:
+    """MediaWiki reports a wrong parameter with status 200. Its text says which one is wrong."""
+    page = {"error": {"code": "badvalue", "info": "Unrecognized value for parameter list"}, "servedby": "mw1"}
+    with pytest.raises(ProtocolError, match=r"an error at error: .*Unrecognized value.*Check `params`"):
+        list(scripted(page, records="query.recentchanges").pages(DAY))
