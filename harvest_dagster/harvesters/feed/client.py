@@ -21,10 +21,10 @@ from harvest_dagster.harvesters.feed.reach import (
     has_only_older_entries,
     raise_if_out_of_reach,
 )
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.rate_limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits

@@ -8,9 +8,9 @@ from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
 from harvest_dagster.harvesters.feed.document import is_entry, parse_feed
 from harvest_dagster.harvesters.feed.entries import datestamps_of, parse_entry
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
 from harvest_dagster.harvesters.interface import Parser
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

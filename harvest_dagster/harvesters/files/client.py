@@ -14,9 +14,9 @@ from harvest_dagster.harvesters.files.compression import open_streams
 from harvest_dagster.harvesters.files.locations import FileStore, FileVersion
 from harvest_dagster.harvesters.files.parser import FilesParser, join_records
 from harvest_dagster.harvesters.files.readers import READERS, reading
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Session
 from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window, utc_now

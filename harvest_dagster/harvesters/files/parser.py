@@ -14,11 +14,12 @@ from lxml import etree
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.files.arguments import FilesArguments
 from harvest_dagster.harvesters.formats.canonical_xml import canonical_xml
-from harvest_dagster.harvesters.formats.dates import is_kept, lenient_instant
+from harvest_dagster.harvesters.formats.dates import lenient_instant
 from harvest_dagster.harvesters.formats.strict_json import canonical_json, parse_json
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.oai.records import parse_record
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

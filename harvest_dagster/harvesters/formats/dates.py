@@ -1,4 +1,4 @@
-"""Datestamps as sources write them, and the records that a window keeps if its source knows only whole days."""
+"""Parse datestamps as sources write them: ISO 8601, digits alone, and numbers since 1970."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
-from harvest_dagster.windows import Window, parse_instant
+from harvest_dagster.windows import parse_instant
 
 _1970 = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH = re.compile(r"[0-9]{1,16}(\.[0-9]{1,20})?([eE]\+?[0-9]{1,2})?")
@@ -51,18 +51,3 @@ def epoch_instant(text: str) -> datetime | None:
     number = Decimal(text)
     unit = next((unit for limit, unit in _UNITS if number < limit), None)
     return None if unit is None or number < _FIRST else _1970 + timedelta(microseconds=int(number * unit))
-
-
-def is_kept(datestamp: datetime | None, window: Window, asked: Window | None) -> bool:
-    """Return whether `window` keeps a record with this datestamp.
-
-    A record is dropped only if its datestamp lies in `asked` but not in `window`: then the window that contains the
-    datestamp delivers it. A record without a datestamp, or with one outside `asked`, is kept, because no other
-    window would deliver it.
-
-    Args:
-        datestamp: of the record, None if the source gives none.
-        window: the window that is harvested.
-        asked: the larger window that the source was asked for, None if that was `window` itself.
-    """
-    return datestamp is None or asked is None or datestamp in window or datestamp not in asked

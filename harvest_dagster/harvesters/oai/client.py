@@ -14,7 +14,6 @@ from datetime import timedelta
 from functools import cached_property
 
 from harvest_dagster.errors import ProtocolError, SourceError
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Client, Session
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
@@ -39,6 +38,7 @@ from harvest_dagster.harvesters.oai.pages import (
 )
 from harvest_dagster.harvesters.oai.records import parse_record
 from harvest_dagster.harvesters.oai.windows.dated_lists import DatedLists, DatedReply
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.harvesters.window_ends.requested_dates import Granularity, aligned_window
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record

@@ -17,7 +17,6 @@ from datetime import datetime
 from lxml import etree
 
 from harvest_dagster.errors import SourceError
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Response
 from harvest_dagster.harvesters.oai.endpoint import Reply
 from harvest_dagster.harvesters.oai.page_recovery import ListItem, parse_list
@@ -33,6 +32,7 @@ from harvest_dagster.harvesters.oai.records import (
     parse_record,
 )
 from harvest_dagster.harvesters.oai.response import parse_response
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.pages import parse_page
 from harvest_dagster.harvesters.oai.single_record import parse_single_record
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window

@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 from harvest_dagster.errors import CursorRefused, SourceError
-from harvest_dagster.harvesters.formats.dates import is_kept
 from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest import list_ends
 from harvest_dagster.harvesters.rest.arguments import RestArguments
@@ -33,6 +32,7 @@ from harvest_dagster.harvesters.rest.window_dates import (
     may_refuse_dates,
     shared_unit,
 )
+from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.harvesters.window_ends.requested_dates import RequestedDates, aligned_window
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, Page, Request

@@ -1,1 +1,1 @@
-"""The dates of requests, and how a source treats the first and the last of them."""
+"""The dates of requests, how a source treats the first and the last of them, and which records a window keeps."""
