@@ -75,7 +75,7 @@ def describe_source(connection: Connection, label: str | None, now: datetime) ->
         prefixes = []
         unknown.append(f"the formats are not known, so {_PREFERRED} is assumed: {one_line(str(error))}")
     url = _final_url(connection)
-    chosen = label or _label_of(url)
+    chosen = label or label_of(url)
     if not re.fullmatch(_LABEL, chosen):
         message = f"{chosen!r} is not a label. Use lower-case letters, digits and _, beginning with a letter: --label."
         raise BadInput(message)
@@ -107,10 +107,11 @@ def _final_url(connection: Connection) -> str:
     return url
 
 
-def _label_of(url: str) -> str:
-    """Return a label made of the host: `oaipmh.arxiv.org` gives `arxiv`."""
-    host = urlsplit(url).hostname or ""
-    parts = [part for part in host.split(".")[:-1] if part not in {"www", "oai", "oaipmh", "export", "api"}]
+def label_of(url: str) -> str:
+    """Return a label made of the host: `oaipmh.arxiv.org` gives `arxiv`. An address has no ending to leave out."""
+    names = (urlsplit(url).hostname or "").split(".")
+    names = names if names[-1].isdigit() else names[:-1]
+    parts = [part for part in names if part not in {"www", "oai", "oaipmh", "export", "api"}]
     words = re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_")[:_LONGEST_LABEL]
     return words if words[:1].isalpha() else f"source_{words}".rstrip("_")
 

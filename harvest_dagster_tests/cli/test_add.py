@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harvest_dagster.catalog.loader import load_catalog
-from harvest_dagster.diagnosis.new_source import first_partition_line
+from harvest_dagster.diagnosis.new_source import first_partition_line, label_of
 from harvest_dagster.harvesters.oai.identify import Identity
 from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
 from harvest_dagster.testing.simulator import Repository, Server, scenario
@@ -104,3 +104,16 @@ def test_a_source_that_does_not_answer_leaves_no_file(folder: Path) -> None:
         done = run("add", server.url)
     assert done.status == 1
     assert not (folder / "sources").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "label"),
+    [
+        ("https://oaipmh.arxiv.org/oai", "arxiv"),
+        ("http://10.0.0.1:8080/oai", "source_10_0_0_1"),
+        ("http://localhost/oai", "source"),
+    ],
+)
+def test_the_label_comes_from_the_host(url: str, label: str) -> None:
+    """The last number of an address was left out like `.org`, so all machines of a network had the same label."""
+    assert label_of(url) == label
