@@ -375,6 +375,20 @@ class TestLines:
         parser = RestParser(arguments(**LINES))
         assert isinstance(parser.single_record(b'{"id": 2}', DAY), Record)
 
+    def test_a_message_in_place_of_a_page_is_no_invalid_record(self) -> None:
+        """Between two pages, it cost one record in the quarantine, and all records of its page were missing."""
+        lines = '{"id": 1}\n{"id": 2}\n'
+        source = served(
+            {**LINES, "next": {"by": "page", "param": "page"}}, lines, '{"message": "Too many requests"}', ""
+        )
+        with pytest.raises(MalformedResponse, match=r"none has a value at id, changed.*Too many requests"):
+            pages(source)
+
+    def test_a_page_with_one_dated_record_without_identifier_is_no_message(self) -> None:
+        """An invalid record must not fail its window only because it is alone on the last page."""
+        identifiers, invalid = outcome(served(LINES, f'{{"changed": "{DATE}"}}\n', ""))
+        assert (identifiers, len(invalid)) == ([], 1)
+
     def test_originals_are_the_lines(self) -> None:
         """`keep_original` promises the bytes as they came."""
         source = served(LINES, ' {"id" : 1}\n', "")
@@ -395,8 +409,9 @@ class TestLines:
             ('[{"id": 1}]', MalformedResponse),
             ('{"error": "Query failed"}\n', ProtocolError),
             ('{"id": 1}\n{"error": "Query failed"}\n', ProtocolError),
+            ('{"message": "Too many requests"}\n', MalformedResponse),
         ],
-        ids=["cut", "cut in a letter", "html", "text", "list", "error", "error after records"],
+        ids=["cut", "cut in a letter", "html", "text", "list", "error", "error after records", "message"],
     )
     def test_a_broken_page_is_no_end_of_the_list(self, body: str, error: type[Exception]) -> None:
         """A server that fails while it writes leaves the last line without an end."""

@@ -31,7 +31,7 @@ class JsonLinesResponse(JsonObjects):
         Raises:
             WebPage: the body is HTML.
             TruncatedResponse: the last line has no line break, and is not valid JSON.
-            MalformedResponse: no line is an object.
+            MalformedResponse: no line is an object, or no object has an identifier or a datestamp.
             ProtocolError: a line without an identifier is an error of the source.
         """
         if is_html(body, content_type):
@@ -55,6 +55,7 @@ class JsonLinesResponse(JsonObjects):
         for item in items:
             if isinstance(item, dict) and not any(find(item, path) for path in self.arguments.identifier):
                 raise_if_usual_error(item, url=url)
+        self._raise_if_no_record(items, url, body)
         return items
 
     def find_items(self, document: Any, url: str) -> list[tuple[Location, Any]] | None:  # noqa: ARG002
@@ -65,6 +66,21 @@ class JsonLinesResponse(JsonObjects):
         """Return the bytes of these lines, without their line breaks."""
         lines = _lines(page.body)
         return {location: lines[int(location[0])].strip() for location in locations}
+
+    def _raise_if_no_record(self, items: list[Any], url: str, body: bytes) -> None:
+        """Raise MalformedResponse if there are objects, and none of them has an identifier or a datestamp.
+
+        Such a page is a message of the source. As one invalid record, it would replace the records of the page.
+        """
+        objects = [item for item in items if isinstance(item, dict)]
+        identifier, datestamp = self.arguments.identifier, self.arguments.datestamp
+        paths = [*identifier, *([] if datestamp is None else [datestamp])]
+        if objects and not any(find(item, path) is not None for item in objects for path in paths):
+            message = (
+                f"{url} answered with JSON Lines, and none has a value at {', '.join(paths)}, {describe_start(body)}. "
+                "Check `identifier`. If it is right, the source answered with an error."
+            )
+            raise MalformedResponse(message)
 
     def _item(self, line: bytes) -> Any:
         try:
