@@ -190,6 +190,17 @@ def test_a_feed_that_begins_after_earliest_date_answers(
     assert found["earliest date"]["key"] == "earliest_date"
 
 
+def test_files_are_not_blamed_for_ignoring_dates(deployment: Deployment) -> None:
+    """The harvester reads them as a whole and selects the records itself. The exit status was 1."""
+    path = deployment.folder / "records.jsonl"
+    path.write_text(f'{{"id": "a", "updated": "{utc_now() - DAY:%Y-%m-%d}"}}\n')
+    kwargs = {"path": str(path), "format": "jsonl", "identifier": "id", "datestamp": "updated"}
+    deployment.source("dump", harvester="files", harvester_kwargs=kwargs, transformer=None)
+    done = run("doctor", "dump", "--json")
+    findings = {finding["topic"]: finding["status"] for finding in done.json["findings"]}
+    assert (done.status, findings["selective harvesting"], findings["totals"]) == (0, "ok", "ok")
+
+
 def test_a_few_details_show_whether_their_address_is_right(deployment: Deployment) -> None:
     """The list of a source with details has no records, and a wrong address of details was not noticed."""
     answers = dict.fromkeys(("x0", "x1", "x2"), (404, b"{}"))
