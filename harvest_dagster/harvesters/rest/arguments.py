@@ -19,7 +19,7 @@ from pydantic import (
 
 from harvest_dagster.harvesters.interface import Arguments, NotDeciding
 from harvest_dagster.harvesters.request_headers import validate_headers
-from harvest_dagster.harvesters.rest.detail_arguments import Detail, detail_faults
+from harvest_dagster.harvesters.rest.details.arguments import Detail, detail_faults
 from harvest_dagster.harvesters.rest.further_urls import find_address_faults
 from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
 from harvest_dagster.harvesters.rest.placeholders import (

@@ -1,7 +1,7 @@
 """The client of a REST API: it turns windows into requests, and responses into pages.
 
-`window_dates` decides which dates a window is requested with, `pagination` requests the pages of a list, and
-`list_ends` recognizes the end of a list.
+Of the modules in `rest.lists`, `window_dates` decides which dates a window is requested with, `pagination` requests
+the pages of a list, and `ends` recognizes its end. `rest.details` requests the full record of each item.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import Any
 
 from harvest_dagster.errors import CursorRefused, SourceError
 from harvest_dagster.harvesters.interface import Client, Response, Session
-from harvest_dagster.harvesters.rest import list_ends
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.details import DetailRequests
-from harvest_dagster.harvesters.rest.list_order import raise_if_not_sorted
-from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
-from harvest_dagster.harvesters.rest.missing_paths import find_paths, raise_if_path_is_missing
-from harvest_dagster.harvesters.rest.page_metadata import find_flag, find_total
-from harvest_dagster.harvesters.rest.pagination import Pager
-from harvest_dagster.harvesters.rest.parser import RestParser
-from harvest_dagster.harvesters.rest.placeholders import Values
-from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
-from harvest_dagster.harvesters.rest.window_dates import (
+from harvest_dagster.harvesters.rest.details.requests import DetailRequests
+from harvest_dagster.harvesters.rest.lists import ends
+from harvest_dagster.harvesters.rest.lists.missing_paths import find_paths, raise_if_path_is_missing
+from harvest_dagster.harvesters.rest.lists.order import raise_if_not_sorted
+from harvest_dagster.harvesters.rest.lists.page_metadata import find_flag, find_total
+from harvest_dagster.harvesters.rest.lists.pagination import Pager
+from harvest_dagster.harvesters.rest.lists.state import ListState, PageContent
+from harvest_dagster.harvesters.rest.lists.window_dates import (
     DatedRecord,
     WindowDates,
     WindowSample,
     may_refuse_dates,
     shared_unit,
 )
+from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.harvesters.rest.placeholders import Values
+from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.harvesters.window_ends.requested_dates import RequestedDates, aligned_window
 from harvest_dagster.observations import Observations
@@ -207,13 +207,13 @@ class RestClient(Client):
         """Request a page. Return it with the state of the list after it, and its records that have an identifier."""
         response = self._send(pager, cursor)
         page = self._page_without_records(response, cursor)
-        if list_ends.is_empty_response(self.arguments, state, response):
-            may_be_cut = list_ends.may_be_cut_by_status(self.arguments, state, response.status)
+        if ends.is_empty_response(self.arguments, state, response):
+            may_be_cut = ends.may_be_cut_by_status(self.arguments, state, response.status)
             ends_at_limit = self._ends_at_limit(response, state)
             return replace(page, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit), state, ()
         content = self._content(response, state)
-        if list_ends.is_repeated_end(self.arguments, state, content):
-            may_be_cut = list_ends.may_be_cut_after(self.arguments, state)
+        if ends.is_repeated_end(self.arguments, state, content):
+            may_be_cut = ends.may_be_cut_after(self.arguments, state)
             return replace(page, total=content.total, may_be_cut=may_be_cut), state, ()
         token = pager.next_token(cursor.token, content, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
@@ -253,9 +253,9 @@ class RestClient(Client):
         """
         return replace(
             page,
-            may_be_cut=list_ends.may_lack_next_page(self.arguments, state, content),
+            may_be_cut=ends.may_lack_next_page(self.arguments, state, content),
             ends_at_limit=content.count == 0 and self._ends_at_limit(response, state),
-            ends_after_full_page=list_ends.ends_after_full_page(self.arguments, state, content),
+            ends_after_full_page=ends.ends_after_full_page(self.arguments, state, content),
         )
 
     def _ends_at_limit(self, response: Response, state: ListState) -> bool:
@@ -265,11 +265,11 @@ class RestClient(Client):
         """
         if state.is_from_start and state.records < max(1, self._longest_list):
             return False
-        return list_ends.refuses_long_list(response)
+        return ends.refuses_long_list(response)
 
     def _send(self, pager: Pager, cursor: Cursor) -> Response:
         request, headers = pager.request(cursor.token), self.arguments.headers
-        allowed = list_ends.allowed_statuses(self.arguments, cursor.token)
+        allowed = ends.allowed_statuses(self.arguments, cursor.token)
         repeatable = self.cursors_are_reusable
         if self.arguments.method == "GET":
             return self.session.get(
@@ -305,7 +305,7 @@ class RestClient(Client):
             next_link=next_link,
         )
         if items is None:
-            list_ends.raise_if_no_list(self.arguments, state, content)
+            ends.raise_if_no_list(self.arguments, state, content)
         return content
 
     def _total(self, document: Any, url: str) -> int | None:

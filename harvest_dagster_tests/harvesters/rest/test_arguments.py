@@ -11,7 +11,7 @@ import yaml
 
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.harvesters.rest.arguments import Deleted, Next, Parents, RestArguments
-from harvest_dagster.harvesters.rest.detail_arguments import Detail
+from harvest_dagster.harvesters.rest.details.arguments import Detail
 
 GUIDE = Path(__file__).parents[3] / "docs" / "rest.md"
 VALID = {

@@ -9,7 +9,7 @@ from harvest_dagster.errors import MalformedResponse, SourceError, TruncatedResp
 from harvest_dagster.harvesters.formats.json_lines import is_cut_off
 from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_rows
 from harvest_dagster.harvesters.formats.strict_json import Location, parse_json
-from harvest_dagster.harvesters.rest.page_metadata import raise_if_usual_error
+from harvest_dagster.harvesters.rest.lists.page_metadata import raise_if_usual_error
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.rest.responses.json_response import JsonObjects

@@ -13,7 +13,11 @@ from harvest_dagster.harvesters.formats.strict_json import (
     parse_json,
     raw_values,
 )
-from harvest_dagster.harvesters.rest.page_metadata import describe_value, raise_if_error, raise_if_usual_error
+from harvest_dagster.harvesters.rest.lists.page_metadata import (
+    describe_value,
+    raise_if_error,
+    raise_if_usual_error,
+)
 from harvest_dagster.harvesters.rest.paths import (
     matches,
     parse_path,

@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 from harvest_dagster.errors import PaginationLoop, ProtocolError
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
-from harvest_dagster.harvesters.rest.page_metadata import describe_value
+from harvest_dagster.harvesters.rest.lists.page_metadata import describe_value
+from harvest_dagster.harvesters.rest.lists.state import ListState, PageContent
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.rate_limits import host_of

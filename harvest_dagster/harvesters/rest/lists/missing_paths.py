@@ -12,8 +12,8 @@ from typing import Any
 
 from harvest_dagster.errors import MisconfiguredPath, ProtocolError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
-from harvest_dagster.harvesters.rest.page_metadata import describe_value
+from harvest_dagster.harvesters.rest.lists.page_metadata import describe_value
+from harvest_dagster.harvesters.rest.lists.state import ListState, PageContent
 from harvest_dagster.harvesters.rest.paths import MISSING, ROOT, known_part, look_up
 
 NEXT_PATH, MORE, TOTAL, RECORDS = "next.path", "next.more", "total", "records"

@@ -27,8 +27,8 @@ from harvest_dagster.errors import (
 )
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.detail_arguments import IDENTIFIER
-from harvest_dagster.harvesters.rest.detail_pages import StoredDetail, find_record, pack_detail
+from harvest_dagster.harvesters.rest.details.arguments import IDENTIFIER
+from harvest_dagster.harvesters.rest.details.spooled_pages import StoredDetail, find_record, pack_detail
 from harvest_dagster.harvesters.rest.further_urls import with_user
 from harvest_dagster.harvesters.rest.identifiers import identifier_texts
 from harvest_dagster.harvesters.rest.parser import RestParser

@@ -17,7 +17,7 @@ from harvest_dagster.errors import (
     SourceError,
     SourceUnreachable,
 )
-from harvest_dagster.harvesters.rest.details import detail_url
+from harvest_dagster.harvesters.rest.details.requests import detail_url
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.windows import Window, parse_instant

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harvest_dagster.errors import MisconfiguredPath, ProtocolError
-from harvest_dagster.harvesters.rest.missing_paths import requested_page_size
+from harvest_dagster.harvesters.rest.lists.missing_paths import requested_page_size
 from harvest_dagster.observations import Observations
 from harvest_dagster.windows import parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import (

@@ -1,8 +1,9 @@
 """The spooled pages of details, and how to find the record in one without a request.
 
-A detail is the response to the request for one record of a list (`rest.details`). Its page has the bytes of the list
-item, too: they give the identifier and the datestamp, and they are what goes to the quarantine if there is no usable
-detail. The body of such a page is a line of JSON with the lengths of both parts, then the parts as they were received.
+A detail is the response to the request for one record of a list (`rest.details.requests`). Its page has the bytes of
+the list item, too: they give the identifier and the datestamp, and they are what goes to the quarantine if there is no
+usable detail. The body of such a page is a line of JSON with the lengths of both parts, then the parts as they were
+received.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from typing import Any
 from harvest_dagster.errors import MalformedResponse, ProtocolError
 from harvest_dagster.harvesters.formats.strict_json import DuplicateKeys, Location, parse_json
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.page_metadata import describe_value, raise_if_error, raise_if_usual_error
+from harvest_dagster.harvesters.rest.lists.page_metadata import (
+    describe_value,
+    raise_if_error,
+    raise_if_usual_error,
+)
 from harvest_dagster.harvesters.rest.paths import ROOT, find, matches, values_along
 from harvest_dagster.response_limits import ResponseLimits
 

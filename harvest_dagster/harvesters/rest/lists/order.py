@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from harvest_dagster.errors import MisconfiguredSource
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.list_state import ListState, PageContent
+from harvest_dagster.harvesters.rest.lists.state import ListState, PageContent
 from harvest_dagster.windows import format_instant
 
 

@@ -15,14 +15,14 @@ from typing import Any
 from harvest_dagster.errors import CursorRefused, PaginationLoop, ProtocolError, WebPage
 from harvest_dagster.harvesters.interface import Response
 from harvest_dagster.harvesters.rest.arguments import RestArguments
-from harvest_dagster.harvesters.rest.list_state import NULL, ListState, PageContent, shape_of
-from harvest_dagster.harvesters.rest.missing_paths import (
+from harvest_dagster.harvesters.rest.lists.missing_paths import (
     NEXT_PATH,
     RECORDS,
     describe_missing_path,
     requested_page_size,
 )
-from harvest_dagster.harvesters.rest.page_metadata import describe_value, find_usual_error
+from harvest_dagster.harvesters.rest.lists.page_metadata import describe_value, find_usual_error
+from harvest_dagster.harvesters.rest.lists.state import NULL, ListState, PageContent, shape_of
 from harvest_dagster.harvesters.rest.paths import PathTarget, members_of, selects_from_list
 from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES

@@ -1,0 +1,1 @@
+"""The full record of each item of a list, by a request for each."""

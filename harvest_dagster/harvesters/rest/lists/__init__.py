@@ -1,0 +1,1 @@
+"""The pages of a list: how they are requested, and where the list ends."""
