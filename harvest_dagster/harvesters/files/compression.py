@@ -18,6 +18,7 @@ import zstandard
 
 _CHUNK = 128 * 1024
 _TAR_MAGIC = slice(257, 262)
+_TAR_END = "EOFHeaderError"  # a subclass of HeaderError that the library does not export
 
 
 class _ZstdStream(io.RawIOBase):
@@ -56,6 +57,25 @@ class _ZstdStream(io.RawIOBase):
         return True
 
 
+class _TarMember(tarfile.TarInfo):
+    """A member of a tar file. The library takes a damaged header for the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> _TarMember:
+        """Return the next member.
+
+        Raises:
+            tarfile.HeaderError: a block of zeros ends the archive.
+            tarfile.ReadError: the archive has no such end, or a damaged header.
+        """
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == _TAR_END:
+                raise
+            raise tarfile.ReadError(f"its end is missing, or a header in it is damaged ({error})") from error
+
+
 def open_streams(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
     """Yield the stream of each file inside a compressed file or archive. A file that is neither is yielded itself.
 
@@ -92,7 +112,7 @@ def _zip_members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
 
 
 def _tar_members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
-    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
+    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", tarinfo=_TarMember) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
             if content is not None:

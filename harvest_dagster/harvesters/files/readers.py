@@ -94,6 +94,11 @@ def _json_list(stream: io.BufferedReader, _: FilesArguments, longest: int) -> It
             texts.position += 1
             continue
         yield texts.next_value().encode("utf-8")
+    texts.position += 1
+    if texts.has_more():
+        raise ValueError(
+            "its list is followed by something else; write one list, or one object on each line (jsonl)"
+        )
 
 
 class _Texts:
@@ -107,13 +112,19 @@ class _Texts:
 
     def next_character(self) -> str:
         """Return the next character that is no white space, without reading over it."""
+        if not self.has_more():
+            raise EOFError("the ] of its list is missing")
+        return self._buffer[self.position]
+
+    def has_more(self) -> bool:
+        """Read over white space. Return whether anything follows it."""
         while True:
             while self.position < len(self._buffer) and self._buffer[self.position] in _WHITE_SPACE:
                 self.position += 1
             if self.position < len(self._buffer):
-                return self._buffer[self.position]
+                return True
             if self._has_ended:
-                raise EOFError("the ] of its list is missing")
+                return False
             self._read(_CHUNK)
 
     def next_value(self) -> str:
@@ -160,8 +171,8 @@ def _elements(stream: io.BufferedReader, arguments: FilesArguments, longest: int
     if b"<!DOCTYPE" in stream.peek(_PROLOG)[:_PROLOG].replace(b"\0", b""):
         raise ValueError("it has a document type declaration, which could load files or expand without bound")
     tag = f"{OAI}record" if arguments.format == "oai" else f"{{*}}{arguments.record}"
-    depth = 0
-    for event, element in etree.iterparse(
+    depth, has_records = 0, False
+    events = etree.iterparse(
         stream,
         events=("start", "end"),
         tag=tag,
@@ -170,13 +181,28 @@ def _elements(stream: io.BufferedReader, arguments: FilesArguments, longest: int
         no_network=True,
         remove_comments=True,
         remove_pis=True,
-    ):
+    )
+    for event, element in events:
+        has_records = True
         depth += 1 if event == "start" else -1
         if event == "end" and depth == 0:
             data = etree.tostring(element, encoding="utf-8", with_tail=False)
             _raise_if_too_large(len(data), longest)
             yield data
             _release(element)
+    if not has_records:
+        _raise_if_other_content(events.root, arguments)
+
+
+def _raise_if_other_content(root: etree._Element, arguments: FilesArguments) -> None:
+    """Raise ValueError if a file without records has other elements. It would count as a complete, empty file."""
+    if arguments.format == "xml" and len(root):
+        raise ValueError(f"it has no element {arguments.record}, but others. Check `record`")
+    is_list = root.find(f"{OAI}ListRecords") is not None
+    codes = {element.get("code") for element in root.iterfind(f"{OAI}error")}
+    if arguments.format == "oai" and not is_list and codes != {"noRecordsMatch"}:
+        found = f"the error {', '.join(sorted(map(str, codes)))}" if codes else f"a root element {root.tag}"
+        raise ValueError(f"it has no list of records, but {found}")
 
 
 def _release(element: etree._Element) -> None:

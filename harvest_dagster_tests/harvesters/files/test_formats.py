@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -79,6 +80,58 @@ def test_a_truncated_file_is_an_error(tmp_path: Path, compression: str) -> None:
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(MalformedResponse, match=r"data (is cut off|cannot be read)"):
         files(path).read()
+
+
+@pytest.mark.parametrize("length", [512 + 512, 512 + 512 + 100])
+def test_an_archive_that_is_cut_between_its_files_is_an_error(tmp_path: Path, length: int) -> None:
+    """It counted as complete, and the records of the other files were missing."""
+    (tmp_path / "dump").write_bytes(tar(lines(3))[:length])
+    with pytest.raises(TruncatedResponse, match="its end is missing"):
+        files(tmp_path / "dump").read()
+
+
+def test_a_second_json_list_in_a_file_is_an_error(tmp_path: Path) -> None:
+    """Its records were missing from a file that counted as complete."""
+    (tmp_path / "dump").write_text('[{"id": "a"}]\n[{"id": "b"}]')
+    with pytest.raises(MalformedResponse, match="followed by something else"):
+        files(tmp_path / "dump", format="json").read()
+
+
+OAI_ERROR = '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><error code="{}"/></OAI-PMH>'
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ("<r><rec id='a'/></r>", {"format": "xml", "record": "record"}, "no element record"),
+        (OAI_ERROR.format("badResumptionToken"), {"format": "oai"}, "the error badResumptionToken"),
+        ("<html><body/></html>", {"format": "oai"}, "a root element html"),
+    ],
+)
+def test_a_file_with_other_elements_than_records_is_an_error(
+    tmp_path: Path, content: str, arguments: dict[str, Any], message: str
+) -> None:
+    """With a wrong `record`, each window was complete and empty."""
+    (tmp_path / "dump").write_text(content)
+    kwargs: dict[str, Any] = {"identifier": None, "datestamp": None, **arguments}
+    if arguments["format"] == "xml":
+        kwargs["identifier"] = "@id"
+    with pytest.raises(MalformedResponse, match=message):
+        files(tmp_path / "dump", **kwargs).read()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments"),
+    [
+        ("<r/>", {"format": "xml", "record": "rec", "identifier": "@id"}),
+        (OAI_ERROR.format("noRecordsMatch"), {"format": "oai", "identifier": None, "datestamp": None}),
+        ("[]", {"format": "json"}),
+    ],
+)
+def test_a_file_may_be_empty(tmp_path: Path, content: str, arguments: dict[str, Any]) -> None:
+    """A dump of a day without changes is no error."""
+    (tmp_path / "dump").write_text(content)
+    assert files(tmp_path / "dump", **arguments).read()[1] == []
 
 
 def test_json_lines_that_are_cut_within_a_line_are_truncated(tmp_path: Path) -> None:
