@@ -72,7 +72,8 @@ def parse_sitemap(
 
     Raises:
         MalformedResponse: it is not well-formed XML, has a document type declaration, or is cut off.
-        ProtocolError: it is XML, but neither a sitemap nor an index.
+        ProtocolError: it is XML, but neither a sitemap nor an index, or it has only other elements than entries. A
+            window of it would be empty.
         ResponseTooLarge: it has more bytes or elements than the limits allow.
     """
     limits = limits or ResponseLimits()
@@ -87,10 +88,14 @@ def parse_sitemap(
         )
         raise ProtocolError(message)
     prefix = f"{{{name.namespace}}}" if name.namespace else ""
-    return SitemapDocument(
-        is_index=name.localname == "sitemapindex",
-        entries=tuple(_entries(root, f"{prefix}{_ENTRIES[name.localname]}", prefix)),
-    )
+    entries = tuple(_entries(root, f"{prefix}{_ENTRIES[name.localname]}", prefix))
+    if len(root) and not entries:
+        message = (
+            f"{url} answered with a sitemap that has no element {_ENTRIES[name.localname]}, but others, such as "
+            f"{shorten(root[0].tag, _LONGEST_NAME)}. Tell the operator of the source."
+        )
+        raise ProtocolError(message)
+    return SitemapDocument(is_index=name.localname == "sitemapindex", entries=entries)
 
 
 def _entries(root: etree._Element, tag: str, prefix: str) -> Iterator[Entry]:

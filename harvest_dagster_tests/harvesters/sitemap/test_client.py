@@ -416,3 +416,13 @@ def test_no_part_of_a_window_is_requested_after_an_error() -> None:
     source = website({})
     assert source.list_count is None
     assert source.smallest_window > timedelta(days=3650)
+
+
+def test_a_sitemap_with_other_elements_than_entries_is_an_error() -> None:
+    """Its entries had another namespace than its root, and each window was empty."""
+    entry = f'<s:url xmlns:s="https://other.test"><s:loc>{SITE}/1</s:loc></s:url>'
+    source = website({"/sitemap.xml": sitemap().replace("</urlset>", f"{entry}</urlset>")})
+    with pytest.raises(
+        ProtocolError, match=r"no element url, but others, such as \{https://other\.test\}url"
+    ):
+        source.read()
