@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
-from harvest_dagster.errors import CursorRefused
+from harvest_dagster.errors import CursorRefused, MalformedResponse
 from harvest_dagster.harvesters.files.arguments import HTTP, FilesArguments, protocol_of
 from harvest_dagster.harvesters.files.compression import open_streams
 from harvest_dagster.harvesters.files.locations import FileStore, FileVersion
@@ -104,8 +104,9 @@ class FilesClient(UndividedClient):
 
         Raises:
             CursorRefused: the file has changed since it was opened. Its last page is then not yielded.
+            MalformedResponse: none of its records is valid.
         """
-        number = skipped
+        number, has_valid = skipped, skipped > 0
         with self._store.open(file) as stream:
             records = self._records(file, stream)
             for _ in islice(records, skipped):
@@ -117,8 +118,21 @@ class FilesClient(UndividedClient):
                     raise _changed(file.name)
                 position = _Position(file.name, file.version, number, total + number - skipped)
                 cursor = Cursor() if position.total == 0 else position.cursor
-                yield self._page(file, batch, window, cursor)
+                page = self._page(file, batch, window, cursor)
+                has_valid = has_valid or bool(page.identifiers)
+                if not following and not has_valid:
+                    raise self._no_valid_record(file, batch, window)
+                yield page
                 number, batch = number + len(batch), following
+
+    def _no_valid_record(self, file: FileVersion, batch: list[bytes], window: Window) -> MalformedResponse:
+        """Return the error of a file without a valid record: it has another format, or a path in it is wrong."""
+        invalid = self._parser.single_record(batch[0], window)
+        reason = f" ({invalid.error})" if isinstance(invalid, InvalidRecord) else ""
+        return MalformedResponse(
+            f"{file.name}: none of its records is valid{reason}. Check `format` and `identifier`, or whether it is the "
+            "right file."
+        )
 
     def _records(self, file: FileVersion, stream: io.BufferedReader) -> Iterator[bytes]:
         read = READERS[self.arguments.format]

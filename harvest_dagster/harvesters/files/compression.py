@@ -117,3 +117,13 @@ def _tar_members(stream: io.BufferedReader) -> Iterator[io.BufferedReader]:
             content = archive.extractfile(member) if member.isfile() else None
             if content is not None:
                 yield from open_streams(_buffered(content))
+        _raise_if_continued(cast("IO[bytes]", archive.fileobj))
+
+
+def _raise_if_continued(rest: IO[bytes]) -> None:
+    """Raise an error if anything but padding follows an archive: tarfile ends at the end of the first one."""
+    while chunk := rest.read(_CHUNK):
+        if chunk.strip(b"\0"):
+            raise ValueError(
+                "something follows the end of a tar archive. Put each archive into a file of its own"
+            )

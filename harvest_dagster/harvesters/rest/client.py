@@ -17,6 +17,7 @@ from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.details.requests import DetailRequests
 from harvest_dagster.harvesters.rest.lists import ends
+from harvest_dagster.harvesters.rest.lists.first_page import raise_if_identifier_repeats
 from harvest_dagster.harvesters.rest.lists.missing_paths import find_paths, raise_if_path_is_missing
 from harvest_dagster.harvesters.rest.lists.order import raise_if_not_sorted
 from harvest_dagster.harvesters.rest.lists.page_metadata import find_flag, find_total
@@ -168,7 +169,10 @@ class RestClient(Client):
         next_cursor: Cursor | None = cursor
         state = ListState.begin(self._observations, is_from_start=cursor.token is None)
         while next_cursor is not None:
+            is_first = state.is_from_start and state.pages == 0
             page, state, records = self._page(pager, next_cursor, state)
+            if is_first:
+                raise_if_identifier_repeats(page.request.url, records)
             next_cursor = None if page.next is None else replace(page.next, asked=asked)
             yield replace(page, next=next_cursor), records
         self._longest_list = max(self._longest_list, state.records)
@@ -214,7 +218,9 @@ class RestClient(Client):
         content = self._content(response, state)
         if ends.is_repeated_end(self.arguments, state, content):
             may_be_cut = ends.may_be_cut_after(self.arguments, state)
-            return replace(page, total=content.total, may_be_cut=may_be_cut), state, ()
+            ends_at_limit = ends.total_may_be_of_page(self.arguments, state, content)
+            page = replace(page, total=content.total, may_be_cut=may_be_cut, ends_at_limit=ends_at_limit)
+            return page, state, ()
         token = pager.next_token(cursor.token, content, state)
         raise_if_path_is_missing(self.arguments, state, content, token)
         raise_if_not_sorted(self.arguments, state, content)

@@ -281,3 +281,31 @@ def test_wrong_arguments_are_refused_when_the_catalog_is_loaded(arguments, messa
     kwargs = {"path": "/data/*.jsonl", "format": "jsonl", "identifier": "id", **arguments}
     with pytest.raises(ValueError, match=message):
         FilesArguments.model_validate(kwargs)
+
+
+def test_two_archives_in_one_file_are_an_error(tmp_path: Path) -> None:
+    """The library reads only the first one. `cat a.tar b.tar` gave half of the records, as complete."""
+    path = tmp_path / "dump.tar"
+    path.write_bytes(tar(lines(3)) + tar(lines(3, 3)))
+    with pytest.raises(MalformedResponse, match="follows the end of a tar archive"):
+        files(path).read()
+    path.write_bytes(tar(lines(3)) + bytes(5000))
+    assert files(path).identifiers() == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("web_page.jsonl", b"<html><body>Maintenance</body></html>\n", "maintenance page"),
+        ("pretty.jsonl", b'[\n  {\n    "id": "1"\n  }\n]\n', "none of its records is valid"),
+        ("other.csv", b"key,when\n1,2024-03-02\n", "identifier"),
+    ],
+)
+def test_a_file_without_a_valid_record_is_an_error(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    """One line of HTML is within the limits of the quarantine, so the window was complete."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(MalformedResponse, match=reason) as caught:
+        files(tmp_path / name, format=name.rpartition(".")[2]).read()
+    assert "Check `format` and `identifier`" in str(caught.value)

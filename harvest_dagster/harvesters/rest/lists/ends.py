@@ -189,6 +189,15 @@ def may_be_cut_after(arguments: RestArguments, state: ListState) -> bool:
     return 0 < state.last_page == state.largest_page and not _is_short(arguments, state.last_page)
 
 
+def total_may_be_of_page(arguments: RestArguments, state: ListState, page: PageContent) -> bool:
+    """Return whether a first page that is sent again has a total that may only count its own records.
+
+    A source that ignores the number of the page, and counts the records of each page, looks like a list of one page.
+    """
+    is_only_page = state.pages == 1 and not state.pages_differ
+    return is_only_page and page.total == page.count == requested_page_size(arguments)
+
+
 def ends_after_full_page(arguments: RestArguments, state: ListState, page: PageContent) -> bool:
     """Return whether an empty page ends a list whose page before was full, or was read by another run."""
     is_continued = state.pages == 0 and not state.is_from_start

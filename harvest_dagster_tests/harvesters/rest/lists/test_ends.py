@@ -194,6 +194,16 @@ def test_a_source_that_ignores_the_number_of_the_page_is_not_complete(
             pages(source)
 
 
+@pytest.mark.parametrize(("size", "is_doubtful"), [(5, True), (10, False)])
+def test_a_total_of_one_full_page_is_no_proof_if_that_page_is_sent_again(
+    size: int, is_doubtful: bool
+) -> None:
+    """A source that ignores the offset counted the records of each page: 10 of 25 records were complete."""
+    page = listed("a", "b", "c", "d", "e", total=5)
+    *_, last = pages(scripted(page, page, next=PAGE, params={**DATES, "limit": size}))
+    assert (last.count, last.ends_at_limit) == (0, is_doubtful)
+
+
 def test_a_full_page_that_is_repeated_is_an_end_once_the_source_has_sent_two_different_pages() -> None:
     """Then it is known that it reads the number. The observation is kept with the source."""
     observations = Observations([EXACT_ENDS], parse_instant("2024-01-03"))
