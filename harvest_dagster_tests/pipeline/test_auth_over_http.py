@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ IDENTITY = b"""<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDa
 <adminEmail>a@source.example</adminEmail><earliestDatestamp>2000-01-01</earliestDatestamp>
 <deletedRecord>no</deletedRecord><granularity>YYYY-MM-DD</granularity></Identify></OAI-PMH>"""
 OAI_REPLIES = [response(IDENTITY), response(OAI_PAGE)]
+FEED = f"""<feed xmlns="http://www.w3.org/2005/Atom"><id>f</id><title>F</title><updated>2024-05-01T00:00:00Z</updated>
+<entry><id>x1</id><title>{TOKEN}</title><updated>2024-04-30T10:00:00Z</updated></entry>
+<entry><id>x0</id><title>B</title><updated>2024-04-01T10:00:00Z</updated></entry></feed>""".encode()
+DUMP = gzip.compress(f'{{"id": "x1", "day": "2024-04-30", "seen": "{TOKEN}"}}\n'.encode())
 
 
 def rest_page(number: int) -> bytes:
@@ -59,11 +64,14 @@ def configure(world: World, harvester: str, server: Server, auth: dict[str, Any]
             "datestamp": "day",
             "next": {"by": "link", "path": "next"},
         },
+        "feed": {},
+        "files": {"path": server.url, "format": "jsonl", "identifier": "id", "datestamp": "day"},
     }
+    place = {} if harvester == "files" else {"base_url": server.url}
     world.environ["TOKEN"] = TOKEN
     world.change(
         harvester=harvester,
-        harvester_kwargs={"base_url": server.url, **kwargs[harvester]},
+        harvester_kwargs={**place, **kwargs[harvester]},
         auth=auth,
         rate_limit={"calls": 100_000, "period": 1},
     )
@@ -76,17 +84,22 @@ def configure(world: World, harvester: str, server: Server, auth: dict[str, Any]
         {"kind": "api_key", "name": "api_key", "value": "${TOKEN}", "in": "query"},
     ],
 )
-@pytest.mark.parametrize("harvester", ["oai", "rest"])
+@pytest.mark.parametrize("harvester", ["oai", "rest", "feed", "files"])
 def test_each_harvester_authenticates_and_nothing_stores_the_secret(
     world: World, harvester: str, auth: dict[str, Any]
 ) -> None:
     """A source repeats the credentials in its records and links, and pages are stored as they arrive."""
-    replies = {"oai": OAI_REPLIES, "rest": [rest_page(1), rest_page(2)]}[harvester]
+    replies = {
+        "oai": OAI_REPLIES,
+        "rest": [rest_page(1), rest_page(2)],
+        "feed": [response(FEED, Content_Type="application/atom+xml")],
+        "files": [response(DUMP)],
+    }[harvester]
     with serving(*replies) as server:
         configure(world, harvester, server, auth)
         log = harvest_window(world, "run 1", WINDOW)
         assert is_authenticated(server)
-    assert (log.status, log.counts.records) == ("SUCCEEDED", {"oai": 1, "rest": 2}[harvester])
+    assert (log.status, log.counts.records) == ("SUCCEEDED", 2 if harvester == "rest" else 1)
     assert TOKEN not in stored_texts(world)
 
 
