@@ -166,14 +166,36 @@ def _csv_rows(stream: io.BufferedReader, arguments: FilesArguments, longest: int
             text.detach()
 
 
+class _BoundedStream:
+    """Passes bytes to the parser, at most `longest` between two records: the tree of the parser holds them.
+
+    Without an element of a record, the tree would grow with the file.
+    """
+
+    def __init__(self, stream: io.BufferedReader, longest: int) -> None:
+        self._stream = stream
+        self._longest = longest
+        self._held = 0
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        data = self._stream.read(size)
+        self._held += len(data)
+        _raise_if_too_large(self._held - size, self._longest)
+        return data
+
+    def release(self) -> None:
+        """Begin to count again: the tree has freed what was read."""
+        self._held = 0
+
+
 def _elements(stream: io.BufferedReader, arguments: FilesArguments, longest: int) -> Iterator[bytes]:
     """Yield the outermost elements with the name of a record."""
     if b"<!DOCTYPE" in stream.peek(_PROLOG)[:_PROLOG].replace(b"\0", b""):
         raise ValueError("it has a document type declaration, which could load files or expand without bound")
     tag = f"{OAI}record" if arguments.format == "oai" else f"{{*}}{arguments.record}"
-    depth, has_records = 0, False
+    depth, has_records, bounded = 0, False, _BoundedStream(stream, longest)
     events = etree.iterparse(
-        stream,
+        bounded,
         events=("start", "end"),
         tag=tag,
         resolve_entities=False,
@@ -190,6 +212,7 @@ def _elements(stream: io.BufferedReader, arguments: FilesArguments, longest: int
             _raise_if_too_large(len(data), longest)
             yield data
             _release(element)
+            bounded.release()
     if not has_records:
         _raise_if_other_content(events.root, arguments)
 
@@ -216,8 +239,8 @@ def _release(element: etree._Element) -> None:
 def _raise_if_too_large(size: int, longest: int) -> None:
     if size > longest:
         message = (
-            f"a record has more than {longest} bytes. Check `format`, or raise `limits: {{response_bytes: …}}` of the "
-            "source."
+            f"a record has more than {longest} bytes. Check `format` and `record`, or raise "
+            "`limits: {response_bytes: …}` of the source."
         )
         raise ResponseTooLarge(message)
 

@@ -259,6 +259,16 @@ def test_a_record_that_is_too_large_is_an_error_before_it_is_in_memory(tmp_path:
         files(path, limits=ResponseLimits(response_bytes=10_000)).read()
 
 
+def test_elements_that_are_no_records_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """With a wrong `record`, the parser held the tree of the whole file."""
+    path = tmp_path / "data.xml"
+    path.write_text(f"<all>{'<item><id>1</id></item>' * 10_000}</all>")
+    limits = ResponseLimits(response_bytes=50_000)
+    with pytest.raises(ResponseTooLarge, match="Check `format` and `record`"):
+        files(path, limits=limits, format="xml", record="wrong").read()
+    assert len(files(path, limits=limits, format="xml", record="item").read()[1]) == 10_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
