@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import urlsplit
 
-from harvest_dagster.errors import CursorRefused, MisconfiguredPath, ProtocolError, SourceRefused
+from harvest_dagster.errors import (
+    CursorRefused,
+    MisconfiguredPath,
+    MisconfiguredSource,
+    ProtocolError,
+    SourceRefused,
+)
 from harvest_dagster.harvesters.interface import Response
 from harvest_dagster.harvesters.sitemap.arguments import SitemapArguments
 from harvest_dagster.harvesters.sitemap.document import MOST_URLS, Entry, SitemapDocument, parse_sitemap
@@ -83,6 +89,7 @@ class SitemapTraversal:
     def __init__(self, arguments: SitemapArguments, requester: Requester, limits: ResponseLimits) -> None:
         self._arguments, self._requester, self._limits = arguments, requester, limits
         self._match = re.compile(arguments.match or "")
+        self._listed = self._matching = 0  # number of entries, of all windows
         self.first: Response | None = None
         self.may_be_cut = False
 
@@ -93,6 +100,7 @@ class SitemapTraversal:
 
         Raises:
             CursorRefused: the sitemaps have changed before the position (`changed`).
+            MisconfiguredSource: `match` is found in no URL of all sitemaps.
             SourceError: a sitemap is missing or invalid.
         """
         sought = start
@@ -108,6 +116,16 @@ class SitemapTraversal:
                 yield Step(replace(position, entry=number), entries[number])
         if sought is not None:
             raise _changed(self._arguments.base_url)
+        if start is None and not self._arguments.trust_index_dates:  # otherwise some sitemaps were not read
+            self._raise_if_nothing_matches()
+
+    def _raise_if_nothing_matches(self) -> None:
+        if self._listed and not self._matching:
+            message = (
+                f"the sitemaps of {host_of(self._arguments.base_url)} list {self._listed} pages, but `match` "
+                f"({self._arguments.match}) is found in none of their URLs. Correct `match`."
+            )
+            raise MisconfiguredSource(message)
 
     def _sitemaps(
         self, window: Window, start: Position | None
@@ -168,12 +186,10 @@ class SitemapTraversal:
 
     def _entries(self, document: SitemapDocument, window: Window) -> list[Entry]:
         """Return the entries of a window. Of several entries for a page, the last one counts."""
-        found = {
-            entry.url: entry
-            for entry in document.entries
-            if (entry.date is None or entry.date in window)
-            and (not entry.url or self._match.search(entry.url))
-        }
+        matching = [entry for entry in document.entries if not entry.url or self._match.search(entry.url)]
+        self._listed += len(document.entries)
+        self._matching += len(matching)
+        found = {entry.url: entry for entry in matching if entry.date is None or entry.date in window}
         return list(found.values())
 
 

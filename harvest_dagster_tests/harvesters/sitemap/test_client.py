@@ -17,6 +17,7 @@ from harvest_dagster.errors import (
     LoginPage,
     MalformedResponse,
     MisconfiguredPath,
+    MisconfiguredSource,
     ProtocolError,
     ResponseTooLarge,
     SourceError,
@@ -249,6 +250,16 @@ def test_an_entry_keeps_the_scheme_and_the_user_of_base_url() -> None:
     source = website(answers, base_url=base)
     assert source.only().identifier == "http://data.test/1#top"
     assert source.session.asked[0] == f"{SITE}/robots.txt"
+
+
+def test_a_match_that_no_page_has_is_an_error() -> None:
+    """With a typo in the expression, each window was empty and succeeded."""
+    with pytest.raises(
+        MisconfiguredSource, match=r"list 2 pages, but `match` \(/dataset/\) is found in none"
+    ):
+        website(
+            {"/sitemap.xml": sitemap(("/1", "2024-03-02"), ("/2", "2024-03-03"))}, match="/dataset/"
+        ).read()
 
 
 def test_only_pages_that_match_are_requested() -> None:
