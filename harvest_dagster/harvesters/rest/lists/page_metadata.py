@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from harvest_dagster.errors import ProtocolError, SourceRefused
+from harvest_dagster.errors import MisconfiguredSource, ProtocolError, SourceRefused
 from harvest_dagster.harvesters.formats.strict_json import canonical_json
 from harvest_dagster.harvesters.rest.paths import PathTarget, find, members_of
 from harvest_dagster.texts import shorten
@@ -46,7 +46,7 @@ def find_total(document: Any, path: str, *, url: str) -> int | None:
     bioRxiv writes the number as text (`"total": "152918"`), other sources as a decimal number (`7.0`).
 
     Raises:
-        ProtocolError: the value is not a whole number, such as Elasticsearch's `{"value": 30, "relation": "eq"}`.
+        MisconfiguredSource: the value is not a whole number, such as Elasticsearch's `{"value": 30, "relation": "eq"}`.
     """
     found = find(document, path)
     if found is None:
@@ -56,7 +56,7 @@ def find_total(document: Any, path: str, *, url: str) -> int | None:
         message = (
             f"{url} has no number of records at {path}, but {_excerpt(found)}. {_total_remedy(found, path)}"
         )
-        raise ProtocolError(message)
+        raise MisconfiguredSource(message)
     return count
 
 
@@ -67,7 +67,7 @@ def find_flag(document: Any, path: str | None, *, url: str) -> bool | None:
     a layer can have followers, and its flag has the same name everywhere.
 
     Raises:
-        ProtocolError: the value is no flag.
+        MisconfiguredSource: the value is no flag.
     """
     if path is None:
         return True if any(find(document, known) is True for known in _ARCGIS_FLAGS) else None
@@ -80,7 +80,7 @@ def find_flag(document: Any, path: str | None, *, url: str) -> bool | None:
             f"{url} has no flag at {path}, but {_excerpt(found)}. `more` in `next` is the path of true or false. "
             "Correct it."
         )
-        raise ProtocolError(message)
+        raise MisconfiguredSource(message)
     return flag
 
 
