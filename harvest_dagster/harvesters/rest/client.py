@@ -312,6 +312,7 @@ class RestClient(Client):
         )
         if items is None:
             ends.raise_if_no_list(self.arguments, state, content)
+        ends.raise_if_empty_with_message(self.arguments, state, content)
         return content
 
     def _total(self, document: Any, url: str) -> int | None:

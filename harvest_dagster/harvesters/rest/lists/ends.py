@@ -28,13 +28,16 @@ from harvest_dagster.harvesters.rest.placeholders import NEXT
 from harvest_dagster.harvesters.rest.responses.rules import FORMAT_NAMES
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
 from harvest_dagster.http.too_many_records import says_too_many
-from harvest_dagster.texts import describe_start
+from harvest_dagster.texts import describe_start, shorten
 
 NO_CONTENT = 204
 PAST_THE_END = frozenset({400, 404, 410, 416, 422})
 """Statuses past the end of a list. With a cursor, they also mean that the cursor has expired or is unknown."""
 
 _FAILED = ("error", "exception", "fail", "timeout", "timed out", "unavailable", "denied")
+_LIMITED = ("exceed", "too many", "limit", "quota", "throttl")
+_MESSAGES = frozenset({"message", "messages", "warning", "warnings", "detail", "details", "reason", "msg"})
+_LONGEST_MESSAGE = 300  # characters of a message of the source
 _USUAL_SIZE = 5  # sources send pages of 10, 20, 25, 50 and so on, unless a parameter sets another size
 
 
@@ -113,6 +116,28 @@ def raise_if_no_list(arguments: RestArguments, state: ListState, page: PageConte
             "source answered with an error."
         )
         raise ProtocolError(message)
+
+
+def raise_if_empty_with_message(arguments: RestArguments, state: ListState, page: PageContent) -> None:
+    """Raise an error for an empty list beside a message of a failure or a limit, unless the total is reached.
+
+    Only the usual keys of messages count, and only if the pages before did not have them. With `error` in the config,
+    only that path counts.
+
+    Raises:
+        ProtocolError: the source may have sent the message in place of records.
+    """
+    known = state.with_total(page.total)
+    if arguments.error is not None or page.count or known.total == 0 or known.total_is_reached:
+        return
+    for key, value in members_of(page.document).items():
+        is_message = key.lower() in _MESSAGES and key not in state.shape and isinstance(value, str)
+        if is_message and any(word in value.lower() for word in (*_FAILED, *_LIMITED)):
+            message = (
+                f"{page.url} answered with an empty list and the {key} {shorten(value, _LONGEST_MESSAGE)!r}, after "
+                f"{known.records} records. Try again later. If this is no error, set `error` to the path of an error."
+            )
+            raise ProtocolError(message)
 
 
 def _describe_missing_list(arguments: RestArguments, page: PageContent) -> str:

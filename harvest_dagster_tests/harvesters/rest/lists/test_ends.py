@@ -194,6 +194,24 @@ def test_a_source_that_ignores_the_number_of_the_page_is_not_complete(
             pages(source)
 
 
+@pytest.mark.parametrize("first", [[], [listed("a", "b", "c", "d")]], ids=["first page", "second page"])
+def test_an_empty_list_with_a_message_of_a_limit_is_no_end(first: list[Any]) -> None:
+    """The rest of the list was missing, and the window succeeded without a total."""
+    limited = {"items": [], "message": "Rate limit exceeded, slow down"}
+    with pytest.raises(ProtocolError, match=r"empty list and the message 'Rate limit exceeded"):
+        pages(scripted(*first, limited, next=PAGE))
+    friendly = {"items": [], "message": "No more records"}
+    assert pages(scripted(*first, friendly, next=PAGE))[-1].count == 0
+    assert pages(scripted(*first, limited, next=PAGE, error="failure"))[-1].count == 0
+
+
+def test_a_message_that_each_page_has_is_no_failure() -> None:
+    """Some APIs explain their limits on each page."""
+    explained = {"message": "At most 100 requests a minute, a limit of the source"}
+    answers = [{**listed("a", "b", "c", "d"), **explained}, {"items": [], **explained}]
+    assert pages(scripted(*answers, next=PAGE))[-1].count == 0
+
+
 @pytest.mark.parametrize(("size", "is_doubtful"), [(5, True), (10, False)])
 def test_a_total_of_one_full_page_is_no_proof_if_that_page_is_sent_again(
     size: int, is_doubtful: bool
