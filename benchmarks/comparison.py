@@ -68,7 +68,7 @@ ALL_TOOLS = (
     Tool("Sickle", "run_sickle.py", "oai", package="sickle"),
     Tool("oaipmh-scythe", "run_scythe.py", "oai", package="oaipmh-scythe"),
     Tool("metha", "run_metha.py", "oai", program="metha-sync"),
-    Tool("harvest_dagster, json", "run_harvest_dagster.py", "json"),
+    Tool("harvest_dagster, rest", "run_harvest_dagster.py", "json"),
     Tool("dlt", "run_dlt.py", "json", package="dlt"),
     Tool("Airbyte", "run_airbyte.py", "json", package="airbyte-cdk"),
 )

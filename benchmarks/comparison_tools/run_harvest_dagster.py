@@ -28,7 +28,7 @@ url = sys.argv[1]
 is_oai = url.endswith("/oai")
 source = {
     "label": "simulator",
-    "harvester": "oai" if is_oai else "json",
+    "harvester": "oai" if is_oai else "rest",
     "harvester_kwargs": {"base_url": url, **(OAI if is_oai else JSON)},
     "rate_limit": {"calls": 1000, "period": 1},
     "earliest_date": "2024-03-01",
