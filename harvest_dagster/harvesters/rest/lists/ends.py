@@ -219,7 +219,7 @@ def total_may_be_of_page(arguments: RestArguments, state: ListState, page: PageC
 
     A source that ignores the number of the page, and counts the records of each page, looks like a list of one page.
     """
-    is_only_page = state.pages == 1 and not state.pages_differ
+    is_only_page = state.is_from_start and state.pages == 1 and not state.pages_differ
     return is_only_page and page.total == page.count == requested_page_size(arguments)
 
 
