@@ -35,7 +35,7 @@ class FileVersion:
     """A file as it is at one moment.
 
     Attributes:
-        name: its path or URL, without user and password.
+        name: its path or URL, without user, password and the secrets of the config.
         path: what its file system calls it.
         version: size, time of the last change and ETag, as far as they are known. It differs after a change. Empty if
             nothing shows a change.
@@ -112,7 +112,7 @@ class FileStore:
         path = self._arguments.path
         download = self._session.download(path, content, self._arguments.headers or None)
         changed = download.last_modified or download.date
-        return FileVersion(path, path, _http_version(download), changed, content, download.mask)
+        return FileVersion(download.url, path, _http_version(download), changed, content, download.mask)
 
     @property
     def _shown(self) -> str:

@@ -9,6 +9,8 @@ from email.utils import format_datetime
 import pytest
 
 from harvest_dagster.errors import CursorRefused, ResponseTooLarge
+from harvest_dagster.http.redaction import Redactor
+from harvest_dagster.masking import build_masker
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.harvesters.files.sources import MARCH, files, lines
 from harvest_dagster_tests.http.conftest import clock, open_session, serve, waits
@@ -110,3 +112,15 @@ def test_a_record_that_repeats_a_secret_is_masked_also_in_a_compressed_file(serv
     (page,), _ = files(server.url, open_session(secrets=[secret])).read()
     assert secret.encode() not in page.body
     assert b"***" in page.body
+
+
+def test_a_secret_in_the_url_reaches_neither_page_nor_cursor(serve, open_session) -> None:
+    """Both go into the spool, and the cursor into the database."""
+    secret = "q83vASN/FZ4"
+    server = serve(response(lines(25), **STRONG))
+    session = open_session(secrets=[secret], redact=Redactor(build_masker([secret])).replace)
+    url = server.url.replace("//", "//me:q83vASN-FZ5@") + f"?key={secret}"
+    pages, _ = files(url, session, page_size=10).read()
+    shown = "".join(f"{page.request} {page.cursor} {page.next}" for page in pages)
+    assert "q83vASN" not in shown
+    assert "127.0.0.1" in shown
