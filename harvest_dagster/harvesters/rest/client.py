@@ -151,6 +151,8 @@ class RestClient(Client):
         overlap = self._dates.overlap(dates)
         others = overlap or shared_unit(requested, self.smallest_window)
         for page, records in self._pages(dates, cursor, asked):
+            if page.cursor.token is None:
+                raise_if_identifier_repeats(page.request.url, records)
             if sample is not None:
                 sample.add(records)
             yield replace(
@@ -169,10 +171,7 @@ class RestClient(Client):
         next_cursor: Cursor | None = cursor
         state = ListState.begin(self._observations, is_from_start=cursor.token is None)
         while next_cursor is not None:
-            is_first = state.is_from_start and state.pages == 0
             page, state, records = self._page(pager, next_cursor, state)
-            if is_first:
-                raise_if_identifier_repeats(page.request.url, records)
             next_cursor = None if page.next is None else replace(page.next, asked=asked)
             yield replace(page, next=next_cursor), records
         self._longest_list = max(self._longest_list, state.records)

@@ -53,6 +53,13 @@ def test_each_parent_is_requested_once_in_a_fixed_order() -> None:
     assert list(dict.fromkeys(asked())) == ["7", "a", "b"]
 
 
+def test_a_parent_that_each_row_names_is_one_parent() -> None:
+    """The list of parents may be a list of records that name their collection."""
+    found, asked = client(lambda _: sets(*["a"] * 7))
+    assert len(list(found.pages(DAY))) == 1
+    assert set(asked()) == {"a"}
+
+
 def test_a_look_at_the_lists_requests_the_parents_once() -> None:
     """Only a harvest needs to know whether they have changed."""
     found, asked = client(lambda _: sets("a", "b"))
