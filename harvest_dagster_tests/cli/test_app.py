@@ -76,7 +76,7 @@ def test_the_commands_of_the_state_import_no_dagster_and_nothing_they_do_not_nee
 
 
 def test_a_command_that_asks_a_source_imports_no_part_of_a_harvest(tmp_path, monkeypatch):
-    """`identify` took half a second more for the spool, OAuth and the drivers of PostgreSQL, none of which it uses."""
+    """`identify` took half a second more for the spool, OAuth and the drivers of PostgreSQL. It uses none of them."""
     monkeypatch.setenv("HARVEST_DATABASE_URL", f"sqlite:///{tmp_path / 'harvest.db'}")
     monkeypatch.delenv("HARVEST_SOURCES", raising=False)
     imported = imported_modules(["identify", "http://127.0.0.1:1/oai"])

@@ -178,7 +178,7 @@ def test_a_record_without_a_datestamp_is_stored(small_world: World) -> None:
 def test_one_window_contains_all_gaps_and_days_that_have_not_settled_get_their_own(
     small_world: World,
 ) -> None:
-    """Two gaps would need two lists, of which the first contains the second."""
+    """Two gaps would need two lists, and the first one would contain the second one."""
     with serving(small_world, changes()):
         run_range(small_world, "run 1", day(3))
         assert planned(small_world, "run 2") == [WEEK]

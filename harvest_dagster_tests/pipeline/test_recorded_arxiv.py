@@ -1,6 +1,6 @@
 """Recorded pages of arXiv's API go through the whole pipeline, with the source in examples/rest.
 
-The recorded query has 214,881 results, of which the first 60 were recorded. So the total is changed, and the page past
+The recorded query has 214,881 results. The first 60 were recorded. So the total is changed, and the page past
 the end is the recorded page of another query without results.
 """
 

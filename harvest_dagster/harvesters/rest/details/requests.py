@@ -1,4 +1,4 @@
-"""Request the detail of each record of a list page: the full record, of which the list has only a part.
+"""Request the detail of each record of a list page. The detail is the full record; the list has only a part of it.
 
 Each detail is a page of its own (`Page.single_record`). The pages of details come before the page of the list that
 names their records, so the page of the list is stored after all of them. The cursor of each detail contains the number
@@ -253,6 +253,6 @@ class _DetailProgress:
 
 
 def _count_done(items: Sequence[ListItem], done: str | None) -> int:
-    """Return how many of the items are done; 0 if those are not the items of which `done` was written."""
+    """Return how many of the items are done. Return 0 if `done` was written for other items."""
     count = int((done or "0").partition(":")[0])
     return count if done is not None and str(_DetailProgress.of(items[:count])) == done else 0
