@@ -266,8 +266,8 @@ class CompletenessTracker:
 
         The sub-windows that prove something must cover the window without a gap. With `total`, its lists may also
         together have delivered what a list of the whole window had announced. An empty answer does not make it
-        complete (docs/failures.md#empty-answer), unless the source itself counts 0 records. Neither does a list of
-        which only records of other windows came, unless it is proven.
+        complete (docs/failures.md#empty-answer), unless the source itself counts 0 records. Neither does a list
+        with only records of other windows, unless it is proven.
         """
         if self.own_records == 0:
             return TOTAL if self._covers(lambda one: one.counts_nothing or one.is_proven_elsewhere) else NONE
