@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harvest_dagster.catalog.extending import EXTENDS
 from harvest_dagster.catalog.problems import KeyPath
 from harvest_dagster.catalog.yaml_documents import YamlDocument
 
@@ -45,7 +46,7 @@ def is_component(document: YamlDocument) -> bool:
         Path(document.file).name == FILE_NAME
         and isinstance(value, dict)
         and "type" in value
-        and not {"label", "harvester"} & value.keys()
+        and not {"label", "harvester", EXTENDS} & value.keys()
     )
 
 
@@ -65,7 +66,9 @@ def component_sources(
             message = "must be a list of sources; write one mapping with label and harvester for each"
             yield document, [(_SOURCES, message)]
         return
-    if not is_ours and not any(isinstance(one, dict) and "harvester" in one for one in listed):
+    if not is_ours and not any(
+        isinstance(one, dict) and {"harvester", EXTENDS} & one.keys() for one in listed
+    ):
         return
     for source in document.members(_SOURCES):
         filled = _Filled(environ)

@@ -1,7 +1,8 @@
 """The JSON Schema of an IngestConfig. Editors use it to complete and validate the YAML.
 
 It is generated from `schema` and from the arguments of the built-in plug-ins. The arguments of other plug-ins
-are validated when the catalog is loaded. `make schema` writes the file that ships with the package.
+are validated when the catalog is loaded. `make schema` writes the files that ship with the package: one for the sources
+of users, and one for the bundled sources, which have the key `facts` besides.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog.arguments import KINDS, PluginKind, arguments_model
+from harvest_dagster.catalog.bundled import FACTS, Facts
 from harvest_dagster.catalog.durations import format_duration
 from harvest_dagster.catalog.schema import IngestConfig
 
 FILE = Path(__file__).with_name("ingest_config.schema.json")
+BUNDLED_FILE = Path(__file__).with_name("bundled_source.schema.json")
 
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"}
 
@@ -39,11 +42,24 @@ def generate() -> dict[str, Any]:
     """Return the schema (JSON Schema draft 2020-12)."""
     head = {"$schema": GenerateJsonSchema.schema_dialect, "$id": "urn:harvest-dagster:ingest-config"}
     schema = {**head, **schema_of(IngestConfig), "allOf": []}
+    # A bundled source has them.
+    mandatory = {"required": schema.pop("required")}
+    schema["allOf"].append({"if": {"not": {"required": ["extends"]}}, "then": mandatory})
     for kind in KINDS:
         for key in sorted(plugins.BUILT_IN[kind.group]):
             arguments = schema_of(arguments_model(kind.group, key))
             schema["$defs"].update(arguments.pop("$defs", {}))
             schema["allOf"].append(_rule_for_plugin(kind, key, arguments))
+    return schema
+
+
+def generate_bundled() -> dict[str, Any]:
+    """Return the schema of a bundled source."""
+    schema = generate()
+    schema["$id"] = "urn:harvest-dagster:bundled-source"
+    del schema["properties"]["extends"]
+    schema["properties"][FACTS] = schema_of(Facts)
+    schema["required"] = [FACTS]
     return schema
 
 
@@ -76,7 +92,16 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 def render() -> str:
     """Return the text of the schema file."""
-    return json.dumps(generate(), indent=2, ensure_ascii=False) + "\n"
+    return _render(generate())
+
+
+def render_bundled() -> str:
+    """Return the text of the schema file of the bundled sources."""
+    return _render(generate_bundled())
+
+
+def _render(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _rule_for_plugin(kind: PluginKind, key: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +111,9 @@ def _rule_for_plugin(kind: PluginKind, key: str, arguments: dict[str, Any]) -> d
     then: dict[str, Any] = {"properties": {kind.kwargs_name: arguments}}
     if arguments.get("required"):
         then["required"] = [kind.kwargs_name]
-    return {"if": {"properties": {kind.name: {"const": key}}, "required": [kind.name]}, "then": then}
+    named = {"properties": {kind.name: {"const": key}}, "required": [kind.name]}
+    # The arguments of a source that extends another one are incomplete.
+    return {"if": {**named, "not": {"required": ["extends"]}}, "then": then}
 
 
 def _or_placeholder(field: dict[str, Any]) -> dict[str, Any]:
@@ -100,4 +127,5 @@ def _or_placeholder(field: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FILE.write_text(render(), encoding="utf-8")
-    print(f"wrote {FILE.name}")
+    BUNDLED_FILE.write_text(render_bundled(), encoding="utf-8")
+    print(f"wrote {FILE.name} and {BUNDLED_FILE.name}")

@@ -2,8 +2,8 @@
 
 An entry is a directory of YAML files, a single file, or a directory with the `defs.yaml` of Dagster components
 (`component_files`). A config with a problem does not affect the others. Loading reads YAML files and the variable
-`HARVEST_SOURCES`, and the variables in the templates of a `defs.yaml`. `yaml_documents` parses the YAML. `schema` and
-`arguments` validate the keys of a document.
+`HARVEST_SOURCES`, and the variables in the templates of a `defs.yaml`. `yaml_documents` parses the YAML. `extending`
+adds the keys of a bundled source. `schema` and `arguments` validate the keys of a document.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from harvest_dagster.catalog.arguments import validate_arguments
+from harvest_dagster.catalog.bundled import (
+    BUNDLED_DIRECTORY,
+    FACTS,
+    BundledCatalog,
+    on_the_shelf,
+)
 from harvest_dagster.catalog.component_files import (
     component_files,
     component_sources,
     is_component,
 )
+from harvest_dagster.catalog.extending import EXTENDS, extend, label_of
 from harvest_dagster.catalog.field_types import is_label
 from harvest_dagster.catalog.hosts import conflicting_limits
 from harvest_dagster.catalog.plaintext_secrets import (
@@ -30,14 +37,13 @@ from harvest_dagster.catalog.plaintext_secrets import (
     find_plaintext_secrets,
     has_plaintext_password,
 )
-from harvest_dagster.catalog.problems import KeyPath, Place, Problem, dotted, explain_errors, unknown_source
+from harvest_dagster.catalog.problems import KeyPath, Place, Problem, explain_errors, unknown_source
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 
 SOURCES_VARIABLE = "HARVEST_SOURCES"
 BUNDLED = "bundled"
-BUNDLED_DIRECTORY = Path(__file__).with_name("sources")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Catalog:
         warnings: possible mistakes in configs that were loaded.
         places: by label, where each config is declared.
         of_components: the labels that are declared in the `defs.yaml` of a Dagster component.
+        bundled: the labels of the bundled sources that no source of a user extends or replaces.
         searched: the entries of `HARVEST_SOURCES` that were read.
     """
 
@@ -58,6 +65,7 @@ class Catalog:
     warnings: tuple[Problem, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
     of_components: frozenset[str] = frozenset()
+    bundled: frozenset[str] = frozenset()
     searched: tuple[str, ...] = ()
 
     def without_components(self) -> Catalog:
@@ -116,18 +124,23 @@ class Catalog:
             raise CatalogError(message)
 
 
-def load_catalog(sources: str | None = None, environ: Mapping[str, str] = os.environ) -> Catalog:
+def load_catalog(
+    sources: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    bundled: BundledCatalog = BundledCatalog(),  # noqa: B008 - it is frozen
+) -> Catalog:
     """Return the configs of `sources`, with the problems of those that fail. This raises no exception.
 
     Args:
         sources: directories and files, separated by `os.pathsep`. `bundled` stands for the sources in this package.
             None means the value of `HARVEST_SOURCES`, or `bundled` if the variable is empty or not set.
         environ: the environment variables.
+        bundled: the sources in this package.
     """
-    loader = _Loader(environ)
+    loader = _Loader(environ, BundledCatalog(bundled.directory))
     entries = source_entries(sources, environ)
     for entry in entries:
-        loader.load_entry(entry)
+        loader.load_entry(bundled.directory if entry == BUNDLED_DIRECTORY else entry)
     shown = tuple(BUNDLED if entry == BUNDLED_DIRECTORY else str(entry) for entry in entries)
     return replace(loader.catalog(), searched=shown)
 
@@ -202,6 +215,9 @@ class _Loader:
 
     Attributes:
         environ: the environment variables, for the templates of components.
+        bundled: the sources in this package.
+        bundled_files: those of its files that are to be loaded. They come last: other sources may replace theirs.
+        shelf: the labels of the bundled sources that were loaded.
         configs: the configs that were loaded.
         problems: the problems of all other documents and files.
         label_owners: by label, the place `file:line` of the first document with this label.
@@ -213,6 +229,9 @@ class _Loader:
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    bundled: BundledCatalog = field(default_factory=BundledCatalog)
+    bundled_files: list[Path] = field(default_factory=list)
+    shelf: set[str] = field(default_factory=set)
     configs: list[IngestConfig] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     label_owners: dict[str, str] = field(default_factory=dict)
@@ -224,11 +243,19 @@ class _Loader:
 
     def catalog(self) -> Catalog:
         """Return what was loaded so far."""
+        self._load_bundled()
         self._refuse_conflicting_former_labels()
         configs = tuple(sorted(self.configs, key=lambda config: config.label))
         places = {label: Place(one.file, one.line(())) for label, one in self.documents.items()}
         warnings = tuple(self.warnings(configs))
-        return Catalog(configs, tuple(self.problems), warnings, places, frozenset(self.of_components))
+        return Catalog(
+            configs,
+            tuple(self.problems),
+            warnings,
+            places,
+            of_components=frozenset(self.of_components),
+            bundled=frozenset(self.shelf & self.documents.keys()),
+        )
 
     def load_entry(self, entry: Path) -> None:
         try:
@@ -243,6 +270,28 @@ class _Loader:
                 self.load_file(file)
 
     def load_file(self, file: Path) -> None:
+        if self.bundled.contains(file):
+            self.bundled_files.append(file)
+            return
+        for document in self._read(file):
+            if is_component(document):
+                self.load_component(document)
+            else:
+                self.load_document(document)
+
+    def _load_bundled(self) -> None:
+        """Load the bundled sources whose label no other source has or had."""
+        former = {label for config in self.configs for label in config.former_labels}
+        others = former | self.label_owners.keys()
+        for file in self.bundled_files:
+            for document in self._read(file):
+                label = label_of(document.value)
+                if label not in others:
+                    self._load_own(on_the_shelf(document))
+                    self.shelf |= {label} if label else set()
+
+    def _read(self, file: Path) -> Iterator[YamlDocument]:
+        """Yield the documents of a file, and report what is not valid YAML."""
         try:
             text = file.read_bytes().decode("utf-8-sig")
         except OSError as error:
@@ -259,25 +308,36 @@ class _Loader:
             for document in documents:
                 if isinstance(document, Problem):
                     self.problems.append(document)
-                elif is_component(document):
-                    self.load_component(document)
                 else:
-                    self.all_documents.append(document)
-                    self.load_document(document)
+                    yield document
 
     def load_component(self, document: YamlDocument) -> None:
         self.problems += document.problems
         for source, problems in component_sources(document, self.environ):
-            label = _label_of(source.value)
+            label = label_of(source.value)
             if problems:
                 self._report(source, label, problems)
             else:
-                self.all_documents.append(source)
                 self.load_document(source)
             if label is not None:
                 self.of_components.add(label)
 
     def load_document(self, document: YamlDocument) -> None:
+        """Load a source of a user."""
+        extended = extend(document, self.bundled)
+        if isinstance(extended, Problem):
+            self.all_documents.append(document)
+            claims = self._claim_label(document, label_of(document.value))
+            self.problems += (
+                replace(problem, label=extended.label) for problem in (*document.problems, extended)
+            )
+            self._report(replace(document, problems=()), extended.label, list(claims))
+        else:
+            self._load_own(extended)
+
+    def _load_own(self, document: YamlDocument) -> None:
+        """Load a document with all its keys."""
+        self.all_documents.append(document)
         if not isinstance(document.value, dict):
             kind = "a list" if isinstance(document.value, list) else repr(document.value)
             message = (
@@ -285,7 +345,7 @@ class _Loader:
             )
             self._report(document, None, [((), message)])
             return
-        label = _label_of(document.value)
+        label = label_of(document.value)
         config, problems = _validate(document.value)
         problems += self._claim_label(document, label)
         self._report(document, label, problems)
@@ -296,23 +356,25 @@ class _Loader:
     def warnings(self, configs: Iterable[IngestConfig]) -> Iterator[Problem]:
         for label, message in conflicting_limits(configs):
             document = self.documents[label]
+            # The place in the user's file, also if the limit is that of a bundled source.
             yield Problem(document.file, document.line(("rate_limit",)), "rate_limit", message, label)
         for config in configs:
             yield from self._plaintext_secrets(config)
 
     def _plaintext_secrets(self, config: IngestConfig) -> Iterator[Problem]:
         document = self.documents[config.label]
+        label = config.label
         message = "contains a secret in plain text; write ${NAME} instead, and set the variable NAME where runs start"
         for name in ARGUMENTS:
             paths = dict.fromkeys(path for path, _ in find_plaintext_secrets(getattr(config, name), (name,)))
             for path in paths:
-                yield Problem(document.file, document.line(path), dotted(path), message, config.label)
+                yield document.problem(path, message, label)
         for path in dict.fromkeys(path for path, _ in find_plaintext_credentials(config)):
-            yield Problem(document.file, document.line(path), dotted(path), message, config.label)
+            yield document.problem(path, message, label)
         for number, url in enumerate(config.notify):
             if has_plaintext_password(url):
                 path = ("notify", number)
-                yield Problem(document.file, document.line(path), dotted(path), message, config.label)
+                yield document.problem(path, message, label)
 
     def _refuse_conflicting_former_labels(self) -> None:
         """Drop each config with a former label that another document uses.
@@ -355,24 +417,25 @@ class _Loader:
         """
         if label is None:
             return
-        here = f"{document.file}:{document.line(('label',))}"
+        own = document.value if document.own is None else document.own
+        key = "label" if "label" in own else EXTENDS
+        here = f"{document.file}:{document.line((key,))}"
         owner = self.label_owners.setdefault(label, here)
         if owner != here:
-            yield ("label",), f"{label!r} is already the label of {owner}, which keeps it; choose another"
+            remedy = "choose another" if key == "label" else "add the key label with another one"
+            yield (key,), f"{label!r} is already the label of {owner}, which keeps it; {remedy}"
 
     def _report(self, document: YamlDocument, label: str | None, found: list[tuple[KeyPath, str]]) -> None:
-        problems = [Problem(document.file, document.line(path), dotted(path), text) for path, text in found]
+        problems = [document.problem(path, text) for path, text in found]
         by_line = sorted((*document.problems, *problems), key=lambda problem: problem.line)
         self.problems.extend(replace(problem, label=label) for problem in by_line)
 
 
-def _label_of(value: Any) -> str | None:
-    label = value.get("label") if isinstance(value, dict) else None
-    return label if isinstance(label, str) else None
-
-
 def _validate(value: dict[str, Any]) -> tuple[IngestConfig | None, list[tuple[KeyPath, str]]]:
     problems = list(validate_arguments(value))
+    if FACTS in value:
+        problems.append(((FACTS,), "is allowed only in the files of the package; remove it"))
+        value = {name: member for name, member in value.items() if name != FACTS}
     try:
         return IngestConfig.model_validate(value), problems
     except ValidationError as error:

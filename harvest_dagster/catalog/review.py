@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harvest_dagster.catalog.arguments import KINDS, deciding_arguments, digest_of
+from harvest_dagster.catalog.extending import label_of
 from harvest_dagster.catalog.loader import (
     LoadedFiles,
     is_of_components,
@@ -22,7 +23,7 @@ from harvest_dagster.catalog.loader import (
     load_files,
     source_files,
 )
-from harvest_dagster.catalog.problems import KeyPath, Problem, dotted
+from harvest_dagster.catalog.problems import KeyPath, Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import placeholder_names
 from harvest_dagster.masking import is_secret_name
@@ -99,17 +100,10 @@ def _problems(loaded: LoadedFiles, now: datetime) -> Iterator[Problem]:
         yield Problem(str(file), 0, "", "is empty; write an IngestConfig, or remove the file")
     for document in loaded.documents:
         for path, message in _variables_without_braces(document.value):
-            label = _label_of(document.value)
-            yield Problem(document.file, document.line(path), dotted(path), message, label)
+            yield document.problem(path, message, label_of(document.value))
         if (earliest := _earliest_date(document.value)) is not None and earliest > now.date():
-            key = "earliest_date"
             message = f"{earliest} is in the future, so no day can be harvested; correct the date"
-            yield Problem(document.file, document.line((key,)), key, message, _label_of(document.value))
-
-
-def _label_of(value: Any) -> str | None:
-    label = value.get("label") if isinstance(value, dict) else None
-    return label if isinstance(label, str) else None
+            yield document.problem(("earliest_date",), message, label_of(document.value))
 
 
 def _earliest_date(value: Any) -> date | None:
@@ -159,13 +153,15 @@ def _placeholders_without_effect(loaded: LoadedFiles) -> Iterator[Problem]:
                 name = min(names)
                 places = " and ".join((", ".join(_RESOLVED[:-1]), _RESOLVED[-1]))
                 message = f"contains ${{{name}}}, which is not replaced here; it is read only in {places}"
-                yield Problem(document.file, document.line((key,)), str(key), message, config.label)
+                yield document.problem((key,), message, config.label)
 
 
 def _equal_sources(loaded: LoadedFiles) -> Iterator[Problem]:
     """Yield a warning for each config that asks a source for the same records as an earlier one."""
     first: dict[tuple[str, str], str] = {}
     for config in loaded.catalog.configs:
+        if config.label in loaded.catalog.bundled:
+            continue  # it is off
         asked = config.harvester, digest_of(deciding_arguments(config))
         owner = first.setdefault(asked, config.label)
         if owner != config.label:

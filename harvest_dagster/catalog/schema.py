@@ -319,3 +319,10 @@ class IngestConfig(_Strict):
         default=(), description="team:NAME or e-mail addresses", examples=[["team:metadata"]]
     )
     tags: Tags = Field(default={}, description="tags of the assets, for searching in the Dagster UI")
+    extends: Label | None = Field(
+        default=None,
+        description="label of a bundled source whose keys this source takes over; the keys given beside it override "
+        "them, mappings key by key, and null removes a key; `label` and `harvester` are then optional; "
+        "`harvest list --bundled` lists the bundled sources",
+        examples=["zenodo"],
+    )

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from harvest_dagster.catalog.problems import KeyPath, Problem, dotted
+from harvest_dagster.catalog.problems import KeyPath, Place, Problem, dotted
 from harvest_dagster.texts import is_storable
 
 try:
@@ -79,6 +79,8 @@ class YamlDocument:
         node: the root of the parsed tree; its nodes know their lines.
         value: its plain value.
         problems: what is wrong with it as YAML.
+        base: the document that it extends, None if it extends none. Its value lacks what is not taken over.
+        own: the value of a document that extends another one, before the keys of the base are added.
     """
 
     file: str
@@ -86,6 +88,8 @@ class YamlDocument:
     node: yaml.Node
     value: Any
     problems: tuple[Problem, ...]
+    base: YamlDocument | None = None
+    own: Any = None
 
     def line(self, path: KeyPath) -> int:
         """Return the line of a key, counted from 1; if the key is missing, the line of the nearest parent."""
@@ -96,6 +100,21 @@ class YamlDocument:
                 break
             node, line = child
         return self.first_line + line + 1
+
+    def place(self, path: KeyPath) -> Place:
+        """Return where the value of a key is written: in this file, or in the file of the base."""
+        for depth in (1, 2):  # mappings are merged one level deep
+            if self.base is None or _contains(self.own, path[:depth]):
+                continue
+            if _contains(self.base.value, path[:depth]):
+                return self.base.place(path)
+            break
+        return Place(self.file, self.line(path))
+
+    def problem(self, path: KeyPath, message: str, label: str | None = None) -> Problem:
+        """Return a problem with the value of a key."""
+        place = self.place(path)
+        return Problem(place.file, place.line, dotted(path), message, label)
 
     def member(self, path: KeyPath, value: Any) -> YamlDocument | None:
         """Return a value within the document as a document of its own; None if the path does not exist.
@@ -122,21 +141,42 @@ class YamlDocument:
         return [one for one in found if one is not None]
 
 
+def _contains(value: Any, path: KeyPath) -> bool:
+    for part in path:
+        if not (isinstance(value, dict) and part in value):
+            return False
+        value = value[part]
+    return True
+
+
 def plain_document(value: Any, file: str) -> YamlDocument:
     """Return a value that was not read from YAML as a document. Its lines are 0, which means that none is known."""
     before = yaml.Mark(file, 0, -1, 0, None, 0)
     return YamlDocument(file, 0, yaml.ScalarNode(f"{_TAG}null", "", before, before), value, ())
 
 
-def parse_documents(text: str, file: str) -> Iterator[YamlDocument | Problem]:
-    """Yield the documents of a file in order, without empty ones; a Problem for each that is not valid YAML."""
+def parse_documents(text: str, file: str, first_line: int = 0) -> Iterator[YamlDocument | Problem]:
+    """Yield the documents of a text in order, without empty ones; a Problem for each that is not valid YAML.
+
+    Args:
+        text: the text of a file, or of one of its documents.
+        file: its path.
+        first_line: the line of the file where the text begins, counted from 0.
+    """
     lines = text.splitlines(keepends=True)
-    unprintable = list(_unprintable(lines, file))
+    unprintable = list(_unprintable(lines, file, first_line))
     yield from unprintable
     if unprintable:
         return  # the parser would stop at the first of them
     for first, last in _document_ranges(lines):
-        yield from _parse("".join(lines[first:last]), file, first)
+        yield from _parse("".join(lines[first:last]), file, first_line + first)
+
+
+def split_documents(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the text of each document of a file, and the line where it begins, counted from 0."""
+    lines = text.splitlines(keepends=True)
+    for first, last in _document_ranges(lines):
+        yield first, "".join(lines[first:last])
 
 
 def _document_ranges(lines: list[str]) -> Iterator[tuple[int, int]]:
@@ -186,8 +226,8 @@ def _remedy(text: str, mark: yaml.Mark | None) -> str:
     return "correct the syntax at this line or before it"
 
 
-def _unprintable(lines: list[str], file: str) -> Iterator[Problem]:
-    for number, line in enumerate(lines, start=1):
+def _unprintable(lines: list[str], file: str, first_line: int) -> Iterator[Problem]:
+    for number, line in enumerate(lines, start=first_line + 1):
         if found := _UNPRINTABLE.search(line):
             message = f"the character U+{ord(found.group()):04X} is not allowed in YAML; remove it"
             yield Problem(file, number, "", message)

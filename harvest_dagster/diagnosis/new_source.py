@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from harvest_dagster import plugins
+from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY
 from harvest_dagster.catalog.loader import (
-    BUNDLED_DIRECTORY,
     Catalog,
     is_of_components,
     load_catalog,

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import dagster as dg
 from pydantic import BaseModel, Field
 
+from harvest_dagster.catalog.extending import label_of
 from harvest_dagster.catalog.json_schema import read_embeddable
 from harvest_dagster.catalog.loader import load_documents
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents, plain_document
@@ -64,7 +65,7 @@ def _locate(values: Sequence[Any], file: Path) -> list[YamlDocument]:
     plain = [plain_document(value, shown) for value in values]
     if not file.is_file():
         return plain
-    labels = [_label(value) for value in values]
+    labels = [label_of(value) for value in values]
     for document in parse_documents(file.read_text(encoding="utf-8"), shown):
         if not isinstance(document, YamlDocument):
             continue
@@ -72,15 +73,10 @@ def _locate(values: Sequence[Any], file: Path) -> list[YamlDocument]:
             document.member(("attributes", "sources", index), value) for index, value in enumerate(values)
         ]
         if [
-            _label(one.value if one else None) for one in document.members(("attributes", "sources"))
+            label_of(one.value if one else None) for one in document.members(("attributes", "sources"))
         ] == labels:
             return [one or plain[index] for index, one in enumerate(found)]
     return plain
-
-
-def _label(value: Any) -> str | None:
-    label = value.get("label") if isinstance(value, dict) else None
-    return label if isinstance(label, str) else None
 
 
 def _short_path(file: Path) -> str:
@@ -132,7 +128,7 @@ class HarvestSourcesScaffolder(dg.Scaffolder[ScaffoldParameters]):
         """Write the file."""
         parameters = request.params or ScaffoldParameters()
         source = {
-            "label": parameters.label or _as_label(request.target_path.name),
+            "label": parameters.label or _aslabel_of(request.target_path.name),
             "harvester": "oai",
             "harvester_kwargs": {"base_url": parameters.base_url, "metadata_prefix": "oai_dc"},
             "transformer": "oai_dc",
@@ -142,7 +138,7 @@ class HarvestSourcesScaffolder(dg.Scaffolder[ScaffoldParameters]):
         dg.scaffold_component(request, {"sources": [source]})
 
 
-def _as_label(name: str) -> str:
+def _aslabel_of(name: str) -> str:
     """Return a valid label that resembles the name of a folder."""
     letters = "".join(one if one.isascii() and one.isalnum() else "_" for one in name.lower())
     return letters if letters[:1].isalpha() else f"source_{letters}"
@@ -228,7 +224,7 @@ def _owners(components: Sequence[HarvestSources]) -> dict[str | None, HarvestSou
     owners: dict[str | None, HarvestSources] = {}
     for component in components:
         for document in component._documents:
-            owners.setdefault(_label(document.value), component)
+            owners.setdefault(label_of(document.value), component)
     return owners
 
 

@@ -18,7 +18,8 @@ from harvest_dagster.reference.markdown import code, prose, table, yaml_value
 _INTRODUCTION = """\
 A source is one YAML document. A file may contain several of them, separated by `---`. An unknown key or an invalid
 value is an error with its file, its line and the allowed values; the other sources still load. Only `label`,
-`harvester` and the required arguments of the harvester are mandatory. `harvest check` validates files offline.
+`harvester` and the required arguments of the harvester are mandatory. A source that [extends a bundled
+source](../bundled-sources.md) needs only `extends`. `harvest check` validates files offline.
 
 Editors complete and validate a file whose first line names the JSON Schema of this package,
 [ingest_config.schema.json](../../harvest_dagster/catalog/ingest_config.schema.json):

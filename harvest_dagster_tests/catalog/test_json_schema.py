@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from harvest_dagster.catalog import json_schema
-from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY
+from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY
 from harvest_dagster.catalog.schema import IngestConfig, RateLimit, Timeout
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 
@@ -26,6 +26,7 @@ def is_valid(**changes: Any) -> bool:
 def test_the_shipped_file_is_up_to_date() -> None:
     """Otherwise editors refuse a new key. Run `make schema` if this fails."""
     assert json_schema.FILE.read_text(encoding="utf-8") == json_schema.render()
+    assert json_schema.BUNDLED_FILE.read_text(encoding="utf-8") == json_schema.render_bundled()
 
 
 def test_a_separate_process_generates_the_same_text() -> None:
@@ -54,11 +55,28 @@ def test_defaults_are_written_as_in_the_yaml() -> None:
 
 
 def test_the_bundled_sources_are_valid() -> None:
-    """People copy them."""
+    """People copy them. Only they may have the key `facts`, and they must have it."""
+    schema = json.loads(json_schema.BUNDLED_FILE.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    validator, user = Draft202012Validator(schema), Draft202012Validator(SHIPPED)
     for file in sorted(BUNDLED_DIRECTORY.glob("*.yaml")):
-        (document,) = parse_documents(file.read_text(), str(file))
-        assert isinstance(document, YamlDocument)
-        Draft202012Validator(SHIPPED).validate(document.value)
+        for document in parse_documents(file.read_text(), str(file)):
+            assert isinstance(document, YamlDocument)
+            validator.validate(document.value)
+            assert not user.is_valid(document.value)
+            copied = {name: value for name, value in document.value.items() if name != "facts"}
+            user.validate(copied)
+            assert not validator.is_valid(copied)
+
+
+def test_a_source_that_extends_another_one_needs_no_other_key() -> None:
+    """The mandatory keys, and those of its harvester, come from the bundled source."""
+    validator = Draft202012Validator(SHIPPED)
+    validator.validate({"extends": "zenodo"})
+    validator.validate({"extends": "zenodo", "harvester": "oai", "harvester_kwargs": {"set": "x"}})
+    assert not validator.is_valid({"extends": "zenodo", "rate_limt": {}})
+    assert not validator.is_valid({"label": "x"})
+    assert not validator.is_valid({"harvester": "fake"})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harvest_dagster.catalog.loader import BUNDLED_DIRECTORY, Catalog, load_catalog
+from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY
+from harvest_dagster.catalog.loader import Catalog, load_catalog
 from harvest_dagster.catalog.plaintext_secrets import masked_definition
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 from harvest_dagster_tests.catalog.conftest import good
@@ -277,29 +278,6 @@ def test_loading_needs_no_network_no_database_and_no_dagster() -> None:
     )
     assert done.stderr == ""
     assert done.stdout.strip() == "[]"
-
-
-def test_the_bundled_catalog_loads_without_a_problem() -> None:
-    """A new user sees it first."""
-    catalog = load_catalog("bundled", environ={})
-    assert catalog.problems == ()
-    assert 6 <= len(catalog.configs) <= 10
-    for config in catalog.configs:
-        assert config.harvester_kwargs["base_url"].startswith("https://")
-        # REST services have no common format, so there is no transformer for their records.
-        assert (config.transformer or "oai_dc") == config.harvester_kwargs.get("metadata_prefix", "oai_dc")
-        assert (config.transformer is None) == (config.harvester == "rest")
-        assert config.rate_limit.calls / config.rate_limit.period <= 1
-        assert not config.disabled
-
-
-def test_each_bundled_source_is_in_a_file_named_by_its_label_and_names_its_schema() -> None:
-    """An editor needs the first line to complete and validate the rest."""
-    files = sorted(BUNDLED_DIRECTORY.glob("*.yaml"))
-    assert [file.stem for file in files] == labels(load_catalog("bundled", environ={}))
-    for file in files:
-        first = file.read_text().splitlines()[0]
-        assert first == "# yaml-language-server: $schema=../ingest_config.schema.json"
 
 
 def former(label: str, *labels: str) -> str:

@@ -69,6 +69,7 @@ def test_label_and_harvester_are_enough() -> None:
         "notify": (),
         "former_labels": (),
         "tags": {},
+        "extends": None,
     }
     assert config().timeout == Timeout(
         connect=timedelta(seconds=10), read=timedelta(seconds=60), harvest=timedelta(hours=3)
