@@ -26,6 +26,7 @@ from harvest_dagster import HarvestSources
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.cli.app import harvest
 from harvest_dagster.testing.simulator import scenario
+from harvest_dagster.transformers.schema import JSON_SCHEMA
 from harvest_dagster_tests.test_readme import CODE, ROOT, blocks, documentation
 
 # Blocks of commands that no test runs as they are, and what is tested instead.
@@ -121,7 +122,7 @@ def test_the_sql_of_a_page_runs(place: Path, page: str) -> None:
 
 def test_the_document_of_the_guide_is_valid() -> None:
     """People write parsers for it."""
-    schema = json.loads((ROOT / "docs" / "document.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(JSON_SCHEMA.read_text(encoding="utf-8"))
     (text,) = untested("document.md", "json")
     Draft202012Validator(schema).validate(json.loads(text))
 

@@ -330,7 +330,7 @@ def test_the_transformer_of_the_guide_loses_nothing_and_rejects_a_datum_without_
     )
     assert (document["dates"], document["unmapped"]) == (
         [{"value": "1900"}],
-        [{"element": "room", "text": "3"}],
+        [{"path": "room", "text": "3"}],
     )
     with pytest.raises(TransformError, match=r"no title, only \['id'\]"):
         museum_objects().transform("1", '{"id": "1"}')

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harvest_dagster.data.document_version_1 import upgrade
 from harvest_dagster.data.rows import CurrentRecord, Kind, Row, values_of
 from harvest_dagster.transformers.document import Document
 
@@ -47,13 +48,22 @@ def to_batches(rows: Iterable[Row], kind: Kind) -> Iterator[pa.RecordBatch]:
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        batch.append(values_of(row))
+        batch.append(_values_of(row))
         size += _size(row)
         if len(batch) == _ROWS or size >= _BYTES:
             yield pa.RecordBatch.from_pylist(batch, schema=schema)
             batch, size = [], 0
     if batch:
         yield pa.RecordBatch.from_pylist(batch, schema=schema)
+
+
+def _values_of(row: Row) -> dict[str, Any]:
+    values = values_of(row)
+    document = values.get("document")
+    # A batch drops a field that its schema does not have.
+    if document is not None and document.get("schema_version") is None:
+        values["document"] = upgrade(document)
+    return values
 
 
 def _size(row: Row) -> int:
@@ -75,7 +85,9 @@ def _arrow_type(kind: msgspec.inspect.Type) -> pa.DataType:
         return pa.struct([(field.encode_name, _arrow_type(field.type)) for field in kind.fields])
     if isinstance(kind, msgspec.inspect.VarTupleType):
         return pa.list_(_arrow_type(kind.item_type))
-    if isinstance(kind, msgspec.inspect.StrType | msgspec.inspect.LiteralType):
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return pa.int32() if all(isinstance(value, int) for value in kind.values) else pa.string()
+    if isinstance(kind, msgspec.inspect.StrType):
         return pa.string()
     message = f"{kind} has no type in Arrow. Add it to {__name__}."
     raise TypeError(message)

@@ -1,4 +1,4 @@
-"""Build a document from Dublin Core elements, whatever the format of the record.
+"""Add Dublin Core elements to a document, whatever the format of the record.
 
 Here: the field of each element, and the parsing of its text. Not here: XML, OAI-PMH and the place of the elements in
 a record (`transformers.dublin_core_xml`).
@@ -7,9 +7,10 @@ The fifteen elements: https://www.dublincore.org/specifications/dublin-core/dces
 
 - Elements without a namespace, in the namespace of their container, or in a namespace of Dublin Core that is written
   differently (`https`, another version, no slash at the end). They are read like those in the right namespace.
-- Refinements, such as `dcterms:abstract`. They are read as the element that they refine. Their name is the role of
-  the item, if the item has a role. Dataverse writes them in the namespace of the fifteen elements (`dc:issued`), so
-  the namespace does not decide which of the two an element is (docs/failures.md#dublin-core-in-practice).
+- Refinements, such as `dcterms:abstract` and `dcterms:issued`. They have a field of their own, or they are read as
+  the element that they refine, with their name as the role. Dataverse writes them in the namespace of the fifteen
+  elements (`dc:issued`), so the namespace does not decide which of the two an element is
+  (docs/failures.md#dublin-core-in-practice).
 - Other elements, such as `bibo:issn` or `dc:status`. They are kept in `unmapped`. So is
   `dcterms:bibliographicCitation`, although it refines `identifier`: CyberLeninka sends journal, volume and pages in
   one such element each.
@@ -21,24 +22,28 @@ there, the second escaping is always a mistake.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harvest_dagster.transformers import dates, languages
+from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import (
     Agent,
     Date,
-    Document,
-    Identifier,
+    Description,
     Language,
+    Place,
     Related,
     Rights,
+    Subject,
     Text,
+    Title,
     Unmapped,
 )
-from harvest_dagster.transformers.identifiers import identify, web_address
+from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.licenses import license_address
+from harvest_dagster.transformers.vocabularies import access_of, date_type, relation_type
 
 UNMAPPED = "unmapped"
 
@@ -50,19 +55,16 @@ _NAMESPACES = re.compile(
 )
 _SCHEME = re.compile(r"https?://(?:www\.)?")
 
-# The element that each term refines: https://www.dublincore.org/specifications/dublin-core/dcmi-terms/
+# The element that each term refines, for those with a role:
+# https://www.dublincore.org/specifications/dublin-core/dcmi-terms/
 _REFINEMENTS = {
-    **dict.fromkeys(("abstract", "tableOfContents"), "description"),
     **dict.fromkeys(("available", "created", "dateAccepted", "dateCopyrighted", "dateSubmitted"), "date"),
     **dict.fromkeys(("issued", "modified", "valid"), "date"),
-    **dict.fromkeys(("extent", "medium"), "format"),
     **dict.fromkeys(
         ("conformsTo", "hasFormat", "hasPart", "hasVersion", "isFormatOf", "isPartOf"), "relation"
     ),
     **dict.fromkeys(("isReferencedBy", "isReplacedBy", "isRequiredBy", "isVersionOf"), "relation"),
     **dict.fromkeys(("references", "replaces", "requires"), "relation"),
-    **dict.fromkeys(("spatial", "temporal"), "coverage"),
-    **dict.fromkeys(("accessRights", "license"), "rights"),
 }
 _TERMS = {term.lower(): term for term in _REFINEMENTS}
 
@@ -73,12 +75,6 @@ _TERM_URI = re.compile(
 )
 # info:eu-repo/date/embargoEnd/2015-01-01, from the same guidelines
 _DATE_URI = re.compile(r"info:eu-repo/date/([A-Za-z]+)/(.+)")
-# A license or dedication, its version and its jurisdiction. The rest (deed.en, legalcode) selects a page about it.
-_CREATIVE_COMMONS = re.compile(
-    r"https?://(?:www\.)?creativecommons\.org/"
-    r"((?:licenses|publicdomain)/[a-z+-]+/[0-9]\.[0-9](?:/(?:[a-z]{2}|igo|scotland)(?![a-z]))?)",
-    re.IGNORECASE | re.ASCII,
-)
 
 
 class Value(NamedTuple):
@@ -100,35 +96,18 @@ class Value(NamedTuple):
     parts: tuple[tuple[str, str], ...] = ()
 
 
-def build_document(
-    identifier: str, values: Iterable[Value], namespaces: frozenset[str] = frozenset()
-) -> Document:
-    """Return the document of a record.
+def add_values(
+    builder: DocumentBuilder, values: Iterable[Value], namespaces: frozenset[str] = frozenset()
+) -> None:
+    """Add the elements of a record to its document.
 
     Args:
-        identifier: of the record in its source. It is also an identifier of the document, if it names the resource.
+        builder: of the document.
         values: the elements of the record.
         namespaces: of the containers. An element in one of them is read as Dublin Core.
     """
-    fields: dict[str, list[Any]] = defaultdict(list)
     for value in values:
-        field, to_item = _mapping(value.element, namespaces)
-        fields[field].append(to_item(value))
-        if field == "identifiers" and (link := web_address(value.text)):
-            fields["links"].append(link)
-    own = identify(identifier)
-    if own.scheme not in ("oai", "url", "other"):
-        fields["identifiers"].append(own)
-    titles, publishers = fields["titles"] + fields.pop("alternative titles", []), fields["publishers"]
-    fields["titles"] = titles
-    return Document(
-        id=identifier,
-        title=titles[0].text if titles else None,
-        publisher=publishers[0].name if publishers else None,
-        **{
-            field: tuple(dict.fromkeys(items) if field in _SETS else items) for field, items in fields.items()
-        },
-    )
+        _mapping(value.element, namespaces)[1](builder, value)
 
 
 def is_known(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
@@ -141,76 +120,138 @@ def field_of(element: str, namespaces: frozenset[str] = frozenset()) -> str:
     return _mapping(element, namespaces)[0]
 
 
-def _text(value: Value) -> Text:
+def _term(value: Value) -> tuple[str, str | None, str | None]:
+    """Return a term, its language and its vocabulary."""
     if match := _TERM_URI.fullmatch(value.text):
-        return Text(match[2], value.language, match[1].replace("https://", "http://"))
-    return Text(value.text, value.language, value.vocabulary)
+        return match[2], value.language, match[1].replace("https://", "http://")
+    return value.text, value.language, value.vocabulary
 
 
-def _agent(value: Value) -> Agent:
-    return Agent(value.text)
+def _title(builder: DocumentBuilder, value: Value, role: str | None = None) -> None:
+    builder.titles.append(Title(*_term(value), role=role))
 
 
-def _date(value: Value, role: str | None = None) -> Date:
+def _creator(builder: DocumentBuilder, value: Value) -> None:
+    builder.creators.append(Agent(value.text))
+
+
+def _contributor(builder: DocumentBuilder, value: Value) -> None:
+    builder.contributors.append(Agent(value.text))
+
+
+def _publisher(builder: DocumentBuilder, value: Value) -> None:
+    builder.publishers.append(Agent(value.text))
+
+
+def _date_of(value: Value, role: str | None = None) -> Date:
     text = value.text
     if match := _DATE_URI.fullmatch(text):
         role, text = match.groups()
     date = dates.parse_parts(value.parts) or dates.parse_date(text)
-    return Date(date, None if date == value.text else value.text, role)
+    kind = date_type(role) if role else None
+    return Date(date, None if date == value.text else value.text, kind, None if role == kind else role)
 
 
-def _language(value: Value) -> Language:
+def _date(builder: DocumentBuilder, value: Value, role: str | None = None) -> None:
+    builder.dates.append(_date_of(value, role))
+
+
+def _language(builder: DocumentBuilder, value: Value) -> None:
     code = languages.language_code(value.text)
-    return Language(code, None if code == value.text else value.text)
+    builder.languages.append(Language(code, None if code == value.text else value.text))
 
 
-def _identifier(value: Value) -> Identifier:
-    return identify(value.text)
+def _identifier(builder: DocumentBuilder, value: Value) -> None:
+    builder.add_identifier(identify(value.text), value.text)
 
 
-def _related(value: Value, role: str | None = None) -> Related:
+def _related(builder: DocumentBuilder, value: Value, role: str | None = None) -> None:
+    relation = relation_type(role) if role else None
     found = identify(value.text)
-    return Related(found.scheme, found.value, role)
+    known = found.scheme != "other"
+    builder.related.append(
+        Related(
+            relation,
+            None if role == relation else role,
+            identifiers=(found,) if known else (),
+            text=None if known else value.text,
+        )
+    )
 
 
-def _rights(value: Value) -> Rights:
-    statement = _text(value)
-    return Rights(statement.text, statement.language, statement.vocabulary, _license(value.text))
+def _rights(builder: DocumentBuilder, value: Value) -> None:
+    builder.rights.append(Rights(*_term(value), license=license_address(value.text)))
+    builder.access = builder.access or access_of(value.text)
 
 
-def _license(text: str) -> str | None:
-    """Return the Creative Commons license that a text names; None if it names none, or several."""
-    named = {match.lower() for match in _CREATIVE_COMMONS.findall(text)}
-    return f"https://creativecommons.org/{named.pop()}/" if len(named) == 1 else None
+def _subject(builder: DocumentBuilder, value: Value) -> None:
+    builder.subjects.append(Subject(*_term(value)))
 
 
-def _unmapped(value: Value) -> Unmapped:
-    return Unmapped(value.element, value.text)
+def _description(builder: DocumentBuilder, value: Value, role: str | None = None) -> None:
+    builder.descriptions.append(Description(*_term(value), role=role))
 
 
-# The field of an element, and the function that makes an item of that field.
-Mapping = tuple[str, Callable[[Value], Any]]
+def _type(builder: DocumentBuilder, value: Value) -> None:
+    builder.add_type(Text(*_term(value)))
 
-_SETS = frozenset({"identifiers", "links", "related"})
+
+def _coverage(builder: DocumentBuilder, value: Value) -> None:
+    builder.coverage.append(Text(*_term(value)))
+
+
+def _place(builder: DocumentBuilder, value: Value) -> None:
+    text, language, vocabulary = _term(value)
+    builder.places.append(Place(text, language, vocabulary))
+
+
+def _period(builder: DocumentBuilder, value: Value) -> None:
+    builder.periods.append(_date_of(value))
+
+
+def _format(builder: DocumentBuilder, value: Value) -> None:
+    builder.formats.append(Text(*_term(value)))
+
+
+def _size(builder: DocumentBuilder, value: Value) -> None:
+    builder.sizes.append(Text(*_term(value)))
+
+
+def _unmapped(builder: DocumentBuilder, value: Value) -> None:
+    builder.unmapped.append(Unmapped(value.element, value.text))
+
+
+Add = Callable[[DocumentBuilder, Value], None]
+# The field of an element, and the function that adds a value to it.
+Mapping = tuple[str, Add]
+
 _MAPPINGS: dict[str, Mapping] = {
-    "title": ("titles", _text),
-    "alternative": ("alternative titles", _text),
-    "creator": ("creators", _agent),
-    "contributor": ("contributors", _agent),
-    "publisher": ("publishers", _agent),
+    "title": ("titles", _title),
+    "alternative": ("titles", partial(_title, role="alternative")),
+    "creator": ("creators", _creator),
+    "contributor": ("contributors", _contributor),
+    "publisher": ("publishers", _publisher),
     "date": ("dates", _date),
     "language": ("languages", _language),
-    "type": ("types", _text),
-    "subject": ("subjects", _text),
-    "description": ("descriptions", _text),
+    "type": ("types", _type),
+    "subject": ("subjects", _subject),
+    "description": ("descriptions", _description),
+    "abstract": ("descriptions", partial(_description, role="Abstract")),
+    "tableofcontents": ("descriptions", partial(_description, role="TableOfContents")),
     "identifier": ("identifiers", _identifier),
     "relation": ("related", _related),
     "source": ("related", partial(_related, role="source")),
-    "coverage": ("coverage", _text),
-    "format": ("formats", _text),
+    "coverage": ("coverage", _coverage),
+    "spatial": ("places", _place),
+    "temporal": ("periods", _period),
+    "format": ("formats", _format),
+    "medium": ("formats", _format),
+    "extent": ("sizes", _size),
     "rights": ("rights", _rights),
+    "accessrights": ("rights", _rights),
+    "license": ("rights", _rights),
 }
-_WITH_ROLE: dict[str, Callable[..., Any]] = {"dates": _date, "related": _related}
+_WITH_ROLE: dict[str, Callable[..., None]] = {"date": _date, "relation": _related}
 _UNKNOWN: Mapping = (UNMAPPED, _unmapped)
 
 
@@ -219,11 +260,13 @@ def _mapping(element: str, namespaces: frozenset[str]) -> Mapping:
     namespace, _, name = element.rpartition("}")
     if namespace[1:] not in namespaces and not _is_dublin_core(namespace[1:]):
         return _UNKNOWN
+    if (mapping := _MAPPINGS.get(name.lower())) is not None:
+        return mapping
     term = _TERMS.get(name.lower())
     if term is None:
-        return _MAPPINGS.get(name.lower(), _UNKNOWN)
-    field, to_item = _MAPPINGS[_REFINEMENTS[term]]
-    return field, partial(_WITH_ROLE[field], role=term) if field in _WITH_ROLE else to_item
+        return _UNKNOWN
+    refined = _REFINEMENTS[term]
+    return _MAPPINGS[refined][0], partial(_WITH_ROLE[refined], role=term)
 
 
 def _is_dublin_core(namespace: str) -> bool:

@@ -10,7 +10,7 @@ and local name, never by prefix. Sources also send, and this module reads (docs/
 - Elements inside an element. They are the parts of its text, or a list of values. The parts are separated by a space,
   unless they are mark-up inside a sentence (`H<sub>2</sub>O`).
 
-Metadata in another format beside the Dublin Core is not read.
+Metadata in another format beside the Dublin Core has no field, and is kept in `unmapped`.
 """
 
 from __future__ import annotations
@@ -22,74 +22,55 @@ from lxml import etree
 
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers import dublin_core
+from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.dublin_core import Value
+from harvest_dagster.transformers.xml_tree import (
+    XSI,
+    add_envelope,
+    fold,
+    joined_text,
+    leftovers,
+    namespace,
+    own_text,
+    parse,
+    split_envelope,
+    take_attribute,
+    take_language,
+)
 
 _METADATA = "metadata"
 _CONTAINERS = frozenset({"dc", "qualifieddc"})
 _WRAPPERS = _CONTAINERS | {_METADATA}
-_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_XSI_TYPE = f"{XSI}type"
 _RDF_RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _RDF_LISTS = frozenset({"bag", "seq", "alt"})
-_MATHML = "{http://www.w3.org/1998/Math/MathML}"
-
-# Elements of HTML, JATS and TEI that mark up a part of a sentence, even where no other text stands beside them.
-_INLINE_NAMES = """
-a abbr b bdi bdo big bold cite code del dfn em emph emphasis font hi i inf ins italic kbd mark monospace overline q
-roman s samp sc scp small span strike strong sub sup tt u underline var
-"""
-# Elements that end a line or a paragraph, even between other text.
-_BLOCK_NAMES = """
-abstract address article blockquote body br break caption dd div dl dt fig footer h1 h2 h3 h4 h5 h6 header hr label lb
-li list list-item ol p para section sec table td th title tr ul
-"""
-_INLINE = frozenset(_INLINE_NAMES.split())
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
 _NAMES_SHOWN = 5
 _TEXT_SHOWN = 80
 
 
-class DublinCoreReader:
-    """Reads the documents of records. It keeps its parser, so that a record costs no new one."""
+def read_document(identifier: str, datum: str) -> Document:
+    """Return the document of one record.
 
-    def __init__(self) -> None:
-        self._parser = etree.XMLParser(
-            encoding="utf-8",
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            remove_comments=True,
-            remove_pis=True,
-            collect_ids=False,
-        )
-
-    def read(self, identifier: str, datum: str) -> Document:
-        """Return the document of one record.
-
-        Raises:
-            TransformError: the datum is not well-formed XML, has no metadata, has metadata in another format, or has
-                no value in any element of Dublin Core.
-        """
-        containers = _containers(self._parse(datum))
-        namespaces = frozenset(_namespace(str(container.tag)) for container in containers)
-        values = [value for container in containers for value in _values(container, namespaces)]
-        if not any(dublin_core.is_known(value.element, namespaces) for value in values):
-            raise TransformError(_nothing_recognized(values))
-        return dublin_core.build_document(identifier, values, namespaces)
-
-    def _parse(self, datum: str) -> etree._Element:
-        # The text and the attributes of a canonical blob contain no unescaped <.
-        if "<!DOCTYPE" in datum:
-            message = (
-                "the datum has a document type declaration, which is not allowed. The source must remove it."
-            )
-            raise TransformError(message)
-        try:
-            return etree.fromstring(datum.encode(), self._parser)
-        except (etree.XMLSyntaxError, UnicodeEncodeError) as error:
-            message = f"the datum is not well-formed XML: {error}. The source must correct the record."
-            raise TransformError(message) from error
+    Raises:
+        TransformError: the datum is not well-formed XML, has no metadata, has metadata in another format, or has
+            no value in any element of Dublin Core.
+    """
+    root = parse(datum)
+    containers = _containers(root)
+    namespaces = frozenset(namespace(container) for container in containers)
+    values = [value for container in containers for value in _values(container, namespaces)]
+    if not any(dublin_core.is_known(value.element, namespaces) for value in values):
+        raise TransformError(_nothing_recognized(values))
+    for container in containers:
+        _take_texts(container)
+    builder = DocumentBuilder(
+        identifier, "oai_dc", namespace(containers[0]).replace("https://", "http://", 1)
+    )
+    dublin_core.add_values(builder, values, namespaces)
+    record = split_envelope(root)
+    add_envelope(builder, record)
+    return builder.build(rest for metadata in record.metadata for rest in leftovers(metadata))
 
 
 def _nothing_recognized(values: Sequence[Value]) -> str:
@@ -168,10 +149,6 @@ def _local_name(tag: object) -> str:
     return str(tag).rpartition("}")[2].lower()
 
 
-def _namespace(tag: str) -> str:
-    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
-
-
 def _values(container: etree._Element, namespaces: frozenset[str]) -> Iterator[Value]:
     """Yield the elements that have a text, in their order, and then the text beside them."""
     own_texts = [container.text or ""]
@@ -182,9 +159,9 @@ def _values(container: etree._Element, namespaces: frozenset[str]) -> Iterator[V
             continue
         if len(node) or node.keys():
             yield from _values_of(node, str(node.tag), namespaces)
-        elif text := _fold(node.text or ""):
+        elif text := fold(node.text or ""):
             yield Value(str(node.tag), text)
-    if text := _fold(" ".join(own_texts)):
+    if text := fold(" ".join(own_texts)):
         yield Value(str(container.tag), text)
 
 
@@ -192,18 +169,18 @@ def _values_of(
     node: etree._Element, element: str, namespaces: frozenset[str], language: str | None = None
 ) -> Iterator[Value]:
     """Yield the value of a node as that of an element, or the values in it if it is a list."""
-    language = node.get(_XML_LANG, language)
-    own_text = _own_text(node) if len(node) else ""
-    if len(node) and not own_text and (items := _list_items(node, element, namespaces)):
+    language = take_language(node) or language
+    beside = own_text(node) if len(node) else ""
+    if len(node) and not beside and (items := _list_items(node, element, namespaces)):
         for item, name in items:
             yield from _values_of(item, name, namespaces, language)
         return
-    text = _fold(_text(node) if len(node) else node.text or "")
+    text = fold(joined_text(node) if len(node) else node.text or "")
     if not text and node.keys():
-        text = _attribute(node, _RDF_RESOURCE).strip()
+        text = _take_attribute(node, _RDF_RESOURCE)
     if text:
-        scheme = _attribute(node, _XSI_TYPE).rpartition(":")[2] if node.keys() else ""
-        parts = () if own_text or not len(node) else _parts(node)
+        scheme = _take_attribute(node, _XSI_TYPE).rpartition(":")[2] if node.keys() else ""
+        parts = () if beside or not len(node) else _parts(node)
         yield Value(element, text, language, scheme or None, parts)
 
 
@@ -214,7 +191,7 @@ def _list_items(
 
     A list is `rdf:Bag`, `rdf:Seq` or `rdf:Alt`, or elements of the same field: `dcterms:issued` in `dc:date`.
     """
-    if len(node) == 1 and _local_name(node[0].tag) in _RDF_LISTS and not _own_text(node[0]):
+    if len(node) == 1 and _local_name(node[0].tag) in _RDF_LISTS and not own_text(node[0]):
         items = list(node[0])
         is_list = all(_local_name(item.tag) == "li" for item in items)
         return [(item, element) for item in items] if is_list else []
@@ -227,47 +204,16 @@ def _list_items(
 
 def _parts(node: etree._Element) -> tuple[tuple[str, str], ...]:
     """Return the name and the text of each element in a node."""
-    return tuple((_local_name(child.tag), _fold(_text(child))) for child in node)
+    return tuple((_local_name(child.tag), fold(joined_text(child))) for child in node)
 
 
-def _fold(text: str) -> str:
-    return " ".join(text.split())
+def _take_attribute(node: etree._Element, name: str) -> str:
+    """Take the value of an attribute, also if its namespace is written with `https`; empty if it is missing."""
+    return take_attribute(node, name) or take_attribute(node, name.replace("http://", "https://", 1)) or ""
 
 
-def _own_text(node: etree._Element) -> str:
-    """Return the text of a node that is in none of its elements."""
-    return _fold(" ".join([node.text or "", *(child.tail or "" for child in node)]))
-
-
-def _text(node: etree._Element) -> str:
-    """Return the text of a node and of all elements in it. Where an element is not part of a sentence, add spaces."""
-    texts: list[str] = []
-    mixed: list[bool] = []  # of the open elements: whether each has text of its own
-    for event, element in etree.iterwalk(node, events=("start", "end")):
-        separator = (
-            " " if element is not node and _is_separate(element, mixed=mixed[-1 - (event == "end")]) else ""
-        )
-        if event == "start":
-            mixed.append(bool(_own_text(element)))
-            texts += [separator, element.text or ""]
-        else:
-            mixed.pop()
-            texts += [separator, (element.tail or "") if element is not node else ""]
-    return "".join(texts)
-
-
-def _is_separate(element: etree._Element, *, mixed: bool) -> bool:
-    """Return whether the text of an element is separate from the text beside it.
-
-    Args:
-        element: an element inside another.
-        mixed: whether the other has text of its own. Then only a paragraph or a line break is separate.
-    """
-    name = _local_name(element.tag)
-    inline = name in _INLINE or str(element.tag).startswith(_MATHML)
-    return name in _BLOCKS if mixed else not inline
-
-
-def _attribute(node: etree._Element, name: str) -> str:
-    """Return the value of an attribute, also if its namespace is written with `https`; empty if it is missing."""
-    return node.get(name) or node.get(name.replace("http://", "https://", 1)) or ""
+def _take_texts(container: etree._Element) -> None:
+    """Take the texts in a container and in its elements. `_values` has read all of them."""
+    container.text = None
+    for node in container.iterdescendants():
+        node.text = node.tail = None

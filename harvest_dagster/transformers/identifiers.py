@@ -44,8 +44,9 @@ _NCBI = r"https?://(?:www\.)?ncbi\.nlm\.nih\.gov"
 def identify(text: str) -> Identifier:
     """Return the identifier that a text is; with the scheme `other` if it is of no known scheme.
 
-    >>> identify("https://dx.doi.org/10.1000/ABC"), identify("Phys. Rev. 47")
-    (Identifier(scheme='doi', value='10.1000/abc'), Identifier(scheme='other', value='Phys. Rev. 47'))
+    >>> found = identify("https://dx.doi.org/10.1000/ABC"), identify("Phys. Rev. 47")
+    >>> [(one.scheme, one.value) for one in found]
+    [('doi', '10.1000/abc'), ('other', 'Phys. Rev. 47')]
     """
     single = _without_doubled_label(text)
     found = _recognize(single)

@@ -1,7 +1,7 @@
 """The published schema of a document: JSON Schema for programs, tables for people.
 
 Both are generated from the model and its descriptions (`transformers.document`). In a checkout, `python -m
-harvest_dagster.transformers.schema` writes them to `docs/`; a test fails if they are out of date.
+harvest_dagster.transformers.schema` writes them; a test fails if they are out of date. The JSON Schema is in the wheel.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Any
 
 import msgspec
 
-from harvest_dagster.transformers.document import Document
+from harvest_dagster.transformers.document import SCHEMA_VERSION, Document
 
-_DOCS = Path(__file__).resolve().parents[2] / "docs"
-JSON_SCHEMA = _DOCS / "document.schema.json"
-PAGE = _DOCS / "document.md"
+JSON_SCHEMA = Path(__file__).with_name("document.schema.json")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "document.md"
 
 _START = "<!-- The rest is generated from harvest_dagster/transformers/document.py. -->\n"
 
@@ -29,7 +28,10 @@ def generate() -> dict[str, Any]:
         component["additionalProperties"] = False
     document = components.pop("Document")
     document["required"] = list(document["properties"])
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:harvest-dagster:document"}
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:harvest-dagster:document:{SCHEMA_VERSION}",
+    }
     return {**head, **document, "$defs": components}
 
 

@@ -20,7 +20,7 @@ from harvest_dagster.data import export as exporting
 from harvest_dagster.data.export import export
 from harvest_dagster.errors import BadInput, UnknownIngestConfig
 from harvest_dagster.storage.database import Database
-from harvest_dagster.transformers.document import Agent, Date, Document, Rights, Text
+from harvest_dagster.transformers.document import Agent, Date, Document, Rights, Title
 from harvest_dagster_tests.storage.configs import NOW
 from harvest_dagster_tests.storage.stored_source import Source, record
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FULL = Document(
     id="x",
     title="A title",
-    titles=(Text("A title", language="en"), Text("Ein Titel", language="de")),
+    titles=(Title("A title", language="en"), Title("Ein Titel", language="de")),
     creators=(Agent("Doe, Jane"),),
     dates=(Date(value="2007-06-01"), Date(value="2008", text="c2008")),
     links=("https://example.org/1",),

@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, func, select
 
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import normalized_datum, raw_datum, source_unique_identifier
-from harvest_dagster.transformers.document import Document, Text
+from harvest_dagster.transformers.document import Description, Document
 from harvest_dagster_tests.storage.stored_source import Source, record
 
 FEW = 20_000
@@ -54,7 +54,7 @@ def _store(source: Source, number: int) -> None:
     for start in range(0, number, PAGE):
         page = [record(f"{number:07}", f"{number} {WORDS * 28}") for number in range(start, start + PAGE)]
         documents = {
-            one.identifier: Document(id=one.identifier, descriptions=(Text(one.blob),)).as_dict()
+            one.identifier: Document(id=one.identifier, descriptions=(Description(one.blob),)).as_dict()
             for one in page
         }
         source.store(*page)

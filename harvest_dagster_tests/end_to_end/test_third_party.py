@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from harvest_dagster.errors import MalformedResponse
 from harvest_dagster.harvesters.interface import Arguments, Client, Harvester, Parser, Session
 from harvest_dagster.records import Cursor, Page, Record, Request, Unreadable
-from harvest_dagster.transformers.document import Document, Text
+from harvest_dagster.transformers.document import Document, Title
 from harvest_dagster.transformers.interface import Transformer
 from harvest_dagster.windows import Window, format_instant, parse_instant
 
@@ -87,7 +87,7 @@ class TitleTransformer(Transformer):
 
     def transform(self, identifier: str, datum: str) -> Document:
         title = json.loads(datum)["title"]
-        return Document(id=identifier, title=title, titles=(Text(title),))
+        return Document(id=identifier, title=title, titles=(Title(title),))
 '''
 
 ENTRY_POINTS = """\

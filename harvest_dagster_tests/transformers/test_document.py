@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from harvest_dagster.transformers import schema
-from harvest_dagster.transformers.document import Date, Document, Identifier, Language, Scheme, Text
+from harvest_dagster.transformers.document import Date, Document, Identifier, Language, Scheme, Title
 
 
 def test_every_field_of_the_document_is_always_present() -> None:
@@ -22,14 +22,14 @@ def test_every_field_of_the_document_is_always_present() -> None:
 
 
 def test_items_leave_out_fields_without_a_value() -> None:
-    result = Document("1", titles=(Text("A"),), dates=(Date("2004"),), languages=(Language(text="x"),))
+    result = Document("1", titles=(Title("A"),), dates=(Date("2004"),), languages=(Language(text="x"),))
     assert result.as_dict()["titles"] == [{"text": "A"}]
     assert result.as_dict()["dates"] == [{"value": "2004"}]
     assert result.as_dict()["languages"] == [{"text": "x"}]
 
 
 def test_dict_and_json_are_equal() -> None:
-    result = Document("1", title="Ä", titles=(Text("Ä"),))
+    result = Document("1", title="Ä", titles=(Title("Ä"),))
     assert json.loads(result.to_json()) == result.as_dict()
     assert msgspec.json.decode(result.to_json(), type=Document) == result
 

@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import pytest
 
+from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import (
     Agent,
     Date,
+    Description,
     Document,
     Identifier,
     Language,
+    Place,
     Related,
     Rights,
+    Subject,
     Text,
+    Title,
 )
-from harvest_dagster.transformers.dublin_core import Value, build_document
+from harvest_dagster.transformers.dublin_core import Value, add_values
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 TERMS = "{http://purl.org/dc/terms/}"
 
 
 def document(*values: tuple[str, str], identifier: str = "oai:example.org:1") -> Document:
-    return build_document(
-        identifier, [Value(element if "}" in element else DC + element, text) for element, text in values]
-    )
+    builder = DocumentBuilder(identifier, "oai_dc", DC)
+    named = [(element if "}" in element else DC + element, text) for element, text in values]
+    add_values(builder, [Value(element, text) for element, text in (*named, (f"{DC}format", "x"))])
+    return builder.build()
 
 
 FIFTEEN = [
-    ("title", "titles", (Text("x"),)),
+    ("title", "titles", (Title("x"),)),
     ("creator", "creators", (Agent("x"),)),
     ("contributor", "contributors", (Agent("x"),)),
     ("publisher", "publishers", (Agent("x"),)),
     ("date", "dates", (Date(text="x"),)),
     ("language", "languages", (Language(text="x"),)),
     ("type", "types", (Text("x"),)),
-    ("subject", "subjects", (Text("x"),)),
-    ("description", "descriptions", (Text("x"),)),
+    ("subject", "subjects", (Subject("x"),)),
+    ("description", "descriptions", (Description("x"),)),
     ("identifier", "identifiers", (Identifier("other", "x"),)),
-    ("relation", "related", (Related("other", "x"),)),
-    ("source", "related", (Related("other", "x", "source"),)),
+    ("relation", "related", (Related(text="x"),)),
+    ("source", "related", (Related(relation_text="source", text="x"),)),
     ("coverage", "coverage", (Text("x"),)),
-    ("format", "formats", (Text("x"),)),
     ("rights", "rights", (Rights("x"),)),
 ]
 
@@ -88,10 +93,15 @@ def test_a_term_in_the_namespace_of_the_fifteen_elements_keeps_its_role(namespac
         (f"{{{namespace}}}isReferencedBy", "https://doi.org/10.1234/abc"),
         (f"{{{namespace}}}ALTERNATIVE", "B"),
     )
-    assert result.dates == (Date("2016-09-21", role="issued"), Date("2016-09-01", role="dateSubmitted"))
+    assert result.dates == (
+        Date("2016-09-21", role="Issued", role_text="issued"),
+        Date("2016-09-01", role="Submitted", role_text="dateSubmitted"),
+    )
     assert result.rights == (Rights("CC0"),)
-    assert result.related == (Related("doi", "10.1234/abc", "isReferencedBy"),)
-    assert result.titles == (Text("B"),)
+    assert result.related == (
+        Related("IsReferencedBy", "isReferencedBy", (Identifier("doi", "10.1234/abc"),)),
+    )
+    assert result.titles == (Title("B", role="alternative"),)
     assert result.unmapped == ()
 
 
@@ -100,15 +110,15 @@ def test_a_term_in_the_namespace_of_the_fifteen_elements_keeps_its_role(namespac
     ["http://purl.org/ontology/bibo/", "urn:x", "http://example.org/purl.org/dc/", "http://purl.org/dcx/"],
 )
 def test_an_element_of_the_same_name_in_another_namespace_is_unmapped(namespace: str) -> None:
-    assert [item.element for item in document((f"{{{namespace}}}title", "A")).unmapped] == [
+    assert [item.path for item in document((f"{{{namespace}}}title", "A")).unmapped] == [
         f"{{{namespace}}}title"
     ]
 
 
 def test_an_element_in_the_namespace_of_its_container_is_accepted() -> None:
-    result = build_document(
-        "1", [Value("{urn:x}title", "A"), Value("{urn:y}title", "B")], frozenset({"urn:x"})
-    )
+    builder = DocumentBuilder("1", "oai_dc", "urn:x")
+    add_values(builder, [Value("{urn:x}title", "A"), Value("{urn:y}title", "B")], frozenset({"urn:x"}))
+    result = builder.build()
     assert (result.title, len(result.unmapped)) == ("A", 1)
 
 
@@ -117,7 +127,7 @@ def test_an_unknown_element_is_kept() -> None:
     result = document(
         ("{http://purl.org/ontology/bibo/}issn", "1810-8997"), ("status", "Item is not available")
     )
-    assert [(item.element, item.text) for item in result.unmapped] == [
+    assert [(item.path, item.text) for item in result.unmapped] == [
         ("{http://purl.org/ontology/bibo/}issn", "1810-8997"),
         (f"{DC}status", "Item is not available"),
     ]
@@ -132,12 +142,13 @@ def test_refinements_go_into_the_field_of_their_element_with_their_role() -> Non
         (f"{TERMS}license", "http://creativecommons.org/licenses/by/4.0/"),
         (f"{TERMS}extent", "12 p."),
     )
-    assert result.descriptions == (Text("An abstract"),)
-    assert result.dates == (Date("2004", role="issued"),)
-    assert result.related == (Related("handle", "11041/sldr000762", "isPartOf"),)
-    assert result.coverage == (Text("Provence"),)
+    assert result.descriptions == (Description("An abstract", role="Abstract"),)
+    assert result.dates == (Date("2004", role="Issued", role_text="issued"),)
+    assert result.issued == "2004"
+    assert result.related == (Related("IsPartOf", "isPartOf", (Identifier("handle", "11041/sldr000762"),)),)
+    assert result.places == (Place("Provence"),)
     assert result.rights[0].license == "https://creativecommons.org/licenses/by/4.0/"
-    assert result.formats == (Text("12 p."),)
+    assert result.sizes == (Text("12 p."),)
 
 
 def test_the_title_is_the_first_title_that_is_not_alternative() -> None:
@@ -187,9 +198,12 @@ def test_two_people_with_the_same_name_are_both_kept() -> None:
         ("December", Date(text="December")),
         (
             "info:eu-repo/date/embargoEnd/2015-01-01",
-            Date("2015-01-01", "info:eu-repo/date/embargoEnd/2015-01-01", "embargoEnd"),
+            Date("2015-01-01", "info:eu-repo/date/embargoEnd/2015-01-01", "Available", "embargoEnd"),
         ),
-        ("info:eu-repo/date/embargoEnd/soon", Date(None, "info:eu-repo/date/embargoEnd/soon", "embargoEnd")),
+        (
+            "info:eu-repo/date/embargoEnd/soon",
+            Date(None, "info:eu-repo/date/embargoEnd/soon", "Available", "embargoEnd"),
+        ),
     ],
 )
 def test_a_date_keeps_its_text_if_the_value_differs(text: str, expected: Date) -> None:
@@ -209,6 +223,7 @@ def test_terms_of_known_vocabularies_are_split_into_vocabulary_and_term() -> Non
         Text("Dataset", vocabulary="http://purl.org/dc/dcmitype"),
     )
     assert result.rights == (Rights("openAccess", vocabulary="info:eu-repo/semantics"),)
+    assert (result.kind, result.access) == ("JournalArticle", "open")
 
 
 @pytest.mark.parametrize(

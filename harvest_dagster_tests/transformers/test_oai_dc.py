@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from harvest_dagster import plugins
 from harvest_dagster.errors import TransformError
-from harvest_dagster.transformers.document import Agent, Date, Document, Rights, Text
+from harvest_dagster.transformers.document import (
+    Agent,
+    Date,
+    Description,
+    Document,
+    Identifier,
+    Rights,
+    Subject,
+    Title,
+    Unmapped,
+)
 from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 
 OAI_DC = (
@@ -65,7 +75,7 @@ def test_the_containers_of_real_servers_are_accepted(container: str) -> None:
 def test_white_space_is_folded_and_empty_elements_are_left_out() -> None:
     blank = "<dc:title/><dc:creator> \n</dc:creator>"
     result = transform(dublin_core(f"<dc:title>\n  A \t long\n  title\N{NO-BREAK SPACE}</dc:title>{blank}"))
-    assert result.titles == (Text("A long title"),)
+    assert result.titles == (Title("A long title"),)
     assert result.creators == ()
 
 
@@ -91,9 +101,10 @@ def test_language_scheme_and_resource_are_read_from_attributes() -> None:
             '<dc:relation any="thing"/>'
         )
     )
-    assert result.titles == (Text("Um", language="pt-BR"),)
-    assert result.subjects == (Text("Water", vocabulary="LCSH"),)
-    assert [(item.scheme, item.value) for item in result.related] == [("issn", "0378-5955")]
+    assert result.titles == (Title("Um", language="pt-BR"),)
+    assert result.subjects == (Subject("Water", vocabulary="LCSH"),)
+    assert [item.identifiers for item in result.related] == [(Identifier("issn", "0378-5955"),)]
+    assert result.unmapped == (Unmapped("dc/{http://purl.org/dc/elements/1.1/}relation[2]/@any", "thing"),)
 
 
 JANEWAY = "<dc:date><dc:day>06</dc:day><dc:month>09</dc:month><dc:year>2019</dc:year></dc:date>"
@@ -124,7 +135,9 @@ def test_the_day_of_a_date_with_nested_elements_is_kept() -> None:
 )
 def test_words_of_nested_elements_do_not_run_together(inside: str, text: str) -> None:
     """`JaneDoe` and `here.And` cannot be found by a search for words."""
-    assert transform(dublin_core(f"<dc:description>{inside}</dc:description>")).descriptions == (Text(text),)
+    assert transform(dublin_core(f"<dc:description>{inside}</dc:description>")).descriptions == (
+        Description(text),
+    )
 
 
 def test_values_nested_in_an_element_stay_separate() -> None:
@@ -136,8 +149,11 @@ def test_values_nested_in_an_element_stay_separate() -> None:
             "<dc:publisher><seq>A</seq></dc:publisher><dc:rights><dc:title>A</dc:title></dc:rights>"
         )
     )
-    assert result.dates == (Date("2016", role="issued"), Date("2015", role="created"))
-    assert result.subjects == (Text("A", "en"), Text("B", "de"))
+    assert result.dates == (
+        Date("2016", role="Issued", role_text="issued"),
+        Date("2015", role="Created", role_text="created"),
+    )
+    assert result.subjects == (Subject("A", "en"), Subject("B", "de"))
     assert result.creators == (Agent("Doe, J."), Agent("Roe, R."))
     assert result.publisher == "A"
     assert result.rights == (Rights("A"),)
@@ -158,7 +174,7 @@ def test_two_containers_in_one_record_are_both_read() -> None:
 def test_dublin_core_after_another_format_is_found() -> None:
     mods = "<m:mods xmlns:m='http://www.loc.gov/mods/v3'><m:title>B</m:title></m:mods>"
     datum = dublin_core("<dc:title>A</dc:title>").replace("<oai:metadata>", f"<oai:metadata>{mods}")
-    assert transform(datum).titles == (Text("A"),)
+    assert transform(datum).titles == (Title("A"),)
 
 
 FAIRCHIVE = (
@@ -182,8 +198,8 @@ FAIRCHIVE = (
 def test_metadata_inside_metadata_is_read(metadata: str) -> None:
     """Fairchive sends it so (fairchive#2766): each of its records failed."""
     result = transform(record(f"<oai:metadata>{metadata}</oai:metadata>"))
-    assert result.titles == (Text("A"),)
-    assert result.dates == (Date("2025", role="issued"),)
+    assert result.titles == (Title("A"),)
+    assert result.dates == (Date("2025", role="Issued", role_text="issued"),)
     assert result.unmapped == ()
 
 
@@ -192,7 +208,10 @@ def test_elements_in_the_namespace_of_their_container_are_read() -> None:
         '<dc xmlns="urn:x"><title>A</title><issued>2025</issued><o:title xmlns:o="urn:o">B</o:title></dc>'
     )
     result = transform(record(f"<oai:metadata>{container}</oai:metadata>"))
-    assert (result.titles, result.dates) == ((Text("A"),), (Date("2025", role="issued"),))
+    assert (result.titles, result.dates) == (
+        (Title("A"),),
+        (Date("2025", role="Issued", role_text="issued"),),
+    )
     assert [item.text for item in result.unmapped] == ["B"]
 
 
@@ -230,7 +249,7 @@ def test_a_document_in_which_nothing_was_recognized_is_not_a_success() -> None:
 
 def test_text_beside_the_elements_is_kept() -> None:
     result = transform(dublin_core("One <dc:title>A</dc:title> two"))
-    assert [(item.element, item.text) for item in result.unmapped] == [
+    assert [(item.path, item.text) for item in result.unmapped] == [
         ("{http://www.openarchives.org/OAI/2.0/oai_dc/}dc", "One two")
     ]
 

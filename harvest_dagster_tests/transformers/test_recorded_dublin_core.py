@@ -113,7 +113,7 @@ VALIDATORS = {
 def test_every_recorded_identifier_is_valid_in_its_scheme(folder: str) -> None:
     """Another library must accept each value that we give a scheme."""
     for document in documents(folder):
-        for item in (*document.identifiers, *document.related):
+        for item in all_identifiers(document):
             if item.scheme in VALIDATORS:
                 assert VALIDATORS[item.scheme](item.value), item
 
@@ -142,7 +142,7 @@ def is_recognizable(container: etree._Element) -> bool:
 def lost(container: etree._Element, document: Document) -> Iterator[str]:
     """Yield the texts of a record that are not in its document, neither unchanged nor recognized."""
     kept = set(strings(document.as_dict()))
-    recognized = [essence(item) for item in (*document.identifiers, *document.related)]
+    recognized = [essence(item) for item in all_identifiers(document)]
     for element in container:
         text = " ".join("".join(map(str, element.itertext())).split())
         vocabulary, _, term = text.rpartition("/")
@@ -154,6 +154,12 @@ def lost(container: etree._Element, document: Document) -> Iterator[str]:
             and not (identifies and any(value in squeezed(text) for value in recognized))
         ):
             yield text
+
+
+def all_identifiers(document: Document) -> Iterator[Identifier]:
+    yield from document.identifiers
+    for related in document.related:
+        yield from related.identifiers
 
 
 def essence(identifier: Identifier) -> str:
