@@ -115,6 +115,11 @@ def is_known(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
     return field_of(element, namespaces) != UNMAPPED
 
 
+def has_vocabulary(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
+    """Return whether the items of an element's field have a vocabulary."""
+    return field_of(element, namespaces) in _WITH_VOCABULARY
+
+
 def field_of(element: str, namespaces: frozenset[str] = frozenset()) -> str:
     """Return the field of a document that takes an element: UNMAPPED if no other does."""
     return _mapping(element, namespaces)[0]
@@ -251,6 +256,9 @@ _MAPPINGS: dict[str, Mapping] = {
     "accessrights": ("rights", _rights),
     "license": ("rights", _rights),
 }
+_WITH_VOCABULARY = frozenset(
+    {"titles", "types", "subjects", "descriptions", "coverage", "places", "formats", "sizes", "rights"}
+)
 _WITH_ROLE: dict[str, Callable[..., None]] = {"date": _date, "relation": _related}
 _UNKNOWN: Mapping = (UNMAPPED, _unmapped)
 

@@ -179,7 +179,8 @@ def _values_of(
     if not text and node.keys():
         text = _take_attribute(node, _RDF_RESOURCE)
     if text:
-        scheme = _take_attribute(node, _XSI_TYPE).rpartition(":")[2] if node.keys() else ""
+        has_vocabulary = bool(node.keys()) and dublin_core.has_vocabulary(element, namespaces)
+        scheme = _take_attribute(node, _XSI_TYPE).rpartition(":")[2] if has_vocabulary else ""
         parts = () if beside or not len(node) else _parts(node)
         yield Value(element, text, language, scheme or None, parts)
 
