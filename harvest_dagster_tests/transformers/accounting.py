@@ -78,7 +78,11 @@ class Account:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts for the file, in a stable order."""
-        counts = {"fields": self.fields, "leaves": self.leaves, "failures": self.failures}
+        counts: dict[str, Counter[Any]] = {
+            "fields": self.fields,
+            "leaves": self.leaves,
+            "failures": self.failures,
+        }
         return {"records": self.records, **{name: dict(sorted(one.items())) for name, one in counts.items()}}
 
 
@@ -207,23 +211,24 @@ class _Texts:
             return "field"
         if text in self.in_unmapped:
             return "unmapped"
-        squeezed = _squeeze(text)
-        if not squeezed:
-            return "field"  # punctuation between the parts of a text: nobody looks for it
-        if _number(squeezed) in self.words or language_code(text) in self.in_fields:
+        if self._is_in_another_form(text, _squeeze(text)):
             return "field"
-        if len(squeezed) > 2 and squeezed in self.squeezed:
-            return "field"
-        if any(
-            _LABELS.fullmatch(squeezed.replace(core, "", 1)) for core in self.identified if core in squeezed
-        ):
-            return "field"
+        return "unmapped" if _squeeze(text) in self.squeezed_unmapped else "nothing"
+
+    def _is_in_another_form(self, text: str, squeezed: str) -> bool:
+        """Return whether a field has the value in a normal form."""
         vocabulary, _, term = text.rpartition("/")
-        if {vocabulary.replace("https://", "http://"), term} <= self.in_fields:
-            return "field"
-        if text.rpartition(":")[2] in self.in_fields:  # the prefix of a qualified name is no content
-            return "field"
-        return "unmapped" if squeezed in self.squeezed_unmapped else "nothing"
+        return (
+            not squeezed  # punctuation between the parts of a text: nobody looks for it
+            or _number(squeezed) in self.words
+            or language_code(text) in self.in_fields
+            or (len(squeezed) > 2 and squeezed in self.squeezed)
+            or any(
+                _LABELS.fullmatch(squeezed.replace(one, "", 1)) for one in self.identified if one in squeezed
+            )
+            or {vocabulary.replace("https://", "http://"), term} <= self.in_fields
+            or text.rpartition(":")[2] in self.in_fields  # the prefix of a qualified name is no content
+        )
 
 
 def _identifiers(value: Any) -> Iterator[dict[str, str]]:
