@@ -15,21 +15,13 @@ from typing import Any
 from harvest_dagster.errors import EmptyBody, MalformedResponse, TruncatedResponse
 from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_json
 from harvest_dagster.http.html.page_detection import is_html, web_page_error
+from harvest_dagster.paths.syntax import Location, Number
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import describe_start
-
-Location = tuple[str | int, ...]
-"""The names of members of objects, and the indices of lists, from 0, from a document to a value in it."""
 
 _LONGEST_ESCAPE = 6  # characters of \\uXXXX: a body that is cut inside an escape is truncated, not malformed
 _WHITE_SPACE = " \t\n\r"
 _BEFORE_VALUE = "\ufeff" + _WHITE_SPACE  # programs that join texts repeat the byte order mark
-
-
-class Number(str):
-    """A number, as the text that the source sent."""
-
-    __slots__ = ()
 
 
 class _NonFiniteNumber(str):

@@ -21,7 +21,6 @@ from harvest_dagster.harvesters.interface import Arguments, NotDeciding
 from harvest_dagster.harvesters.request_headers import validate_headers
 from harvest_dagster.harvesters.rest.details.arguments import Detail, detail_faults
 from harvest_dagster.harvesters.rest.further_urls import find_address_faults
-from harvest_dagster.harvesters.rest.paths import PATTERN, Path, parse_path
 from harvest_dagster.harvesters.rest.placeholders import (
     FROM,
     UNTIL,
@@ -32,6 +31,7 @@ from harvest_dagster.harvesters.rest.placeholders import (
     texts_of,
 )
 from harvest_dagster.harvesters.rest.responses.rules import find_faults
+from harvest_dagster.paths.syntax import PATTERN, Path, parse_path
 
 PARENT = "{parent}"
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE
-from harvest_dagster.harvesters.formats.strict_json import Number
+from harvest_dagster.paths.syntax import Number
 
 _NUMBER = "#"
 

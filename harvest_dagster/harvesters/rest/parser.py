@@ -9,7 +9,7 @@ from typing import Any
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.formats.dates import digits_instant, epoch_instant, lenient_instant
-from harvest_dagster.harvesters.formats.strict_json import Location, raw_values
+from harvest_dagster.harvesters.formats.strict_json import raw_values
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.details.spooled_pages import find_record, unpack_detail
@@ -18,6 +18,7 @@ from harvest_dagster.harvesters.rest.lists.window_dates import shared_unit
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.responses import response_format
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
+from harvest_dagster.paths.syntax import Location
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import DAY, SECOND, Window

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.formats.strict_json import canonical_json, parse_json
-from harvest_dagster.harvesters.rest.paths import MISSING, find, look_up, matches, parse_path, remove
+from harvest_dagster.harvesters.rest.paths import MISSING, find, look_up, matches, remove
+from harvest_dagster.paths.syntax import parse_path
 from harvest_dagster_tests.harvesters.rest.rest_sources import DAY, found, scripted
 
 PAGE = parse_json(

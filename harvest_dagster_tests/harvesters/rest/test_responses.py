@@ -22,7 +22,7 @@ from harvest_dagster.errors import (
     WebPage,
 )
 from harvest_dagster.harvesters.rest.parser import RestParser
-from harvest_dagster.harvesters.rest.responses.xml_paths import parse_xml_path
+from harvest_dagster.paths.xml_path import parse_xml_path
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster_tests.harvesters.rest.rest_sources import (

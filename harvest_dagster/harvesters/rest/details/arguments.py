@@ -8,8 +8,8 @@ from typing import Any
 
 from harvest_dagster.harvesters.interface import Arguments
 from harvest_dagster.harvesters.rest.further_urls import find_address_faults
-from harvest_dagster.harvesters.rest.paths import Path
 from harvest_dagster.harvesters.rest.placeholders import find_placeholders
+from harvest_dagster.paths.syntax import Path
 
 IDENTIFIER = "{identifier}"
 _NUMBERED = re.compile(r"\{identifier\.[^}]*\}")

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from harvest_dagster.errors import MalformedResponse, ProtocolError
-from harvest_dagster.harvesters.formats.strict_json import DuplicateKeys, Location, parse_json
+from harvest_dagster.harvesters.formats.strict_json import DuplicateKeys, parse_json
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.lists.page_metadata import (
     describe_value,
     raise_if_error,
     raise_if_usual_error,
 )
-from harvest_dagster.harvesters.rest.paths import ROOT, find, matches, values_along
+from harvest_dagster.harvesters.rest.paths import find, matches, values_along
+from harvest_dagster.paths.syntax import ROOT, Location
 from harvest_dagster.response_limits import ResponseLimits
 
 

@@ -14,7 +14,8 @@ from harvest_dagster.errors import MisconfiguredPath, ProtocolError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.lists.page_metadata import describe_value
 from harvest_dagster.harvesters.rest.lists.state import ListState, PageContent
-from harvest_dagster.harvesters.rest.paths import MISSING, ROOT, known_part, look_up
+from harvest_dagster.harvesters.rest.paths import MISSING, known_part, look_up
+from harvest_dagster.paths.syntax import ROOT
 
 NEXT_PATH, MORE, TOTAL, RECORDS = "next.path", "next.more", "total", "records"
 _SIZE_NAME = re.compile("size|limit|rows|count|per.?page|top|num|max|hits|length|results", re.IGNORECASE)

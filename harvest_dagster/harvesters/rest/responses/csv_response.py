@@ -16,11 +16,11 @@ from typing import Any
 from harvest_dagster.errors import MalformedResponse, TruncatedResponse
 from harvest_dagster.harvesters.formats.csv_rows import CsvRows, InvalidRow, Row
 from harvest_dagster.harvesters.formats.page_limits import raise_if_costly_rows
-from harvest_dagster.harvesters.formats.strict_json import Location
 from harvest_dagster.harvesters.rest.paths import MISSING, look_up
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.rest.responses.json_response import JsonObjects
 from harvest_dagster.http.html.page_detection import is_html, web_page_error
+from harvest_dagster.paths.syntax import Location
 from harvest_dagster.records import Page
 from harvest_dagster.texts import describe_start
 

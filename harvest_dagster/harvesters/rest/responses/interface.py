@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from harvest_dagster.harvesters.formats.strict_json import Location
+from harvest_dagster.paths.syntax import Location
 from harvest_dagster.records import Page
 from harvest_dagster.response_limits import ResponseLimits
 

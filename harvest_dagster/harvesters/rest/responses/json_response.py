@@ -8,7 +8,6 @@ from typing import Any
 from harvest_dagster.errors import MalformedResponse, ProtocolError
 from harvest_dagster.harvesters.formats.strict_json import (
     DuplicateKeys,
-    Location,
     canonical_json,
     parse_json,
     raw_values,
@@ -18,14 +17,9 @@ from harvest_dagster.harvesters.rest.lists.page_metadata import (
     raise_if_error,
     raise_if_usual_error,
 )
-from harvest_dagster.harvesters.rest.paths import (
-    matches,
-    parse_path,
-    remove,
-    selects_from_nothing,
-    values_along,
-)
+from harvest_dagster.harvesters.rest.paths import matches, remove, selects_from_nothing, values_along
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem, ResponseFormat
+from harvest_dagster.paths.syntax import Location, parse_path
 from harvest_dagster.records import Page
 
 

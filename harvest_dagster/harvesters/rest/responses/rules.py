@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from harvest_dagster.harvesters.rest.paths import ROOT
-from harvest_dagster.harvesters.rest.responses.xml_paths import parse_xml_path
+from harvest_dagster.paths.syntax import ROOT
+from harvest_dagster.paths.xml_path import parse_xml_path
 
 FORMAT_NAMES = MappingProxyType({"json": "JSON", "jsonl": "JSON Lines", "xml": "XML", "csv": "CSV"})
 """The formats by their values of `response`."""

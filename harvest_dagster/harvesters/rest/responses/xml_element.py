@@ -13,7 +13,7 @@ from harvest_dagster.harvesters.formats.canonical_xml import (
     leave_out_children,
 )
 from harvest_dagster.harvesters.rest.paths import MISSING, PathTarget
-from harvest_dagster.harvesters.rest.responses.xml_paths import Step, XmlPath, parse_xml_path
+from harvest_dagster.paths.xml_path import Step, XmlPath, parse_xml_path
 
 
 class XmlElement(PathTarget):

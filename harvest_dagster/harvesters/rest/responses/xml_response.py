@@ -10,13 +10,13 @@ from typing import Any
 from lxml import etree
 
 from harvest_dagster.errors import ProtocolError
-from harvest_dagster.harvesters.formats.strict_json import Location
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
 from harvest_dagster.harvesters.rest.lists.page_metadata import raise_if_error
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.responses.interface import ResponseFormat
 from harvest_dagster.harvesters.rest.responses.xml_element import XmlElement, local_name
-from harvest_dagster.harvesters.rest.responses.xml_paths import parse_xml_path
+from harvest_dagster.paths.syntax import Location
+from harvest_dagster.paths.xml_path import parse_xml_path
 from harvest_dagster.records import Page
 from harvest_dagster.texts import shorten
 

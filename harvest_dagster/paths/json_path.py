@@ -17,7 +17,7 @@ from jsonpath.segments import JSONPathRecursiveDescentSegment
 from jsonpath.selectors import IndexSelector, NameSelector
 
 from harvest_dagster.errors import ProtocolError
-from harvest_dagster.harvesters.formats.strict_json import Location, Number
+from harvest_dagster.paths.syntax import Location, Number
 
 
 class JsonPath:
