@@ -39,6 +39,7 @@
     │   └── QuarantineLimitExceeded     more invalid records than `quarantine` allows
     ├── DeadlineExceeded                the time limit of `timeout` is over
     ├── RetryLater                      the necessary wait is too long for a worker; transient
+    │   └── OutsideHours                the source is not asked now, because of the key `hours`; transient
     ├── SpoolError                      a page in the spool is missing, or does not match its manifest
     └── TransformError                  a datum that cannot be transformed
 
@@ -307,6 +308,10 @@ class RetryLater(HarvestError):
     def __init__(self, message: str, *, seconds: float) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class OutsideHours(RetryLater):
+    """Raised if a source must not be asked now, because its config allows requests only in some hours. Transient."""
 
 
 class SpoolError(HarvestError):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from itertools import takewhile
 
 from cronsim import CronSim
 
@@ -67,6 +68,16 @@ def last_scheduled_time(expression: str, now: datetime) -> datetime:
     # CronSim leaves out the minute at which it starts.
     next_minute = now.astimezone(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=1)
     return next(CronSim(validate_cron(expression), next_minute, reverse=True))
+
+
+def scheduled_times(expression: str, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield the scheduled times between two instants, in UTC.
+
+    Raises:
+        ValueError: the expression is not valid, or never occurs.
+    """
+    times = CronSim(validate_cron(expression), start.astimezone(timezone.utc))
+    return takewhile(lambda time: time < end, times)
 
 
 def _values(part: str, name: str, low: int, high: int, names: dict[str, int]) -> Iterator[int]:

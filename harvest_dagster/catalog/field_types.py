@@ -10,7 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from harvest_dagster import request_hours
 from harvest_dagster.catalog import cron, durations, sizes
+from harvest_dagster.request_hours import RequestHours
 
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
@@ -189,6 +191,15 @@ Size = Annotated[
     ),
     BeforeValidator(sizes.parse_size),
     PlainSerializer(sizes.format_size),
+]
+
+
+_HOUR_RANGE = {"type": "string", "pattern": request_hours.PATTERN}
+Hours = Annotated[
+    RequestHours,
+    WithJsonSchema({"anyOf": [_HOUR_RANGE, {"type": "array", "items": _HOUR_RANGE, "minItems": 1}]}),
+    BeforeValidator(request_hours.parse_hours),
+    PlainSerializer(request_hours.format_hours),
 ]
 
 

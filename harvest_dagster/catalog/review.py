@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from harvest_dagster.catalog.arguments import KINDS, deciding_arguments, digest_of
+from harvest_dagster.catalog.cron import scheduled_times
 from harvest_dagster.catalog.extending import label_of
 from harvest_dagster.catalog.loader import (
     LoadedFiles,
@@ -28,6 +29,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import placeholder_names
 from harvest_dagster.masking import is_secret_name
 
+_YEAR = timedelta(days=366)
 _ARGUMENTS = (*(kind.kwargs_name for kind in KINDS), "auth")
 _RESOLVED = (*_ARGUMENTS, "notify")  # the keys in which a run replaces ${NAME}
 # The names of environment variables are in capitals. Query options such as $top and $where are not.
@@ -73,7 +75,7 @@ def review_files(paths: Iterable[Path], now: datetime) -> Review:
             warnings += _unread_files(path)
     loaded = load_files(dict.fromkeys(files))
     problems += [*loaded.catalog.problems, *_problems(loaded, now)]
-    warnings += [*loaded.catalog.warnings, *_warnings(loaded)]
+    warnings += [*loaded.catalog.warnings, *_warnings(loaded, now)]
     return Review(
         loaded.catalog.configs, tuple(sorted(problems, key=_place)), tuple(sorted(warnings, key=_place))
     )
@@ -140,9 +142,25 @@ def _strings(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from _strings(member, (*path, number))
 
 
-def _warnings(loaded: LoadedFiles) -> Iterator[Problem]:
+def _warnings(loaded: LoadedFiles, now: datetime) -> Iterator[Problem]:
+    yield from _schedules_outside_hours(loaded, now)
     yield from _placeholders_without_effect(loaded)
     yield from _equal_sources(loaded)
+
+
+def _schedules_outside_hours(loaded: LoadedFiles, now: datetime) -> Iterator[Problem]:
+    """Yield a warning for each config whose schedule has no time within its hours during the next year."""
+    for config in loaded.catalog.configs:
+        if config.hours is None or config.schedule is None:
+            continue
+        times = list(scheduled_times(config.schedule, now, now + _YEAR))
+        if not any(map(config.hours.is_open, times)):
+            message = (
+                f"never falls into the hours ({config.hours}); the schedule is in UTC. Each scheduled time waits until "
+                "the hours begin; move the schedule into the hours"
+            )
+            document = loaded.by_label[config.label]
+            yield Problem(document.file, document.line(("schedule",)), "schedule", message, config.label)
 
 
 def _placeholders_without_effect(loaded: LoadedFiles) -> Iterator[Problem]:

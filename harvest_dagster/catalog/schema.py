@@ -18,6 +18,7 @@ from harvest_dagster.catalog.field_types import (
     Duration,
     DurationOrZero,
     Group,
+    Hours,
     Label,
     Network,
     NotifyUrl,
@@ -253,6 +254,13 @@ class IngestConfig(_Strict):
         default=None,
         description="cron expression of five fields, in UTC; without it, there is no schedule",
         examples=["0 3 * * *"],
+    )
+    hours: Hours | None = Field(
+        default=None,
+        description="the only hours in which the source is asked, or a list of such ranges: days of the week, times, "
+        "time zone; a range may cross midnight and then belongs to the day on which it begins; "
+        "the zone is UTC by default; without this key, the source may always be asked",
+        examples=["21:00-05:00 America/New_York", ["22:00-06:00 Europe/Vienna", "Sat,Sun Europe/Vienna"]],
     )
     lookback: DurationOrZero = Field(
         default=timedelta(days=3),

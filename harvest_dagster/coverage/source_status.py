@@ -93,10 +93,15 @@ def find_source_status(
 
 
 def _promised_day(config: IngestConfig, now: datetime) -> date | None:
-    """Return the newest day that the schedule should have harvested by now, with `timeout.harvest` for the harvest."""
+    """Return the newest day that the schedule should have harvested by now.
+
+    The harvest may take `timeout.harvest` within the `hours` of the source.
+    """
     if config.schedule is None or config.disabled:
         return None
-    scheduled = last_scheduled_time(config.schedule, now - config.timeout.harvest)
+    harvest = config.timeout.harvest
+    latest = now - harvest if config.hours is None else config.hours.start_of_work(now, harvest)
+    scheduled = last_scheduled_time(config.schedule, latest)
     day = day_range.newest_settled_day(scheduled, config.settle)
     return day if day >= config.earliest_date else None
 

@@ -17,7 +17,7 @@ from harvest_dagster.catalog.hosts import rate_limit_of
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.diagnosis.connection import Connection
-from harvest_dagster.errors import SourceError
+from harvest_dagster.errors import OutsideHours, SourceError
 from harvest_dagster.pipeline.steps.plan import remaining_windows
 from harvest_dagster.records import Record
 from harvest_dagster.storage import ingest_configs
@@ -62,7 +62,7 @@ class BackfillPlan:
     Attributes:
         windows: the windows that are not covered yet.
         requests: number of requests.
-        seconds: the time that they take at the allowed rate.
+        seconds: the time that they take at the allowed rate, including the waits for the `hours` of the source.
         bytes: the space that the records will take in the database.
         records: number of records.
         basis: what the estimate is based on.
@@ -139,6 +139,8 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     span = Window(windows[0].start, windows[-1].end)
     try:
         page = next(connection.client.list_pages(span), None)
+    except OutsideHours as error:
+        return History(f"no history, and {one_line(str(error))}", None, None)
     except SourceError as error:
         return History(f"no history, and the source did not answer: {one_line(str(error))}", None, None)
     if page is None or not page.count:
@@ -166,8 +168,10 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     )
 
 
-def estimate(config: IngestConfig, windows: Sequence[Window], history: History | None) -> BackfillPlan:
-    """Return what these windows will cost."""
+def estimate(
+    config: IngestConfig, windows: Sequence[Window], history: History | None, now: datetime
+) -> BackfillPlan:
+    """Return what these windows will cost if they are harvested from now on."""
     if not windows:
         return BackfillPlan((), 0, 0.0, 0, 0, "the whole range is covered")
     if history is None or history.records_per_day is None:
@@ -180,7 +184,11 @@ def estimate(config: IngestConfig, windows: Sequence[Window], history: History |
     records = round(sum(counts))
     limit = rate_limit_of(config)
     seconds = requests * max(limit.period / limit.calls, history.seconds_per_request)
+    basis = history.basis
+    if config.hours is not None:
+        basis += f"; {timedelta(seconds=round(seconds))} of requests, sent only in the hours {config.hours}"
+        seconds = (config.hours.end_of_work(now, timedelta(seconds=seconds)) - now).total_seconds()
     size_of_all = None if history.record_bytes is None else round(records * history.record_bytes)
     if records == 0:
         size_of_all = 0
-    return BackfillPlan(tuple(windows), requests, round(seconds, 1), size_of_all, records, history.basis)
+    return BackfillPlan(tuple(windows), requests, round(seconds, 1), size_of_all, records, basis)

@@ -52,6 +52,7 @@ from harvest_dagster.http.transport.transport import FailedAttempt, RawResponse,
 from harvest_dagster.http.transport.watched_adapter import ConnectionClosed, Exchange
 from harvest_dagster.masking import build_masker
 from harvest_dagster.rate_limits import Limit, host_of
+from harvest_dagster.request_hours import RequestHours
 from harvest_dagster.response_limits import ResponseLimits, raise_limit
 from harvest_dagster.windows import utc_now
 
@@ -84,6 +85,9 @@ class HttpSession:
         deadline: The clock and the end of the harvest, and the callbacks of waits.
         max_retry_after: Seconds. If a source asks for a longer pause, `get` raises RetryLater.
         max_budget_wait: Seconds. If the budget of the host requires a longer wait, `get` raises RetryLater.
+        hours: The hours in which the session may send requests; None if it always may. Retries, redirects and requests
+            for tokens count. A response whose request was sent in time may arrive later.
+        max_closed_wait: Seconds. If the hours begin later than that, `get` raises OutsideHours.
         redirect_networks: The networks of loopback, link-local and private addresses to which a redirect may lead from
             a public address.
         auth: Authenticates the requests. Its secrets are masked like those of the config.
@@ -109,6 +113,8 @@ class HttpSession:
         deadline: Deadline | None = None,
         max_retry_after: float = inf,
         max_budget_wait: float = inf,
+        hours: RequestHours | None = None,
+        max_closed_wait: float = 0.0,
         redirect_networks: Sequence[Network] = (),
         auth: Auth | None = None,
         auth_hosts: frozenset[str] = frozenset(),
@@ -123,7 +129,16 @@ class HttpSession:
         mask_proxy, mask_config = build_masker(proxy_secrets), redact
         self._deadline = deadline or Deadline()
         self._redactor = Redactor(lambda text: self._auth.mask(mask_proxy(mask_config(text))))
-        self._limiter = RateLimiter(budget, limit, self._deadline, self._redactor.replace, max_budget_wait)
+        self._limiter = RateLimiter(
+            budget,
+            limit,
+            self._deadline,
+            self._redactor.replace,
+            max_budget_wait,
+            hours,
+            max_closed_wait,
+            now,
+        )
         self._max_retry_after = max_retry_after
         self._now = now
         self._draw = draw
@@ -196,6 +211,7 @@ class HttpSession:
             ResponseTooLarge: The response exceeds `received_bytes` or `response_bytes` of ResponseLimits.
             MalformedResponse: The response is not HTTP, or not encoded as its header says.
             RetryLater: The necessary wait is longer than `max_retry_after` or `max_budget_wait`.
+            OutsideHours: `hours` begin later than `max_closed_wait`.
             DeadlineExceeded: The time limit of the harvest is over, or ends before the necessary wait.
         """
         step = self._first_step(first_step, url, params, headers)

@@ -21,6 +21,7 @@ from harvest_dagster.errors import (
     DatabaseUnreachable,
     HarvestError,
     LeaseHeld,
+    OutsideHours,
     RetryLater,
     TooManyFailures,
     UnknownIngestConfig,
@@ -53,6 +54,8 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.windows import Window, format_instant, utc_now
 
+# Seconds. With a tenth of the night before, a list that waits for its `hours` would lose an hour of them.
+_LONGEST_DELAY_OF_HOURS = 60.0
 # The statuses of the logs of a run that has not begun a window.
 _BEFORE_WINDOWS = ("RESCHEDULED", "SPLIT")
 
@@ -287,10 +290,16 @@ def retry_later(context: dg.OpExecutionContext) -> Generator[None, None, None]:
     try:
         yield
     except RetryLater as error:
-        seconds = error.seconds * (1 + random.random() / 10) + random.random()  # noqa: S311  # jitter is no secret
+        seconds = error.seconds + random.random() * _longest_delay(error)  # noqa: S311  # jitter is no secret
         until = (utc_now() + timedelta(seconds=seconds)).replace(microsecond=0)
         context.log.warning(
             f"{escape_controls(str(error))} Deferred until {format_instant(until)}; nothing has failed."
         )
         current_monitor().defer(seconds)
         raise dg.RetryRequested(max_retries=context.retry_number + 1, seconds_to_wait=seconds) from error
+
+
+def _longest_delay(error: RetryLater) -> float:
+    """Return the seconds by which a retry may be late, at random, so that runs that wait do not all return at once."""
+    delay = 1 + error.seconds / 10
+    return min(delay, _LONGEST_DELAY_OF_HOURS) if isinstance(error, OutsideHours) else delay

@@ -44,13 +44,15 @@ class RetrySettings(dg.Config):
     longest_silence: float = Field(
         default=86_400.0,
         ge=0,
-        description="seconds without a page until a window fails, even if the source asks to wait longer",
+        description="seconds without a page until a window fails, even if the source asks to wait longer; only the "
+        "`hours` of the source count",
     )
 
     @property
     def wait_limits(self) -> WaitLimits:
         """The limits for a source."""
-        return WaitLimits(self.longest_sleep, timedelta(seconds=self.longest_silence))
+        silence = timedelta(seconds=self.longest_silence)
+        return WaitLimits(self.longest_sleep, silence, longest_closed=self.longest_sleep)
 
     def seconds(self, retry: int, draw: float) -> float:
         """Return the seconds to wait before a retry. Retries count from 0; `draw` is a random number in [0, 1)."""

@@ -43,12 +43,16 @@ class WaitLimits:
     Attributes:
         longest_wait: seconds that an op sleeps. If a wait is longer, the op ends and is retried when the wait is over.
         before_second_list: seconds before a source is asked again because its empty answer is doubtful.
-        longest_silence: a window fails after this time without a page, even if the source asks us to wait.
+        longest_silence: a window fails after this time without a page, even if the source asks us to wait. Only the
+            time within the `hours` of the source counts.
+        longest_closed: seconds that an op sleeps until the `hours` of the source begin. If they begin later, the op
+            ends and is retried then.
     """
 
     longest_wait: float = 60.0
     longest_silence: timedelta = timedelta(days=1)
     before_second_list: float = 5.0
+    longest_closed: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,8 @@ def build_session(source: SourceAccess, budget: Budget, deadline: Deadline, **op
         redirect_networks=[ip_network(network) for network in config.redirect_networks],
         deadline=deadline,
         max_retry_after=source.wait_limits.longest_wait,
+        hours=config.hours,
+        max_closed_wait=source.wait_limits.longest_closed,
         **options,
     )
 

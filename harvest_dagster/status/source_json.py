@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.status.source_state import SourceState
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.lease.leases import LeaseRow
@@ -36,6 +37,7 @@ def state_as_json(state: SourceState, now: datetime) -> dict[str, Any]:
         "interrupted": [_active(log) for log in state.interrupted],
         "lease": _lease(state.lease, now),
         "waits": _waits(state),
+        "hours": _hours(state, now),
         "quarantined": state.quarantined,
         "transforms": {name: state.transforms.get(name, 0) for name in ("PENDING", "STARTED", "FAILED")},
         "calendar": {day.isoformat(): name for day, name in state.calendar.days} if state.calendar else None,
@@ -76,6 +78,18 @@ def _lease(lease: LeaseRow | None, now: datetime) -> dict[str, Any] | None:
         "expires": lease.expires,
         "expired": lease.expires <= now,
     }
+
+
+def opening_of(config: IngestConfig, now: datetime) -> datetime | None:
+    """Return when the hours of a source begin; None if it may be asked now."""
+    return None if config.hours is None or config.hours.is_open(now) else config.hours.next_opening(now)
+
+
+def _hours(state: SourceState, now: datetime) -> dict[str, Any] | None:
+    hours = state.config.hours
+    if hours is None:
+        return None
+    return {"hours": hours.texts, "open": hours.is_open(now), "opens": opening_of(state.config, now)}
 
 
 def _waits(state: SourceState) -> dict[str, Any] | None:

@@ -41,6 +41,7 @@ def test_label_and_harvester_are_enough() -> None:
         "earliest_date": date(2000, 1, 1),
         "disabled": False,
         "schedule": None,
+        "hours": None,
         "lookback": "3d",
         "settle": "6h",
         "max_window": "30d",

@@ -197,3 +197,27 @@ def test_the_lines_for_people_name_the_place_first(write: Write) -> None:
     done = run("check", str(path))
     assert done.out.startswith(f"{path}:1: label: is missing")
     assert "2 problems in the files" in done.err
+
+
+@pytest.mark.parametrize(
+    ("schedule", "has_warning"), [("0 3 * * *", False), ("0 12 * * 1-5", True), ("*/15 11-19 * * *", True)]
+)
+def test_a_schedule_outside_of_the_hours_is_a_warning(
+    write: Write, schedule: str, *, has_warning: bool
+) -> None:
+    """Schedules are in UTC, and hours often are not. Summer and winter time both count."""
+    path = write("a.yaml", GOOD + f'schedule: "{schedule}"\nhours: 21:00-05:00 America/New_York\n')
+    done = run("check", "--json", "--strict", str(path))
+    found = [(problem["line"], problem["key"]) for problem in done.json]
+    assert found == ([(5, "schedule")] if has_warning else [])
+    assert ("never falls into the hours (21:00-05:00 America/New_York)" in done.out) is has_warning
+
+
+def test_a_mistake_in_the_hours_names_file_line_key_and_what_is_allowed(write: Write) -> None:
+    """With the wrong zone, the source would be asked by day."""
+    path = write("a.yaml", GOOD + "hours: [21:00-05:00 EDT]\n")
+    done = run("check", str(path))
+    assert done.status == 1
+    assert (
+        f"{path}:5: hours: 'EDT' is not a time zone; write a name of the IANA time zone database" in done.out
+    )

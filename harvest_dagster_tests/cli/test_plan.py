@@ -6,10 +6,13 @@ from datetime import date
 
 from sqlalchemy import insert
 
+from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.diagnosis.backfill import History, estimate
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.harvest_log import counters
 from harvest_dagster.storage.tables import raw_datum, source_unique_identifier
 from harvest_dagster.testing.simulator import Repository, Server, scenario
+from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.cli.commands import run
 from harvest_dagster_tests.cli.conftest import Sources
 from harvest_dagster_tests.end_to_end.deployment import Deployment
@@ -95,3 +98,22 @@ def test_the_history_of_the_source_decides_on_both_databases(sources: Sources) -
     assert plan["seconds"] >= 3 * 24
     assert plan["bytes"] == 2000 * (1000 + 950)
     assert plan["basis"] == "harvested windows (1) of 10 days with 1,000 records"
+
+
+def test_the_time_includes_the_waits_for_the_hours() -> None:
+    """A backfill that takes ten hours of requests takes ten days if the source may be asked for an hour a day."""
+    windows, history = (
+        [Window(NOW - 20 * DAY, NOW)],
+        History("a test", records_per_day=10.0, page_size=10.0, requests_per_window=0.0),
+    )
+    values = {"label": "a", "harvester": "oai", "rate_limit": {"calls": 1, "period": 1800.0}}
+    hours = {"hours": ["08:00-08:30", "20:00-20:30 Asia/Tokyo"]}
+    always, hourly = (
+        estimate(IngestConfig.model_validate({**values, **keys}), windows, history, NOW)
+        for keys in ({}, hours)
+    )
+    assert (always.requests, hourly.requests, always.seconds) == (20, 20, 10 * 3600)
+    assert 9 * 86_400 < (hourly.seconds or 0) <= 10 * 86_400
+    assert (
+        "10:00:00 of requests, sent only in the hours 08:00-08:30 and 20:00-20:30 Asia/Tokyo" in hourly.basis
+    )

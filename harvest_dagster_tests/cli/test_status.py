@@ -198,3 +198,38 @@ def test_the_shell_completes_labels(small_sources: Sources) -> None:
         small_sources.write(label)
     found = ShellComplete(harvest, {}, "harvest", "_HARVEST_COMPLETE").get_completions(["status"], "arx")
     assert [item.value for item in found] == ["arxiv_cs", "arxiv_math"]
+
+
+def test_a_source_that_waits_for_its_hours_says_until_when(sources: Sources) -> None:
+    """People would look for an error in a source that does nothing all day."""
+    now = utc_now()
+    late, later = ((now + timedelta(hours=number)).strftime("%H:00") for number in (2, 3))
+    opens = (now + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+    sources.write("closed", hours=f"{late}-{later}")
+    sources.write("open", hours="00:00-24:00")
+    sources.logs("any")
+    closed, always, other = (
+        run("status", label, "--json").json["hours"] for label in ("closed", "open", "any")
+    )
+    assert closed == {"hours": [f"{late}-{later}"], "open": False, "opens": f"{opens:%Y-%m-%dT%H:%M:%SZ}"}
+    assert (always, other) == ({"hours": ["00:00-24:00"], "open": True, "opens": None}, None)
+    assert f"the source waits for them until {opens:%Y-%m-%dT%H:%M:%SZ}" in run("status", "closed").out
+    assert "open now" in run("status", "open").out
+    table = {line.split()[0]: line for line in run("status").out.splitlines()[1:] if line.strip()}
+    assert f"until {opens:%Y-%m-%dT%H:%M:%SZ}" in table["closed"]
+    assert "until" not in table["open"] + table["any"]
+
+
+@pytest.mark.parametrize("command", [("fetch", "closed"), ("identify", "closed"), ("doctor", "closed")])
+def test_a_command_that_asks_a_closed_source_is_one_line_and_sends_nothing(
+    small_sources: Sources, command: tuple[str, ...]
+) -> None:
+    """A person who looks at a source by day can get its address blocked, too."""
+    now = utc_now()
+    late, later = ((now + timedelta(hours=number)).strftime("%H:00") for number in (2, 3))
+    kwargs = {"base_url": "http://127.0.0.1:9/oai", "metadata_prefix": "oai_dc"}
+    small_sources.write("closed", hours=f"{late}-{later}", harvester_kwargs=kwargs)
+    done = run(*command)
+    assert (done.status, done.out) == (1, "")
+    assert f"the source is asked only in its hours ({late}-{later}), and they begin at" in done.err
+    assert len(done.err.strip().splitlines()) == 1

@@ -100,3 +100,12 @@ def test_a_day_that_has_not_ended_is_not_missing() -> None:
     today = Window(may(14).window.start, NOW)
     found = find_source_status(config(), SourceCoverage((today,), LAST_BEGAN), [], NOW)
     assert found.is_complete
+
+
+def test_a_day_is_late_only_after_the_hours_that_a_harvest_may_take() -> None:
+    """A source that is asked at night would be reported as late each day."""
+    day, limit = may(1, 13), {"schedule": "0 3 * * *"}
+    assert status(day, **limit).is_late
+    assert not status(day, hours="13:00-21:00", **limit).is_late  # the harvest begins an hour from now
+    assert not status(day, hours="10:00-13:00", **limit).is_late  # it began two hours ago
+    assert status(day, hours="08:00-13:00", **limit).is_late

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 
 import pytest
 
 from harvest_dagster.orchestration import op_context
 from harvest_dagster.orchestration.resources import RetrySettings
+from harvest_dagster.orchestration.runs import run_history
 from harvest_dagster.orchestration.runs.run_history import window_run_records
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.database import Database
 from harvest_dagster.testing.simulator import HttpErrorStatus, Request, Server
+from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, messages, reason
 
@@ -73,3 +76,22 @@ def test_a_source_that_only_asks_to_wait_fails_after_longest_silence(on_sqlite: 
     (log,) = deployment.rows(tables.harvest_log)
     assert log.status == "FAILED"
     assert log.error.startswith("SourceUnreachable: no page arrived for ")
+
+
+def test_a_run_outside_of_the_hours_continues_when_they_begin(
+    on_sqlite: Deploy, source: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is free meanwhile, and nothing has failed."""
+    ahead = datetime(2026, 3, 1, 20, 59, 59, tzinfo=timezone.utc) - utc_now()
+    monkeypatch.setattr(run_history, "utc_now", lambda: utc_now() + ahead)
+    deployment = on_sqlite(source.url, rate_limit=FAST, hours="21:00-05:00", failure_threshold=1)
+    result = replace(deployment, waiting=RetrySettings(longest_sleep=0.1)).materialize(*DAYS[::3])
+    assert result.success
+    retried = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    assert len(retried) == 1
+    log = messages(result, deployment.instance)
+    assert (
+        "the source is asked only in its hours (21:00-05:00), and they begin at 2026-03-01T21:00:00Z" in log
+    )
+    assert "nothing has failed" in log
+    assert [status for _, _, status, _ in deployment.logs()] == ["SUCCEEDED"]

@@ -65,7 +65,7 @@ def command(
         history = None if database is None else read_history(database, config)
     if windows and history is None and not offline:
         history = _probe(config, windows)
-    _print(config, wanted, estimate(config, windows, history), as_json=as_json)
+    _print(config, wanted, estimate(config, windows, history, now), as_json=as_json)
 
 
 def _from_first_partition(config: IngestConfig, wanted: Window) -> Window:

@@ -14,7 +14,7 @@ from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, optional_label_argument
 from harvest_dagster.cli.output import print_json, print_table
 from harvest_dagster.status.calendar import Calendar, calendar_lines, legend
-from harvest_dagster.status.source_json import state_as_json
+from harvest_dagster.status.source_json import opening_of, state_as_json
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
 from harvest_dagster.texts import NO_ERROR
 from harvest_dagster.windows import DAY, Window, format_instant, utc_now
@@ -38,7 +38,7 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
 
     Without LABEL, each source is one line: up to when it is complete, the number of gaps, failed windows, active
     windows, quarantined records, data that wait for a transform, and the seconds until the next request to its host is
-    allowed.
+    allowed, or when the `hours` of the source begin.
 
     With LABEL, the calendar has a column for each week and one character for each day:
     # complete and proven, + harvested and not proven, x failed or cancelled, ! a gap, . not requested.
@@ -46,8 +46,8 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
 
     With --json, standard output is an object, or a list of objects without LABEL: {label, complete_up_to, is_late,
     complete: [[from, until]], gaps: [[from, until]], before_first_harvest, unverified, failed, active, interrupted,
-    lease, waits, quarantined, transforms, calendar}. `complete` is all that is harvested; `unverified` are the parts of
-    it, within the calendar, that nothing proves. `unverified` and `calendar` are null without LABEL.
+    lease, waits, hours, quarantined, transforms, calendar}. `complete` is all that is harvested; `unverified` are the
+    parts of it, within the calendar, that nothing proves. `unverified` and `calendar` are null without LABEL.
 
     \b
     Examples:
@@ -64,13 +64,14 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
         found = [state_as_json(state, now) for state in states]
         print_json(found if label is None else found[0])
     elif label is None:
-        print_table(_COLUMNS, [_cells(state) for state in states])
+        print_table(_COLUMNS, [_cells(state, now) for state in states])
     else:
         _print_state(states[0], now)
 
 
-def _cells(state: SourceState) -> tuple[object, ...]:
+def _cells(state: SourceState, now: datetime) -> tuple[object, ...]:
     budget = state.budget
+    pause = f"{budget.pause:.0f} s" if budget and budget.pause else None
     return (
         state.config.label,
         state.status.complete_until if state.status else None,
@@ -79,7 +80,7 @@ def _cells(state: SourceState) -> tuple[object, ...]:
         len(state.active) or None,
         state.quarantined or None,
         state.transforms.get("PENDING") or None,
-        f"{budget.pause:.0f} s" if budget and budget.pause else None,
+        f"until {format_instant(opening)}" if (opening := opening_of(state.config, now)) else pause,
     )
 
 
@@ -120,6 +121,10 @@ def _facts(state: SourceState, now: datetime) -> Iterator[tuple[str, str]]:
     if state.lease is not None:
         expired = "expired" if state.lease.expires <= now else "until"
         yield "lease", f"run {state.lease.holder.run_id}, {expired} {format_instant(state.lease.expires)}"
+    if state.config.hours is not None:
+        opening = opening_of(state.config, now)
+        waits = f"; the source waits for them until {format_instant(opening)}" if opening else "; open now"
+        yield "hours", f"{state.config.hours}{waits}"
     yield from _budget(state)
     if state.quarantined:
         yield "quarantined", f"{state.quarantined} records; `harvest quarantine list {state.config.label}`"

@@ -8,7 +8,7 @@ from datetime import datetime
 from math import inf
 from typing import NoReturn
 
-from harvest_dagster.errors import RetryLater
+from harvest_dagster.errors import OutsideHours, RetryLater
 from harvest_dagster.http.rate_limit.budget import Budget
 from harvest_dagster.http.rate_limit.deadline import Deadline
 from harvest_dagster.http.rate_limit.response_headers import (
@@ -18,6 +18,8 @@ from harvest_dagster.http.rate_limit.response_headers import (
     retry_after,
 )
 from harvest_dagster.rate_limits import Limit
+from harvest_dagster.request_hours import RequestHours
+from harvest_dagster.windows import utc_now
 
 
 @dataclass
@@ -30,6 +32,10 @@ class RateLimiter:
         deadline: Waits, and ends the wait if the harvest must end.
         redact: Masks secrets in a text. The name of a host may be a secret.
         max_wait: Seconds. A longer wait raises RetryLater.
+        hours: The hours in which the source may be asked; None if it may always be asked. They belong to the session,
+            not to the host: other sources of the host have their own. They hold for every host that the session asks.
+        max_closed_wait: Seconds. If the hours begin later than that, no wait begins, and OutsideHours is raised.
+        now: Returns the current time in UTC, for `hours`.
         seconds_waited: Seconds waited for budgets so far.
     """
 
@@ -38,6 +44,9 @@ class RateLimiter:
     deadline: Deadline
     redact: Callable[[str], str]
     max_wait: float = inf
+    hours: RequestHours | None = None
+    max_closed_wait: float = 0.0
+    now: Callable[[], datetime] = utc_now
     seconds_waited: float = field(default=0.0, init=False)
     _recorded: dict[tuple[str, Limit], float] = field(default_factory=dict, init=False)
 
@@ -45,10 +54,13 @@ class RateLimiter:
         """Wait until a request may leave, without reserving it.
 
         Raises:
+            OutsideHours: The hours of the source begin later than `max_closed_wait`.
             RetryLater: The wait is longer than `max_wait`.
             DeadlineExceeded: The wait would last beyond the deadline.
         """
-        self._wait_until(lambda: self.budget.seconds_to_wait(host, self.limit), host)
+        self._wait_until(
+            lambda: self._seconds_until_open(host) or self.budget.seconds_to_wait(host, self.limit), host
+        )
 
     def reserve(self, host: str, is_open: Callable[[], bool]) -> bool:
         """Wait until a request may leave, and reserve it. Return False if the connection closed during the wait.
@@ -61,6 +73,7 @@ class RateLimiter:
                 first, which no wait precedes. If it returns False, nothing is reserved.
 
         Raises:
+            OutsideHours: The hours of the source begin later than `max_closed_wait`.
             RetryLater: The wait is longer than `max_wait`.
             DeadlineExceeded: The wait would last beyond the deadline.
         """
@@ -70,7 +83,9 @@ class RateLimiter:
             nonlocal has_waited, closed
             closed = has_waited and not is_open()
             has_waited = True
-            return 0.0 if closed else self.budget.reserve(host, self.limit)
+            if closed:
+                return 0.0
+            return self._seconds_until_open(host) or self.budget.reserve(host, self.limit)
 
         self._wait_until(seconds_to_wait, host)
         return not closed
@@ -110,11 +125,30 @@ class RateLimiter:
         for stricter in RateLimitHeaders(frozenset({limit})).stricter_than(self.limit):
             self._record_limit(host, stricter)
 
+    def _seconds_until_open(self, host: str) -> float:
+        """Return the seconds until the hours of the source begin, 0 if the source may be asked now.
+
+        Raises:
+            OutsideHours: They are more than `max_closed_wait`.
+        """
+        now = self.now()
+        if self.hours is None or self.hours.is_open(now):
+            return 0.0
+        seconds = (self.hours.next_opening(now) - now).total_seconds()
+        if seconds > self.max_closed_wait:
+            message = f"no request is sent to {self.redact(host)} now: {self.hours.describe_closed(now)}."
+            raise OutsideHours(message, seconds=seconds)
+        return seconds
+
     def _wait_until(self, seconds_to_wait: Callable[[], float], host: str) -> None:
-        reason = self.redact(
-            f"{host} takes no request now, because of {self.limit}, shared by all runs and configs that use this host,"
-            " or because it asked for a pause"
-        )
+        now = self.now()
+        if self.hours is None or self.hours.is_open(now):
+            reason = self.redact(
+                f"{host} takes no request now, because of {self.limit}, shared by all runs and configs that use this "
+                "host, or because it asked for a pause"
+            )
+        else:
+            reason = self.hours.describe_closed(now)
 
         def checked_seconds() -> float:
             seconds = seconds_to_wait()

@@ -245,6 +245,7 @@ class RunMonitor(Monitor):
     def defer(self, seconds: float) -> None:
         """See Monitor."""
         self.deferred_until = time.monotonic() + seconds
+        self._update(waiting_until=(self.deferred_until, ""))
 
     def raise_if_stopped(self) -> None:
         """See Monitor. Dagster cancels a run in which an op raises this exception.

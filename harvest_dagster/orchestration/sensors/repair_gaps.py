@@ -48,7 +48,12 @@ def repair_gaps(
     ledger.keep(gaps)
     active = ActiveRuns.read(context.instance, keys, context.repository_def) if gaps else ActiveRuns()
     requests: list[dg.RunRequest] = []
-    with_gaps = [config for config in enabled if config.label in gaps]
+    # A run of a source that must not be asked now would only wait, and keep others from a place in the queue.
+    with_gaps = [
+        config
+        for config in enabled
+        if config.label in gaps and (config.hours is None or config.hours.is_open(sources.now))
+    ]
     for config, due in evaluate_each(
         context.log, with_gaps, lambda c: _due_gaps(c, gaps[c.label], sources, active, ledger)
     ):
@@ -89,6 +94,6 @@ def _skip_reason(labels: list[str]) -> str:
     if not labels:
         return "no source has a gap to repair"
     return (
-        f"{len(labels)} sources have gaps, which active runs process or which wait after a failure: "
+        f"{len(labels)} sources have gaps, which active runs process or which wait after a failure or for `hours`: "
         f"{', '.join(labels[:20])}"
     )

@@ -1,7 +1,7 @@
 """The sensor `harvest_by_schedule`: at each scheduled time of a source, harvest the days that are due.
 
 A scheduled time is served when all due days were requested and the last run that this sensor requested has ended.
-Times that passed while no daemon ran are served later.
+Times that passed while no daemon ran, or outside of the `hours` of the source, are served later.
 """
 
 import json
@@ -135,8 +135,10 @@ def harvest_by_schedule(
         (config for config in scheduled if config.label in unserved),
         key=lambda config: (config.label in before_requests.requested, unserved[config.label]),
     )
+    # A run of a source that must not be asked now would only wait, and keep others from a place in the queue.
+    open_now = [config for config in ordered if config.hours is None or config.hours.is_open(now)]
     for config, due in evaluate_each(
-        context.log, ordered, lambda c: _due_days(c, sources, active, before_requests)
+        context.log, open_now, lambda c: _due_days(c, sources, active, before_requests)
     ):
         time = unserved[config.label]
         requested = due[: run_requests.remaining_runs(requests)]
@@ -146,6 +148,8 @@ def harvest_by_schedule(
         if len(requested) == len(due) and not active.has_run_of(NAME, config.label):
             cursor = cursor.add_served(config.label)
     reason = f"{len(unserved)} sources are due, but their days are complete, or active runs harvest them"
+    if len(open_now) < len(ordered):
+        reason += f"; {len(ordered) - len(open_now)} of them wait for their `hours`"
     return dg.SensorResult(
         run_requests=requests, skip_reason=None if requests else reason, cursor=str(cursor)
     )

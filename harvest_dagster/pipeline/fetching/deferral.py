@@ -1,4 +1,4 @@
-"""Deferral of a window whose source, or host budget, requires a longer wait than an op sleeps.
+"""Deferral of a window whose source, host budget or `hours` require a longer wait than an op sleeps.
 
 The op ends with a retry, which frees the worker; nothing has failed. The log stays STARTED and the run keeps its lease,
 so no other run closes the log. The retry continues after the last complete page. A window without a new page for a day
@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from harvest_dagster.errors import RetryLater, SourceUnreachable, SpoolError
+from harvest_dagster.errors import OutsideHours, RetryLater, SourceUnreachable, SpoolError
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.harvest_log import run_attempts
@@ -18,6 +18,8 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 
 # The retry starts a little later, at random, and may have to wait for its worker to start.
 _MARGIN = 1.25
+# The hours of a source may begin a day later. A quarter of that would keep the lease of a lost machine for too long.
+_LONGEST_MARGIN_OF_HOURS = timedelta(minutes=15)
 _SHARE_OF_IDLE_TIME = 4
 
 
@@ -35,14 +37,17 @@ def defer_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, e
         LeaseLost: another run took the lease.
     """
     now = harvest.run.clock()
-    idle = now - last_progress(harvest, log)
+    idle = _idle_time(harvest, log)
     if idle >= harvest.source.wait_limits.longest_silence:
         message = (
             f"no page arrived for {_format_duration(idle)}, only requests to wait: {error} Check whether the source "
             "works, lower `rate_limit` if it receives too many requests, and run again: the run continues here."
         )
         raise SourceUnreachable(message) from None
-    lease.extend(timedelta(seconds=error.seconds * _MARGIN), now)
+    pause = timedelta(seconds=error.seconds * _MARGIN)
+    if isinstance(error, OutsideHours):
+        pause = min(pause, timedelta(seconds=error.seconds) + _LONGEST_MARGIN_OF_HOURS)
+    lease.extend(pause, now)
 
 
 def max_budget_wait(harvest: HarvestContext, log: HarvestLog) -> float:
@@ -52,12 +57,18 @@ def max_budget_wait(harvest: HarvestContext, log: HarvestLog) -> float:
     without a page. A harvester may need several requests before its first page, and each retry starts with the first
     of them. If the host allows one request in an hour, no retry would ever get to that page.
     """
-    idle = (harvest.run.clock() - last_progress(harvest, log)).total_seconds()
+    idle = _idle_time(harvest, log).total_seconds()
     return max(
         harvest.source.wait_limits.longest_wait,
         2 * harvest.config.rate_limit.period,
         idle / _SHARE_OF_IDLE_TIME,
     )
+
+
+def _idle_time(harvest: HarvestContext, log: HarvestLog) -> timedelta:
+    """Return for how long no page has arrived. Only the time in which the source may be asked counts."""
+    hours, now, since = harvest.config.hours, harvest.run.clock(), last_progress(harvest, log)
+    return now - since if hours is None else hours.open_time(since, now)
 
 
 def last_progress(harvest: HarvestContext, log: HarvestLog) -> datetime:

@@ -266,9 +266,17 @@ def _is_fresh(harvest: HarvestContext, before: HarvestLog, limit: int | None, no
         if queries.is_superseded(connection, before, run_ids if is_own else (), harvest.config.settle):
             return False
     if not is_own:
-        return before.record_limit == limit and now - before.attempt_began < _TOO_OLD
+        return before.record_limit == limit and _age(harvest, before.attempt_began, now) < _TOO_OLD
     # The other windows may have used a part of the limit. No page of this window is parsed yet.
     return limit == before.record_limit or (limit is not None and limit <= (before.record_limit or 0))
+
+
+def _age(harvest: HarvestContext, began: datetime, now: datetime) -> timedelta:
+    """Return for how long a list could go on: only the time in which the source may be asked counts.
+
+    Otherwise the list of a run that was killed would begin again after each night.
+    """
+    return now - began if harvest.config.hours is None else harvest.config.hours.open_time(began, now)
 
 
 def _is_usable(spool: AttemptSpool, before: HarvestLog) -> bool:

@@ -77,3 +77,13 @@ def test_a_source_with_an_error_does_not_stop_the_others(
     )
     assert [label for label, _, _ in requested(world.tick(NAME))] == ["b", "b", "c", "c"]
     assert [label for label, _, _ in requested(world.tick(NAME))] == ["b", "c"]
+
+
+def test_a_gap_is_not_repaired_outside_of_the_hours(world: World) -> None:
+    """The run would only wait for them, and keep others from a place in the queue."""
+    world.sources(config("a", hours="13:00-15:00"))
+    world.harvested("a", 1, 5)
+    world.harvested("a", 7, 14)
+    assert requested(world.tick("repair_gaps")) == []
+    world.clock.forward(hours=1)
+    assert requested(world.tick("repair_gaps")) == [("a", "05-06", "05-06")]

@@ -215,3 +215,18 @@ def test_a_cursor_of_an_earlier_version_is_read(world: World) -> None:
         {"until": 1715770800, "served": "$|Fow", "left": {"b": [1715742000, "2024-05-10"]}}
     )
     assert requested(world.tick(NAME)) == [("b", "05-01", "05-09")]
+
+
+def test_a_scheduled_time_outside_of_the_hours_is_served_when_they_begin(world: World) -> None:
+    """A run at its time would only wait, and keep other sources from their place in the queue."""
+    world.sources(config("a", hours="13:00-14:00"), config("b", hours="11:00-12:30"), config("c"))
+    for label in "abc":
+        world.harvested(label, 1, 13)
+    assert [label for label, _, _ in requested(world.tick(NAME))] == ["b", "c"]
+    world.harvested("b", 14, 14)
+    world.harvested("c", 14, 14)
+    assert "1 of them wait for their `hours`" in world.tick(NAME).skip_message
+    world.clock.forward(hours=1)
+    assert requested(world.tick(NAME)) == [("a", "05-14", "05-14")]
+    world.harvested("a", 14, 14)
+    assert requested(world.tick(NAME)) == []
