@@ -28,7 +28,10 @@ BUILT_IN = {
         "rest": "harvest_dagster.harvesters.rest.harvester:RestHarvester",
         "sitemap": "harvest_dagster.harvesters.sitemap.harvester:SitemapHarvester",
     },
-    TRANSFORMERS: {"oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer"},
+    TRANSFORMERS: {
+        "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
+        "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
+    },
 }
 
 # Keys that are still accepted.

@@ -1,0 +1,1 @@
+"""The transformers of metadata formats, one module for each."""
