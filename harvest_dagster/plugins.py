@@ -31,6 +31,7 @@ BUILT_IN = {
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
+        "openalex": "harvest_dagster.transformers.formats.openalex:OpenAlexTransformer",
     },
 }
 
