@@ -105,6 +105,8 @@ def transform_asset(config: IngestConfig, spec: dg.AssetSpec, raw: dg.AssetKey) 
             day_reports.report_transformed(context, transformation, outcomes, raw_reports)
         total = sum(outcomes.values(), TransformOutcome())
         context.log.info(f"{total.transformed} transformed, {total.deleted} deleted, {total.failed} failed")
+        if total.chosen:
+            context.log.info(f"documents by the transformer that was chosen: {total.choice}")
         return day_reports.output_without_event()
 
     made: dg.AssetsDefinition = transformed

@@ -35,7 +35,8 @@ class FakeTransformer(Transformer):
             raise ZeroDivisionError("nobody thought of that")
         if datum.startswith("kill"):
             raise KeyboardInterrupt
-        return SimpleNamespace(as_dict=lambda: {"title": datum})
+        made_by = {"provenance": {"transformer": datum[5:]}} if datum.startswith("auto") else {}
+        return SimpleNamespace(as_dict=lambda: {"title": datum, **made_by})
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,14 @@ def test_a_datum_that_cannot_be_transformed_fails_alone_with_its_error(world: Wo
     )
     assert statuses(world) == ["SUCCEEDED", "FAILED", "FAILED", "SUCCEEDED"]
     assert len(documents(world)) == 2
+
+
+def test_the_outcome_says_which_transformers_were_chosen(world: World) -> None:
+    """`transformer: auto` chooses for each record. An operator sees a format that nobody expected."""
+    harvest(world, "run 1", "auto datacite", "auto oai_dc", "auto datacite", "A")
+    found = outcome(world)
+    assert found.chosen == {"datacite": 2, "oai_dc": 1}
+    assert found.choice == "datacite 2, oai_dc 1"
 
 
 def test_deleted_records_become_deletions(world: World) -> None:

@@ -101,10 +101,15 @@ def _transform(database: Database, config: IngestConfig, days: tuple[date, date]
 def _print(label: str, pending: int, outcome: TransformOutcome, *, as_json: bool, at_once: bool) -> None:
     numbers = {"transformed": outcome.transformed, "deleted": outcome.deleted, "failed": outcome.failed}
     if as_json:
-        print_json({"label": label, "pending": pending, **numbers, "errors": list(outcome.errors)})
+        chosen = dict(outcome.chosen)
+        print_json(
+            {"label": label, "pending": pending, **numbers, "chosen": chosen, "errors": list(outcome.errors)}
+        )
         return
     waiting = f"{pending:,} data are PENDING; the sensor transform_pending transforms them"
     click.echo(f"{label}: {_sentence(numbers) if at_once else waiting}")
+    if outcome.chosen:
+        click.echo(f"documents by the transformer that was chosen: {outcome.choice}")
     for error in outcome.errors:
         print_message(error)
 

@@ -195,6 +195,7 @@ def outcome_metadata(outcome: TransformOutcome, documents: int) -> dict[str, Any
         "transformed": outcome.transformed,
         "records_deleted": outcome.deleted,
         "records_failed": outcome.failed,
+        **({"transformers": outcome.choice} if outcome.chosen else {}),
         **({"errors": dg.MetadataValue.md(errors)} if errors else {}),
         **_sample_metadata(outcome.samples),
     }
