@@ -12,10 +12,12 @@ from harvest_dagster.storage.tables import ingest_log, normalized_datum
 from harvest_dagster.storage.transform_queue import enqueue
 from harvest_dagster.storage.transform_queue.enqueue import EnqueueOptions, QueueEntry
 from harvest_dagster.storage.transform_queue.queue import TransformQueue
+from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.cli.commands import run
 from harvest_dagster_tests.cli.conftest import SourceLogs, Sources
 
+VERSION = OaiDcTransformer.VERSION
 DC = (
     '<record xmlns="http://www.openarchives.org/OAI/2.0/"><header><identifier>{0}</identifier></header><metadata>'
     '<dc xmlns="http://www.openarchives.org/OAI/2.0/oai_dc/">'
@@ -24,7 +26,13 @@ DC = (
 
 
 def add(
-    logs: SourceLogs, identifier: str, title: str, *, day: int = 1, version: int = 2, status: str = "PENDING"
+    logs: SourceLogs,
+    identifier: str,
+    title: str,
+    *,
+    day: int = 1,
+    version: int = VERSION,
+    status: str = "PENDING",
 ) -> None:
     """Store one record, and queue it for a transformer version."""
     stamp = datetime(2024, 1, day, tzinfo=timezone.utc)
@@ -71,7 +79,7 @@ def test_data_that_were_harvested_before_the_source_had_a_transformer_are_includ
     add(logs, "x", "X", version=0, status="CREATED")
     found = run("replay", "a", "--json").json
     assert (found["pending"], found["transformed"]) == (1, 0)
-    assert statuses(sources) == [(0, "CREATED"), (2, "PENDING")]
+    assert statuses(sources) == [(0, "CREATED"), (VERSION, "PENDING")]
     assert run("status", "a", "--json").json["transforms"]["PENDING"] == 1
 
 
@@ -83,7 +91,7 @@ def test_only_the_current_content_of_an_identifier_is_transformed(sources: Sourc
     add(logs, "x", "new")
     run("replay", "a", "--now")
     assert run("replay", "a", "--json").json["pending"] == 1
-    assert statuses(sources) == [(2, "SUCCEEDED"), (2, "PENDING")]
+    assert statuses(sources) == [(VERSION, "SUCCEEDED"), (VERSION, "PENDING")]
 
 
 def test_a_datum_that_fails_gives_exit_status_1_and_can_be_repeated_alone(small_sources: Sources) -> None:
