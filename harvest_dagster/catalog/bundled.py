@@ -87,7 +87,7 @@ class _Text:
 
 @dataclass(frozen=True)
 class BundledCatalog:
-    """The bundled sources. Each use of a catalog reads the files at most once.
+    """The bundled sources. Each object reads the files once, when they are needed first.
 
     Attributes:
         directory: has the files. A file may have several documents.
@@ -101,7 +101,10 @@ class BundledCatalog:
 
     def contains(self, file: Path) -> bool:
         """Return whether a file is one of the bundled files."""
-        return file.parent == self.directory or file.parent.resolve() == self.directory.resolve()
+        directory = file.parent
+        if directory not in self._known:
+            self._known[directory] = directory.resolve() == self.directory.resolve()
+        return self._known[directory]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -129,6 +132,11 @@ class BundledCatalog:
                 if isinstance(one, YamlDocument) and isinstance(one.value, dict):
                     facts = one.value.get(FACTS)
                     yield BundledSource(without_keys(one, {FACTS}), facts if isinstance(facts, dict) else {})
+
+    @cached_property
+    def _known(self) -> dict[Path, bool]:
+        """Whether a directory is that of the bundled files. To resolve a path costs some system calls."""
+        return {self.directory: True}
 
     @cached_property
     def _texts(self) -> dict[str, _Text]:

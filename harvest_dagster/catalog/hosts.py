@@ -56,7 +56,12 @@ def named_hosts(config: IngestConfig, environ: Mapping[str, str]) -> frozenset[s
 
 def main_host(config: IngestConfig) -> str | None:
     """Return the host of the first address in the arguments of the harvester, None if it comes from the environment."""
-    return next(_hosts(config.harvester_kwargs), None)
+    return first_host(config.harvester_kwargs)
+
+
+def first_host(kwargs: Mapping[str, Any]) -> str | None:
+    """Return the host of the first address in some arguments, None if it comes from the environment."""
+    return next(_hosts(kwargs), None)
 
 
 def conflicting_limits(configs: Iterable[IngestConfig]) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,7 @@ class Catalog:
 
         Raises:
             UnknownIngestConfig: no config has this label. The message gives the problems of its YAML, its new
-                label, or similar labels.
+                label, how to enable a bundled source, or similar labels.
         """
         for config in self.configs:
             if config.label == label:
@@ -103,6 +103,11 @@ class Catalog:
             raise UnknownIngestConfig(message)
         if (now := self.find_renamed(label)) is not None:
             message = f"the source {label!r} is now called {now.label!r} (former_labels). Use its new label."
+            raise UnknownIngestConfig(message)
+        if label in BundledCatalog().labels:
+            message = (
+                f"the bundled source {label!r} is not enabled. Enable it: harvest add --bundled {label}."
+            )
             raise UnknownIngestConfig(message)
         raise UnknownIngestConfig(
             unknown_source(label, (config.label for config in self.configs), self.searched)
@@ -264,9 +269,14 @@ class _Loader:
             message = f"cannot be read as a directory ({error.strerror}); correct {SOURCES_VARIABLE}"
             self.problems.append(Problem(str(entry), 0, "", message))
             return
+        directory = entry.resolve()
         for file in files:
-            if file.resolve() not in self.loaded:
-                self.loaded.add(file.resolve())
+            # To resolve each path takes as long as to validate its sources.
+            resolved = (
+                directory / file.name if file.parent == entry and not file.is_symlink() else file.resolve()
+            )
+            if resolved not in self.loaded:
+                self.loaded.add(resolved)
                 self.load_file(file)
 
     def load_file(self, file: Path) -> None:

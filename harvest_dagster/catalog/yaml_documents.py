@@ -25,6 +25,7 @@ except ImportError:  # PyYAML without libyaml: slower, same result
     from yaml import SafeLoader as _Base  # type: ignore[assignment]
 
 _TAG = "tag:yaml.org,2002:"
+_TEXT = f"{_TAG}str"
 _UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 
 
@@ -32,6 +33,12 @@ class _Loader(_Base):
     """Compose nodes and resolve scalars by the core schema of YAML 1.2. PyYAML constructs no Python object."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - the declaration of PyYAML
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        """Return the tag of a node without an explicit one. That of most scalars shows in their first character."""
+        if kind is yaml.ScalarNode and (not implicit[0] or value[:1] not in self.yaml_implicit_resolvers):
+            return _TEXT
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
 
 _NUMBER = list("-+.0123456789")
@@ -267,17 +274,21 @@ class _Converter:
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         """Return the value of a node. An alias gives the same object as its anchor."""
-        if id(node) not in self._done:
-            self._done[id(node)] = _IN_PROGRESS
+        if node.tag == _TEXT and isinstance(node, yaml.ScalarNode):
+            self._expanded += 1
+            return self._scalar(node, path)
+        key = id(node)
+        if key not in self._done:
+            self._done[key] = _IN_PROGRESS
             before = self._expanded
             self._expanded += 1
-            self._done[id(node)] = self._convert(node, path)
-            self._sizes[id(node)] = self._expanded - before
-        elif self._done[id(node)] is _IN_PROGRESS:
+            self._done[key] = self._convert(node, path)
+            self._sizes[key] = self._expanded - before
+        elif self._done[key] is _IN_PROGRESS:
             return self._report(node, path, "contains itself through an alias; write the value out instead")
         else:
-            self._expanded += self._sizes[id(node)]
-        return self._done[id(node)]
+            self._expanded += self._sizes[key]
+        return self._done[key]
 
     def _convert(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":

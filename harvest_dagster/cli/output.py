@@ -24,7 +24,12 @@ _COPIED = frozenset({"label"})  # columns whose values people copy, so that they
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, with a line break at its end. Instants are in UTC with a `Z`."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_encode))
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=_encode)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -84,13 +84,22 @@ class Connection:
 
 
 @contextmanager
-def connect(source: SourceAccess, budget: Budget, on_wait: OnWait | None = None) -> Iterator[Connection]:
+def connect(
+    source: SourceAccess,
+    budget: Budget,
+    on_wait: OnWait | None = None,
+    *,
+    longest: float = _LONGEST,
+    retry: RetryPolicy = _RETRY,
+) -> Iterator[Connection]:
     """Open the client of a source.
 
     Args:
         source: the source.
         budget: the request budget of its host; see `open_budget`.
         on_wait: called with the seconds and the reason of each wait.
+        longest: seconds after which no request begins.
+        retry: how often a request is repeated.
 
     Raises:
         MissingSecret: the environment lacks a `${NAME}`.
@@ -106,14 +115,23 @@ def connect(source: SourceAccess, budget: Budget, on_wait: OnWait | None = None)
         if on_wait is not None:
             on_wait(seconds, reason)
 
-    deadline = Deadline(ends_at=time.monotonic() + _LONGEST, on_wait=report_wait)
-    with build_session(source, budget, deadline, on_response=record, retry=_RETRY) as session:
+    deadline = Deadline(ends_at=time.monotonic() + longest, on_wait=report_wait)
+    with build_session(source, budget, deadline, on_response=record, retry=retry) as session:
         yield Connection(source, source.harvester.client(session), session, responses)
 
 
 @contextmanager
 def open_budget(url: str, catalog: Catalog, environ: Mapping[str, str]) -> Iterator[tuple[Budget, str]]:
-    """Yield the request budgets of the harvest database, and an empty text.
+    """Yield the request budgets of the harvest database, and an empty text. Only one thread may use it."""
+    with open_budgets(url, catalog, environ) as (budget, note):
+        yield budget(), note
+
+
+@contextmanager
+def open_budgets(
+    url: str, catalog: Catalog, environ: Mapping[str, str]
+) -> Iterator[tuple[Callable[[], Budget], str]]:
+    """Yield a function that returns the request budgets of the harvest database for a thread, and an empty text.
 
     If there is no database, or if it needs a migration or cannot be reached, yield a budget of this process, and the
     reason. Nothing is created or migrated.
@@ -122,13 +140,16 @@ def open_budget(url: str, catalog: Catalog, environ: Mapping[str, str]) -> Itera
         database = Database.connect(url)
         revision = None if database is None else database.revision()
     except DatabaseError as error:
-        yield ProcessBudget(), f"other processes may send requests to the same host meanwhile: {error}"
+        own = ProcessBudget()
+        yield lambda: own, f"other processes may send requests to the same host meanwhile: {error}"
         return
     if database is None or revision != migrations.HEAD:
-        yield ProcessBudget(), ""
+        own = ProcessBudget()
+        yield lambda: own, ""
         return
-    with database:
-        yield DatabaseBudget(database, limits_by_host(catalog.configs, environ)), ""
+    with database as opened:
+        shared = limits_by_host(catalog.configs, environ)
+        yield lambda: DatabaseBudget(opened, shared), ""
 
 
 def find_source(target: str, catalog: Catalog, environ: Mapping[str, str]) -> SourceAccess:

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 import yaml
 
 from harvest_dagster import plugins
-from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY
+from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY, BundledCatalog
+from harvest_dagster.catalog.bundled_list import list_bundled
 from harvest_dagster.catalog.loader import (
     Catalog,
     is_of_components,
     load_catalog,
     source_entries,
 )
+from harvest_dagster.catalog.problems import did_you_mean
 from harvest_dagster.diagnosis.connection import Connection, ObservedResponse
 from harvest_dagster.diagnosis.http_checks import PERMANENT_REDIRECTS
 from harvest_dagster.diagnosis.repository import identify, list_formats
@@ -83,6 +85,27 @@ def describe_source(connection: Connection, label: str | None, now: datetime) ->
         chosen, url, report.identity, prefixes, limit=_announced_limit(connection.responses, now), now=now
     )
     return NewSource(chosen, "\n".join(lines) + "\n", tuple(unknown))
+
+
+def extend_bundled(bundled: BundledCatalog, name: str, label: str | None) -> NewSource:
+    """Return the config that enables a bundled source.
+
+    Raises:
+        BadInput: there is no such bundled source, or the label is invalid.
+    """
+    line = next((one for one in list_bundled(bundled) if one.label == name), None)
+    if line is None:
+        hint = did_you_mean(name, bundled.labels) or "."
+        message = f"there is no bundled source {name!r}{hint} `harvest list --bundled` lists them."
+        raise BadInput(message)
+    lines = [
+        f"# {one_line(line.name)}. What its operator asks of harvesters: {one_line(line.terms or 'not known')}.",
+        f"# Nobody has compared its facts with the source since {line.unverified_since}.",
+        f"extends: {name}",
+        *((f"label: {label}",) if label else ()),
+        "# contact: …  # an address for the operators of the source; HARVEST_CONTACT is the default",
+    ]
+    return NewSource(label or name, "\n".join(lines) + "\n", ())
 
 
 def _final_url(connection: Connection) -> str:
@@ -199,6 +222,7 @@ def write_source(source: NewSource, directory: Path, catalog: Catalog) -> Path:
         BadInput: the label or the file exists, the text is no valid config, or the file cannot be written.
     """
     taken = {config.label for config in catalog.configs} | {problem.label for problem in catalog.problems}
+    taken -= catalog.bundled  # a source of the user replaces it
     if source.label in taken:
         message = f"there is a source with the label {source.label} already. Choose another label: --label."
         raise BadInput(message)

@@ -6,7 +6,7 @@ second of them twice, and short lists of ListIdentifiers for dates, prefixes and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -68,18 +68,9 @@ class OaiDoctor:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the findings in the order of the requests."""
-        yield check_scheme(self.arguments.base_url)
-        try:
-            reply = self.endpoint.request("Identify")
-        except SourceError as error:
-            failure = explain_failure(error)
-            yield failure
-            yield from (finding for finding in self._check_http() if finding.topic != failure.topic)
-            yield Finding("all other topics", "unknown", "Identify failed, so nothing else was asked")
+        identity = yield from self._identify()
+        if identity is None:
             return
-        identity = parse_identity(reply.oai_response.content)
-        yield from self._check_identity(identity)
-        yield check_clock(reply.oai_response.source_time, reply.http_response.received, self.config.settle)
         for topic, findings in (
             ("metadata prefix", self._check_formats()),
             ("set", self._check_sets()),
@@ -90,6 +81,28 @@ class OaiDoctor:
         ):
             yield from _report_failure(topic, findings)
         yield from self._check_http()
+
+    def statements(self) -> Iterator[Finding]:
+        """Yield what two requests show: Identify and ListMetadataFormats."""
+        if (yield from self._identify()) is not None:
+            yield from _report_failure("metadata prefix", self._check_formats())
+            yield from self._check_http()
+
+    def _identify(self) -> Generator[Finding, None, Identity | None]:
+        """Yield what Identify shows, and return it; None if the repository does not answer."""
+        yield check_scheme(self.arguments.base_url)
+        try:
+            reply = self.endpoint.request("Identify")
+        except SourceError as error:
+            failure = explain_failure(error)
+            yield failure
+            yield from (finding for finding in self._check_http() if finding.topic != failure.topic)
+            yield Finding("all other topics", "unknown", "Identify failed, so nothing else was asked")
+            return None
+        identity = parse_identity(reply.oai_response.content)
+        yield from self._check_identity(identity)
+        yield check_clock(reply.oai_response.source_time, reply.http_response.received, self.config.settle)
+        return identity
 
     def _check_http(self) -> Iterator[Finding]:
         yield from check_http(self.config, self.connection.responses, self.connection.source.redact, self.now)

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
 
+from harvest_dagster.catalog.bundled import BundledCatalog
+from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.cli.connections import connected
+from harvest_dagster.cli.database import database_url
 from harvest_dagster.cli.options import json_option
-from harvest_dagster.cli.output import print_json, print_message
-from harvest_dagster.diagnosis.connection import is_url
+from harvest_dagster.cli.output import json_text, print_json, print_message, print_table
+from harvest_dagster.diagnosis.bundled_doctor import BundledDiagnosis, examine_bundled
+from harvest_dagster.diagnosis.bundled_report import as_json as as_json_report
+from harvest_dagster.diagnosis.bundled_report import as_markdown, summary
+from harvest_dagster.diagnosis.connection import is_url, open_budgets
 from harvest_dagster.diagnosis.doctor import examine
 from harvest_dagster.diagnosis.findings import Finding, SourceFile, find_source_file
+from harvest_dagster.errors import BadInput
 from harvest_dagster.texts import one_line
 from harvest_dagster.windows import utc_now
 
+BUNDLED = BundledCatalog()
+_COLUMNS = ("label", "host", "result", "what was found")
+
 
 @click.command("doctor")
-@click.argument("target", metavar="URL|LABEL")
+@click.argument("target", metavar="URL|LABEL", required=False)
+@click.option(
+    "--bundled", "is_bundled", is_flag=True, help="Compare the facts of the bundled sources with the sources."
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --bundled: write the report to this file, as JSON if its name ends with .json, otherwise as Markdown.",
+)
 @json_option
 @click.pass_context
-def command(context: click.Context, /, *, target: str, as_json: bool) -> None:
+def command(
+    context: click.Context, /, *, target: str | None, is_bundled: bool, report: Path | None, as_json: bool
+) -> None:
     r"""Examine a source with about fifteen requests, and name the lines of its config to change.
 
     The requests count in the rate limit of the source. For an OAI-PMH repository: granularity, earliest date, deletion
@@ -32,11 +53,24 @@ def command(context: click.Context, /, *, target: str, as_json: bool) -> None:
     A URL is the base URL of an OAI-PMH repository, which is compared with the defaults of a config. The exit status is
     1 if there is a problem.
 
+    With --bundled, about two requests are sent to each bundled source: whether it answers, redirects, its base URL,
+    earliest date and metadata prefix, and the line of the file to change. A text in place of LABEL selects the sources
+    that have it in their label or host. Several hosts are asked at the same time. The exit status is 1 unless all facts
+    agree.
+
     \b
     Examples:
       harvest doctor arxiv_cs
       harvest doctor https://oaipmh.arxiv.org/oai --json
+      harvest doctor --bundled --report report.md
+      harvest doctor --bundled arxiv.org
     """
+    if is_bundled:
+        context.exit(_examine_bundled(target or "", report, as_json=as_json))
+    if target is None:
+        raise click.UsageError("Missing argument 'URL|LABEL', or --bundled.")
+    if report is not None:
+        raise click.UsageError("--report needs --bundled.")
     with connected(target) as connection:
         findings = examine(connection, utc_now())
         statistics = connection.session.statistics
@@ -54,6 +88,39 @@ def command(context: click.Context, /, *, target: str, as_json: bool) -> None:
             click.echo(_text(finding, file))
         print_message(f"{statistics.requests} requests were sent")
     context.exit(1 if any(finding.status == "problem" for finding in findings) else 0)
+
+
+def _examine_bundled(text: str, report: Path | None, *, as_json: bool) -> int:
+    """Examine the bundled sources, print the result, and return the exit status."""
+    now = utc_now()
+    catalog = load_catalog("bundled", os.environ, BUNDLED)
+    with open_budgets(database_url(), catalog, os.environ) as (budget, note):
+        if note:
+            print_message(f"warning: {note}")
+        diagnoses = examine_bundled(BUNDLED, os.environ, budget, now, text=text, on_result=_report_progress)
+    value = as_json_report(diagnoses, now)
+    if as_json:
+        print_json(value)
+    else:
+        print_table(_COLUMNS, [(one.label, one.host, one.result, summary(one)) for one in diagnoses])
+    print_message(", ".join(f"{number} {result}" for result, number in value["counts"].items()))
+    if report is not None:
+        is_json = report.suffix == ".json"
+        _write(report, json_text(value) if is_json else as_markdown(diagnoses, now))
+        print_message(f"wrote {report}")
+    return 0 if all(one.result == "agrees" for one in diagnoses) else 1
+
+
+def _report_progress(diagnosis: BundledDiagnosis, number: int, count: int) -> None:
+    print_message(f"{number} of {count}: {diagnosis.label}: {diagnosis.result}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"{path} cannot be written ({error.strerror}). Choose another path: --report."
+        raise BadInput(message) from error
 
 
 def _text(finding: Finding, file: SourceFile | None) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from harvest_dagster.catalog.bundled import BundledCatalog
 from harvest_dagster.errors import ConfigDisabled, TooManyFailures
 from harvest_dagster.pipeline.backoff import count_failed_probes, pause_before_retry
 from harvest_dagster.pipeline.context import HarvestContext
@@ -38,6 +39,8 @@ def validate_preconditions(harvest: HarvestContext) -> None:
     parameters = harvest.parameters
     if harvest.config.disabled and not (parameters.force or parameters.ignore_disabled):
         remedy = "Run with ignore_disabled: true, or remove `disabled` from its YAML."
+        if harvest.config.label in BundledCatalog().labels:
+            remedy += f" To enable a bundled source: harvest add --bundled {harvest.config.label}."
         message = f"{harvest.config.label} is disabled. {remedy}"
         raise ConfigDisabled(message)
     # These properties raise if a secret is missing or a plug-in cannot be loaded.
