@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+import yaml
 
 from harvest_dagster.request_hours import format_hours, parse_hours
 from harvest_dagster.windows import DAY
@@ -119,3 +122,14 @@ def test_a_long_work_counts_whole_weeks() -> None:
     assert weekend.end_of_work(monday, 4 * DAY) == monday + 14 * DAY
     assert weekend.start_of_work(monday, 3 * DAY) == monday - 8 * DAY
     assert weekend.start_of_work(monday + 3 * DAY, timedelta(hours=3)) == monday - timedelta(hours=3)
+
+
+def test_the_examples_of_the_documentation_are_right() -> None:
+    """People copy them. Together, they must be the nights and the weekends of New York."""
+    text = (Path(__file__).parents[1] / "docs" / "runs.md").read_text(encoding="utf-8")
+    one, several = (
+        parse_hours(yaml.safe_load(found)) for found in re.findall(r"^    hours: (.*)$", text, re.MULTILINE)
+    )
+    noon_of_sunday, night_of_monday = utc("2026-01-04T17:00"), utc("2026-01-05T09:59")
+    assert [one.is_open(noon_of_sunday), one.is_open(night_of_monday)] == [False, True]
+    assert [several.is_open(noon_of_sunday), several.is_open(night_of_monday)] == [True, True]

@@ -153,8 +153,7 @@ def _schedules_outside_hours(loaded: LoadedFiles, now: datetime) -> Iterator[Pro
     for config in loaded.catalog.configs:
         if config.hours is None or config.schedule is None:
             continue
-        times = list(scheduled_times(config.schedule, now, now + _YEAR))
-        if not any(map(config.hours.is_open, times)):
+        if not any(map(config.hours.is_open, scheduled_times(config.schedule, now, now + _YEAR))):
             message = (
                 f"never falls into the hours ({config.hours}); the schedule is in UTC. Each scheduled time waits until "
                 "the hours begin; move the schedule into the hours"

@@ -22,6 +22,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadInput
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
+from harvest_dagster.status.source_json import opening_of
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import DAY
@@ -66,8 +67,10 @@ class SourceEntry:
 
     @property
     def wait(self) -> float:
-        """The seconds for which no request is allowed."""
-        return self.state.budget.pause if self.state.budget else 0.0
+        """The seconds for which no request is allowed, by the budget of the host or the `hours` of the source."""
+        opening = opening_of(self.state.config, self.now)
+        closed = 0.0 if opening is None else (opening - self.now).total_seconds()
+        return max(closed, self.state.budget.pause if self.state.budget else 0.0)
 
     @cached_property
     def paths(self) -> list[tuple[str, str]]:

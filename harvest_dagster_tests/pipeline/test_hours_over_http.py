@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -17,6 +17,9 @@ from harvest_dagster.pipeline.steps import fetch, preflight
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.testing.simulator import Repository, Server
 from harvest_dagster.windows import whole_day
+from harvest_dagster_tests.pipeline.list_api import ListApi, configure
+from harvest_dagster_tests.pipeline.list_api import harvest as harvest_list
+from harvest_dagster_tests.pipeline.list_api import serving as serving_list
 from harvest_dagster_tests.pipeline.served import lists, serving
 from harvest_dagster_tests.pipeline.world import WINDOW, World
 
@@ -25,6 +28,7 @@ REPOSITORY = Repository(
 )
 DAY = whole_day(date(2024, 4, 30))
 HOURS = "11:00-13:00"
+NAMES = [f"10.1/é {number}" for number in range(7)]
 
 
 def opening(day: int) -> datetime:
@@ -115,6 +119,67 @@ def test_a_run_that_is_killed_between_two_days_is_no_failure_and_the_next_run_co
     assert (log.status, log.completeness, log.attempt) == ("SUCCEEDED", "complete", 1)
     assert tokens.count(None) == 1
     assert (len(tokens), len(set(tokens))) == (15, 13)
+
+
+@pytest.mark.parametrize(
+    ("harvester", "kwargs"),
+    [
+        ("oai", {"base_url": "{url}"}),
+        (
+            "rest",
+            {
+                "base_url": "{url}",
+                "params": {"from": "{from}", "until": "{until}"},
+                "records": "items",
+                "identifier": "id",
+                "next": {"by": "page", "param": "p"},
+            },
+        ),
+        ("feed", {"base_url": "{url}"}),
+        ("sitemap", {"base_url": "{url}"}),
+        ("files", {"path": "{url}", "format": "jsonl", "identifier": "id"}),
+    ],
+)
+def test_no_harvester_sends_a_request_outside_of_the_hours(
+    small_world: World, harvester: str, kwargs: dict[str, object]
+) -> None:
+    """Identify, robots.txt and the first page are requests, too."""
+    with serving_list(ListApi(NAMES)) as api:
+        given = {name: api.url if value == "{url}" else value for name, value in kwargs.items()}
+        small_world.change(harvester=harvester, harvester_kwargs=given, hours=HOURS)
+        small_world.clock.now = opening(1) + timedelta(hours=2)
+        harvest = small_world.harvest("run 1")
+        with lease_guard.hold_lease(harvest) as lease, pytest.raises(OutsideHours):
+            run_window(WindowRun(harvest, lease), DAY)
+    assert api.requests == []
+    assert [log.status for log in small_world.logs().values()] == ["STARTED"]
+
+
+def test_single_records_are_not_requested_outside_of_the_hours_and_no_request_is_repeated(
+    small_world: World,
+) -> None:
+    """A list of a hundred records needs a hundred requests for their details, which take hours."""
+
+    @dataclass
+    class SlowApi(ListApi):
+        def reply(self, target: str) -> tuple[int, bytes]:
+            small_world.clock.forward(minutes=20)
+            return super().reply(target)
+
+    with serving_list(SlowApi(NAMES)) as api:
+        configure(small_world, api, detail={"url": f"{api.url}/works/{{identifier}}", "record": "work"})
+        small_world.change(hours=HOURS)
+        small_world.clock.now = opening(1)
+        with pytest.raises(OutsideHours):
+            harvest_list(small_world, "run 1")
+        assert len(api.requests) == 6
+        small_world.clock.now = opening(2)
+        log = harvest_list(small_world, "run 2")
+    assert (log.status, log.counts.records, log.evidence) == ("SUCCEEDED", 7, "total")
+    assert sorted(api.details) == NAMES
+    assert (
+        len(api.lists) <= 3 + 2
+    )  # the first page shows whether the list has changed, and the second is finished
 
 
 def test_only_the_hours_count_as_time_without_a_page(world: World) -> None:
