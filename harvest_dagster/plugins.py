@@ -30,6 +30,7 @@ BUILT_IN = {
     },
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
+        "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
         "openalex": "harvest_dagster.transformers.formats.openalex:OpenAlexTransformer",
