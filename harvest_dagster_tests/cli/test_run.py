@@ -161,6 +161,7 @@ def test_a_run_that_waits_for_another_attempt_is_recorded_as_cancelled() -> None
         running.monitor.begin_run(record.run_id)
         running.monitor.defer(3600)
         assert running.monitor.is_deferred
+        assert running.monitor.progress.waiting_until[0] > time.monotonic() + 3000
         running.stop()
         with pytest.raises(dg.DagsterExecutionInterruptedError):
             running.monitor.raise_if_stopped()

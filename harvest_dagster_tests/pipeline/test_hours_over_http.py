@@ -121,6 +121,21 @@ def test_a_run_that_is_killed_between_two_days_is_no_failure_and_the_next_run_co
     assert (len(tokens), len(set(tokens))) == (15, 13)
 
 
+def test_a_lost_machine_keeps_the_lease_until_the_hours_begin_and_a_quarter_of_an_hour(
+    small_world: World,
+) -> None:
+    """No other machine can know that it is gone. A quarter of a day would cost the next run most of the hours."""
+    with serving(small_world, REPOSITORY) as server:
+        small_world.change(hours=HOURS)
+        small_world.clock.now = opening(1)
+        stop_at_the_end(small_world, server, "run 1")
+        small_world.clock.now = opening(2) + timedelta(minutes=14)
+        with pytest.raises(LeaseHeld):
+            lease_guard.acquire(small_world.harvest("run 2"), DAY, single_process=True)
+        small_world.clock.forward(minutes=3)
+        lease_guard.acquire(small_world.harvest("run 2"), DAY, single_process=True)
+
+
 @pytest.mark.parametrize(
     ("harvester", "kwargs"),
     [

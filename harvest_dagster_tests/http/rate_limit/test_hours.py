@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from harvest_dagster.errors import OutsideHours, RetryLater
 from harvest_dagster.http.auth import OAuth2ClientCredentials
+from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.request_hours import parse_hours
@@ -135,3 +137,24 @@ def test_two_sources_of_one_host_keep_their_own_hours_and_share_the_budget(
     assert clock.now - began >= 20  # the refused request took no place
     assert clock.now - began < 25
     assert len(server.requests) == 3
+
+
+def test_the_hours_are_asked_again_at_the_reservation(serve, open_at: Open, clock: Clock) -> None:
+    """Another process took the place in the budget, and the hours ended during the second wait."""
+
+    @dataclass
+    class ContendedBudget(ProcessBudget):
+        reserved: int = 0
+
+        def seconds_to_wait(self, _host: str, _limit: Limit) -> float:
+            return 0.0
+
+        def reserve(self, _host: str, _limit: Limit) -> float:
+            self.reserved += clock.now >= 1020
+            return 0.0 if clock.now >= 1020 else 1020 - clock.now
+
+    server, budget = serve(response()), ContendedBudget()
+    session = open_at(CLOSING - timedelta(seconds=10), budget=budget, max_closed_wait=60)
+    with pytest.raises(OutsideHours):
+        session.get(server.url)
+    assert (server.requests, budget.reserved) == ([], 0)
