@@ -1,13 +1,16 @@
-"""Find the ISO 639 code of a language.
+"""Find the ISO 639-3 code of a language.
 
-The code has two letters (ISO 639-1) if the language has such a code, else three (ISO 639-2), as in BCP 47 (RFC 5646,
-section 2.2.1). Recognized are: codes of two and of three letters, including the bibliographic ones (`ger`, `fre`);
-English names; and language tags (`en_US`, `zh-Hant-TW`). Of a tag, only the language is kept.
+Recognized are: all codes of ISO 639-3; codes of two letters (ISO 639-1); bibliographic codes (`ger`, `fre`) and codes
+that were withdrawn without a change of meaning (`scr`, `iw`); English names; and language tags (`en_US`,
+`zh-Hant-TW`). Of a tag, only the language is kept. A macrolanguage keeps its code: `zh` is `zho`, `no` is `nor`.
+
+Groups of languages have no code in ISO 639-3. They keep the code of ISO 639-2: `sla` (Slavic), `bih` (Bihari).
 
 A tag is recognized only if the rest of it is a script, a region or a variant that exists. Otherwise `non-English`
 would be Old Norse (`non`), and `no-text` Norwegian.
 
-The 7,900 codes of ISO 639-3 are not recognized. Few sources use them, and the document keeps the text.
+Many languages have the name of a word, a person or a place ("Male", "Laura", "Alabama"). A name is therefore a
+language only where the source gives a language, and ordinary words are not names at all: docs/decisions/0064.
 
 The table is ours and not that of a library, so that a document changes only with the version of its transformer:
 docs/decisions/0023. A test compares it with a library.
@@ -16,9 +19,12 @@ docs/decisions/0023. A test compares it with a library.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from functools import cache, lru_cache
+from importlib import resources
 
-# Two-letter code, three-letter codes = English names. From the list of the registration authority of ISO 639-2:
-# https://www.loc.gov/standards/iso639-2/php/code_list.php
+# Code of ISO 639-1, code of ISO 639-3, other codes = English names. From the list of the registration authority of ISO
+# 639-2, https://www.loc.gov/standards/iso639-2/php/code_list.php. `bih` is a group of languages.
 _TWO_LETTERS = """
 aa aar = Afar; ab abk = Abkhazian; ae ave = Avestan; af afr = Afrikaans; ak aka = Akan; am amh = Amharic;
 an arg = Aragonese; ar ara = Arabic; as asm = Assamese; av ava = Avaric; ay aym = Aymara;
@@ -33,11 +39,11 @@ en eng = English; eo epo = Esperanto; es spa = Spanish / Castilian; et est = Est
 eu eus baq = Basque; fa fas per = Persian; ff ful = Fulah; fi fin = Finnish; fj fij = Fijian;
 fo fao = Faroese; fr fra fre = French; fy fry = Western Frisian; ga gle = Irish;
 gd gla = Gaelic / Scottish Gaelic; gl glg = Galician; gn grn = Guarani; gu guj = Gujarati; gv glv = Manx;
-ha hau = Hausa; he heb = Hebrew; hi hin = Hindi; ho hmo = Hiri Motu; hr hrv = Croatian;
+ha hau = Hausa; he heb iw = Hebrew; hi hin = Hindi; ho hmo = Hiri Motu; hr hrv scr = Croatian;
 ht hat = Haitian / Haitian Creole; hu hun = Hungarian; hy hye arm = Armenian; hz her = Herero;
 ia ina = Interlingua; id ind = Indonesian; ie ile = Interlingue / Occidental; ig ibo = Igbo;
 ii iii = Sichuan Yi / Nuosu; ik ipk = Inupiaq; io ido = Ido; is isl ice = Icelandic; it ita = Italian;
-iu iku = Inuktitut; ja jpn = Japanese; jv jav = Javanese; ka kat geo = Georgian; kg kon = Kongo;
+iu iku = Inuktitut; ja jpn = Japanese; jv jav jw = Javanese; ka kat geo = Georgian; kg kon = Kongo;
 ki kik = Kikuyu / Gikuyu; kj kua = Kuanyama / Kwanyama; kk kaz = Kazakh;
 kl kal = Kalaallisut / Greenlandic; km khm = Central Khmer; kn kan = Kannada; ko kor = Korean;
 kr kau = Kanuri; ks kas = Kashmiri; ku kur = Kurdish; kv kom = Komi; kw cor = Cornish;
@@ -51,30 +57,23 @@ no nor = Norwegian; nr nbl = South Ndebele; nv nav = Navajo / Navaho; ny nya = C
 oc oci = Occitan / Provençal; oj oji = Ojibwa; om orm = Oromo; or ori = Oriya;
 os oss = Ossetian / Ossetic; pa pan = Panjabi / Punjabi; pi pli = Pali; pl pol = Polish;
 ps pus = Pushto / Pashto; pt por = Portuguese; qu que = Quechua; rm roh = Romansh; rn run = Rundi;
-ro ron rum = Romanian / Moldavian / Moldovan; ru rus = Russian; rw kin = Kinyarwanda; sa san = Sanskrit;
+ro ron rum mo mol = Romanian / Moldavian / Moldovan; ru rus = Russian; rw kin = Kinyarwanda; sa san = Sanskrit;
 sc srd = Sardinian; sd snd = Sindhi; se sme = Northern Sami; sg sag = Sango; si sin = Sinhala / Sinhalese;
 sk slk slo = Slovak; sl slv = Slovenian; sm smo = Samoan; sn sna = Shona; so som = Somali;
-sq sqi alb = Albanian; sr srp = Serbian; ss ssw = Swati; st sot; su sun = Sundanese; sv swe = Swedish;
+sq sqi alb = Albanian; sr srp scc = Serbian; sh hbs = Serbo-Croatian; ss ssw = Swati; st sot;
+su sun = Sundanese; sv swe = Swedish;
 sw swa = Swahili; ta tam = Tamil; te tel = Telugu; tg tgk = Tajik; th tha = Thai; ti tir = Tigrinya;
 tk tuk = Turkmen; tl tgl = Tagalog; tn tsn = Tswana; to ton = Tonga; tr tur = Turkish; ts tso = Tsonga;
 tt tat = Tatar; tw twi = Twi; ty tah = Tahitian; ug uig = Uighur / Uyghur; uk ukr = Ukrainian;
 ur urd = Urdu; uz uzb = Uzbek; ve ven = Venda; vi vie = Vietnamese; vo vol = Volapük; wa wln = Walloon;
-wo wol = Wolof; xh xho = Xhosa; yi yid = Yiddish; yo yor = Yoruba; za zha = Zhuang / Chuang;
+wo wol = Wolof; xh xho = Xhosa; yi yid ji = Yiddish; yo yor = Yoruba; za zha = Zhuang / Chuang;
 zh zho chi = Chinese; zu zul = Zulu
 """
-_THREE_LETTERS = """
-ace ach ada ady afa afh ain akk ale alg alt ang anp apa arc arn arp art arw ast ath aus awa bad bai bal
-ban bas bat bej bem ber bho bik bin bla bnt bra btk bua bug byn cad cai car cau ceb cel chb chg chk chm
-chn cho chp chr chy cmc cnr cop cpe cpf cpp crh crp csb cus dak dar day del den dgr din doi dra dsb dua
-dum dyu efi egy eka elx enm ewo fan fat fil fiu fon frm fro frr frs fur gaa gay gba gem gez gil gmh goh
-gon gor got grb grc gsw gwi hai haw hil him hit hmn hsb hup iba ijo ilo inc ine inh ira iro jbo jpr jrb
-kaa kab kac kam kar kaw kbd kha khi kho kmb kok kos kpe krc krl kro kru kum kut lad lah lam lez lol loz
-lua lui lun luo lus mad mag mai mak man map mas mdf mdr men mga mic min mis mkh mnc mni mno moh mos mul
-mun mus mwl mwr myn myv nah nai nap nds new nia nic niu nog non nqo nso nub nwc nym nyn nyo nzi osa ota
-oto paa pag pal pam pap pau peo phi phn pon pra pro raj rap rar roa rom rup sad sah sai sal sam sas sat
-scn sco sel sem sga sgn shn sid sio sit sla sma smi smj smn sms snk sog son srn srr ssa suk sus sux syc
-syr tai tem ter tet tig tiv tkl tlh tli tmh tog tpi tsi tum tup tut tvl tyv udm uga umb und vai vot wak
-wal war was wen xal yao yap ypk zap zbl zen zgh znd zun zxx zza
+# Groups of languages in ISO 639-2.
+_GROUPS = """
+afa alg apa art ath aus bad bai bat ber bnt btk cai cau cel cmc cpe cpf cpp crp cus day dra fiu gem him ijo
+inc ine ira iro kar khi kro map mkh mno mun myn nah nai nic nub oto paa phi pra roa sai sal sem sgn sio sit
+sla smi son ssa tai tup tut wak wen ypk znd
 """
 
 
@@ -99,22 +98,50 @@ _VARIANT = (
     "[0-9][a-z0-9]{3}|ekavsk|fonipa|hepburn|ijekavsk|monoton|oxendict|pinyin|polyton|rozaj|scotland|tarask|valencia"
     "|wadegile"
 )
-# Languages with extended subtags, such as `zh-yue`: RFC 5646, section 2.2.2.
-_MACROLANGUAGES = frozenset({"ar", "ms", "sgn", "sw", "uz", "zh"})
 
 
-def _table() -> dict[str, str]:
-    """Return the code for each code and each name in lower case."""
-    table = {code: code for code in _THREE_LETTERS.split()}
+@cache
+def _codes() -> dict[str, str]:
+    """Return the code for each code, and for each name in lower case."""
+    rows = _read_table()
+    table = {code: code for code in (*_GROUPS.split(), *(code for code, _, _ in rows))}
+    names = {name.lower(): code for code, _, name in rows if name}
+    # Two languages may differ only in what follows: "Maria (India)", "Maria (Papua New Guinea)".
+    unqualified = Counter(_unqualified(name) for name in names)
+    table |= {
+        _unqualified(name): code for name, code in names.items() if unqualified[_unqualified(name)] == 1
+    }
+    table |= names
     for row in " ".join(_TWO_LETTERS.split()).split("; "):
-        codes, _, names = row.partition(" = ")
-        preferred = codes[:2]
+        codes, _, own_names = row.partition(" = ")
+        preferred = codes.split()[1]
         table |= dict.fromkeys(codes.split(), preferred)
-        table |= {name.lower(): preferred for name in names.split(" / ") if name}
+        table |= {name.lower(): preferred for name in own_names.split(" / ") if name}
     return table
 
 
-_CODES = _table()
+def _unqualified(name: str) -> str:
+    return name.partition(" (")[0]
+
+
+@cache
+def _extensions() -> dict[str, str]:
+    """Return the first code of a tag for each extended language, `yue` for one: RFC 5646, section 2.2.2."""
+    macrolanguages = {code: macro for code, macro, _ in _read_table() if macro in _EXTENSIBLE}
+    signed = {code: "sgn" for code, _, name in _read_table() if "Sign Language" in name}
+    return macrolanguages | signed
+
+
+@cache
+def _read_table() -> tuple[tuple[str, str, str], ...]:
+    """Return code, macrolanguage and name of each language. It is read at the first use: few processes need it."""
+    text = (resources.files(__package__) / "iso-639-3.tsv").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return tuple((code, macro, name) for code, macro, name in ((*row, "", "")[:3] for row in rows))
+
+
+# Macrolanguages whose members may follow them in a tag, as in `zh-yue`.
+_EXTENSIBLE = frozenset({"ara", "msa", "swa", "uzb", "zho"})
 # RFC 5646, section 2.1, with underscores too: language, extended language, script, region, variants, extensions.
 _TAG = re.compile(
     rf"(?P<language>[a-z]{{2,3}})(?:[-_](?P<extended>[a-z]{{3}}))?(?:[-_](?:{_SCRIPT}))?"
@@ -123,21 +150,29 @@ _TAG = re.compile(
 )
 
 
+# No name in the table has 100 characters; the cache then holds no long texts.
+_LONGEST = 100
+
+
 def language_code(text: str) -> str | None:
-    """Return the ISO 639 code of the language that a text names; None if it names none, or several.
+    """Return the ISO 639-3 code of the language that a text names; None if it names none, or several.
 
     >>> language_code("en_US"), language_code("ger"), language_code("Dutch"), language_code("non-English")
-    ('en', 'de', 'nl', None)
+    ('eng', 'deu', 'nld', None)
     """
-    if code := _CODES.get(text.lower()):
+    return _find(text.lower()) if len(text) < _LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _find(key: str) -> str | None:
+    codes = _codes()
+    if code := codes.get(key):
         return code
-    match = _TAG.fullmatch(text.lower())
-    code = _CODES.get(match["language"]) if match else None
-    return code if match and _exists(code, match["extended"], match["region"]) else None
-
-
-def _exists(language: str | None, extended: str | None, region: str | None) -> bool:
-    """Return whether these parts of a tag exist. `zh-eng` has no extended language: it names two languages."""
-    if extended and (language not in _MACROLANGUAGES or extended in _CODES):
-        return False
-    return region is None or region in _REGIONS
+    match = _TAG.fullmatch(key)
+    if match is None or (match["region"] and match["region"] not in _REGIONS):
+        return None
+    code, extended = codes.get(match["language"]), match["extended"]
+    if extended is None:
+        return code
+    # `zh-eng` has no extended language: it names two languages.
+    return extended if code and _extensions().get(extended) == code else None
