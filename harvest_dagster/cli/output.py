@@ -43,8 +43,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     cells = [[_cell(value) for value in row] for row in rows]
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console.width = _WIDE
-    elif cells and _width(columns, cells) > console.width:
+        _print_lines(columns, cells)  # rich takes a millisecond for each row
+        return
+    if cells and _width(columns, cells) > console.width:
         columns, cells = _without_empty_columns(columns, cells)
         if _width(columns, cells, most=_READABLE) > console.width:
             _print_blocks(columns, cells)
@@ -55,6 +56,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in cells:
         table.add_row(*row)
     console.print(table)
+
+
+def _print_lines(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.cells import cell_len  # noqa: PLC0415 - see print_table
+
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in (columns, *cells):
+        padded = (value + " " * (width - cell_len(value)) for value, width in zip(row, widths, strict=True))
+        click.echo((" " * _GAP).join(padded).rstrip())
 
 
 def _width(columns: Sequence[str], cells: Sequence[Sequence[str]], most: int = _WIDE) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -43,6 +43,8 @@ _ACCESS = frozenset({"access", "bot protection"})
 _TOPIC = "facts"
 # Advice on these topics means that a line of the file is wrong. Other advice is for the users of a source.
 _FACT_TOPICS = frozenset({"base URL", "redirects", "metadata prefix", "earliest date"})
+# If so many sources gave no response at all, and none gave one, there is no network: the others are not asked.
+_ENOUGH_FAILURES = 20
 # A file may have any size, and it shows no statement of an operator.
 _NOT_ASKED = frozenset({"files"})
 
@@ -127,12 +129,21 @@ def examine_bundled(
 
 @dataclass(frozen=True)
 class _Examination:
-    """Asks sources; each thread asks those of one host."""
+    """Asks sources; each thread asks those of one host.
+
+    Attributes:
+        catalog: all bundled sources.
+        environ: the environment variables.
+        budget: returns a request budget for one thread.
+        now: the time.
+        responses: for each source that was asked, whether it gave any response.
+    """
 
     catalog: tuple[IngestConfig, ...]
     environ: Mapping[str, str]
     budget: Callable[[], Budget]
     now: datetime
+    responses: list[bool] = field(default_factory=list)
 
     def of(self, configs: Sequence[IngestConfig]) -> Iterator[tuple[IngestConfig, tuple[list[Finding], int]]]:
         """Yield each config with its findings and the number of requests, the fastest hosts first."""
@@ -157,6 +168,11 @@ class _Examination:
         if config.harvester in _NOT_ASKED:
             text = f"a source of the harvester {config.harvester} is not examined: a file may have any size"
             return [Finding(_TOPIC, "unknown", text)], 0
+        if len(self.responses) >= _ENOUGH_FAILURES and not any(self.responses):
+            text = (
+                f"not asked: none of the first {_ENOUGH_FAILURES} sources could be reached; check the network"
+            )
+            return [Finding(_TOPIC, "unknown", text)], 0
         source = SourceAccess(
             _impatient(config), self.environ, self.catalog, WaitLimits(longest_wait=_LONGEST)
         )
@@ -167,6 +183,7 @@ class _Examination:
                 else:
                     findings = examine(connection, self.now)
                 requests = connection.session.statistics.requests
+                self.responses.append(bool(connection.responses))
         except HarvestError as error:  # a wait that is too long, for example
             reason = shorten(one_line(str(error)), 300)
             return [Finding(_TOPIC, "unknown", "the source could not be examined", reason)], 0

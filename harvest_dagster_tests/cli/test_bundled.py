@@ -16,6 +16,7 @@ import pytest
 from harvest_dagster.catalog.bundled import BundledCatalog
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.cli.commands import doctor, list_sources
+from harvest_dagster.diagnosis import bundled_doctor
 from harvest_dagster.diagnosis.bundled_doctor import BundledDiagnosis, examine_bundled
 from harvest_dagster.diagnosis.bundled_report import as_markdown, summary
 from harvest_dagster.errors import CatalogError
@@ -212,6 +213,23 @@ def test_sources_that_do_not_answer_cost_a_bounded_time(bundled: BundledCatalog)
     assert seen == [(number, 5) for number in range(1, 6)]
     assert all(summary(diagnosis).startswith("access: ") for diagnosis in found.values())
     assert found["silent_0"].requests == 1  # not repeated
+
+
+def test_without_a_network_most_sources_are_not_asked(
+    bundled: BundledCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver without a network takes seconds for each name. After some failures, the reason is clear."""
+    monkeypatch.setattr(bundled_doctor, "MOST_HOSTS", 1)
+    monkeypatch.setattr(bundled_doctor, "_ENOUGH_FAILURES", 2)
+    for number in range(4):
+        write(bundled, f"s{number}", f"http://127.0.0.1:{number + 1}/oai")
+    found = examine(bundled)
+    assert [diagnosis.result for diagnosis in found.values()] == ["unreachable"] * 2 + ["unknown"] * 2
+    assert "check the network" in summary(found["s3"])
+    assert "not asked" in as_markdown(list(found.values()), NOW)
+    with Server(DAYS) as server:
+        write(bundled, "a", server.url)
+        assert "unknown" not in {diagnosis.result for diagnosis in examine(bundled).values()}
 
 
 def test_files_are_not_downloaded(bundled: BundledCatalog) -> None:

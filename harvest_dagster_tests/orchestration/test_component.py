@@ -53,6 +53,7 @@ attributes:
     tags: {tier: gold}
     owners: ["team:metadata"]
 """
+HEAD = "type: harvest_dagster.HarvestSources\n\nattributes:\n  sources:\n"
 ARCHIVE = """\
 type: harvest_dagster.HarvestSources
 
@@ -140,11 +141,27 @@ def test_two_components_share_sensors_and_labels(project: Project) -> None:
     )
 
 
+def test_a_source_of_a_component_may_extend_a_bundled_one(project: Project) -> None:
+    """One line is a complete source, here as in a file of its own. Its label is that of the bundled source."""
+    project.component("a", f"{HEAD}    - extends: zenodo\n      schedule: null\n    - extends: nowhere\n")
+    project.component("b", f"{HEAD}    - extends: zenodo\n      label: cern\n    - extends: zenodo\n")
+    catalog = project.load().resources["harvest_catalog"]
+    assert [(config.label, config.schedule is None) for config in catalog.configs] == [
+        ("cern", False),
+        ("zenodo", True),
+    ]
+    missing, duplicate = (str(problem) for problem in catalog.problems)
+    assert "a/defs.yaml:7: extends: there is no bundled source 'nowhere'" in missing
+    assert "b/defs.yaml:7: extends: 'zenodo' is already the label of" in duplicate
+
+
 def test_the_schema_of_the_component_describes_the_keys_of_a_source() -> None:
     """`dg check yaml` and editors use it. Without it, they accept any key, and show no description."""
     schema = HarvestSources.get_model_cls().model_json_schema()
     assert schema["properties"]["sources"]["items"]["properties"]["settle"]["description"]
     validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid({"sources": [{"extends": "zenodo", "rate_limit": {"calls": 1, "period": 9}}]})
+    assert not validator.is_valid({"sources": [{"name": "neither label nor harvester"}]})
     attributes = yaml.safe_load(LIBRARY.replace("2024-01-01", '"2024-01-01"'))["attributes"]
     attributes["sources"][0] |= {
         "settle": "{{ env.SETTLE }}",
