@@ -30,6 +30,7 @@ BUILT_IN = {
     },
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
+        "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",

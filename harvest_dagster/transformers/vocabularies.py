@@ -1,7 +1,7 @@
 """The vocabularies of the document, and the words of the formats for their terms.
 
 - Roles of agents: MARC relators, https://id.loc.gov/vocabulary/relators.
-- Relations, kinds of dates and general types: DataCite 4.6, https://datacite-metadata-schema.readthedocs.io/.
+- Relations, kinds of dates and general types: DataCite 4.7, https://datacite-metadata-schema.readthedocs.io/.
 - Access: the COAR access rights, https://vocabularies.coar-repositories.org/access_rights/.
 
 A word that is not here maps to nothing. The document keeps it as it is.
@@ -90,13 +90,15 @@ dateAccepted Accepted; dateCopyrighted Copyrighted; dateSubmitted Submitted; mod
 embargoEnd Available; dateIssued Issued; dateCreated Created; dateModified Updated; dateValid Valid;
 dateCaptured Collected; copyrightDate Copyrighted; datePublished Issued; received Submitted; rev-recd Updated;
 pub Issued; epub Issued; ppub Issued; collection Issued; corrected Updated; retracted Withdrawn; copyright
-Copyrighted; publication Issued
+Copyrighted; publication Issued; published-print Issued; published-online Issued; published-other Issued; posted
+Available; content-created Created; content-updated Updated
 """
 
 _RESOURCE_TYPES = """
 Audiovisual Award Book BookChapter Collection ComputationalNotebook ConferencePaper ConferenceProceeding DataPaper
 Dataset Dissertation Event Image Instrument InteractiveResource Journal JournalArticle Model OutputManagementPlan
-PeerReview PhysicalObject Preprint Project Report Service Software Sound Standard StudyRegistration Text Workflow Other
+PeerReview PhysicalObject Poster Preprint Presentation Project Report Service Software Sound Standard
+StudyRegistration Text Workflow Other
 """
 # Words of the DCMI types, info:eu-repo/semantics, Crossref, COAR, schema.org, JATS and Europe PMC.
 _OTHER_TYPES = """
