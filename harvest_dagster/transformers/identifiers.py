@@ -73,7 +73,7 @@ def identify_as(scheme: str, value: str) -> Identifier:
     found = Identifier("other", value) if declared == "other" else identify(value)
     if declared not in (None, "other"):
         found = _narrow(declared, value, found)
-    return Identifier("other", value, scheme) if found.scheme == "other" else found
+    return Identifier("other", value, scheme or None) if found.scheme == "other" else found
 
 
 def _narrow(declared: Scheme, value: str, found: Identifier) -> Identifier:
@@ -129,6 +129,6 @@ def _recognize_web(text: str) -> Identifier | None:
 
 def _first(candidates: Iterable[rules.Rule], text: str) -> Identifier | None:
     for scheme, pattern, read in candidates:
-        if (match := pattern.fullmatch(text)) and (value := read(match)):
+        if (match := rules.compiled(pattern).fullmatch(text)) and (value := read(match)):
             return Identifier(scheme, value)
     return None

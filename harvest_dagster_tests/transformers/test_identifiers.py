@@ -342,7 +342,7 @@ def test_the_names_of_schemes_in_metadata_formats_are_known(
 def test_a_value_that_does_not_fit_its_scheme_is_kept_with_its_name(declared: str, text: str) -> None:
     """A wrong identifier joins unrelated works; a lost one cannot be corrected."""
     found = identify_as(declared, text)
-    assert (found.scheme, found.value, found.scheme_text) == ("other", text, declared)
+    assert (found.scheme, found.value, found.scheme_text) == ("other", text, declared or None)
 
 
 def test_an_address_that_does_not_fit_its_scheme_is_still_an_address() -> None:
