@@ -55,10 +55,16 @@ class WindowRun:
     cancelled_by: tuple[type[BaseException], ...] = (KeyboardInterrupt,)
 
     def begin(self, window: Window, *, parent_id: int | None = None) -> HarvestLog | None:
-        """Mark the window's log STARTED. Return None if the run has already collected `limit` records."""
+        """Mark the window's log STARTED. Return None if the run has already collected `limit` records.
+
+        Raises:
+            OutsideHours: the run has not begun the window, and the source must not be asked now.
+        """
         limit = fetch.remaining_limit(self.harvest, window)
-        if limit == 0 and not fetch.is_deferred(self.harvest, window):
-            return None
+        if not fetch.is_deferred(self.harvest, window):
+            if limit == 0:
+                return None
+            deferral.raise_outside_hours(self.harvest, window, self.lease)
         return fetch.begin(self.harvest, window, self.lease, parent_id=parent_id, limit=limit)
 
     def fetch(self, log: HarvestLog) -> tuple[FetchSummary, Statistics]:

@@ -162,12 +162,35 @@ def test_no_harvester_sends_a_request_outside_of_the_hours(
     with serving_list(ListApi(NAMES)) as api:
         given = {name: api.url if value == "{url}" else value for name, value in kwargs.items()}
         small_world.change(harvester=harvester, harvester_kwargs=given, hours=HOURS)
-        small_world.clock.now = opening(1) + timedelta(hours=2)
+        small_world.clock.now = opening(1)
         harvest = small_world.harvest("run 1")
-        with lease_guard.hold_lease(harvest) as lease, pytest.raises(OutsideHours):
-            run_window(WindowRun(harvest, lease), DAY)
+        with lease_guard.hold_lease(harvest) as lease:
+            steps = WindowRun(harvest, lease)
+            log = steps.begin(DAY)
+            assert log is not None
+            small_world.clock.forward(hours=2)
+            with pytest.raises(OutsideHours):
+                steps.fetch(log)
     assert api.requests == []
-    assert [log.status for log in small_world.logs().values()] == ["STARTED"]
+
+
+def test_a_run_outside_of_the_hours_begins_no_window_and_keeps_its_lease(world: World) -> None:
+    """A backfill of a hundred windows that was started by day showed all of them as active."""
+    world.change(hours=HOURS)
+    world.clock.now = opening(1) + timedelta(hours=2)
+    harvest = world.harvest("run 1")
+    with lease_guard.hold_lease(harvest) as lease:
+        with pytest.raises(OutsideHours, match=r"is not begun now: the source is asked only in its hours"):
+            world.window(harvest, lease)
+        world.clock.now = opening(2) - timedelta(seconds=61)
+        with pytest.raises(OutsideHours):
+            world.window(harvest, lease)
+        assert world.logs() == {}
+    with pytest.raises(LeaseHeld):
+        lease_guard.acquire(world.harvest("run 2"), WINDOW, single_process=True)
+    world.clock.now = opening(2)
+    with lease_guard.hold_lease(harvest) as lease:
+        assert world.window(harvest, lease).status == "SUCCEEDED"
 
 
 def test_single_records_are_not_requested_outside_of_the_hours_and_no_request_is_repeated(

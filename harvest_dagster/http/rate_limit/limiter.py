@@ -129,13 +129,14 @@ class RateLimiter:
         """Return the seconds until the hours of the source begin, 0 if the source may be asked now.
 
         Raises:
-            OutsideHours: They are more than `max_closed_wait`.
+            OutsideHours: They are more than `max_closed_wait`, or the harvest must end before. That is no failure.
         """
         now = self.now()
         if self.hours is None or self.hours.is_open(now):
             return 0.0
         seconds = (self.hours.next_opening(now) - now).total_seconds()
-        if seconds > self.max_closed_wait:
+        remaining = self.deadline.ends_at - self.deadline.clock()
+        if seconds > self.max_closed_wait or seconds >= remaining:
             message = f"no request is sent to {self.redact(host)} now: {self.hours.describe_closed(now)}."
             raise OutsideHours(message, seconds=seconds)
         return seconds

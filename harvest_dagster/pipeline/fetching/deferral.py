@@ -15,6 +15,7 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.harvest_log import run_attempts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.windows import Window
 
 # The retry starts a little later, at random, and may have to wait for its worker to start.
 _MARGIN = 1.25
@@ -44,6 +45,29 @@ def defer_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, e
             "works, lower `rate_limit` if it receives too many requests, and run again: the run continues here."
         )
         raise SourceUnreachable(message) from None
+    _extend_lease(lease, error, now)
+
+
+def raise_outside_hours(harvest: HarvestContext, window: Window, lease: LeaseHandle) -> None:
+    """Raise an error if the source must not be asked now, before a window begins. Extend the lease until the retry.
+
+    The log of the window stays as it is. Otherwise a run of a hundred windows would show all of them as active.
+
+    Raises:
+        OutsideHours: the hours of the source begin later than an op sleeps.
+        LeaseLost: another run took the lease.
+    """
+    hours, now = harvest.config.hours, harvest.run.clock()
+    if hours is None or hours.is_open(now):
+        return
+    seconds = (hours.next_opening(now) - now).total_seconds()
+    if seconds > harvest.source.wait_limits.longest_closed:
+        error = OutsideHours(f"{window} is not begun now: {hours.describe_closed(now)}.", seconds=seconds)
+        _extend_lease(lease, error, now)
+        raise error
+
+
+def _extend_lease(lease: LeaseHandle, error: RetryLater, now: datetime) -> None:
     pause = timedelta(seconds=error.seconds * _MARGIN)
     if isinstance(error, OutsideHours):
         pause = min(pause, timedelta(seconds=error.seconds) + _LONGEST_MARGIN_OF_HOURS)

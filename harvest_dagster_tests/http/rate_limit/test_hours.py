@@ -64,6 +64,15 @@ def test_a_short_wait_for_the_hours_is_slept(serve, open_at: Open, clock: Clock,
     assert "only in its hours" in waits[0][1]
 
 
+def test_a_harvest_whose_time_limit_ends_before_the_hours_begin_has_not_failed(serve, open_at: Open) -> None:
+    """DeadlineExceeded would count as a failure of the source."""
+    server = serve(response())
+    session = open_at(OPENING - timedelta(seconds=45), max_closed_wait=60, deadline={"ends_at": 1030})
+    with pytest.raises(OutsideHours):
+        session.get(server.url)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("reply", "options"),
     [
