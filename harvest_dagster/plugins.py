@@ -30,6 +30,7 @@ BUILT_IN = {
     },
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
+        "clinicaltrials": "harvest_dagster.transformers.formats.clinicaltrials:ClinicalTrialsTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",

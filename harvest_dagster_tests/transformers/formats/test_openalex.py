@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvest_dagster.errors import TransformError
@@ -391,6 +391,7 @@ PATHS = st.sampled_from(
 )
 
 
+@settings(max_examples=40)
 @given(PATHS, VALUES)
 def test_any_json_gives_a_document_or_a_transform_error(path: tuple[Any, ...], value: Any) -> None:
     work = deepcopy(WORK)
