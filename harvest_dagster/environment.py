@@ -32,7 +32,8 @@ OURS = (
     ),
     EnvironmentVariable(
         ("HARVEST_SOURCES",),
-        "directories of YAML files, separated as in `PATH`; `bundled` stands for the sources of this package. An "
+        "directories of YAML files, separated as in `PATH`; `bundled` stands for the [sources of this "
+        "package](../bundled-sources.md), which are off until a source extends them. An "
         "entry may also be a file, or the [`defs.yaml`](../embedding.md#harvest-from-the-command-line) of a component",
         "`bundled`",
     ),
