@@ -37,6 +37,7 @@ BUILT_IN = {
         "marcxml": "harvest_dagster.transformers.formats.marcxml:MarcXmlTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
         "openalex": "harvest_dagster.transformers.formats.openalex:OpenAlexTransformer",
+        "schema_org": "harvest_dagster.transformers.formats.schema_org:SchemaOrgTransformer",
     },
 }
 

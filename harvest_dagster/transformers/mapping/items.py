@@ -19,11 +19,10 @@ from harvest_dagster.transformers.document import (
     Related,
     Rights,
 )
-from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.identifiers import identify, identify_as
 from harvest_dagster.transformers.languages import language_code
 from harvest_dagster.transformers.licenses import license_address
 from harvest_dagster.transformers.mapping.rules import ItemRule, TextRule
-from harvest_dagster.transformers.mapping.schemes import identifier_in
 from harvest_dagster.transformers.mapping.values import Found, Tree
 from harvest_dagster.transformers.vocabularies import access_of, date_type, relation_type, relator
 
@@ -159,7 +158,12 @@ def _finish(rule: ItemRule, values: Values) -> Any:
 
 def _identifier(values: Values) -> Identifier | None:
     value = values.get("value")
-    return None if value is None else identifier_in(values.get("scheme"), value)
+    scheme = values.get("scheme")
+    if value is None:
+        return None
+    if scheme == "other":
+        return Identifier("other", value)
+    return identify_as(scheme, value) if scheme else identify(value)
 
 
 def _agent(values: Values) -> Agent | None:
@@ -223,8 +227,10 @@ def _rights(values: Values) -> Rights | None:
     text = values.get("text") or values.get("license") or values.get("code")
     if text is None:
         return None
-    named = (license_address(values[key]) for key in ("license", "code", "text") if key in values)
-    address = next(filter(None, named), None) or values.get("license")
+    written = values.get("license")
+    named = (license_address(values[key]) for key in ("code", "text") if key in values)
+    # An address is kept: that of the license, or of a page about it.
+    address = license_address(written) or written if written else next(filter(None, named), None)
     start = values.get("start")
     more = {"start": parse_date(start) or start} if start else {}
     return Rights(**{**values, "text": text, "license": address, **more})

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from harvest_dagster.transformers import document, vocabularies
-from harvest_dagster.transformers.mapping.schemes import known_scheme
+from harvest_dagster.transformers.identifier_schemes import scheme_named
 
 Word = Callable[[str], "str | None"]
 
@@ -110,6 +110,11 @@ def _agent_kind(text: str) -> str | None:
     return word if word in get_args(document.AgentKind) else _PEOPLE.get(word)
 
 
+def _scheme(text: str) -> str:
+    found = scheme_named(text)
+    return text if found in (None, "other") else str(found)
+
+
 def _container_kind(text: str) -> str | None:
     return text.lower() if text.lower() in get_args(document.ContainerKind) else None
 
@@ -132,7 +137,7 @@ _VOCABULARIES: dict[tuple[str, str], Vocabulary] = {
         vocabularies.resource_type, "a general type of DataCite: JournalArticle, Dataset, Preprint, ..."
     ),
     ("File", "access"): _one_of(document.Access, vocabularies.access_of),
-    ("Identifier", "scheme"): _one_of(document.Scheme, lambda text: known_scheme(text) or text),
+    ("Identifier", "scheme"): _one_of(document.Scheme, _scheme),
     ("Related", "kind"): _ANY,
     ("Related", "relation"): Vocabulary(
         vocabularies.relation_type, "a relation type of DataCite: IsPartOf, References, IsVersionOf, ..."

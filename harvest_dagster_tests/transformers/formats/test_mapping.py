@@ -210,6 +210,12 @@ def test_a_word_that_is_replaced_stays_in_unmapped() -> None:
     assert document["unmapped"] == [{"path": "s", "text": "eissn"}]
 
 
+def test_the_address_of_a_license_is_kept() -> None:
+    datum = {"t": "T", "n": "CC BY 4.0", "u": "https://x.org/l"}
+    document = transform({"titles": "t", "rights": {"text": "n", "license": "u"}}, datum)
+    assert document["rights"] == [{"text": "CC BY 4.0", "license": "https://x.org/l"}]
+
+
 def test_access_that_is_not_recognized_is_a_statement_about_rights() -> None:
     document = transform({"titles": "t", "access": {"path": "a"}}, {"t": "T", "a": "on request"})
     assert (document.get("access"), document["rights"]) == (None, [{"text": "on request"}])
