@@ -33,6 +33,7 @@ BUILT_IN = {
         "clinicaltrials": "harvest_dagster.transformers.formats.clinicaltrials:ClinicalTrialsTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
+        "jats": "harvest_dagster.transformers.formats.jats:JatsTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
         "marcxml": "harvest_dagster.transformers.formats.marcxml:MarcXmlTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",

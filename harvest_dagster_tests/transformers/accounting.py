@@ -1,9 +1,9 @@
 """Count where each value of a record went: into a field of the document, into `unmapped`, or nowhere.
 
-It does not use the code of the transformers, except for the recognition of languages: it reads the texts and attributes
-of the record with lxml or json, and looks for each of them in the texts of the document. A value in another form is
-found by its letters and digits: `20190301` in `2019-03-01`, a DOI in lower case without its resolver. So a short value
-may be found by accident, where it is a word of another text. A long one is not.
+It does not use the code of the transformers, except for the recognition of languages and licenses: it reads the texts
+and attributes of the record with lxml or json, and looks for each of them in the texts of the document. A value in
+another form is found by its letters and digits: `20190301` in `2019-03-01`, a DOI in lower case without its resolver.
+So a short value may be found by accident, where it is a word of another text. A long one is not.
 
 The counts over the recorded corpus are kept in `counts/<key>.json`, so that a loss is visible in a diff. After an
 intended change, run the tests of the transformer with the environment variable UPDATE_COUNTS=1, and read the diff.
@@ -29,6 +29,7 @@ from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.interface import Transformer
 from harvest_dagster.transformers.languages import language_code
+from harvest_dagster.transformers.licenses import license_address
 
 Where = Literal["field", "unmapped", "nothing", "out_of_scope"]
 
@@ -222,6 +223,7 @@ class _Texts:
             not squeezed  # punctuation between the parts of a text: nobody looks for it
             or _number(squeezed) in self.words
             or language_code(text) in self.in_fields
+            or license_address(text) in self.in_fields
             or (len(squeezed) > 2 and squeezed in self.squeezed)
             or any(
                 _LABELS.fullmatch(squeezed.replace(one, "", 1)) for one in self.identified if one in squeezed
