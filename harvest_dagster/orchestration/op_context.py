@@ -16,6 +16,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.plaintext_secrets import masked_definition
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.scopes import declared_transformer
 from harvest_dagster.errors import (
     BadInput,
     DatabaseUnreachable,
@@ -51,6 +52,7 @@ from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.transform_queue.versions import settle_version
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.windows import Window, format_instant, utc_now
 
@@ -155,6 +157,8 @@ def _save_config(database: Database, ingest_config: IngestConfig) -> int:
     if config_id is None:
         with database.begin() as connection:
             config_id = ingest_configs.save_config(connection, definition, utc_now())
+    if ingest_config.transformer is not None:
+        settle_version(database, config_id, declared_transformer(ingest_config))
     return config_id
 
 

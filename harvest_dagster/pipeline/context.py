@@ -24,6 +24,7 @@ from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.spool import AttemptSpool, Spool
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
+from harvest_dagster.storage.transform_queue.versions import find_version
 from harvest_dagster.texts import cut_middle, escape_controls
 from harvest_dagster.windows import Window
 
@@ -135,10 +136,14 @@ class HarvestContext:
         digest = digest_of(self.source.deciding_arguments)
         return LogScope(self.config_id, self.source.harvester_class.VERSION, digest)
 
-    @property
+    @cached_property
     def transformer_version(self) -> int:
-        """See `scopes.transformer_version`."""
-        return scopes.transformer_version(self.config)
+        """The version under which the data are transformed; 0 if the config names no transformer."""
+        if self.config.transformer is None:
+            return 0
+        declared = scopes.declared_transformer(self.config)
+        with self.run.database.read() as connection:
+            return find_version(connection, self.config_id, declared)
 
     def attempt(self, log: HarvestLog) -> AttemptSpool:
         """Return the spool of the current fetch attempt for a log's window."""

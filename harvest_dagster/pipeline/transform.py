@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.arguments import resolve_arguments
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage import scopes
 from harvest_dagster.errors import TransformError
 from harvest_dagster.masking import build_masker
 from harvest_dagster.pipeline.context import CurrentRun
@@ -42,6 +44,7 @@ from harvest_dagster.storage.transform_queue.queue import (
     requeue_days,
     requeue_orphans,
 )
+from harvest_dagster.storage.transform_queue.versions import find_version
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.transformers.interface import Transformer
 
@@ -93,10 +96,12 @@ class TransformContext:
         """A function that masks the transformer's secrets in a text."""
         return build_masker(secrets.secret_values(self.config.transformer_kwargs, self.environ))
 
-    @property
+    @cached_property
     def queue(self) -> TransformQueue:
         """The ingest logs of this transformer."""
-        return TransformQueue(self.config_id, self._class.VERSION)
+        with self.run.database.read() as connection:
+            version = find_version(connection, self.config_id, scopes.declared_transformer(self.config))
+        return TransformQueue(self.config_id, version)
 
     @property
     def _class(self) -> type[Transformer]:

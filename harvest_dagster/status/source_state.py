@@ -15,7 +15,7 @@ from harvest_dagster.catalog.hosts import main_host
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.intervals import UNVERIFIED, coverage_intervals, log_intervals
-from harvest_dagster.coverage.scopes import log_scope, transformer_version
+from harvest_dagster.coverage.scopes import declared_transformer, log_scope
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.processes import is_gone
@@ -26,6 +26,7 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import LeaseRow
 from harvest_dagster.storage.rate_limit.host_overview import HostBudget, find_budgets
+from harvest_dagster.storage.transform_queue.versions import find_states
 from harvest_dagster.windows import DAY, Window, merged, subtract
 
 
@@ -134,6 +135,7 @@ class _Facts:
     budgets: Mapping[str, HostBudget]
     quarantined: Mapping[int, int]
     transforms: Mapping[tuple[int, int], Mapping[str, int]]
+    versions: Mapping[str, int]
     requests: Mapping[int, int]
 
     @classmethod
@@ -154,6 +156,7 @@ class _Facts:
             budgets=find_budgets(connection, [host for config in configs if (host := main_host(config))]),
             quarantined=overview.count_quarantined(connection, ids),
             transforms=overview.count_transforms(connection, ids),
+            versions=_transformer_versions(connection, configs),
             requests=overview.count_requests(connection, now - DAY),
         )
 
@@ -174,7 +177,7 @@ class _Facts:
             lease=self.leases.get(key),
             budget=self.budgets.get(main_host(config) or ""),
             quarantined=self.quarantined.get(key, 0),
-            transforms=self.transforms.get((key, transformer_version(config)), {}),
+            transforms=self.transforms.get((key, self.versions.get(config.label, 0)), {}),
             requests=self.requests.get(key, 0),
             calendar=view.calendar if view else None,
         )
@@ -226,3 +229,13 @@ def _views(connection: Connection, facts: _Facts, days: DayRange) -> Iterator[tu
 def _unverified(window: Window, logs: Sequence[HarvestLog], digest: str | None) -> Iterable[Window]:
     found = coverage_intervals(window, log_intervals(logs, digest))
     return merged([interval.window for interval in found if interval.state == UNVERIFIED])
+
+
+def _transformer_versions(connection: Connection, configs: Iterable[IngestConfig]) -> dict[str, int]:
+    """Return the version under which the data of each source are transformed, by label."""
+    states = find_states(connection)
+    return {
+        config.label: declared_transformer(config).version
+        + (states[config.label].base if config.label in states else 0)
+        for config in configs
+    }

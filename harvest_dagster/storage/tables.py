@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     literal_column,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -120,6 +121,12 @@ ingest_config = Table(
     # has passed.
     Column("refused_since", Instant),
     Column("refusal", ErrorText),
+    # Added to the VERSION of the transformer. It grows when the YAML names another transformer or other arguments.
+    Column("transform_base", Integer, nullable=False, server_default=text("0")),
+    # Of the transformer and its arguments, SHA-256. Null until a run or the sensor `transform_pending` sees the source.
+    Column("transform_digest", String(64)),
+    # The transformer version for which all data of older versions were queued.
+    Column("requeued_version", Integer, nullable=False, server_default=text("0")),
 )
 
 # What the sensor `notify` has reported about a source to each place that it reports to.

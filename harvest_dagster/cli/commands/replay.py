@@ -13,12 +13,13 @@ from harvest_dagster.cli.contexts import command_run
 from harvest_dagster.cli.database import required_database
 from harvest_dagster.cli.options import Instant, json_option, label_argument, raise_if_reversed
 from harvest_dagster.cli.output import print_json, print_message
-from harvest_dagster.coverage.scopes import transformer_version
+from harvest_dagster.coverage.scopes import declared_transformer
 from harvest_dagster.errors import BadInput
 from harvest_dagster.pipeline.transform import TransformContext, TransformOutcome, transform
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.transform_queue.queue import TransformQueue, find_days, requeue_current
+from harvest_dagster.storage.transform_queue.versions import settle_version
 from harvest_dagster.windows import utc_now
 
 
@@ -80,7 +81,12 @@ def _requeue(database: Database, config: IngestConfig, days: tuple[date, date], 
     with database.read() as connection:
         config_id = ingest_configs.find_id(connection, config.label)
         found = [] if config_id is None else find_days(connection, config_id, days)
-    queue, pending = TransformQueue(config_id or 0, transformer_version(config)), 0
+    if config_id is None:
+        return 0
+    queue, pending = (
+        TransformQueue(config_id, settle_version(database, config_id, declared_transformer(config))),
+        0,
+    )
     for day in found:
         with database.begin() as connection:
             pending += requeue_current(connection, queue, day, utc_now(), only_failed=only_failed)

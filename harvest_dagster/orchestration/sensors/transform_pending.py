@@ -1,13 +1,12 @@
 """The sensor `transform_pending`: request runs of the transform assets for PENDING ingest logs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 import dagster as dg
 from sqlalchemy import Connection
 
-from harvest_dagster import plugins
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
@@ -18,6 +17,7 @@ from harvest_dagster.orchestration.renamed_sources import rename_sources
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors import run_requests
 from harvest_dagster.orchestration.sensors.active_runs import ActiveRuns
+from harvest_dagster.orchestration.sensors.changed_transformers import requeue_changed_transformers
 from harvest_dagster.orchestration.sensors.per_source import evaluate_each
 from harvest_dagster.orchestration.sensors.retry_ledger import RetryLedger
 from harvest_dagster.storage.harvest_log import overview
@@ -39,8 +39,10 @@ def transform_pending(
     now, ledger, keys = utc_now(), RetryLedger.read(context.cursor), keys_of(harvest_catalog)
     # Runs first, then data: a run that ends between the two reads still counts as active, and is not requested again.
     active = ActiveRuns.read(context.instance, keys, context.repository_def)
-    rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
-    with harvest_stores.database().read() as connection:
+    database = harvest_stores.database()
+    rename_sources(database, harvest_catalog.configs, context.log)
+    versions = requeue_changed_transformers(database, harvest_catalog.configs, now, context.log)
+    with database.read() as connection:
         pending = _pending_days(connection)
         if not pending:
             return dg.SensorResult(skip_reason="nothing waits for a transform", cursor=str(RetryLedger()))
@@ -57,7 +59,7 @@ def transform_pending(
     configs = [config for config in harvest_catalog.configs if config.transformer and config.label in pending]
     requests: list[dg.RunRequest] = []
     for config, batches in evaluate_each(
-        context.log, configs, lambda c: _due_batches(c, pending[c.label], sources, active)
+        context.log, configs, lambda c: _due_batches(c, pending[c.label], sources, active, versions)
     ):
         for batch in batches:
             is_due = ledger.may_request(config.label, batch.days, now, since=batch.first_pending)
@@ -84,14 +86,18 @@ def _pending_days(connection: Connection) -> dict[str, list[PendingDay]]:
 
 
 def _due_batches(
-    config: IngestConfig, pending: Sequence[PendingDay], sources: SourceOverview, active: ActiveRuns
+    config: IngestConfig,
+    pending: Sequence[PendingDay],
+    sources: SourceOverview,
+    active: ActiveRuns,
+    versions: Mapping[str, int],
 ) -> list[TransformBatch]:
     """Return batches of the days that no active run processes. Leave out data of a newer transformer version.
 
     Data from before the first partition are transformed with the first partition. They exist if `earliest_date` was
     raised after they were harvested. Data of a day that has not ended wait until it is a partition.
     """
-    version = plugins.load(plugins.TRANSFORMERS, config.transformer or "").VERSION
+    version = versions[config.label]
     active_days = active.days_of("transformed", config.label)
     partitions = DayRange(config.earliest_date, sources.now.date() - DAY)
     due = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from harvest_dagster.orchestration.sensors import run_requests
+from harvest_dagster.orchestration.sensors import changed_transformers, run_requests
 from harvest_dagster_tests.orchestration.sensors.conftest import World, config, requested
 
 NAME = "transform_pending"
@@ -135,3 +135,41 @@ def test_days_of_a_run_of_a_users_own_job_are_not_requested(world: World) -> Non
     world.jobs = [dg.define_asset_job("mine", selection=[dg.AssetKey(["transformed", "a"])])]
     world.run_job("mine", 4, 6)
     assert requested(world.tick(NAME)) == [("a", "05-01", "05-01"), ("b", "05-05", "05-05")]
+
+
+def succeed(world: World) -> None:
+    with world.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE ingest_log SET status = 'SUCCEEDED'")
+    world.clock.forward(minutes=2)
+
+
+def test_a_changed_transformer_transforms_the_stored_data_again(world: World) -> None:
+    """The documents of the earlier transformer stayed for ever, and nothing said so. The source is not asked."""
+    world.sources(config("a"))
+    world.harvested("a", 1, 9)
+    world.pending("a", 1, 2, 9)
+    world.tick(NAME)
+    succeed(world)
+    assert world.tick(NAME).run_requests == []
+    world.sources(config("a", transformer="arxiv"))
+    assert requested(world.tick(NAME)) == [("a", "05-01", "05-09")]
+    succeed(world)
+    world.sources(config("a", transformer="oai_dc"))
+    assert requested(world.tick(NAME)) == [("a", "05-01", "05-09")]
+    succeed(world)
+    assert world.tick(NAME).run_requests == []
+
+
+def test_many_days_are_queued_over_several_ticks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster ends a sensor after a minute. Ten years of a large source take longer."""
+    world.sources(config("a"))
+    world.harvested("a", 1, 9)
+    world.pending("a", 1, 2, 9)
+    world.tick(NAME)
+    succeed(world)
+    world.sources(config("a", transformer="arxiv"))
+    times = iter([0.0, 0.0, 0.0, 1e9, *[2e9] * 9])
+    monkeypatch.setattr(changed_transformers, "monotonic", lambda: next(times))
+    assert requested(world.tick(NAME)) == [("a", "05-09", "05-09")]
+    succeed(world)
+    assert requested(world.tick(NAME)) == [("a", "05-01", "05-02")]
