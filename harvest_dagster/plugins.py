@@ -31,6 +31,7 @@ BUILT_IN = {
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
         "clinicaltrials": "harvest_dagster.transformers.formats.clinicaltrials:ClinicalTrialsTransformer",
+        "crossref": "harvest_dagster.transformers.formats.crossref:CrossrefTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "jats": "harvest_dagster.transformers.formats.jats:JatsTransformer",

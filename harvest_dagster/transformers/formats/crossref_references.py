@@ -1,0 +1,60 @@
+"""Take the references of a work of Crossref, each as one related resource.
+
+https://github.com/CrossRef/rest-api-doc/blob/master/api_format.md#reference. The `key` of a reference has a
+meaning only inside the record, and stays there.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from harvest_dagster.transformers.dates import parse_date
+from harvest_dagster.transformers.document import Agent, Container, Date, Identifier, Related, Text
+from harvest_dagster.transformers.formats.crossref_values import take_identifiers
+from harvest_dagster.transformers.formats.datacite_values import identifier
+from harvest_dagster.transformers.json_tree import Node, take
+
+_NO_CONTAINER = Container()
+_NO_REFERENCE = Related()
+
+
+def take_reference(node: Node) -> Related | None:
+    """Return a reference. The title of a book is that of the work, unless there is one of a part in it."""
+    title, volume_title = take(node, "article-title"), take(node, "volume-title")
+    titles = [take(node, "journal-title"), volume_title if title else None, take(node, "series-title")]
+    known = [text for text in titles if text]
+    container = Container(
+        known[0] if known else None,
+        other_titles=tuple(map(Text, known[1:])),
+        identifiers=tuple(_reference_identifiers(node)),
+        volume=take(node, "volume"),
+        issue=take(node, "issue"),
+        edition=take(node, "edition"),
+        first_page=take(node, "first-page"),
+    )
+    author, year, doi = take(node, "author"), take(node, "year"), take(node, "DOI")
+    designator = take(node, "standard-designator")
+    related = Related(
+        identifiers=(
+            *((identifier("DOI", doi),) if doi else ()),
+            *((Identifier("other", designator, "standard-designator"),) if designator else ()),
+        ),
+        text=take(node, "unstructured"),
+        title=title or volume_title,
+        agents=(Agent(author),) if author else (),
+        date=_year(year) if year else None,
+        container=None if container == _NO_CONTAINER else container,
+        publisher=take(node, "standards-body"),
+    )
+    return None if related == _NO_REFERENCE else replace(related, relation="References")
+
+
+def _reference_identifiers(node: Node) -> list[Identifier]:
+    if "ISSN" not in node and "ISBN" not in node:
+        return []
+    return [*take_identifiers(node, "ISSN", "ISSN"), *take_identifiers(node, "ISBN", "ISBN")]
+
+
+def _year(text: str) -> Date:
+    value = parse_date(text)
+    return Date(value, None if value == text else text)
