@@ -24,7 +24,7 @@ from harvest_dagster_tests.pipeline.served import lists, serving
 from harvest_dagster_tests.pipeline.world import WINDOW, World
 
 REPOSITORY = Repository(
-    first_day=date(2024, 4, 30), days=1, records_per_day=255, page_size=20, token_lifetime=timedelta(days=9)
+    first_day=date(2024, 4, 30), days=1, records_per_day=51, page_size=4, token_lifetime=timedelta(days=9)
 )
 DAY = whole_day(date(2024, 4, 30))
 HOURS = "11:00-13:00"
@@ -81,8 +81,8 @@ def test_a_list_continues_on_the_following_days_after_its_last_page(world: World
         world.clock.now = opening(3)
         log = harvest(world, server, "run 1")
     tokens = lists(server)
-    assert (log.status, log.completeness, log.expected) == ("SUCCEEDED", "complete", 255)
-    assert {identifier for identifier, _ in world.stored()} == {REPOSITORY.identifier(n) for n in range(255)}
+    assert (log.status, log.completeness, log.expected) == ("SUCCEEDED", "complete", 51)
+    assert {identifier for identifier, _ in world.stored()} == {REPOSITORY.identifier(n) for n in range(51)}
     assert (pages, len(tokens), len(set(tokens)), tokens.count(None)) == ([5, 10], 15, 13, 1)
 
 
@@ -97,10 +97,10 @@ def test_a_token_that_expires_while_the_source_is_closed_costs_a_new_list_of_the
             with suppress(OutsideHours):
                 log = harvest(small_world, server, "run 1")
                 break
-    assert (log.status, log.completeness, log.expected) == ("SUCCEEDED", "complete", 255)
+    assert (log.status, log.completeness, log.expected) == ("SUCCEEDED", "complete", 51)
     assert lists(server).count(None) == number
     assert len(lists(server)) <= 13 + 2 * number
-    assert len(small_world.stored()) == 255
+    assert len(small_world.stored()) == 51
 
 
 def test_a_run_that_is_killed_between_two_days_is_no_failure_and_the_next_run_continues(world: World) -> None:
