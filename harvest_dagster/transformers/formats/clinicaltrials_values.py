@@ -16,7 +16,7 @@ from harvest_dagster.transformers.document import (
     Place,
     Related,
 )
-from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.identifiers import identify, identify_as
 from harvest_dagster.transformers.vocabularies import relator
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
@@ -83,9 +83,7 @@ def add_reference(
     """Add a publication that the study refers to, or that reports its results."""
     if not (citation or pmid):
         return
-    found = identify(f"pmid:{pmid}") if pmid else None
-    if found is not None and found.scheme != "pmid":
-        found = Identifier("other", pmid or "", "pmid")
+    found = identify_as("pmid", pmid) if pmid else None
     builder.related.append(
         Related(relation, kind, identifiers=(found,) if found else (), text=citation or None)
     )

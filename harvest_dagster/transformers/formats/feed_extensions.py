@@ -22,7 +22,6 @@ from harvest_dagster.transformers.document import (
     Container,
     Description,
     File,
-    Identifier,
     Place,
     Related,
     Subject,
@@ -41,7 +40,7 @@ from harvest_dagster.transformers.formats.feed_values import (
     element_key,
     take_value,
 )
-from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.identifiers import identify, identify_as
 from harvest_dagster.transformers.vocabularies import relator
 from harvest_dagster.transformers.xml_tree import (
     local_name,
@@ -194,7 +193,7 @@ def add_journal(builder: DocumentBuilder, entry: _Element) -> None:
     if not parts:
         return
     identifiers = [
-        _number(scheme, text)
+        identify_as(scheme, text)
         for key, scheme in _NUMBERS.items()
         for element in parts.get(key, ())
         if (text := take_value(element))
@@ -222,11 +221,6 @@ def _first_value(parts: dict[str, list[_Element]], *keys: str) -> str | None:
             if text := take_value(element):
                 return text
     return None
-
-
-def _number(scheme: str, text: str) -> Identifier:
-    labelled = identify(f"{scheme}:{text}")
-    return labelled if labelled.scheme == scheme else Identifier("other", text, scheme)
 
 
 def _points(text: str | None) -> list[str] | None:

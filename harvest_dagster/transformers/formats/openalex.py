@@ -32,7 +32,7 @@ from harvest_dagster.transformers.document import (
     Title,
 )
 from harvest_dagster.transformers.formats.openalex_locations import add_locations
-from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.identifiers import identify, identify_as
 from harvest_dagster.transformers.interface import Transformer
 from harvest_dagster.transformers.json_tree import (
     Node,
@@ -85,10 +85,6 @@ _ENTITIES = {
 _KINDS = dict.fromkeys(("review", "editorial", "letter", "erratum", "retraction"), "JournalArticle")
 # Keys that only a work has.
 _OF_WORKS = frozenset({"authorships", "publication_year", "publication_date", "referenced_works"})
-_ORCID = re.compile(
-    r"(?:https?://orcid\.org/)?([0-9]{4}(?:-[0-9]{4}){2}-[0-9]{3}[0-9X])", re.IGNORECASE | re.ASCII
-)
-_ROR = re.compile(r"(?:https?://)?ror\.org/(0[a-z0-9]{6}[0-9]{2})", re.IGNORECASE | re.ASCII)
 _OPEN_STATUSES = frozenset({"diamond", "gold", "green", "hybrid", "bronze"})
 
 
@@ -138,15 +134,7 @@ def _identifiers(builder: DocumentBuilder, work: Node) -> None:
     ids = child(work, "ids")
     for key in ("doi", "pmid", "pmcid", "openalex", "mag"):
         if text := take(ids, key):
-            builder.add_identifier(_identifier_of(key, text), text)
-
-
-def _identifier_of(key: str, text: str) -> Identifier:
-    found = identify(text)
-    if found.scheme != "other":
-        return found
-    labelled = identify(f"{key}:{text}")
-    return labelled if labelled.scheme == key else Identifier("other", text, key)
+            builder.add_identifier(identify_as(key, text), text)
 
 
 def _titles(builder: DocumentBuilder, work: Node) -> None:
@@ -171,20 +159,11 @@ def _author(authorship: Node) -> Agent | None:
     return Agent(
         names[0],
         other_names=tuple(Text(name) for name in names[1:] if name != names[0]),
-        identifiers=tuple(_agent_identifier(text) for text in texts if text),
+        identifiers=tuple(identify(text) for text in texts if text),
         role="aut",
         affiliations=_affiliations(authorship),
         places=tuple(take_texts(authorship, "countries")),
     )
-
-
-def _agent_identifier(text: str) -> Identifier:
-    """Return the ORCID or ROR of an address; the address itself if it is another one."""
-    if match := _ORCID.fullmatch(text):
-        return Identifier("orcid", match[1].upper())
-    if match := _ROR.fullmatch(text):
-        return Identifier("ror", match[1].lower())
-    return identify(text)
 
 
 def _affiliations(authorship: Node) -> tuple[Affiliation, ...]:
@@ -195,12 +174,12 @@ def _affiliations(authorship: Node) -> tuple[Affiliation, ...]:
         if name := take(institution, "display_name"):
             address = take(institution, "id")
             texts = (take(institution, "ror"), address)
-            known[address] = tuple(_agent_identifier(text) for text in texts if text)
+            known[address] = tuple(identify(text) for text in texts if text)
             found.append(Affiliation(name, known[address]))
     for written in children(authorship, "affiliations"):
         if text := take(written, "raw_affiliation_string"):
             ids = take_texts(written, "institution_ids")
-            lists = (known.get(one) or (_agent_identifier(one),) for one in ids)
+            lists = (known.get(one) or (identify(one),) for one in ids)
             found.append(Affiliation(text, tuple(one for identifiers in lists for one in identifiers)))
     names = {affiliation.name for affiliation in found}
     texts_only = take_texts(authorship, "raw_affiliation_strings")
@@ -298,7 +277,8 @@ def _abstract(builder: DocumentBuilder, work: Node) -> None:
 def _open_access(builder: DocumentBuilder, work: Node) -> None:
     """Add whether the work is open. `oa_status` says which way: `gold`, `green`, `hybrid`, `bronze`, `closed`."""
     facts = child(work, "open_access")
-    is_open, status = take(facts, "is_oa"), take(facts, "oa_status")
+    is_open = take(facts, "is_oa") if isinstance(facts.get("is_oa"), bool) else None
+    status = take(facts, "oa_status")
     if is_open == "true" or (is_open is None and status in _OPEN_STATUSES):
         builder.access = "open"
     elif is_open == "false" or status == "closed":
@@ -313,7 +293,7 @@ def _funding(builder: DocumentBuilder, work: Node) -> None:
     awarded = set()
     for award in (*children(work, "awards"), *children(work, "grants")):
         texts = [text for key in ("funder_id", "funder") if (text := take(award, key))]
-        own = tuple(_agent_identifier(text) for text in texts)
+        own = tuple(identify(text) for text in texts)
         same = (one for one in funders if not set(own).isdisjoint(one.funder_identifiers))
         funder = next(same, Funding(funder_identifiers=own))
         awarded.add(funder)
@@ -323,7 +303,7 @@ def _funding(builder: DocumentBuilder, work: Node) -> None:
 
 def _funder(funder: Node) -> Funding:
     texts = (take(funder, "ror"), take(funder, "id"))
-    return Funding(take(funder, "display_name"), tuple(_agent_identifier(text) for text in texts if text))
+    return Funding(take(funder, "display_name"), tuple(identify(text) for text in texts if text))
 
 
 def _award(builder: DocumentBuilder, award: Node, funder: Funding) -> None:

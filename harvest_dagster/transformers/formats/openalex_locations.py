@@ -19,7 +19,7 @@ from harvest_dagster.transformers.document import (
     Rights,
     Text,
 )
-from harvest_dagster.transformers.identifiers import identify
+from harvest_dagster.transformers.identifiers import identify, identify_as
 from harvest_dagster.transformers.json_tree import Node, child, children, take, take_texts
 from harvest_dagster.transformers.licenses import license_address
 
@@ -73,20 +73,24 @@ def _remove(work: Node, key: str, location: Node) -> None:
 
 def _container(builder: DocumentBuilder, location: Node, biblio: Node, *, is_primary: bool) -> None:
     source = child(location, "source")
-    titles = [text for text in (take(source, "display_name"), take(location, "raw_source_name")) if text]
+    title, written = take(source, "display_name"), take(location, "raw_source_name")
+    title, written = title or written, written if title and title != written else None
     kind = _KINDS.get(str(source.get("type")).lower())
     if source.get("type") == kind:  # `book series` says more than the kind
         take(source, "type")
+    # What a repository writes is a citation of the journal, not another title of the repository.
+    is_citation = kind == "repository"
     container = Container(
-        title=titles[0] if titles else None,
+        title=title,
         kind=kind,
-        other_titles=tuple(Text(text) for text in titles[1:] if text != titles[0]),
+        other_titles=(Text(written),) if written and not is_citation else (),
         identifiers=_source_identifiers(source),
         volume=take(biblio, "volume"),
         issue=take(biblio, "issue"),
         first_page=take(biblio, "first_page"),
         last_page=take(biblio, "last_page"),
         agents=_hosts(builder, source, is_primary=is_primary),
+        text=written if is_citation else None,
     )
     if container != Container() and container not in builder.containers:
         builder.containers.append(container)
@@ -94,15 +98,10 @@ def _container(builder: DocumentBuilder, location: Node, biblio: Node, *, is_pri
 
 def _source_identifiers(source: Node) -> tuple[Identifier, ...]:
     numbers = [take(source, "issn_l"), *take_texts(source, "issn")]
-    found = [_issn(number) for number in numbers if number]
+    found = [identify_as("issn", number) for number in numbers if number]
     if address := take(source, "id"):
         found.append(identify(address))
     return tuple(dict.fromkeys(found))
-
-
-def _issn(text: str) -> Identifier:
-    labelled = identify(f"issn:{text}")
-    return labelled if labelled.scheme == "issn" else Identifier("other", text, "issn")
 
 
 def _hosts(builder: DocumentBuilder, source: Node, *, is_primary: bool) -> tuple[Agent, ...]:

@@ -19,6 +19,7 @@ from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.formats.clinicaltrials import FIELDS, ClinicalTrialsTransformer
 from harvest_dagster_tests.recorded import recorded, recordings, requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields, leaves
+from harvest_dagster_tests.transformers.injection import lost_in_json, lost_in_xml
 
 STUDY: dict[str, Any] = {
     "protocolSection": {
@@ -457,6 +458,12 @@ def test_each_row_of_the_table_of_fields_holds(source: str, fields: str) -> None
 def test_what_is_not_a_study_is_refused_with_the_reason(datum: Any, reason: str) -> None:
     with pytest.raises(TransformError, match=reason):
         document_of(datum)
+
+
+def test_no_value_of_a_study_can_be_lost() -> None:
+    transformer = ClinicalTrialsTransformer(ClinicalTrialsTransformer.Arguments())
+    assert not list(lost_in_json(transformer, STUDY))
+    assert not list(lost_in_xml(transformer, XML))
 
 
 VALUES = st.sampled_from([None, True, 3, "", "text", [], {}, [None], ["a"], [{}], [[1]], {"id": "x"}])

@@ -23,6 +23,7 @@ from harvest_dagster.transformers.formats.feed import FIELDS, FeedTransformer
 from harvest_dagster.transformers.formats.feed_values import parse_feed_date
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields
+from harvest_dagster_tests.transformers.injection import lost_in_xml
 
 RSS_1 = 'xmlns="http://purl.org/rss/1.0/" xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 ATOM = 'xmlns="http://www.w3.org/2005/Atom"'
@@ -460,6 +461,19 @@ def test_each_row_of_the_table_of_fields_holds(source: str, fields: str) -> None
 def test_what_is_not_an_entry_is_refused_with_the_reason(datum: str, reason: str) -> None:
     with pytest.raises(TransformError, match=reason):
         document_of(datum)
+
+
+@pytest.mark.parametrize(
+    "datum",
+    [
+        f"<item {EXTENSIONS}>{ITEM}</item>",
+        f"<entry {ATOM} {EXTENSIONS}>{ENTRY}</entry>",
+        f"<item {EXTENSIONS}>{EXTENDED}</item>",
+    ],
+    ids=["RSS", "Atom", "extensions"],
+)
+def test_no_value_of_an_entry_can_be_lost(datum: str) -> None:
+    assert not list(lost_in_xml(FeedTransformer(FeedTransformer.Arguments()), datum))
 
 
 NAMES = sorted({str(one.tag) for text in (ITEM, EXTENDED) for one in etree.fromstring(f"<item {EXTENSIONS}>{text}</item>").iter()})  # fmt: skip  # noqa: E501

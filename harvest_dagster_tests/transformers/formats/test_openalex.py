@@ -18,6 +18,7 @@ from harvest_dagster.transformers.formats.openalex import FIELDS, OpenAlexTransf
 from harvest_dagster.transformers.languages import language_code
 from harvest_dagster_tests.recorded import recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields
+from harvest_dagster_tests.transformers.injection import lost_in_json
 
 OA = "https://openalex.org"
 LOCATION: dict[str, Any] = {
@@ -46,6 +47,7 @@ COPY: dict[str, Any] = {
     "id": "pmh:oai:arXiv.org:2101.00001",
     "is_oa": False,
     "landing_page_url": "https://arxiv.org/abs/2101.00001",
+    "raw_source_name": "Examples 3 (2), 7-9",
     "source": {
         "display_name": "arXiv",
         "type": "repository",
@@ -239,7 +241,12 @@ EXPECTED: dict[str, Any] = {
             "first_page": "7",
             "last_page": "9",
         },
-        {"title": "arXiv", "kind": "repository", "agents": [host("Cornell University", "I9", "his")]},
+        {
+            "title": "arXiv",
+            "kind": "repository",
+            "agents": [host("Cornell University", "I9", "his")],
+            "text": "Examples 3 (2), 7-9",
+        },
     ],
     "funding": [
         {
@@ -374,6 +381,13 @@ def test_the_status_decides_the_access_if_nothing_else_does(status: str, access:
 def test_what_is_not_a_work_is_refused_with_the_reason(record: Any, reason: str) -> None:
     with pytest.raises(TransformError, match=re.escape(reason)):
         document_of(record)
+
+
+def test_no_value_of_a_work_can_be_lost() -> None:
+    transformer = OpenAlexTransformer(OpenAlexTransformer.Arguments())
+    # The numbers in the index are places.
+    work = {key: value for key, value in WORK.items() if key != "abstract_inverted_index"}
+    assert not list(lost_in_json(transformer, work))
 
 
 VALUES = st.sampled_from(
