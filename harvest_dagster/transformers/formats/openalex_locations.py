@@ -73,9 +73,11 @@ def _remove(work: Node, key: str, location: Node) -> None:
 
 def _container(builder: DocumentBuilder, location: Node, biblio: Node, *, is_primary: bool) -> None:
     source = child(location, "source")
-    title, written = take(source, "display_name"), take(location, "raw_source_name")
-    title, written = title or written, written if title and title != written else None
-    kind = _KINDS.get(str(source.get("type")).lower())
+    title, written = _titles(take(source, "display_name"), take(location, "raw_source_name"))
+    is_platform = source.get("type") == "ebook platform" and written is not None
+    kind = "book" if is_platform else _KINDS.get(str(source.get("type")).lower())
+    if is_platform:  # the source is the platform, and what the location writes is the book
+        title, written = written, title
     if source.get("type") == kind:  # `book series` says more than the kind
         take(source, "type")
     # What a repository writes is a citation of the journal, not another title of the repository.
@@ -94,6 +96,13 @@ def _container(builder: DocumentBuilder, location: Node, biblio: Node, *, is_pri
     )
     if container != Container() and container not in builder.containers:
         builder.containers.append(container)
+
+
+def _titles(name: str | None, written: str | None) -> tuple[str | None, str | None]:
+    """Return the title of a source, and what the location writes of it if that is something else."""
+    if name is None:
+        return written, None
+    return name, None if written == name else written
 
 
 def _source_identifiers(source: Node) -> tuple[Identifier, ...]:
@@ -163,12 +172,12 @@ def _license(builder: DocumentBuilder, location: Node, version: str | None) -> s
 
 
 def _location_identifier(builder: DocumentBuilder, text: str) -> None:
-    """Add the identifier of a location: `doi:…`, `pmid:…`, or `pmh:…` for that of a record of OAI-PMH."""
-    if text.startswith("pmh:"):
-        builder.record_identifiers.append(identify(text.removeprefix("pmh:")))
-        return
-    found = identify(text)
-    if found.scheme == "other":
+    """Add the identifier of a location: `doi:…`, `pmid:…`, or `pmh:…` for that of a record of OAI-PMH.
+
+    Those of arXiv and of PubMed Central contain the number of the work.
+    """
+    found = identify(text.removeprefix("pmh:"))
+    if found.scheme in ("oai", "other", "url"):
         builder.record_identifiers.append(found)
     else:
         builder.identifiers.append(found)

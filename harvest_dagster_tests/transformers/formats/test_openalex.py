@@ -93,7 +93,7 @@ WORK: dict[str, Any] = {
     "authorships": [AUTHORSHIP],
     "primary_location": LOCATION,
     "best_oa_location": LOCATION,
-    "locations": [LOCATION, COPY],
+    "locations": [LOCATION, COPY, {"id": "pmh:oai:example.org:7"}],
     "biblio": {"volume": "3", "issue": "2", "first_page": "7", "last_page": "9"},
     "open_access": {"is_oa": True, "oa_status": "gold", "oa_url": "https://example.org/other"},
     "content_urls": {"pdf": "https://content.example.org/W1.pdf"},
@@ -287,7 +287,7 @@ EXPECTED: dict[str, Any] = {
         "format": "OpenAlex work",
         "created": "2022-06-01",
         "updated": "2024-01-02T03:04:05Z",
-        "identifiers": [{"scheme": "arxiv", "value": "2101.00001"}],
+        "identifiers": [{"scheme": "oai", "value": "oai:example.org:7"}],
     },
     "unmapped": [
         {"path": "authorships[0].author_position", "text": "first"},
@@ -344,6 +344,14 @@ def test_a_primary_location_that_is_not_among_the_locations_is_read_beside_them(
     }
     found = [(one["title"], one.get("volume")) for one in items("containers", work)]
     assert found == [("The Journal of Examples", "8"), ("arXiv", None)]
+
+
+def test_a_chapter_is_in_its_book_and_not_in_the_platform_of_the_book() -> None:
+    source = {"display_name": "Example eBooks", "type": "ebook platform"}
+    location = {"source": source, "raw_source_name": "The book"}
+    assert items("containers", {"id": f"{OA}/W1", "primary_location": location}) == [
+        {"title": "The book", "kind": "book", "other_titles": [{"text": "Example eBooks"}]}
+    ]
 
 
 def test_a_volume_without_a_location_is_kept() -> None:
