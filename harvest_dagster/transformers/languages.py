@@ -12,8 +12,10 @@ would be Old Norse (`non`), and `no-text` Norwegian.
 Many languages have the name of a word, a person or a place ("Male", "Laura", "Alabama"). A name is therefore a
 language only where the source gives a language, and ordinary words are not names at all: docs/decisions/0064.
 
-The table is ours and not that of a library, so that a document changes only with the version of its transformer:
-docs/decisions/0023. A test compares it with a library.
+The languages and their names are those of the IANA Language Subtag Registry, in languages.tsv. It has a subtag for each
+language of ISO 639-3: the code of ISO 639-1 if there is one, and otherwise that of ISO 639-3. The table is ours and not
+that of a library, so that a document changes only with the version of its transformer: docs/decisions/0023. A test
+compares it with a library.
 """
 
 from __future__ import annotations
@@ -112,12 +114,16 @@ def _codes() -> dict[str, str]:
         _unqualified(name): code for name, code in names.items() if unqualified[_unqualified(name)] == 1
     }
     table |= names
-    for row in " ".join(_TWO_LETTERS.split()).split("; "):
-        codes, _, own_names = row.partition(" = ")
-        preferred = codes.split()[1]
-        table |= dict.fromkeys(codes.split(), preferred)
-        table |= {name.lower(): preferred for name in own_names.split(" / ") if name}
+    for codes, own_names in _two_letters():
+        table |= dict.fromkeys((*codes, *(name.lower() for name in own_names)), codes[1])
     return table
+
+
+@cache
+def _two_letters() -> tuple[tuple[list[str], list[str]], ...]:
+    """Return the codes and the names of each language that has a code of two letters."""
+    rows = (row.partition(" = ") for row in " ".join(_TWO_LETTERS.split()).split("; "))
+    return tuple((codes.split(), [name for name in names.split(" / ") if name]) for codes, _, names in rows)
 
 
 def _unqualified(name: str) -> str:
@@ -134,10 +140,14 @@ def _extensions() -> dict[str, str]:
 
 @cache
 def _read_table() -> tuple[tuple[str, str, str], ...]:
-    """Return code, macrolanguage and name of each language. It is read at the first use: few processes need it."""
-    text = (resources.files(__package__) / "iso-639-3.tsv").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
-    return tuple((code, macro, name) for code, macro, name in ((*row, "", "")[:3] for row in rows))
+    """Return code, macrolanguage and name of each language, with codes of ISO 639-3.
+
+    The table is read at the first use: few processes need it.
+    """
+    text = (resources.files(__package__) / "languages.tsv").read_text(encoding="utf-8")
+    code = {codes[0]: codes[1] for codes, _ in _two_letters()}
+    rows = ((*line.split("\t"), "", "")[:3] for line in text.splitlines() if not line.startswith("#"))
+    return tuple((code.get(subtag, subtag), code.get(macro, macro), name) for subtag, macro, name in rows)
 
 
 # Macrolanguages whose members may follow them in a tag, as in `zh-yue`.

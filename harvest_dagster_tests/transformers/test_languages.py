@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+import unicodedata
 from importlib import resources
 
 import iso639
@@ -15,6 +16,13 @@ from harvest_dagster.transformers.languages import language_code
 
 # MARC used the first two until 2008, and the last one is a part of Romanian since then.
 WITHDRAWN = {"scr": "hrv", "scc": "srp", "mol": "ron"}
+
+# Codes that only the table or only the library has. There is none: the registry of 2026-09-17 has all changes of ISO
+# 639-3 that were published until July 2026, and the library those of its release of 2026-07-15.
+KNOWN_CODES: set[str] = set()
+# Names in the table that the library has otherwise. "Odia" is also a name of `ori`, the macrolanguage; the registry
+# needs different names and adds "(individual language)".
+KNOWN_NAMES = {"ory": "Odia (individual language)"}
 
 
 def _languages() -> list[iso639.Language]:
@@ -109,11 +117,11 @@ def test_other_text_is_not_recognized(text: str) -> None:
 
 
 def test_the_table_has_every_code_of_iso_639_3() -> None:
-    """The library and our table may be a year apart: about 60 codes of 7,900 change in a year."""
+    """The library takes the codes from their registration authority, and the table from the registry of IANA."""
     ours = {code for code, _, _ in languages._read_table()}
     theirs = {language.part3 for language in _languages()}
     assert len(ours) == 7927
-    assert len(ours ^ theirs) < 100
+    assert ours ^ theirs == KNOWN_CODES
     assert all(language_code(code) == code for code in ours)
 
 
@@ -133,11 +141,14 @@ def test_other_codes_agree_with_another_copy_of_iso_639() -> None:
 
 
 def test_names_agree_with_another_copy_of_iso_639_3() -> None:
-    """A name that moves to another code would rename the languages of all documents."""
-    names = {language.part3: language.name for language in _languages()}
+    """A name that moves to another code would rename the languages of all documents.
+
+    The registry has composed characters. The library has two names with combining accents: `dtn` and `ldb`.
+    """
+    names = {language.part3: unicodedata.normalize("NFC", language.name) for language in _languages()}
     ours = {code: name for code, _, name in languages._read_table() if name}
     assert len(ours) > 7000
-    assert len({code for code, name in ours.items() if names.get(code) != name}) < 100
+    assert {code: name for code, name in ours.items() if names.get(code) != name} == KNOWN_NAMES
     other = {name: language_code(name) for code, name in ours.items() if language_code(name) != code}
     assert other == {}
 
@@ -145,7 +156,7 @@ def test_names_agree_with_another_copy_of_iso_639_3() -> None:
 def test_macrolanguages_agree_with_another_copy_of_iso_639_3() -> None:
     members = {language.part3: language.macrolanguage for language in _languages() if language.macrolanguage}
     ours = {code: macrolanguage for code, macrolanguage, _ in languages._read_table() if macrolanguage}
-    assert len(ours.items() ^ members.items()) < 20
+    assert ours == members
 
 
 def test_importing_the_package_reads_no_table() -> None:
