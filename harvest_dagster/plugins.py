@@ -38,6 +38,7 @@ BUILT_IN = {
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
         "marcxml": "harvest_dagster.transformers.formats.marcxml:MarcXmlTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
+        "oai_openaire": "harvest_dagster.transformers.formats.oai_openaire:OaiOpenaireTransformer",
         "openalex": "harvest_dagster.transformers.formats.openalex:OpenAlexTransformer",
         "schema_org": "harvest_dagster.transformers.formats.schema_org:SchemaOrgTransformer",
     },

@@ -58,7 +58,7 @@ CONTAINER_KINDS: dict[str, ContainerKind] = {
 GENERAL_TYPES = "resourceTypeGeneral"
 
 _TERM = re.compile(
-    r"(info:eu-repo/semantics|https?://purl\.org/coar/(?:access_right|resource_type|version))/(\w+)/?"
+    r"(info:eu-repo/semantics|https?://purl\.org/coar/(?:access_right|resource_type|version))/([\w-]+)/?"
 )
 
 
