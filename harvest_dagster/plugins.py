@@ -37,6 +37,7 @@ BUILT_IN = {
         "jats": "harvest_dagster.transformers.formats.jats:JatsTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
         "marcxml": "harvest_dagster.transformers.formats.marcxml:MarcXmlTransformer",
+        "mods": "harvest_dagster.transformers.formats.mods:ModsTransformer",
         "oai_dc": "harvest_dagster.transformers.oai_dc:OaiDcTransformer",
         "oai_openaire": "harvest_dagster.transformers.formats.oai_openaire:OaiOpenaireTransformer",
         "openalex": "harvest_dagster.transformers.formats.openalex:OpenAlexTransformer",

@@ -64,6 +64,10 @@ actor; vdg videographer; voc vocalist; wac writer of added commentary; wal write
 accompanying material; wat writer of added text; wdc woodcutter; wde wood engraver; wit witness
 """
 
+_CREATORS = frozenset(
+    ("arc", "art", "aut", "cmp", "cre", "ctg", "dis", "dtc", "inv", "lbt", "lyr", "pht", "prg")
+)
+
 _RELATION_TYPES = """
 IsCitedBy Cites IsSupplementTo IsSupplementedBy IsContinuedBy Continues IsDescribedBy Describes HasMetadata
 IsMetadataFor HasVersion IsVersionOf IsNewVersionOf IsPreviousVersionOf IsPartOf HasPart IsPublishedIn IsReferencedBy
@@ -118,7 +122,9 @@ movingimage Audiovisual; moving image Audiovisual; video Audiovisual; sound Soun
 Sound; videoobject Audiovisual; imageobject Image; interactiveresource InteractiveResource; interactive resource
 InteractiveResource; physicalobject PhysicalObject; physical object PhysicalObject; collection Collection; event
 Event; service Service; peer-review PeerReview; standard Standard; journal Journal; datacatalog Collection;
-clinical trial StudyRegistration; grant Award
+clinical trial StudyRegistration; grant Award; sound recording Sound; sound
+recording-musical Sound; sound recording-nonmusical Sound; three dimensional object PhysicalObject; mixed material
+Collection; academic journal Journal; periodical Journal
 """
 
 _ACCESS: dict[str, Access] = {
@@ -182,6 +188,15 @@ def relator(text: str) -> str | None:
     """
     match = _RELATOR_URI.fullmatch(text)
     return _ROLES.get(_key(match[1] if match else text.rstrip(".,")))
+
+
+def is_creator(code: str | None) -> bool:
+    """Return whether the role with a code is one to which a citation gives the work: author, composer, inventor.
+
+    >>> is_creator("aut"), is_creator("edt"), is_creator(None)
+    (True, False, False)
+    """
+    return code in _CREATORS
 
 
 @lru_cache(maxsize=4096)

@@ -16,10 +16,6 @@ from harvest_dagster.transformers.formats.marc.punctuation import without_full_s
 from harvest_dagster.transformers.formats.marc.record import MarcField
 from harvest_dagster.transformers.vocabularies import relator
 
-# Roles of those to whom a citation gives the work.
-CREATORS = frozenset(
-    ("arc", "art", "aut", "cmp", "cre", "ctg", "dis", "dtc", "inv", "lbt", "lyr", "pht", "prg")
-)
 _NAME = "ab"
 
 

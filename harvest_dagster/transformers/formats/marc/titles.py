@@ -14,7 +14,6 @@ from harvest_dagster.transformers.document import (
     Title,
 )
 from harvest_dagster.transformers.formats.marc.agents import (
-    CREATORS,
     take_conference,
     take_identifiers,
     take_organization,
@@ -24,7 +23,7 @@ from harvest_dagster.transformers.formats.marc.imprint import add_version
 from harvest_dagster.transformers.formats.marc.punctuation import without_brackets, without_full_stop
 from harvest_dagster.transformers.formats.marc.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marc.record import MarcField
-from harvest_dagster.transformers.vocabularies import relation_type
+from harvest_dagster.transformers.vocabularies import is_creator, relation_type
 
 _TITLE_PARTS = "tkflmnoprs"
 # The second indicator of field 246.
@@ -124,7 +123,7 @@ def _read_added_entry(reading: Reading, field: MarcField) -> None:
 
 def _is_creator(reading: Reading, field: MarcField, agent: Agent) -> bool:
     if agent.role or agent.role_text:
-        return agent.role in CREATORS
+        return is_creator(agent.role)
     return field.tag == "700" and not reading.is_cataloged
 
 
@@ -139,8 +138,7 @@ def _read_uncontrolled_name(reading: Reading, field: MarcField) -> None:
     kind = field.take_indicator(1)
     if agent := take_person(field):
         agent = replace(agent, kind="person" if kind == "1" else None)
-        is_creator = agent.role in CREATORS
-        (reading.builder.creators if is_creator else reading.builder.contributors).append(agent)
+        (reading.builder.creators if is_creator(agent.role) else reading.builder.contributors).append(agent)
 
 
 HANDLERS: dict[str, Handler] = {
