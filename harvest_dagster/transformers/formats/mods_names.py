@@ -66,7 +66,7 @@ def take_titles(element: _Element) -> list[Title]:
 
 
 def _joined_title(element: _Element) -> str:
-    """Take the title with the article before it and the part after it: `The title. Part 1, Name`."""
+    """Take the title with the article before it and the part after it: `The title. Volume 1, Name`."""
     article = " ".join(take_texts(element, "nonSort"))
     if article and article[-1] not in "'\N{RIGHT SINGLE QUOTATION MARK}-":
         article += " "
