@@ -44,16 +44,20 @@ class Recorded:
         folder: the folder of the recordings.
         name: the file, if only one contains lists of this API.
         datestamp: path of the date that the server compares, if the source does not name it.
+        has_transformer: whether the recorded records have the format of the source's transformer.
     """
 
     folder: str
     name: str = ""
     datestamp: str = ""
+    has_transformer: bool = True
 
 
 RECORDED = {
     "crossref": Recorded("crossref_rcrossref"),
-    "datacite": Recorded("datacite_lupo_vcr"),
+    "datacite": Recorded(
+        "datacite_lupo_vcr", has_transformer=False
+    ),  # repositories; no list of DOIs was recorded
     "europepmc": Recorded("europepmc_pyeuropepmc", "fixtures__fetch_10pages_cancer.json", "firstIndexDate"),
     "clinicaltrials": Recorded("ctgov_v2_nsclc", "data__ctg-studies.json"),
     "doaj": Recorded("doaj_jaod"),
@@ -150,7 +154,9 @@ def with_small_pages(config: IngestConfig, api: Api) -> tuple[dict[str, Any], Ap
     "label",
     [label if label == "crossref" else pytest.param(label, marks=pytest.mark.slow) for label in RECORDED],
 )
-def test_the_recorded_records_of_an_api_are_harvested_completely(deployment: Deployment, label: str) -> None:
+def test_the_recorded_records_of_an_api_are_harvested_and_transformed_completely(
+    deployment: Deployment, label: str
+) -> None:
     """Real records have numbers, nulls, markup and dates that no invented record has."""
     config = next(config for config in CATALOG.configs if config.label == label)
     source = RECORDED[label]
@@ -159,15 +165,18 @@ def test_the_recorded_records_of_an_api_are_harvested_completely(deployment: Dep
     first = best_days(records)
     last = first + timedelta(days=DAYS - 1)
     kwargs, api = with_small_pages(config, APIS[label])
+    transformer = config.transformer if source.has_transformer else None
     items = [Item(number, record.day) for number, record in enumerate(records)]
     api = replace(api, items=items, answer=partial(answer, api, config, records))
     with serving(api) as server:
         moved = at(config, server).harvester_kwargs["base_url"]
         deployment.source(
-            label, arguments={**kwargs, "base_url": moved}, harvester="rest", transformer=None,
-            earliest_date=str(first), max_window=f"{DAYS}d",
+            label, arguments={**kwargs, "base_url": moved}, harvester="rest", transformer=transformer,
+            transformer_kwargs=config.transformer_kwargs, earliest_date=str(first), max_window=f"{DAYS}d",
         )  # fmt: skip
-        deployment.materialize(label, str(first), str(last), kinds=("raw",))
+        deployment.materialize(
+            label, str(first), str(last), kinds=("raw", "transformed") if transformer else ("raw",)
+        )
     expected = identifiers(records, first, last)
     # Too few records show how the source treats the ends of a window. Then those of the next days are stored, too.
     near = identifiers(records, first - timedelta(days=1), last + timedelta(days=1))
@@ -175,3 +184,17 @@ def test_the_recorded_records_of_an_api_are_harvested_completely(deployment: Dep
     assert (log.status, log.quarantined, log.completeness) == ("SUCCEEDED", 0, "complete")
     assert expected <= {one.identifier for one in deployment.data(label)} <= near
     assert len(expected) >= min(len(records), 2)
+    if transformer:
+        assert_transformed(deployment, label)
+
+
+def assert_transformed(deployment: Deployment, label: str) -> None:
+    """Assert that each live datum of the days has a document with the transformer's name."""
+    logs = deployment.ingest_logs(label)
+    assert {(log.status, log.error) for log in logs} == {("SUCCEEDED", None)}
+    made = [document for document in deployment.documents(label).values() if document is not None]
+    assert len(made) == len(logs)
+    config = next(config for config in CATALOG.configs if config.label == label)
+    assert {document["provenance"]["transformer"] for document in made} == {config.transformer}
+    # Some works of Crossref have no title, but each has its DOI.
+    assert all(document["title"] or document["identifiers"] for document in made)
