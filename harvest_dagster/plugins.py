@@ -33,6 +33,7 @@ BUILT_IN = {
         "clinicaltrials": "harvest_dagster.transformers.formats.clinicaltrials:ClinicalTrialsTransformer",
         "crossref": "harvest_dagster.transformers.formats.crossref:CrossrefTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
+        "europepmc": "harvest_dagster.transformers.formats.europepmc:EuropepmcTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "jats": "harvest_dagster.transformers.formats.jats:JatsTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",

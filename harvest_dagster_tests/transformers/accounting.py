@@ -230,7 +230,18 @@ class _Texts:
             )
             or {vocabulary.replace("https://", "http://"), term} <= self.in_fields
             or text.rpartition(":")[2] in self.in_fields  # the prefix of a qualified name is no content
+            or self._is_list(text)
         )
+
+    def _is_list(self, text: str) -> bool:
+        """Return whether a text is a list of values, or a range, and each of them is a text of a field."""
+        for separator in (r";\s+", r"[,;]\s+", "-"):
+            parts = [part.strip() for part in re.split(separator, text.rstrip(" .;"))]
+            if len(parts) > 1 and all(
+                one in self.in_fields or _squeeze(one) in self.identified for one in parts
+            ):
+                return True
+        return False
 
 
 def _identifiers(value: Any) -> Iterator[dict[str, str]]:
