@@ -18,33 +18,55 @@ _NO_CONTAINER = Container()
 _NO_REFERENCE = Related()
 
 
+# All but ISSN and ISBN, and `key`, `doi-asserted-by` and the like, which have no field.
+_KEYS = frozenset(
+    [
+        "DOI",
+        "article-title",
+        "author",
+        "edition",
+        "first-page",
+        "issue",
+        "journal-title",
+        "series-title",
+        "standard-designator",
+        "standards-body",
+        "unstructured",
+        "volume",
+        "volume-title",
+        "year",
+    ]
+)
+
+
 def take_reference(node: Node) -> Related | None:
-    """Return a reference. The title of a book is that of the work, unless there is one of a part in it."""
-    title, volume_title = take(node, "article-title"), take(node, "volume-title")
-    titles = [take(node, "journal-title"), volume_title if title else None, take(node, "series-title")]
+    """Take a reference. The title of a book is that of the work, unless there is one of a part in it."""
+    texts = {key: text for key in _KEYS.intersection(node) if (text := take(node, key))}
+    get = texts.get
+    title, volume_title = get("article-title"), get("volume-title")
+    titles = [get("journal-title"), volume_title if title else None, get("series-title")]
     known = [text for text in titles if text]
     container = Container(
         known[0] if known else None,
         other_titles=tuple(map(Text, known[1:])),
         identifiers=tuple(_reference_identifiers(node)),
-        volume=take(node, "volume"),
-        issue=take(node, "issue"),
-        edition=take(node, "edition"),
-        first_page=take(node, "first-page"),
+        volume=get("volume"),
+        issue=get("issue"),
+        edition=get("edition"),
+        first_page=get("first-page"),
     )
-    author, year, doi = take(node, "author"), take(node, "year"), take(node, "DOI")
-    designator = take(node, "standard-designator")
+    author, year, doi, designator = get("author"), get("year"), get("DOI"), get("standard-designator")
     related = Related(
         identifiers=(
             *((identifier("DOI", doi),) if doi else ()),
             *((Identifier("other", designator, "standard-designator"),) if designator else ()),
         ),
-        text=take(node, "unstructured"),
+        text=get("unstructured"),
         title=title or volume_title,
         agents=(Agent(author),) if author else (),
         date=_year(year) if year else None,
         container=None if container == _NO_CONTAINER else container,
-        publisher=take(node, "standards-body"),
+        publisher=get("standards-body"),
     )
     return None if related == _NO_REFERENCE else replace(related, relation="References")
 
