@@ -34,6 +34,7 @@ BUILT_IN = {
         "crossref": "harvest_dagster.transformers.formats.crossref:CrossrefTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",
         "europepmc": "harvest_dagster.transformers.formats.europepmc:EuropepmcTransformer",
+        "dcat": "harvest_dagster.transformers.formats.dcat:DcatTransformer",
         "feed": "harvest_dagster.transformers.formats.feed:FeedTransformer",
         "jats": "harvest_dagster.transformers.formats.jats:JatsTransformer",
         "mapping": "harvest_dagster.transformers.formats.mapping:MappingTransformer",
