@@ -81,7 +81,7 @@ def _take_places(element: _Element) -> list[str]:
 
 def take_dates(element: _Element, roles: Mapping[str, str | None] = _DATES) -> list[Date]:
     """Take the dates. A start and an end of the same kind are a range, wherever the two stand."""
-    parts = [part for part in element if local_name(part) in roles]
+    parts = children_named(element, *roles)
     ends = {(local_name(part), part.get("type")): part for part in parts if part.get("point") == "end"}
     dates: list[Date] = []
     for part in parts:
