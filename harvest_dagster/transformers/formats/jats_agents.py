@@ -83,6 +83,7 @@ def _affiliation(element: _Element) -> Affiliation | None:
     else:
         texts = (take_prose(one, _OF_ADDRESS) for one in element if local_name(one) not in _OF_ADDRESS)
         name = joined(*texts)
+    name = name.strip(" ,;") if name else None
     return Affiliation(name, tuple(dict.fromkeys(identifiers))) if name else None
 
 

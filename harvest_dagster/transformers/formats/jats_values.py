@@ -50,7 +50,7 @@ _DATE_PARTS = frozenset({"day", "era", "month", "season", "string-date", "year"}
 
 def parts(element: _Element, *names: str) -> Iterator[_Element]:
     """Yield the elements of these names in an element, in any namespace."""
-    return element.iterchildren(*map(_any_namespace, names))
+    return element.iterchildren(*_any_namespace(names))
 
 
 def part(element: _Element, name: str) -> _Element | None:
@@ -60,12 +60,12 @@ def part(element: _Element, name: str) -> _Element | None:
 
 def inside(element: _Element, *names: str) -> Iterator[_Element]:
     """Yield the elements of these names at any depth of an element, and the element itself."""
-    return element.iter(*map(_any_namespace, names))
+    return element.iter(*_any_namespace(names))
 
 
 @lru_cache(maxsize=1024)
-def _any_namespace(name: str) -> str:
-    return f"{{*}}{name}"
+def _any_namespace(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{{*}}{name}" for name in names)
 
 
 def take_part(element: _Element, name: str) -> str | None:
