@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # The keys of a work, and the fields of the document.
 FIELDS: tuple[tuple[str, str], ...] = (
-    ("title, subtitle, short-title, original-title", "titles"),
+    ("title, subtitle, short-title, original-title; project of a grant", "titles"),
     ("author", "creators"),
     ("editor, translator, chair, institution, standards-body", "contributors"),
     ("publisher, publisher-location", "publishers"),
@@ -23,7 +23,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("DOI, alternative-id, aliases; ISBN of a book, ISSN of a journal", "identifiers"),
     ("URL, resource", "links"),
     ("container-title, ISSN, ISBN, volume, issue, page, article-number, event", "containers"),
-    ("funder", "funding"),
+    ("funder; award and project of a grant", "funding"),
     ("license, copyright in assertion", "rights"),
     ("reference, relation, update-to, updated-by, clinical-trial-number", "related"),
     ("link", "files"),

@@ -21,6 +21,7 @@ from harvest_dagster.transformers.vocabularies import relator
 _PREFIX = re.compile(r"</?([A-Za-z][\w-]*):")
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _MOST_PARTS = 3  # year, month, day
+_FUNDER = "10.13039/"
 _ISSN_ADDRESS = "http://id.crossref.org/issn/"
 
 
@@ -135,6 +136,14 @@ def _identifiers(node: Node) -> Iterator[Identifier]:
     for one in children(node, "id"):
         if text := take(one, "id"):
             yield identifier(take(one, "id-type"), text)
+
+
+def take_funder_identifiers(node: Node) -> Iterator[Identifier]:
+    """Take the identifiers of a funder. The DOIs with the prefix 10.13039 are those of the funder registry."""
+    for one in children(node, "id"):
+        if text := take(one, "id"):
+            kind = take(one, "id-type")
+            yield identifier("Crossref Funder ID" if _FUNDER in text else kind, text)
 
 
 def take_identifiers(node: Node, key: str, scheme: str) -> Iterator[Identifier]:

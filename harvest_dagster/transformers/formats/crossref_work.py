@@ -35,12 +35,14 @@ from harvest_dagster.transformers.document import (
     Text,
     Title,
 )
+from harvest_dagster.transformers.formats.crossref_grants import add_projects
 from harvest_dagster.transformers.formats.crossref_references import take_reference
 from harvest_dagster.transformers.formats.crossref_values import (
     leave_one_form,
     plain_text,
     take_agents,
     take_date,
+    take_funder_identifiers,
     take_identifiers,
     take_instant,
     take_organization,
@@ -241,12 +243,9 @@ def _funding(builder: DocumentBuilder, work: Node) -> None:
     """Add a grant for each award, or the funder alone."""
     for node in children(work, "funder"):
         doi = take(node, "DOI")
-        ids = [
-            identifier(take(one, "id-type"), text)
-            for one in children(node, "id")
-            if (text := take(one, "id"))
-        ]
-        funders = dict.fromkeys([*((identifier("Crossref Funder ID", doi),) if doi else ()), *ids])
+        funders = dict.fromkeys(
+            [*((identifier("Crossref Funder ID", doi),) if doi else ()), *take_funder_identifiers(node)]
+        )
         name, awards = take(node, "name"), take_texts(node, "award")
         if name or funders or awards:
             builder.funding += (Funding(name, tuple(funders), award) for award in awards or (None,))
@@ -369,6 +368,7 @@ _READERS: tuple[Callable[[DocumentBuilder, Node], None], ...] = (
     _licenses,
     _files,
     _funding,
+    add_projects,
     _relations,
     _references,
 )

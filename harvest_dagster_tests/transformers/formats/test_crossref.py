@@ -307,12 +307,47 @@ def test_a_paper_has_its_conference() -> None:
 def test_each_award_is_a_grant() -> None:
     document = work(
         funder=[
-            {"name": "N", "DOI": "10.13039/100000001", "doi-asserted-by": "publisher", "award": ["1", "2"]},
+            {
+                "name": "N",
+                "DOI": "10.13039/100000001",
+                "doi-asserted-by": "publisher",
+                "award": ["1", "2"],
+                "id": [{"id": "10.13039/100000001", "id-type": "DOI"}],
+            },
             {"name": "M"},
         ]
     )
     funder = (Identifier("fundref", "10.13039/100000001"),)
     assert document.funding == (Funding("N", funder, "1"), Funding("N", funder, "2"), Funding("M"))
+
+
+def test_a_grant_has_its_project() -> None:
+    funding = {
+        "type": "award",
+        "scheme": "Fellowships",
+        "funder": {
+            "name": "N",
+            "id": [{"id": "10.13039/100000001", "id-type": "DOI", "asserted-by": "publisher"}],
+        },
+    }
+    project = {
+        "project-title": [{"title": "A", "language": "en"}],
+        "project-description": [{"description": "<jats:p>D</jats:p>", "language": "en"}],
+        "lead-investigator": [{"given": "Jane", "family": "Doe"}],
+        "funding": [funding],
+    }
+    document = work("grant", award="1", project=[project])
+    assert document.kind == "Award"
+    assert document.titles == (Title("A", "en"),)
+    assert document.descriptions == (Description("D", "en", role="Abstract"),)
+    assert document.contributors == (
+        Agent("Doe, Jane", "person", "Jane", "Doe", role_text="lead-investigator"),
+    )
+    assert document.funding == (
+        Funding("N", (Identifier("fundref", "10.13039/100000001"),), "1", program="Fellowships"),
+    )
+    assert [one.text for one in document.unmapped] == ["award", "publisher"]
+    assert work("grant", award="1").funding == (Funding(award="1"),)
 
 
 def test_licenses_files_and_subjects() -> None:
