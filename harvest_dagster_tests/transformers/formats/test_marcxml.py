@@ -495,6 +495,12 @@ def test_what_has_no_field_is_kept_with_its_place_in_marc() -> None:
     }
 
 
+def test_the_revision_date_of_a_control_number_is_kept() -> None:
+    document = transform(marc("245 00 $aTitle", "010 ## $a   86754802 /R/r98"))
+    assert [(one.scheme, one.value) for one in document.identifiers] == [("lccn", "86754802")]
+    assert ("010$a", "86754802 /R/r98") in {(one.path, one.text) for one in document.unmapped}
+
+
 def test_what_is_not_marc_is_kept_with_its_path() -> None:
     """The reader of pymarc drops it."""
     datum = marc("245 10 $aTitle").replace(

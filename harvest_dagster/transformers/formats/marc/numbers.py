@@ -36,6 +36,8 @@ def _numbers(declared: str, codes: str = "a") -> Handler:
         source = (field.take("2") if field.has(codes) else None) or declared
         for text in field.take_each(codes):
             reading.builder.add_identifier(identify_declared(source, text), text)
+            if declared == "lccn" and "/" in text:
+                field.put_back("a", text)  # the normal form has no revision date: 86754802 /R/r98
 
     return read
 
