@@ -7,7 +7,7 @@ So nothing is removed before all have been read. Contexts are not loaded: only t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from harvest_dagster.errors import TransformError
@@ -61,16 +61,19 @@ class Graph:
         self.depth = 0
         self._taken: list[tuple[Any, Any]] = []
         self._root = _parse(datum)
-        prefixes = set(_prefixes(self._root))
+        # Most records have one context. Only it, and not each object, has to be searched for prefixes.
+        nodes = [self._root] if datum.count('"@context"') <= 1 and "@context" in self._root else None
+        prefixes = set(_prefixes(_all_nodes(self._root) if nodes is None else nodes))
+        self._nodes: list[Node] = []
         try:
-            self._root = _normalized(self._root, prefixes)
+            self._root = _normalized(self._root, prefixes, self._nodes)
         except RecursionError as error:
             raise TransformError(
                 "the JSON-LD is nested too deeply. The source must correct the page."
             ) from error
-        self.language = next(_context_languages(self._root), None)
+        self.language = next(_context_languages(self._nodes), None)
         self._by_id: dict[str, Node] = {}
-        for node in _all_nodes(self._root):
+        for node in self._nodes:
             name = node.get("@id")
             if isinstance(name, str) and len(node) > 1:
                 self._by_id.setdefault(name, node)
@@ -96,8 +99,8 @@ class Graph:
 
     def texts(self, node: Node, key: str) -> list[Value]:
         """Return the texts of a property, and take them. Of an object, it is the name."""
-        found = []
-        for entry in self.entries(node, key):
+        found: list[Value] = []
+        for entry in self.entries(node, key) if key in node else ():
             if isinstance(entry, Value):
                 found.append(entry)
             elif (name := self.text(entry, "name") or self.text(entry, "@id")) is not None:
@@ -126,7 +129,7 @@ class Graph:
         """Yield the values that were not taken."""
         for container, key in self._taken:
             container[key] = None
-        for node in _all_nodes(self._root):
+        for node in self._nodes:
             if "@context" in node and all(map(_SCHEMA.fullmatch, _strings(node["@context"]))):
                 node["@context"] = None
         root = self._root
@@ -202,9 +205,9 @@ def _parse(datum: str) -> Node:
     return json_tree.parse(datum)
 
 
-def _prefixes(root: Node) -> Iterator[str]:
-    """Yield the prefixes that contexts of the record define for schema.org."""
-    for node in _all_nodes(root):
+def _prefixes(nodes: Iterable[Node]) -> Iterator[str]:
+    """Yield the prefixes that the contexts of some objects define for schema.org."""
+    for node in nodes:
         context = node.get("@context")
         for part in context if isinstance(context, list) else [context]:
             if isinstance(part, dict):
@@ -213,30 +216,35 @@ def _prefixes(root: Node) -> Iterator[str]:
                         yield prefix
 
 
-def _context_languages(root: Node) -> Iterator[str]:
-    for node in _all_nodes(root):
+def _context_languages(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
         context = node.get("@context")
         for part in context if isinstance(context, list) else [context]:
             if isinstance(part, dict) and isinstance(part.get("@language"), str):
                 yield part.pop("@language")
 
 
-def _normalized(value: Any, prefixes: set[str]) -> Any:
-    """Return a value whose keys lack the prefix or the address of schema.org."""
+def _normalized(value: Any, prefixes: set[str], nodes: list[Node]) -> Any:
+    """Return a value whose keys lack the prefix or the address of schema.org. Its objects are added to `nodes`."""
     if isinstance(value, list):
-        return [_normalized(member, prefixes) for member in value]
+        return [
+            _normalized(member, prefixes, nodes) if isinstance(member, (dict, list)) else member
+            for member in value
+        ]
     if not isinstance(value, dict):
         return value
     found: Node = {}
+    nodes.append(found)
     for key, member in value.items():
         name = key
         if ":" in key:
             prefix, _, rest = key.partition(":")
             match = _NAME.fullmatch(key)
             name = match[1] if match else rest if prefix in prefixes else key
-        found[key if name in value and name != key else name] = (
-            member if key == "@context" else _normalized(member, prefixes)
-        )
+        inner = member
+        if key != "@context" and isinstance(member, (dict, list)):
+            inner = _normalized(member, prefixes, nodes)
+        found[key if name in value and name != key else name] = inner
     return found
 
 

@@ -68,7 +68,7 @@ def identifiers(graph: Graph, node: Node, *keys: str) -> Iterator[tuple[Identifi
     https://schema.org/identifier: a text, an address, or a PropertyValue with `propertyID` and `value`.
     """
     for key in keys:
-        for entry in graph.entries(node, key):
+        for entry in graph.entries(node, key) if key in node else ():
             if isinstance(entry, Value):
                 yield identifier_of(entry.text), entry.text
                 continue
@@ -92,7 +92,7 @@ def own_identifier(graph: Graph, node: Node) -> Iterator[tuple[Identifier, str]]
 
 def agents(graph: Graph, node: Node, key: str, role: str | None = None) -> list[Agent]:
     """Return the people and organizations at a property. References may form a circle, so the depth has a limit."""
-    if graph.depth > _DEEPEST:
+    if key not in node or graph.depth > _DEEPEST:
         return []
     graph.depth += 1
     found = [
@@ -159,7 +159,7 @@ def _affiliations(graph: Graph, node: Node) -> Iterator[Affiliation]:
 
 def _addresses(graph: Graph, node: Node, keys: tuple[str, ...] = ("address", "location")) -> Iterator[str]:
     for key in keys:
-        for entry in graph.entries(node, key):
+        for entry in graph.entries(node, key) if key in node else ():
             if isinstance(entry, Value):
                 yield entry.text
                 continue

@@ -75,7 +75,8 @@ class JsonTree(Tree):
         if path == ROOT:
             return [start]
         if not path.startswith(ROOT):
-            return list(_descend(start, _names(path)))
+            names = _names(path)
+            return _single(start, names) or list(_descend(start, names))
         return [member for found in _matches(start, path) for member in _members(found)]
 
     def text(self, found: Found) -> str | None:
@@ -153,6 +154,16 @@ def _members(found: Found) -> Iterator[Found]:
             yield from _members(Found(member, found.value, index))
     else:
         yield found
+
+
+def _single(start: Found, names: tuple[str, ...]) -> list[Found]:
+    """Return the value at a dotted path of objects only; nothing if a list is on the way. Most paths are so."""
+    value, parent = start.value, None
+    for name in names:
+        if not isinstance(value, dict) or name not in value:
+            return []
+        parent, value = value, value[name]
+    return [] if isinstance(value, list) else [Found(value, parent, names[-1])]
 
 
 def _descend(start: Found, names: tuple[str, ...]) -> Iterator[Found]:
