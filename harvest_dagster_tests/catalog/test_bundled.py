@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,36 @@ from harvest_dagster.catalog.hosts import main_host
 from harvest_dagster.catalog.loader import Catalog, load_catalog
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.masking import is_secret_name
+from harvest_dagster.plugins import BUILT_IN, TRANSFORMERS
 
 SCHEMA_LINE = "# yaml-language-server: $schema=../bundled_source.schema.json"
-OLDEST = date(2026, 11, 23)  # no file is older
+GUIDE = Path(__file__).parents[2] / "docs" / "bundled-sources.md"
+OLDEST = date(2020, 1, 1)  # the facts of no file are older
+
+IN_ANOTHER_FORMAT = {"arxiv_raw"}  # the versions of `arxiv`, which has other facts in its format
+
+# The transformer that reads the format of a metadata prefix.
+TRANSFORMERS_OF_PREFIXES: dict[str, str | None] = {
+    "MARC21-xml": "marcxml",
+    "arXiv": "arxiv",
+    "arXivRaw": "arxiv",
+    "datacite4": "datacite",
+    "edm": None,  # no transformer reads RDF
+    "marcxml": "marcxml",
+    "mods": "mods",
+    "oai_datacite": "datacite",
+    "oai_dc": "oai_dc",
+    "oai_openaire": "oai_openaire",
+    "pmc_fm": "jats",
+}
+# The transformer of a REST API, by its host. The others have a mapping.
+TRANSFORMERS_OF_HOSTS = {
+    "api.crossref.org": "crossref",
+    "api.datacite.org": "datacite",
+    "api.openalex.org": "openalex",
+    "clinicaltrials.gov": "clinicaltrials",
+    "www.ebi.ac.uk": "europepmc",
+}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +119,61 @@ def test_the_bundled_sources_of_a_host_have_the_same_limit(enabled: Catalog) -> 
     assert {host: found for host, found in limits.items() if len(found) > 1} == {}
 
 
+def test_the_transformer_reads_the_format_that_is_harvested(enabled: Catalog) -> None:
+    """Another one fails for each record, and a source without one only stores them."""
+    wrong = {}
+    for config in enabled.configs:
+        assert config.harvester in ("oai", "rest")
+        if config.harvester == "oai":
+            expected = TRANSFORMERS_OF_PREFIXES[config.harvester_kwargs["metadata_prefix"]]
+        else:
+            expected = TRANSFORMERS_OF_HOSTS.get(main_host(config) or "", "mapping")
+        if expected not in BUILT_IN[TRANSFORMERS]:
+            expected = None
+        if config.transformer != expected:
+            wrong[config.label] = (config.transformer, expected)
+    assert wrong == {}
+
+
+def test_two_sources_never_ask_for_the_same_records(enabled: Catalog) -> None:
+    """A repository that is listed twice would be harvested twice, and have two labels for ever."""
+    found = Counter(
+        (
+            config.harvester_kwargs["base_url"].partition("://")[2].rstrip("/").lower(),
+            repr(_asked(config.harvester_kwargs)),
+        )
+        for config in enabled.configs
+        if config.label not in IN_ANOTHER_FORMAT
+    )
+    assert [each for each, number in found.items() if number > 1] == []
+
+
+def test_the_proposed_schedules_differ(enabled: Catalog) -> None:
+    """Sources that a user enables together do not all start in the same minute."""
+    found = Counter(config.schedule for config in enabled.configs)
+    assert None not in found
+    assert max(found.values()) <= 4, found.most_common(3)
+
+
+def test_the_guide_lists_what_is_there(sources: list[BundledSource]) -> None:
+    """The numbers of the guide and the README are those of the files."""
+    files: dict[str, list[BundledSource]] = defaultdict(list)
+    for source in sources:
+        files[Path(source.document.file).name].append(source)
+    rows = [
+        f"| [{name}](../harvest_dagster/catalog/sources/{name}) | {len(found)} | {_formats(found)} |"
+        for name, found in sorted(files.items())
+    ]
+    table = "\n".join(["| file | sources | formats |", "| --- | --- | --- |", *rows])
+    text = GUIDE.read_text(encoding="utf-8")
+    assert table in text, f"The table must be:\n{table}"
+    old = sum(Facts.model_validate(source.facts).unverified_since.year == OLDEST.year for source in sources)
+    assert f"The package has {len(sources)} sources in {len(files)} files." in text
+    assert f"{old} of them come from a list" in text
+    readme = (GUIDE.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"more than {(len(sources) - 1) // 50 * 50} [bundled sources]" in readme
+
+
 def test_no_bundled_source_contains_a_secret(sources: list[BundledSource]) -> None:
     """A secret of the author would be published, and a user could not know the variable that is needed."""
     for source in sources:
@@ -148,6 +230,19 @@ def test_wrong_facts_are_refused(change: dict[str, Any]) -> None:
 def test_the_facts_are_no_part_of_a_config(sources: list[BundledSource]) -> None:
     """They are for people: a new day of verification must not change a source."""
     assert all(FACTS not in source.document.value for source in sources)
+
+
+def _formats(sources: list[BundledSource]) -> str:
+    found = Counter(
+        str(kwargs.get("metadata_prefix", kwargs.get("response", "json")))
+        for kwargs in (source.document.value["harvester_kwargs"] for source in sources)
+    )
+    return ", ".join(f"`{name}`" for name, _ in sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _asked(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides which records a source delivers. A format is the same records in another form."""
+    return {name: value for name, value in kwargs.items() if name in ("set", "params", "body")}
 
 
 def _addresses(value: Any) -> list[str]:
