@@ -9,12 +9,50 @@ phase, the design, the arms, the outcomes, the conditions of participation other
 
 from __future__ import annotations
 
-from harvest_dagster.transformers.builder import DocumentBuilder
-from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats import clinicaltrials_json, clinicaltrials_xml
+from typing import TYPE_CHECKING
+
 from harvest_dagster.transformers.interface import Transformer
 
-FIELDS = (*clinicaltrials_json.FIELDS, *clinicaltrials_xml.FIELDS)
+if TYPE_CHECKING:
+    from harvest_dagster.transformers.document import Document
+
+FIELDS: tuple[tuple[str, str], ...] = (
+    # The JSON.
+    ("identificationModule.nctId, nctIdAliases, orgStudyIdInfo, secondaryIdInfos", "identifiers"),
+    ("identificationModule.secondaryIdInfos of grants", "funding"),
+    ("identificationModule.briefTitle, officialTitle, acronym", "titles"),
+    ("identificationModule.organization", "provenance"),
+    ("statusModule: all dates", "dates"),
+    ("sponsorCollaboratorsModule.leadSponsor", "creators"),
+    ("sponsorCollaboratorsModule.collaborators, responsibleParty", "contributors"),
+    ("contactsLocationsModule: contacts and officials", "contributors"),
+    ("contactsLocationsModule.locations", "places"),
+    ("descriptionModule, eligibilityModule.eligibilityCriteria, statusModule.whyStopped", "descriptions"),
+    (
+        "conditionsModule, armsInterventionsModule.interventions[].name, conditionBrowseModule.meshes",
+        "subjects",
+    ),
+    ("designModule.studyType", "types"),
+    ("referencesModule", "related"),
+    ("ipdSharingStatementModule.accessCriteria", "rights"),
+    ("documentSection.largeDocumentModule.largeDocs", "files"),
+    # The XML.
+    ("required_header/url", "identifiers, links"),
+    ("id_info", "identifiers"),
+    ("brief_title, official_title, acronym", "titles"),
+    ("sponsors/lead_sponsor", "creators"),
+    (
+        "sponsors/collaborator, responsible_party, overall_official, overall_contact, location/investigator",
+        "contributors",
+    ),
+    ("source", "provenance"),
+    ("brief_summary, detailed_description, eligibility/criteria, eligibility/study_pop", "descriptions"),
+    ("start_date, firstreceived_date, study_first_posted, lastchanged_date, …", "dates"),
+    ("study_type", "types"),
+    ("condition, keyword, intervention/intervention_name, mesh_term", "subjects"),
+    ("location/facility, location_countries", "places"),
+    ("reference, results_reference, link", "related"),
+)
 
 
 class ClinicalTrialsTransformer(Transformer):
@@ -28,6 +66,13 @@ class ClinicalTrialsTransformer(Transformer):
         Raises:
             TransformError: the datum is neither of the two formats, or nothing in it was recognized.
         """
+        # Loading the catalog needs only the class.
+        from harvest_dagster.transformers.builder import DocumentBuilder  # noqa: PLC0415 - takes 0.02 s
+        from harvest_dagster.transformers.formats import (  # noqa: PLC0415 - see above
+            clinicaltrials_json,
+            clinicaltrials_xml,
+        )
+
         builder = DocumentBuilder(identifier, "clinicaltrials", "")
         builder.kind = "StudyRegistration"
         is_xml = datum.lstrip()[:1] == "<"

@@ -40,27 +40,6 @@ from harvest_dagster.transformers.json_tree import (
     take_texts,
 )
 
-FIELDS: tuple[tuple[str, str], ...] = (
-    ("identificationModule.nctId, nctIdAliases, orgStudyIdInfo, secondaryIdInfos", "identifiers"),
-    ("identificationModule.secondaryIdInfos of grants", "funding"),
-    ("identificationModule.briefTitle, officialTitle, acronym", "titles"),
-    ("identificationModule.organization", "provenance"),
-    ("statusModule: all dates", "dates"),
-    ("sponsorCollaboratorsModule.leadSponsor", "creators"),
-    ("sponsorCollaboratorsModule.collaborators, responsibleParty", "contributors"),
-    ("contactsLocationsModule: contacts and officials", "contributors"),
-    ("contactsLocationsModule.locations", "places"),
-    ("descriptionModule, eligibilityModule.eligibilityCriteria, statusModule.whyStopped", "descriptions"),
-    (
-        "conditionsModule, armsInterventionsModule.interventions[].name, conditionBrowseModule.meshes",
-        "subjects",
-    ),
-    ("designModule.studyType", "types"),
-    ("referencesModule", "related"),
-    ("ipdSharingStatementModule.accessCriteria", "rights"),
-    ("documentSection.largeDocumentModule.largeDocs", "files"),
-)
-
 # The type of a second number that is that of a grant: the name of the funder, or `OTHER_GRANT`.
 _GRANTS = frozenset({"NIH", "FDA", "VA", "CDC", "AHRQ", "SAMHSA", "OTHER_GRANT"})
 # The date of each name, and its kind in the words of DataCite.

@@ -29,24 +29,6 @@ from harvest_dagster.transformers.xml_tree import leftovers, local_name, parse, 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-FIELDS: tuple[tuple[str, str], ...] = (
-    ("required_header/url", "identifiers, links"),
-    ("id_info", "identifiers"),
-    ("brief_title, official_title, acronym", "titles"),
-    ("sponsors/lead_sponsor", "creators"),
-    (
-        "sponsors/collaborator, responsible_party, overall_official, overall_contact, location/investigator",
-        "contributors",
-    ),
-    ("source", "provenance"),
-    ("brief_summary, detailed_description, eligibility/criteria, eligibility/study_pop", "descriptions"),
-    ("start_date, firstreceived_date, study_first_posted, lastchanged_date, …", "dates"),
-    ("study_type", "types"),
-    ("condition, keyword, intervention/intervention_name, mesh_term", "subjects"),
-    ("location/facility, location_countries", "places"),
-    ("reference, results_reference, link", "related"),
-)
-
 Add = Callable[[DocumentBuilder, "_Element"], None]
 
 

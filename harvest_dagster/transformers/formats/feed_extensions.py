@@ -53,24 +53,6 @@ from harvest_dagster.transformers.xml_tree import (
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-FIELDS: tuple[tuple[str, str], ...] = (
-    ("media:content, media:thumbnail, media:player, itunes:image", "files"),
-    ("media:title, itunes:title, itunes:subtitle", "titles"),
-    ("media:description, itunes:summary, prism:teaser", "descriptions"),
-    ("media:keywords, media:category, itunes:keywords, prism:keyword, prism:section", "subjects"),
-    ("media:credit, itunes:author", "contributors, creators"),
-    ("media:copyright, media:license, prism:copyright, creativeCommons:license", "rights"),
-    ("itunes:duration, prism:byteCount", "sizes"),
-    ("itunes:season, itunes:episode", "containers"),
-    ("prism:publicationName, issn, eIssn, isbn, volume, number, startingPage, endingPage, …", "containers"),
-    ("prism:doi, prism:url", "identifiers, links"),
-    ("prism:publicationDate, coverDate, creationDate, modificationDate, embargoDate", "dates"),
-    ("prism:versionIdentifier", "version"),
-    ("prism:genre", "types"),
-    ("georss:point, line, polygon, box, where, featurename, geo:lat, geo:long", "places"),
-    ("thr:in-reply-to", "related"),
-)
-
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 

@@ -20,14 +20,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harvest_dagster.errors import TransformError
-from harvest_dagster.transformers import xml_tree
-from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.interface import Transformer
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element
-
     from harvest_dagster.transformers.document import Document
 
 # Values of `article-type` that name a part of a journal, and have no general type of their own:
@@ -80,29 +75,9 @@ class JatsTransformer(Transformer):
         """Return the document of one article.
 
         Raises:
-            TransformError: the datum is not XML, or not an article of JATS, or an article without front matter.
+            TransformError: see `jats_record.read_document`.
         """
         # Loading the catalog needs only the class.
-        from harvest_dagster.transformers.formats.jats_record import read_article  # noqa: PLC0415 - takes 0.03 s
+        from harvest_dagster.transformers.formats.jats_record import read_document  # noqa: PLC0415 - takes 0.03 s
 
-        record = xml_tree.read_record(datum)
-        article = next((one for root in record.metadata if (one := _article(root)) is not None), None)
-        if article is None:
-            message = (
-                f"the metadata is <{record.metadata[0].tag}>, not an article of JATS. Harvest PubMed Central with "
-                "`metadata_prefix: pmc_fm` or `pmc`, or name a transformer that reads this format."
-            )
-            raise TransformError(message)
-        name = xml_tree.namespace(article) or xml_tree.local_name(article)
-        builder = DocumentBuilder(identifier, "jats", name)
-        xml_tree.add_envelope(builder, record)
-        read_article(builder, article, _IN_JOURNALS)
-        return builder.build(value for element in record.metadata for value in xml_tree.leftovers(element))
-
-
-def _article(element: _Element) -> _Element | None:
-    """Return the article in an element: itself, or the only one in it (`pmc-articleset`)."""
-    if xml_tree.local_name(element) == "article":
-        return element
-    inner = [one for one in element if xml_tree.local_name(one) == "article"]
-    return inner[0] if len(inner) == 1 and xml_tree.local_name(element) == "pmc-articleset" else None
+        return read_document(identifier, datum, _IN_JOURNALS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harvest_dagster.errors import TransformError
+from harvest_dagster.transformers import xml_tree
 from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import Agent, Description, Identifier, Language, Related, Text
 from harvest_dagster.transformers.formats.jats_agents import Affiliations, read_group
@@ -23,8 +25,44 @@ from harvest_dagster.transformers.xml_tree import local_name, take_attribute, ta
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
+    from harvest_dagster.transformers.document import Document
+
 _FULL_TEXT = ("body", "floats-group", "floats-wrap")
 _PARTS = ("sub-article", "response")
+
+
+def read_document(identifier: str, datum: str, in_journals: frozenset[str]) -> Document:
+    """Return the document of one article.
+
+    Args:
+        identifier: the record's identifier in the source.
+        datum: the record.
+        in_journals: types of articles that name no general type themselves.
+
+    Raises:
+        TransformError: the datum is not XML, or not an article of JATS, or an article without front matter.
+    """
+    record = xml_tree.read_record(datum)
+    article = next((one for root in record.metadata if (one := _article(root)) is not None), None)
+    if article is None:
+        message = (
+            f"the metadata is <{record.metadata[0].tag}>, not an article of JATS. Harvest PubMed Central with "
+            "`metadata_prefix: pmc_fm` or `pmc`, or name a transformer that reads this format."
+        )
+        raise TransformError(message)
+    name = xml_tree.namespace(article) or local_name(article)
+    builder = DocumentBuilder(identifier, "jats", name)
+    xml_tree.add_envelope(builder, record)
+    read_article(builder, article, in_journals)
+    return builder.build(value for element in record.metadata for value in xml_tree.leftovers(element))
+
+
+def _article(element: _Element) -> _Element | None:
+    """Return the article in an element: itself, or the only one in it (`pmc-articleset`)."""
+    if local_name(element) == "article":
+        return element
+    inner = [one for one in element if local_name(one) == "article"]
+    return inner[0] if len(inner) == 1 and local_name(element) == "pmc-articleset" else None
 
 
 def read_article(builder: DocumentBuilder, article: _Element, in_journals: frozenset[str]) -> None:
