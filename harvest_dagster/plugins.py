@@ -30,6 +30,7 @@ BUILT_IN = {
     },
     TRANSFORMERS: {
         "arxiv": "harvest_dagster.transformers.formats.arxiv:ArxivTransformer",
+        "auto": "harvest_dagster.transformers.formats.auto:AutoTransformer",
         "clinicaltrials": "harvest_dagster.transformers.formats.clinicaltrials:ClinicalTrialsTransformer",
         "crossref": "harvest_dagster.transformers.formats.crossref:CrossrefTransformer",
         "datacite": "harvest_dagster.transformers.formats.datacite:DataciteTransformer",

@@ -278,6 +278,9 @@ class Related(Item, frozen=True):
     date: Annotated[Date | None, _described("Its date.")] = None
     container: Annotated[Container | None, _described("The journal or book that contains it.")] = None
     publisher: Annotated[str | None, _described("Its publisher.")] = None
+    label: Annotated[
+        str | None, _described("Its number or key in the list of references, as the source writes it.")
+    ] = None
 
 
 class Rights(Text, frozen=True):

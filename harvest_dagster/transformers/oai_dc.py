@@ -10,6 +10,31 @@ if TYPE_CHECKING:
     from harvest_dagster.transformers.document import Document
 
 
+# Elements of Dublin Core and refinements of them, and the fields of a document.
+FIELDS: tuple[tuple[str, str], ...] = (
+    ("title, alternative", "titles"),
+    ("creator", "creators"),
+    ("contributor", "contributors"),
+    ("publisher", "publishers"),
+    ("date, available, created, issued and other refinements", "dates"),
+    ("language", "languages"),
+    ("type", "types, kind"),
+    ("subject", "subjects"),
+    ("description, abstract, tableOfContents", "descriptions"),
+    ("identifier", "identifiers, links"),
+    ("relation, isPartOf, references and other refinements; source", "related"),
+    ("coverage", "coverage"),
+    ("spatial", "places"),
+    ("temporal", "periods"),
+    ("format, medium", "formats"),
+    ("extent", "sizes"),
+    ("rights, license, accessRights", "rights, access"),
+    ("about/provenance", "provenance.origins"),
+    ("about/rights", "rights"),
+    ("header/setSpec", "provenance.sets"),
+)
+
+
 class OaiDcTransformer(Transformer):
     """Transform the Dublin Core of an OAI-PMH record (`metadata_prefix: oai_dc`)."""
 

@@ -1,7 +1,6 @@
 """Take the references of a work of Crossref, each as one related resource.
 
-https://github.com/CrossRef/rest-api-doc/blob/master/api_format.md#reference. The `key` of a reference has a
-meaning only inside the record, and stays there.
+https://github.com/CrossRef/rest-api-doc/blob/master/api_format.md#reference
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _NO_CONTAINER = Container()
 _NO_REFERENCE = Related()
 
 
-# All but ISSN and ISBN, and `key`, `doi-asserted-by` and the like, which have no field.
+# All but ISSN and ISBN, and `doi-asserted-by` and the like, which have no field.
 _KEYS = frozenset(
     [
         "DOI",
@@ -28,6 +27,7 @@ _KEYS = frozenset(
         "first-page",
         "issue",
         "journal-title",
+        "key",
         "series-title",
         "standard-designator",
         "standards-body",
@@ -67,6 +67,7 @@ def take_reference(node: Node) -> Related | None:
         date=_year(year) if year else None,
         container=None if container == _NO_CONTAINER else container,
         publisher=get("standards-body"),
+        label=get("key"),
     )
     return None if related == _NO_REFERENCE else replace(related, relation="References")
 

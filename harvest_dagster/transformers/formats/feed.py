@@ -21,7 +21,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("comments, source, atom:source, atom:link rel=related or via", "related"),
     ("atom:rights, atom:link rel=license", "rights"),
     ("atom:link rel=self", "provenance"),
-    ("dc:* and dcterms:*", "as in oai_dc"),
+    ("dc:* and dcterms:*, as in oai_dc", "titles, creators, dates, identifiers, rights"),
     ("media:content, media:thumbnail, media:player, itunes:image", "files"),
     ("media:title, itunes:title, itunes:subtitle", "titles"),
     ("media:description, itunes:summary, prism:teaser", "descriptions"),

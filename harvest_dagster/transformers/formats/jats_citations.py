@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from harvest_dagster.transformers.document import Agent, Container, ContainerKind, Date, Identifier, Related
 from harvest_dagster.transformers.formats import jats_agents
@@ -70,13 +71,15 @@ Parts = dict[str, list["_Element"]]
 def read_references(root: _Element) -> Iterator[Related]:
     """Take the references of a `ref-list` out of the tree, those of the lists in it too."""
     for reference in inside(root, "ref"):
+        label = " ".join(
+            filter(None, (take_all_text(one) for one in reference if local_name(one) == "label"))
+        )
         for element in reference:
             name = local_name(element)
-            if name == "label":
-                take_all_text(element)
-            elif name in _CITATIONS:
+            if name in _CITATIONS:
                 forms = list(parts(element, *_CITATIONS)) if name == "citation-alternatives" else [element]
-                yield from (found for form in forms if (found := read_citation(form, "References")))
+                citations = (found for form in forms if (found := read_citation(form, "References")))
+                yield from (replace(citation, label=label or None) for citation in citations)
 
 
 def read_citation(

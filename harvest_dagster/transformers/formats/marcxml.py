@@ -35,7 +35,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("245 $f $g", "dates"),
     ("245 $h, 337, 338, 340, 344-348", "formats"),
     ("250, 251", "version, versions"),
-    ("260, 264 $a $b", "publishers (other statements: contributors)"),
+    ("260, 264 $a $b", "publishers, contributors"),
     ("260, 264 $c", "dates"),
     ("300, 306", "sizes"),
     ("336, 380, 655", "types"),
@@ -46,13 +46,13 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("510, 534, 581", "related"),
     ("536", "funding"),
     ("600-630, 650, 653, 654, 656-658", "subjects"),
-    ("700, 710, 720", "contributors; creators by their role"),
+    ("700, 710, 720", "contributors, creators"),
     ("700 $t, 710 $t, 730, 740", "related"),
     ("760-772, 774-787", "related"),
     ("773", "containers"),
-    ("856", "files; identifiers of a known scheme"),
+    ("856", "files, identifiers"),
     ("856 of a related resource", "related"),
-    ("880", "as the field in subfield 6; other_names of agents"),
+    ("880", "creators.other_names, contributors.other_names, titles"),
 )
 
 

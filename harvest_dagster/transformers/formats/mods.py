@@ -15,7 +15,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("name (role: creator, author and others)", "creators"),
     ("name (other roles)", "contributors"),
     ("name of the type conference", "containers"),
-    ("name in the same altRepGroup", "other_names of the agent"),
+    ("name in the same altRepGroup", "creators.other_names, contributors.other_names"),
     ("typeOfResource, genre", "types, kind"),
     ("originInfo/publisher, place", "publishers"),
     ("originInfo with eventType distribution, manufacture, production", "contributors"),

@@ -414,14 +414,21 @@ def test_a_reference_is_one_related_resource() -> None:
             agents=(Agent("Doe"),),
             date=Date(text="2016a"),
             container=Container("J", identifiers=ISSN, volume="1", issue="2", first_page="3"),
+            label="ref1",
         ),
-        Related("References", title="Book", date=Date("2015"), container=Container("S", edition="2")),
-        Related("References", text="Roe, 2014."),
         Related(
-            "References", identifiers=(Identifier("other", "ISO 1", "standard-designator"),), publisher="ISO"
+            "References", title="Book", date=Date("2015"), container=Container("S", edition="2"), label="ref2"
+        ),
+        Related("References", text="Roe, 2014.", label="ref3"),
+        Related("References", label="ref4"),
+        Related(
+            "References",
+            identifiers=(Identifier("other", "ISO 1", "standard-designator"),),
+            publisher="ISO",
+            label="ref5",
         ),
     )
-    assert [one.text for one in document.unmapped] == ["ref1", "crossref", "ref2", "ref3", "ref4", "ref5"]
+    assert [one.text for one in document.unmapped] == ["crossref"]
 
 
 def test_relations_updates_and_trials_are_related() -> None:

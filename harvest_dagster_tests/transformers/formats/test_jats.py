@@ -413,6 +413,7 @@ def test_a_reference_is_one_related_resource() -> None:
         ),
         Date("2004"),
         Container("J Ex", "journal", volume="1", first_page="2", last_page="3"),
+        label="1",
     )
 
 
