@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from harvest_dagster.catalog.bundled import (
     BUNDLED_DIRECTORY,
@@ -95,6 +96,7 @@ def test_each_bundled_source_says_where_its_facts_come_from(sources: list[Bundle
     for source in sources:
         facts = Facts.model_validate(source.facts)
         assert facts.unverified_since >= OLDEST, source.label
+        assert len(facts.terms) <= 110, f"{source.label}: the list shows the terms in one line"
         assert all(" " in origin or urlsplit(origin).hostname for origin in facts.origins), source.label
 
 
@@ -135,6 +137,31 @@ def test_the_transformer_reads_the_format_that_is_harvested(enabled: Catalog) ->
     assert wrong == {}
 
 
+def test_a_bundled_rest_api_is_asked_as_in_the_examples(enabled: Catalog) -> None:
+    """The examples are tested with servers that answer as the APIs do. A difference is a mistake in one of the two."""
+    examples = {
+        kwargs["base_url"]: kwargs
+        for file in (GUIDE.parents[1] / "examples" / "rest").glob("*.yaml")
+        for kwargs in [yaml.safe_load(file.read_text(encoding="utf-8"))["harvester_kwargs"]]
+    }
+    compared = 0
+    for config in enabled.configs:
+        if example := examples.get(config.harvester_kwargs["base_url"]):
+            compared += 1
+            for name in (
+                "method",
+                "records",
+                "identifier",
+                "datestamp",
+                "total",
+                "next",
+                "until",
+                "granularity",
+            ):
+                assert config.harvester_kwargs.get(name) == example.get(name), (config.label, name)
+    assert compared >= 10
+
+
 def test_two_sources_never_ask_for_the_same_records(enabled: Catalog) -> None:
     """A repository that is listed twice would be harvested twice, and have two labels for ever."""
     found = Counter(
@@ -153,6 +180,10 @@ def test_the_proposed_schedules_differ(enabled: Catalog) -> None:
     found = Counter(config.schedule for config in enabled.configs)
     assert None not in found
     assert max(found.values()) <= 4, found.most_common(3)
+    for schedule in found:  # a day that ended less than six hours ago is harvested again
+        minute, hour, *others = str(schedule).split()
+        assert (int(hour), int(minute)) > (6, 0)
+        assert others == ["*"] * 3
 
 
 def test_the_guide_lists_what_is_there(sources: list[BundledSource]) -> None:
