@@ -12,7 +12,7 @@ import pytest
 from harvest_dagster import plugins
 from harvest_dagster.errors import UnknownPlugin
 from harvest_dagster.harvesters.oai.harvester import OaiHarvester
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ from harvest_dagster.harvesters.interface import Client, Parser
 from harvest_dagster.harvesters.oai.records import parse_record
 from harvest_dagster.records import Cursor, InvalidRecord, Record
 from harvest_dagster.testing.simulator import Server
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 from harvest_dagster.transformers.interface import Transformer
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 from harvest_dagster.windows import Window
 
 ROOT = Path(__file__).parents[1]

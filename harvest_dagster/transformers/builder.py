@@ -32,8 +32,8 @@ from harvest_dagster.transformers.document import (
     Unmapped,
     Version,
 )
-from harvest_dagster.transformers.identifiers import identify, web_address
-from harvest_dagster.transformers.vocabularies import resource_type
+from harvest_dagster.transformers.recognition.identifiers import identify, web_address
+from harvest_dagster.transformers.recognition.vocabularies import resource_type
 
 # Schemes whose value names the record in its source, not the resource.
 _OF_RECORDS = frozenset({"oai", "url", "other"})

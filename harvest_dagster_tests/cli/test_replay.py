@@ -12,7 +12,7 @@ from harvest_dagster.storage.tables import ingest_log, normalized_datum
 from harvest_dagster.storage.transform_queue import enqueue
 from harvest_dagster.storage.transform_queue.enqueue import EnqueueOptions, QueueEntry
 from harvest_dagster.storage.transform_queue.queue import TransformQueue
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.cli.commands import run
 from harvest_dagster_tests.cli.conftest import SourceLogs, Sources

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, event
 # Modules that every command imports, so that the fork server loads them. None of them reads the environment.
 import harvest_dagster.harvesters.oai.harvester
 import harvest_dagster.orchestration.build
-import harvest_dagster.transformers.dublin_core_xml  # noqa: F401
+import harvest_dagster.transformers.formats.oai_dc.record  # noqa: F401
 
 (_SCRIPT,) = entry_points(group="console_scripts", name="dagster")
 _main = _SCRIPT.load()

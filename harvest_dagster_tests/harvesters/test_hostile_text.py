@@ -28,8 +28,8 @@ from harvest_dagster.http.redaction import Redactor
 from harvest_dagster.http.transport.secret_echoes import SecretMasker
 from harvest_dagster.masking import build_masker
 from harvest_dagster.texts import cut_at_word, describe_start, shorten
-from harvest_dagster.transformers import dates, identifiers, languages
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
+from harvest_dagster.transformers.recognition import dates, identifiers, languages
 
 REPEATED = (
     *(b"<!--", b"<!-- -->", b"<?", b"<?a?>", b"<![CDATA[", b"<!DOCTYPE a>", b"<!DOCTYPE a ["),

@@ -111,7 +111,7 @@ def test_one_failing_datum_does_not_stop_the_others(
 ) -> None:
     """One invalid record stopped a whole day: docs/failures.md#one-invalid-record"""
     from harvest_dagster.errors import TransformError
-    from harvest_dagster.transformers.oai_dc import OaiDcTransformer
+    from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 
     transform = OaiDcTransformer.transform
 

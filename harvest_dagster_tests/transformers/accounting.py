@@ -28,8 +28,8 @@ from harvest_dagster.errors import TransformError
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.interface import Transformer
-from harvest_dagster.transformers.languages import language_code
-from harvest_dagster.transformers.licenses import license_address
+from harvest_dagster.transformers.recognition.languages import language_code
+from harvest_dagster.transformers.recognition.licenses import license_address
 
 Where = Literal["field", "unmapped", "nothing", "out_of_scope"]
 

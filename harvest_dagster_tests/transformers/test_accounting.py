@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Agent, Date, Document, Identifier, Title, Unmapped
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 from harvest_dagster.transformers.interface import Arguments, Transformer
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
 from harvest_dagster_tests.recorded import requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, leaves
-from harvest_dagster_tests.transformers.test_recorded_dublin_core import _CONTAINER, FOLDERS, records
+from harvest_dagster_tests.transformers.formats.test_recorded_dublin_core import _CONTAINER, FOLDERS, records
 
 JSON = '{"a": "One  two", "b": [{"c": 3}, {"c": true, "d": null}], "e": 1.10}'
 XML = '<r xmlns:x="urn:x"><a x:k="v">One <i>two</i> three</a><b/></r>'

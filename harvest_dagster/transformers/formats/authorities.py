@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from harvest_dagster.transformers.document import Identifier
-from harvest_dagster.transformers.identifier_schemes import scheme_named
-from harvest_dagster.transformers.identifiers import identify, identify_as
+from harvest_dagster.transformers.recognition.identifier_schemes import scheme_named
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
 
 _PREFIXED = re.compile(r"\(([^()\s]+)\) ?(\S.*)")
 

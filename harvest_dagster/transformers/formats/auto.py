@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from harvest_dagster import plugins
 from harvest_dagster.errors import TransformError
-from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.interface import Transformer
+
+if TYPE_CHECKING:
+    import msgspec
+
+    from harvest_dagster.transformers.document import Document
 
 # The beginning of the namespace of the outermost element of the metadata, without `http://` and in lower case.
 NAMESPACES = {
@@ -117,6 +119,8 @@ def _by_namespace(namespace: str, datum: str) -> str | None:
 
 
 def _choose_for_json(datum: str) -> str:
+    import msgspec  # noqa: PLC0415 - loading the catalog needs only the class
+
     try:
         parts = msgspec.json.decode(datum, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeEncodeError) as error:

@@ -16,7 +16,7 @@ from harvest_dagster.pipeline.samples import MOST_SAMPLES
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.database import Database
 from harvest_dagster.testing.simulator import Repository, Server
-from harvest_dagster.transformers.oai_dc import OaiDcTransformer
+from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, TRANSFORMED, Deployment
 

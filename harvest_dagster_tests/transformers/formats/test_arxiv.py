@@ -32,8 +32,8 @@ from harvest_dagster.transformers.document import (
     Unmapped,
     Version,
 )
-from harvest_dagster.transformers.formats.arxiv import FIELDS, ArxivTransformer
-from harvest_dagster.transformers.formats.arxiv_authors import parse_authors
+from harvest_dagster.transformers.formats.arxiv.authors import parse_authors
+from harvest_dagster.transformers.formats.arxiv.transformer import FIELDS, ArxivTransformer
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 

@@ -17,7 +17,7 @@ from harvest_dagster.transformers.formats import auto
 from harvest_dagster.transformers.formats.auto import AutoTransformer, choose
 from harvest_dagster_tests.recorded import DATA, requires_recorded
 from harvest_dagster_tests.test_readme import ROOT
-from harvest_dagster_tests.transformers.test_recorded_dublin_core import records
+from harvest_dagster_tests.transformers.formats.test_recorded_dublin_core import records
 
 OAI = 'xmlns:oai="http://www.openarchives.org/OAI/2.0/"'
 

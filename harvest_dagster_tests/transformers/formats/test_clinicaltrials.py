@@ -16,7 +16,7 @@ from harvest_dagster.harvesters.formats.canonical_xml import canonical_xml
 from harvest_dagster.harvesters.formats.strict_xml import parse_xml
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.clinicaltrials import FIELDS, ClinicalTrialsTransformer
+from harvest_dagster.transformers.formats.clinicaltrials.transformer import FIELDS, ClinicalTrialsTransformer
 from harvest_dagster_tests.recorded import recorded, recordings, requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields, leaves
 from harvest_dagster_tests.transformers.injection import lost_in_json, lost_in_xml

@@ -33,8 +33,8 @@ from harvest_dagster.transformers.document import (
     Text,
     Title,
 )
-from harvest_dagster.transformers.formats.crossref import FIELDS, CrossrefTransformer
-from harvest_dagster.transformers.formats.crossref_values import plain_text
+from harvest_dagster.transformers.formats.crossref.transformer import FIELDS, CrossrefTransformer
+from harvest_dagster.transformers.formats.crossref.values import plain_text
 from harvest_dagster_tests.recorded import DATA, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 

@@ -37,11 +37,11 @@ from harvest_dagster.transformers.document import (
     Title,
     Unmapped,
 )
-from harvest_dagster.transformers.formats.datacite import FIELDS, DataciteTransformer
-from harvest_dagster.transformers.licenses import license_address
+from harvest_dagster.transformers.formats.datacite.transformer import FIELDS, DataciteTransformer
+from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster_tests.recorded import recorded, requires_recorded
 from harvest_dagster_tests.transformers import accounting
-from harvest_dagster_tests.transformers.test_recorded_dublin_core import records
+from harvest_dagster_tests.transformers.formats.test_recorded_dublin_core import records
 
 KERNEL_4 = "http://datacite.org/schema/kernel-4"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"

@@ -33,7 +33,7 @@ from harvest_dagster.transformers.document import (
     Title,
     Unmapped,
 )
-from harvest_dagster.transformers.formats.dcat import FIELDS, DcatTransformer
+from harvest_dagster.transformers.formats.dcat.transformer import FIELDS, DcatTransformer
 from harvest_dagster_tests.transformers import accounting
 
 EU = "http://publications.europa.eu/resource/authority"

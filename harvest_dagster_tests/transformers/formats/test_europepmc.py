@@ -36,7 +36,7 @@ from harvest_dagster.transformers.document import (
     Title,
     Version,
 )
-from harvest_dagster.transformers.formats.europepmc import FIELDS, EuropepmcTransformer
+from harvest_dagster.transformers.formats.europepmc.transformer import FIELDS, EuropepmcTransformer
 from harvest_dagster_tests.recorded import DATA, recorded, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 

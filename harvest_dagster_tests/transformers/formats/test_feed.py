@@ -19,8 +19,8 @@ from harvest_dagster.harvesters.feed.document import parse_feed
 from harvest_dagster.harvesters.feed.entries import datestamps_of, parse_entry
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.feed import FIELDS, FeedTransformer
-from harvest_dagster.transformers.formats.feed_values import parse_feed_date
+from harvest_dagster.transformers.formats.feed.transformer import FIELDS, FeedTransformer
+from harvest_dagster.transformers.formats.feed.values import parse_feed_date
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields
 from harvest_dagster_tests.transformers.injection import lost_in_xml

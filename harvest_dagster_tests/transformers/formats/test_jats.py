@@ -37,7 +37,7 @@ from harvest_dagster.transformers.document import (
     Text,
     Title,
 )
-from harvest_dagster.transformers.formats.jats import FIELDS, JatsTransformer
+from harvest_dagster.transformers.formats.jats.transformer import FIELDS, JatsTransformer
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.mapping import MappingTransformer
-from harvest_dagster.transformers.mapping.shapes import Shape, shape_of
+from harvest_dagster.transformers.formats.mapping.shapes import Shape, shape_of
+from harvest_dagster.transformers.formats.mapping.transformer import MappingTransformer
 from harvest_dagster_tests.test_readme import ROOT, blocks
 
 PAGE = "docs/transformers.md"
@@ -292,7 +292,7 @@ def test_a_mapping_without_fields_is_refused() -> None:
 def test_checking_the_rules_imports_neither_lxml_nor_jsonpath() -> None:
     """The catalog of each process checks them."""
     code = (
-        "import sys; from harvest_dagster.transformers.formats.mapping import MappingTransformer as M;"
+        "import sys; from harvest_dagster.transformers.formats.mapping.transformer import MappingTransformer as M;"
         "M.Arguments(fields={'titles': 'a.b'}); assert not {'lxml', 'jsonpath', 'rdflib'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,10 +15,10 @@ from lxml import etree
 from harvest_dagster import plugins
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.marcxml import FIELDS, MarcXmlTransformer
+from harvest_dagster.transformers.formats.marcxml.transformer import FIELDS, MarcXmlTransformer
 from harvest_dagster_tests.recorded import requires_recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check
-from harvest_dagster_tests.transformers.test_recorded_dublin_core import records
+from harvest_dagster_tests.transformers.formats.test_recorded_dublin_core import records
 
 SLIM = "http://www.loc.gov/MARC21/slim"
 LEADER = "00714cam a2200205 a 4500"

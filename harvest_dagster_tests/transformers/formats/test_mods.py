@@ -14,7 +14,7 @@ from harvest_dagster import plugins
 from harvest_dagster.errors import TransformError
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.mods import FIELDS, ModsTransformer
+from harvest_dagster.transformers.formats.mods.transformer import FIELDS, ModsTransformer
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for
 
 SPACE = "http://www.loc.gov/mods/v3"

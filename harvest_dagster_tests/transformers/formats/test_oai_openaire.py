@@ -31,7 +31,7 @@ from harvest_dagster.transformers.document import (
     Title,
     Unmapped,
 )
-from harvest_dagster.transformers.formats.oai_openaire import FIELDS, OaiOpenaireTransformer
+from harvest_dagster.transformers.formats.oai_openaire.transformer import FIELDS, OaiOpenaireTransformer
 from harvest_dagster_tests.transformers import accounting
 
 OAIRE = "http://namespace.openaire.eu/schema/oaire/"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from harvest_dagster.errors import TransformError
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Document
-from harvest_dagster.transformers.formats.openalex import FIELDS, OpenAlexTransformer
-from harvest_dagster.transformers.languages import language_code
+from harvest_dagster.transformers.formats.openalex.transformer import FIELDS, OpenAlexTransformer
+from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster_tests.recorded import recorded
 from harvest_dagster_tests.transformers.accounting import Leaf, account_for, check, count_fields
 from harvest_dagster_tests.transformers.injection import lost_in_json

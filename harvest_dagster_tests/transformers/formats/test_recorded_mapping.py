@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from harvest_dagster.records import Record
-from harvest_dagster.transformers.formats.mapping import MappingTransformer
+from harvest_dagster.transformers.formats.mapping.transformer import MappingTransformer
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.test_readme import ROOT
 from harvest_dagster_tests.transformers import accounting

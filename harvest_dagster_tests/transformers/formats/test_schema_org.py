@@ -36,7 +36,7 @@ from harvest_dagster.transformers.document import (
     Title,
     Unmapped,
 )
-from harvest_dagster.transformers.formats.schema_org import FIELDS, SchemaOrgTransformer
+from harvest_dagster.transformers.formats.schema_org.transformer import FIELDS, SchemaOrgTransformer
 from harvest_dagster_tests.recorded import recorded, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 

@@ -1,0 +1,1 @@
+"""Read a record so that nothing is lost."""

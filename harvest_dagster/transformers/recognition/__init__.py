@@ -1,0 +1,1 @@
+"""Recognize identifiers, dates, languages, licenses and terms of vocabularies."""

@@ -1,0 +1,1 @@
+"""Tests of the recognition of identifiers, dates and languages."""
