@@ -36,6 +36,7 @@ TRANSFORMERS_OF_PREFIXES: dict[str, str | None] = {
     "arXiv": "arxiv",
     "arXivRaw": "arxiv",
     "datacite4": "datacite",
+    "dif": None,  # no transformer reads the Directory Interchange Format
     "edm": None,  # no transformer reads RDF
     "marcxml": "marcxml",
     "mods": "mods",
@@ -159,6 +160,11 @@ def test_a_bundled_rest_api_is_asked_as_in_the_examples(enabled: Catalog) -> Non
                 "granularity",
             ):
                 assert config.harvester_kwargs.get(name) == example.get(name), (config.label, name)
+            for part in ("params", "body"):
+                for name, value in example.get(part, {}).items():
+                    # A source may have more filters, and name the fields that it wants.
+                    own = config.harvester_kwargs[part][name]
+                    assert own == value or name == "fl" or str(value) in own, (config.label, name)
     assert compared >= 10
 
 

@@ -1,4 +1,4 @@
-"""The mappings of bundled sources, over recorded responses of these APIs.
+"""Bundled REST sources over recorded responses of their APIs: the paths of the list, and the mapping of a record.
 
 DataONE and PLOS were recorded in the XML of Solr. The sources ask for its JSON, which has the same fields.
 """
@@ -16,8 +16,14 @@ from lxml import etree
 
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.formats.mapping import MappingTransformer
+from harvest_dagster.windows import Window, parse_instant
+from harvest_dagster_tests.harvesters.rest.rest_sources import RestSource
+from harvest_dagster_tests.harvesters.rest.test_recorded import Replayed
+from harvest_dagster_tests.harvesters.sources import Answered
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 
@@ -82,3 +88,18 @@ def test_no_value_of_a_recorded_record_is_lost(label: str) -> None:
     account = accounting.account_for(transformer, records)
     accounting.check(f"mapping_{label}", account)
     assert account.failures == {}
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "size", "has_total"),
+    [("usgs_publications", "usgs", 15, True), ("nsf_awards", "nsfawards", 25, False)],
+)
+def test_each_record_of_a_recorded_list_arrives(label: str, name: str, size: int, has_total: bool) -> None:
+    """No example in the documentation has these APIs, so nothing else tests the paths of their lists."""
+    ever = Window(parse_instant("1900-01-01"), parse_instant("2100-01-01"))
+    arguments = RestArguments.model_validate(source(label).harvester_kwargs)
+    url = arguments.base_url
+    page = next(RestSource(arguments, Replayed(Answered(next(bodies(name)), url))).pages(ever))
+    records = [one for one in RestParser(arguments).records(page, ever) if isinstance(one, Record)]
+    assert (page.count, len(records), page.total is not None) == (size, size, has_total)
+    assert all(one.datestamp for one in records) == has_total
