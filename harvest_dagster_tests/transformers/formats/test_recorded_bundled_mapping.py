@@ -19,7 +19,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.records import Record
-from harvest_dagster.transformers.formats.mapping import MappingTransformer
+from harvest_dagster.transformers.formats.mapping.transformer import MappingTransformer
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import RestSource
 from harvest_dagster_tests.harvesters.rest.test_recorded import Replayed
