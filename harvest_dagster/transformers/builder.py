@@ -1,7 +1,8 @@
 """Collect the values of one record, and build its document.
 
 Here: what is the same for all formats. The first title, publisher and date of issue, each identifier once, the
-addresses among the identifiers, and the refusal of a document without values. Not here: how a format is read.
+addresses among the identifiers, the first and last page, and the refusal of a document without values. Not here: how a
+format is read.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from harvest_dagster.transformers.document import (
     Version,
 )
 from harvest_dagster.transformers.recognition.identifiers import identify, web_address
+from harvest_dagster.transformers.recognition.pages import with_split_pages
 from harvest_dagster.transformers.recognition.vocabularies import resource_type
 
 # Schemes whose value names the record in its source, not the resource.
@@ -144,7 +146,7 @@ class DocumentBuilder:
             descriptions=tuple(self.descriptions),
             identifiers=tuple(dict.fromkeys(self.identifiers)),
             links=tuple(dict.fromkeys(self.links)),
-            containers=tuple(self.containers),
+            containers=tuple(map(with_split_pages, self.containers)),
             funding=tuple(self.funding),
             rights=tuple(self.rights),
             related=tuple(dict.fromkeys(self.related)),

@@ -228,7 +228,7 @@ class Container(Item, frozen=True):
     volume: Annotated[str | None, _described("The volume.")] = None
     issue: Annotated[str | None, _described("The issue or number.")] = None
     edition: Annotated[str | None, _described("The edition.")] = None
-    first_page: Annotated[str | None, _described("The first page.")] = None
+    first_page: Annotated[str | None, _described("The first page, or the only one.")] = None
     last_page: Annotated[str | None, _described("The last page.")] = None
     pages: Annotated[
         str | None,

@@ -95,7 +95,7 @@ embargoEnd Available; dateIssued Issued; dateCreated Created; dateModified Updat
 dateCaptured Collected; copyrightDate Copyrighted; datePublished Issued; received Submitted; rev-recd Updated;
 pub Issued; epub Issued; ppub Issued; collection Issued; corrected Updated; retracted Withdrawn; copyright
 Copyrighted; publication Issued; published-print Issued; published-online Issued; published-other Issued; posted
-Available; content-created Created; content-updated Updated
+Available; content-created Created; content-updated Updated; approved Accepted
 """
 
 _RESOURCE_TYPES = """
@@ -124,7 +124,9 @@ InteractiveResource; physicalobject PhysicalObject; physical object PhysicalObje
 Event; service Service; peer-review PeerReview; standard Standard; journal Journal; datacatalog Collection;
 clinical trial StudyRegistration; grant Award; sound recording Sound; sound
 recording-musical Sound; sound recording-nonmusical Sound; three dimensional object PhysicalObject; mixed material
-Collection; academic journal Journal; periodical Journal
+Collection; academic journal Journal; periodical Journal; reference-entry BookChapter; book-track BookChapter;
+book-set Book; journal-issue Text; journal-volume Text; proceedings-series ConferenceProceeding; standard-series
+Standard
 """
 
 _ACCESS: dict[str, Access] = {

@@ -146,9 +146,11 @@ def test_people_and_organizations_have_their_roles() -> None:
             "Doe",
             suffix="Jr.",
             identifiers=(Identifier("orcid", "0000-0002-1825-0097"),),
+            role="aut",
+            role_text="author",
             affiliations=(Affiliation("D, U, Bonn", (Identifier("ror", "02mhbdp94"),)),),
         ),
-        Agent("X Group", "organization"),
+        Agent("X Group", "organization", role="aut", role_text="author"),
     )
     assert document.contributors == (
         Agent("Roe", "person", family="Roe", role="edt", role_text="editor"),
@@ -159,7 +161,7 @@ def test_people_and_organizations_have_their_roles() -> None:
     assert [one.text for one in document.unmapped] == ["false", "publisher", "additional"]
 
 
-def test_the_institution_of_a_thesis_grants_the_degree() -> None:
+def test_the_institution_grants_the_degree_or_hosts_the_preprint() -> None:
     institution = [{"name": "U", "acronym": ["UI"], "place": ["Iowa"], "department": ["Art"]}]
     thesis, preprint = (work(kind, institution=institution) for kind in ("dissertation", "posted-content"))
     agent = Agent(
@@ -171,7 +173,7 @@ def test_the_institution_of_a_thesis_grants_the_degree() -> None:
         places=("Iowa",),
     )
     assert thesis.contributors == (agent,)
-    assert preprint.contributors[0].role is None
+    assert preprint.contributors[0].role == "his"
     assert [one.text for one in thesis.unmapped] == ["Art"]
 
 
@@ -255,9 +257,66 @@ def test_an_article_is_in_a_journal() -> None:
     assert [one.text for one in document.unmapped] == ["print"]
 
 
-@pytest.mark.parametrize("page", ["e123", "1-2, 5", "1-2-3"])
+@pytest.mark.parametrize("page", ["n/a-n/a", "1-2, 5", "1-2-3"])
 def test_pages_that_are_not_a_range_stay_as_they_are(page: str) -> None:
     assert work(page=page).containers == (Container(kind="journal", pages=page),)
+
+
+@pytest.mark.parametrize(
+    ("page", "container"),
+    [
+        ("22-24", Container(kind="journal", first_page="22", last_page="24")),
+        ("e1660-e1676", Container(kind="journal", first_page="e1660", last_page="e1676")),
+        ("1227-39", Container(kind="journal", first_page="1227", last_page="1239")),
+        ("ii\u2013iv", Container(kind="journal", first_page="ii", last_page="iv")),
+        ("S57", Container(kind="journal", first_page="S57")),
+        ("e0178914", Container(kind="journal", number="e0178914")),
+    ],
+)
+def test_pages_are_split_as_in_the_other_formats(page: str, container: Container) -> None:
+    """The same article has the same pages from JATS, OpenAlex and Europe PMC."""
+    assert work(page=page).containers == (container,)
+
+
+def test_entities_are_no_part_of_a_text() -> None:
+    """Publishers escape texts twice. A search for the journal would not find it."""
+    document = work(
+        title=["On &lt;scp&gt;X&lt;/scp&gt;", "p &lt; 1"],
+        container_title=["Organic &amp; Biomolecular Chemistry"],
+        short_container_title=["Org. &amp; Bio."],
+        author=[{"family": "Doe", "affiliation": [{"name": "1<sup>st</sup> Clinic &amp; School"}]}],
+        link=[{"URL": "http://x.org/?id=1&amp;copy=2&lt=3"}],
+        reference=[
+            {
+                "article-title": "Of <italic>E. coli</italic>",
+                "journal-title": "Ecology &amp; Evolution",
+                "DOI": "10.1892/19&lt;115:utm&gt;2.0.co;2",
+            },
+            {"unstructured": "Nguyen <etal>et al</etal>. 5&apos;-phosphate"},
+        ],
+    )
+    assert document.titles == (Title("On X"), Title("p < 1"))
+    assert document.containers[0].title == "Organic & Biomolecular Chemistry"
+    assert document.containers[0].other_titles == (Text("Org. & Bio."),)
+    assert document.creators[0].affiliations == (Affiliation("1st Clinic & School"),)
+    assert [file.url for file in document.files] == ["http://x.org/?id=1&copy=2&lt=3"]
+    first, second = document.related
+    assert first.title == "Of E. coli"
+    assert first.container == Container("Ecology & Evolution")
+    assert first.identifiers == (Identifier("doi", "10.1892/19<115:utm>2.0.co;2"),)
+    assert second.text == "Nguyen et al. 5'-phosphate"
+
+
+@pytest.mark.parametrize(
+    ("kind", "general"),
+    [("reference-entry", "BookChapter"), ("journal-issue", "Text"), ("component", None)],
+)
+def test_types_of_crossref_have_a_general_type(kind: str, general: str | None) -> None:
+    assert work(kind).kind == general
+
+
+def test_the_approval_of_a_thesis_or_standard_is_a_date_of_acceptance() -> None:
+    assert work("standard", approved=DAY).dates == (Date("2021-03-05", None, "Accepted", "approved"),)
 
 
 def test_a_book_has_its_own_isbn_and_edition_and_is_in_a_series() -> None:
@@ -591,6 +650,10 @@ _REPEATED = re.compile(
 )
 
 
+_MARK_UP = re.compile("<|&[#0-9A-Za-z]+;")
+_TEXTS_WITH_MARK_UP = ("title", "abstract", "unstructured", "affiliation.name", "reference.DOI")
+
+
 def is_in_another_form(leaf: accounting.Leaf) -> bool:
     """Return whether the tests above show what becomes of a value that the accounting does not find.
 
@@ -600,7 +663,7 @@ def is_in_another_form(leaf: accounting.Leaf) -> bool:
         _REPEATED.fullmatch(leaf.path) is not None
         or leaf.text.startswith(("http://id.crossref.org/prefix/", "http://id.crossref.org/issn/"))
         or (leaf.path.endswith("page") and leaf.text.count("-") == 1)
-        or ("<" in leaf.text and leaf.path.endswith(("title", "abstract")))
+        or (_MARK_UP.search(leaf.text) is not None and leaf.path.endswith(_TEXTS_WITH_MARK_UP))
     )
 
 

@@ -143,9 +143,11 @@ def test_the_people_of_a_core_result() -> None:
             "Jane",
             "Doe",
             identifiers=(Identifier("orcid", "0000-0002-1825-0097"),),
+            role="aut",
+            role_text="author",
             affiliations=(Affiliation("U, Bern."),),
         ),
-        Agent("X Group", "organization"),
+        Agent("X Group", "organization", role="aut", role_text="author"),
     )
     assert result.contributors == (Agent("Roe R", None, "R", "Roe", role_text="investigator"),)
     assert result.funding == (Funding("NCI", award="P30", program="CA"),)
@@ -181,9 +183,7 @@ def test_the_description_of_a_core_result() -> None:
         ),
     )
     assert result.related == (
-        Related(
-            "IsNewVersionOf", "Preprint in", (Identifier("pmid", "39293462"),), "Lancet. 2024", kind="MED"
-        ),
+        Related("IsNewVersionOf", "Preprint in", (Identifier("pmid", "39293462"),), "Lancet. 2024"),
     )
 
 
@@ -256,7 +256,9 @@ def test_a_lite_result() -> None:
             "isOpenAccess": "N",
         }
     )
-    assert result.creators == (Agent("Doe J"), Agent("O'Neill AF"))
+    assert result.creators == tuple(
+        Agent(name, role="aut", role_text="author") for name in ("Doe J", "O'Neill AF")
+    )
     assert result.identifiers == (Identifier("other", "PPR1", "PPR"), Identifier("other", "NBK1", "bookid"))
     assert result.containers == (
         Container(
@@ -265,7 +267,7 @@ def test_a_lite_result() -> None:
             identifiers=(Identifier("issn", "0140-6736"), Identifier("issn", "1474-547X")),
             volume="404",
             issue="2",
-            pages="e12807",
+            number="e12807",
         ),
         Container("B", "book"),
     )
@@ -275,6 +277,22 @@ def test_a_lite_result() -> None:
     date = Date("2024-01-02", None, "Issued", "firstPublishDate")
     assert result.versions == (Version(None, date, (Identifier("other", "PPR0", "PPR"),), "PPR"),)
     assert result.access is None
+
+
+@pytest.mark.parametrize(
+    ("types", "place", "kind"),
+    [
+        ("letter; comment", {"journalTitle": "Lancet"}, "JournalArticle"),
+        ("published erratum", {}, None),
+        ("book; review", {"bookOrReportDetails": {"comprisingTitle": "GeneReviews"}}, "BookChapter"),
+        ("book", {"bookOrReportDetails": {"publisher": "P"}}, "Book"),
+    ],
+)
+def test_the_journal_or_the_book_decides_the_kind_of_other_types(
+    types: str, place: dict[str, Any], kind: str | None
+) -> None:
+    """Crossref calls a letter in a journal an article, too."""
+    assert transform({"id": "1", "source": "MED", "pubType": types, **place}).kind == kind
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from harvest_dagster.transformers.document import Agent, Container, Date, Identifier, Related, Text
-from harvest_dagster.transformers.formats.crossref.values import take_identifiers
+from harvest_dagster.transformers.formats.crossref.values import plain_text, take_identifiers, unescape
 from harvest_dagster.transformers.formats.datacite.values import identifier
 from harvest_dagster.transformers.reading.json_tree import Node, take
 from harvest_dagster.transformers.recognition.dates import parse_date
@@ -38,10 +38,14 @@ _KEYS = frozenset(
     ]
 )
 
+_WITH_MARK_UP = frozenset(["article-title", "journal-title", "series-title", "unstructured", "volume-title"])
+
 
 def take_reference(node: Node) -> Related | None:
     """Take a reference. The title of a book is that of the work, unless there is one of a part in it."""
     texts = {key: text for key in _KEYS.intersection(node) if (text := take(node, key))}
+    for key in _WITH_MARK_UP.intersection(texts):
+        texts[key] = plain_text(texts[key])
     get = texts.get
     title, volume_title = get("article-title"), get("volume-title")
     titles = [get("journal-title"), volume_title if title else None, get("series-title")]
@@ -58,7 +62,7 @@ def take_reference(node: Node) -> Related | None:
     author, year, doi, designator = get("author"), get("year"), get("DOI"), get("standard-designator")
     related = Related(
         identifiers=(
-            *((identifier("DOI", doi),) if doi else ()),
+            *((identifier("DOI", unescape(doi)),) if doi else ()),
             *((Identifier("other", designator, "standard-designator"),) if designator else ()),
         ),
         text=get("unstructured"),

@@ -5,6 +5,7 @@ https://github.com/CrossRef/rest-api-doc/blob/master/api_format.md, section "Wor
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from harvest_dagster.transformers.reading.json_tree import Node, child, children
 from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
+_ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
 _PREFIX = re.compile(r"</?([A-Za-z][\w-]*):")
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _MOST_PARTS = 3  # year, month, day
@@ -26,12 +28,25 @@ _ISSN_ADDRESS = "http://id.crossref.org/issn/"
 
 
 def plain_text(text: str) -> str:
-    """Return a text without its mark-up (JATS, MathML, HTML); unchanged if it is not well-formed.
+    """Return a text without its mark-up (JATS, MathML, HTML), which stays if it is not well-formed.
 
-    A first heading `Abstract` is left out, because the role of the description says so.
+    Publishers also escape what is no mark-up, and mark-up twice: `&amp;`, `&lt;scp&gt;`. A first heading `Abstract` is
+    left out, because the role of the description says so.
     """
-    if "<" not in text:
+    if "<" in text:
+        text = _without_tags(text)
+    if "&" not in text:
         return text
+    unescaped = unescape(text)
+    return _without_tags(unescaped) if "<" in unescaped and unescaped != text else unescaped
+
+
+def unescape(text: str) -> str:
+    """Return a text with the characters for which its entities stand. An `&` of an address without `;` stays."""
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+
+
+def _without_tags(text: str) -> str:
     prefixes = dict.fromkeys(_PREFIX.findall(text))
     names = "".join(f' xmlns:{one}="{_MATHML if one == "mml" else one}"' for one in prefixes)
     try:
@@ -94,21 +109,21 @@ def _only_point(parts: Any) -> str | None:
 def take_agents(node: Node, key: str) -> Iterator[Agent]:
     """Take the people and organizations of a list. `sequence` repeats the order of the list."""
     for place, one in enumerate(children(node, key)):
-        agent = _agent(one, None if key == "author" else key)
+        agent = _agent(one, key)
         if agent is not None:
             if one.get("sequence") == ("additional" if place else "first"):
                 take(one, "sequence")
             yield agent
 
 
-def _agent(node: Node, role: str | None) -> Agent | None:
+def _agent(node: Node, key: str) -> Agent | None:
     given, family, name = (take(node, key) for key in ("given", "family", "name"))
     written = name or full_name(family, given)
     if not written:
         return None
     words = [text for one in children(node, "role") if (text := take(one, "role"))]
-    role = ", ".join(words) or role
-    code = relator(role) if role else None
+    role = ", ".join(words) or key
+    code = relator(role)
     orcid = take(node, "ORCID")
     identifiers = [*_identifiers(node), *((identifier("ORCID", orcid),) if orcid else ())]
     return Agent(
@@ -128,7 +143,7 @@ def _agent(node: Node, role: str | None) -> Agent | None:
 def _affiliation(node: Node) -> Affiliation | None:
     """Return an affiliation. The department and the place stand apart."""
     texts = [text for key in ("department", "name", "place") for text in take_texts(node, key)]
-    return Affiliation(", ".join(texts), tuple(_identifiers(node))) if texts else None
+    return Affiliation(plain_text(", ".join(texts)), tuple(_identifiers(node))) if texts else None
 
 
 def _identifiers(node: Node) -> Iterator[Identifier]:

@@ -5,12 +5,11 @@ Content negotiation (`application/vnd.citationstyles.csl+json`) gives the same k
 
 - `type` decides to what ISBN, ISSN and the edition belong: a book has its own ISBN, a chapter the one of its book.
 - A reference becomes one related resource. Its `key` has a meaning only inside the record, and stays in `unmapped`.
-- Titles and abstracts are texts with mark-up. The mark-up is removed.
+- Titles, abstracts, references and affiliations are texts with mark-up. The mark-up is removed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -45,6 +44,7 @@ from harvest_dagster.transformers.formats.crossref.values import (
     take_instant,
     take_organization,
     take_url,
+    unescape,
 )
 from harvest_dagster.transformers.formats.datacite.values import add_language, identifier
 from harvest_dagster.transformers.reading import json_tree
@@ -85,8 +85,9 @@ _ASSERTED_DATES = {
 }
 _ASSERTED_RIGHTS = frozenset({"copyright", "copyright_information"})
 _ASSERTED_TYPES = frozenset({"article_type", "content_type"})
+# The institution of a preprint is its server: `bioRxiv`.
+_ROLES_OF_INSTITUTIONS = {"Dissertation": "dgg", "Preprint": "his"}
 _RELATIONS_OF_UPDATES = {"new_version": "IsNewVersionOf", "new_edition": "IsNewVersionOf"}
-_PAGES = re.compile(r"([^\s,;-]+)-([^\s,;-]+)")
 
 
 def read_document(identifier_: str, datum: str) -> Document:
@@ -161,9 +162,9 @@ def _agents(builder: DocumentBuilder, work: Node) -> None:
         builder.contributors += take_agents(work, key)
     if publisher := take(work, "publisher"):
         builder.publishers.append(Agent(publisher, places=tuple(take_texts(work, "publisher-location"))))
-    is_thesis = builder.kind == "Dissertation"
+    role = _ROLES_OF_INSTITUTIONS.get(builder.kind or "")
     for node in children(work, "institution"):
-        institution = take_organization(node, "dgg" if is_thesis else None, "institution")
+        institution = take_organization(node, role, "institution")
         builder.contributors += filter(None, [institution])
     body = take_organization(child(work, "standards-body"), "stn", "standards-body")
     builder.contributors += filter(None, [body])
@@ -236,7 +237,9 @@ def _files(builder: DocumentBuilder, work: Node) -> None:
         if address := take(node, "URL"):
             format_, version = take(node, "content-type"), take(node, "content-version")
             purpose = take(node, "intended-application")
-            builder.files.append(File(address, format=format_, version=version, description=purpose))
+            builder.files.append(
+                File(unescape(address), format=format_, version=version, description=purpose)
+            )
 
 
 def _funding(builder: DocumentBuilder, work: Node) -> None:
@@ -299,9 +302,9 @@ def _read_container(builder: DocumentBuilder, work: Node, kind: str | None) -> N
     if kind in _SERIALS:
         builder.identifiers += issns
         issns = []
-    titles = take_texts(work, "container-title")
-    others = [text for text in take_texts(work, "short-container-title") if text not in titles]
-    first, last, pages = _pages(take(work, "page"))
+    titles = list(map(plain_text, take_texts(work, "container-title")))
+    shorts = map(plain_text, take_texts(work, "short-container-title"))
+    others = [text for text in shorts if text not in titles]
     container = Container(
         titles[0] if titles else None,
         other_titles=tuple(map(Text, (*titles[1:], *others))),
@@ -309,9 +312,7 @@ def _read_container(builder: DocumentBuilder, work: Node, kind: str | None) -> N
         volume=take(work, "volume"),
         issue=_issue(work),
         edition=edition,
-        first_page=first,
-        last_page=last,
-        pages=pages,
+        pages=take(work, "page"),
         number=take(work, "article-number"),
         dates=tuple(_issue_dates(child(work, "journal-issue"))),
     )
@@ -320,12 +321,6 @@ def _read_container(builder: DocumentBuilder, work: Node, kind: str | None) -> N
     event = _event(child(work, "event"))
     if event != Container(kind="conference"):
         builder.containers.append(event)
-
-
-def _pages(text: str | None) -> tuple[str | None, str | None, str | None]:
-    """Return the first and the last page, or the text."""
-    match = _PAGES.fullmatch(text) if text else None
-    return (match[1], match[2], None) if match else (None, None, text)
 
 
 def _issue(work: Node) -> str | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import Agent, Container, Date, Identifier, Text
 from harvest_dagster.transformers.reading.json_tree import Node, child, take
 from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify_as
 
-_PAGES = re.compile(r"(\w+)-(\w+)")
 _OF_JOURNAL = {"issn": "issn", "essn": "issn", "nlmid": "nlmid"}
 _OF_BOOK = {"isbn10": "isbn", "isbn13": "isbn", "seriesISSN": "issn"}
 
@@ -65,9 +62,6 @@ def _journal(node: Node, info: Node) -> Container:
     )
     if text := take(info, "journalIssueId"):
         identifiers.append(Identifier("other", text, "journalIssueId"))
-    pages = take(node, "pageInfo")
-    range_of_pages = _PAGES.fullmatch(pages) if pages else None
-    first, last = range_of_pages.groups() if range_of_pages else (None, None)
     return Container(
         title,
         "journal" if title else None,
@@ -75,9 +69,7 @@ def _journal(node: Node, info: Node) -> Container:
         tuple(dict.fromkeys(identifiers)),
         volume=take(info, "volume") or take(node, "journalVolume"),
         issue=take(info, "issue") or take(node, "issue"),
-        first_page=first,
-        last_page=last,
-        pages=None if range_of_pages else pages,
+        pages=take(node, "pageInfo"),
     )
 
 

@@ -151,7 +151,7 @@ def _authors(builder: DocumentBuilder, node: Node) -> None:
     builder.creators += filter(None, map(_agent, children(child(node, "authorList"), "author")))
     for one in children(child(node, "investigatorList"), "investigator"):
         if agent := _agent(one):
-            builder.contributors.append(msgspec.structs.replace(agent, role_text="investigator"))
+            builder.contributors.append(msgspec.structs.replace(agent, role=None, role_text="investigator"))
     _repeated_authors(builder, node)
 
 
@@ -182,6 +182,8 @@ def _agent(node: Node) -> Agent | None:
         family,
         suffix=suffix,
         identifiers=tuple(identifiers),
+        role="aut",
+        role_text="author",
         affiliations=tuple(map(Affiliation, dict.fromkeys(names))),
     )
 
@@ -191,7 +193,7 @@ def _repeated_authors(builder: DocumentBuilder, node: Node) -> None:
     text = str(node.get("authorString") or "")
     names = [name for part in text.strip().removesuffix(".").split(",") if (name := " ".join(part.split()))]
     if not builder.creators and take(node, "authorString"):
-        builder.creators += map(Agent, names)
+        builder.creators += (Agent(name, role="aut", role_text="author") for name in names)
     elif {*names} <= {agent.name for agent in builder.creators}:
         take(node, "authorString")
     _repeated_affiliation(builder, node)
@@ -218,6 +220,11 @@ def _types(builder: DocumentBuilder, node: Node) -> None:
     for text in (take(node, "pubType") or "").split(";"):
         if text.strip():
             builder.add_type(Text(text.strip()))
+    containers = {one.kind for one in builder.containers}
+    if builder.kind is None and "journal" in containers:
+        builder.kind = "JournalArticle"  # a letter, an erratum
+    elif builder.kind == "Book" and "book" in containers:
+        builder.kind = "BookChapter"  # the type is that of the book
     for text in take_texts(node, "language"):
         code = language_code(text)
         builder.languages.append(Language(code, text if text != code else None))
@@ -283,12 +290,13 @@ def _files(builder: DocumentBuilder, node: Node) -> None:
 def _related(builder: DocumentBuilder, node: Node) -> None:
     """Add comments, corrections, preprints and retractions."""
     for one in children(child(node, "commentCorrectionList"), "commentCorrection"):
-        source, number, word = take(one, "source"), take(one, "id"), take(one, "type")
+        number, word = take(one, "id"), take(one, "type")
+        source = take(one, "source") if number else None
         text = " ".join(filter(None, (take(one, "reference"), take(one, "note"))))
         identifiers = (identify_as(_SOURCES.get(source or "", source or "id"), number),) if number else ()
         if number or text:
             relation = _RELATIONS.get(word or "")
-            builder.related.append(Related(relation, word, identifiers, text or None, kind=source))
+            builder.related.append(Related(relation, word, identifiers, text or None))
 
 
 def _versions(builder: DocumentBuilder, node: Node) -> None:
