@@ -23,8 +23,7 @@ BUNDLED_DIRECTORY = Path(__file__).with_name("sources")
 FACTS = "facts"
 """The key of a bundled source that says where its facts come from. No other file may have it."""
 
-_ON_THE_SHELF = {"disabled": True}
-_NOT_ON_THE_SHELF = frozenset({FACTS, "schedule"})
+_LEFT_OUT_IF_OFF = frozenset({FACTS, "schedule"})
 # A test compares the labels that this finds with those of the parsed documents.
 _LABEL = re.compile(r"^label:[ \t]*([a-z][a-z0-9_]*)", re.MULTILINE)
 
@@ -148,12 +147,12 @@ class BundledCatalog:
         return found
 
 
-def on_the_shelf(document: YamlDocument) -> YamlDocument:
-    """Return a bundled source as it is while nobody extends it: disabled, and without a schedule."""
+def switched_off(document: YamlDocument) -> YamlDocument:
+    """Return a bundled source that no source of a user extends: disabled, and without a schedule."""
     if not isinstance(document.value, dict):
         return document
-    document = without_keys(document, _NOT_ON_THE_SHELF)
-    return replace(document, value={**document.value, **_ON_THE_SHELF})
+    document = without_keys(document, _LEFT_OUT_IF_OFF)
+    return replace(document, value={**document.value, "disabled": True})
 
 
 def without_keys(document: YamlDocument, names: Iterable[str]) -> YamlDocument:

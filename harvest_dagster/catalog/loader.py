@@ -21,7 +21,7 @@ from harvest_dagster.catalog.bundled import (
     BUNDLED_DIRECTORY,
     FACTS,
     BundledCatalog,
-    on_the_shelf,
+    switched_off,
 )
 from harvest_dagster.catalog.component_files import (
     component_files,
@@ -222,7 +222,7 @@ class _Loader:
         environ: the environment variables, for the templates of components.
         bundled: the sources in this package.
         bundled_files: those of its files that are to be loaded. They come last: other sources may replace theirs.
-        shelf: the labels of the bundled sources that were loaded.
+        bundled_labels: the labels of the bundled sources that were loaded.
         configs: the configs that were loaded.
         problems: the problems of all other documents and files.
         label_owners: by label, the place `file:line` of the first document with this label.
@@ -236,7 +236,7 @@ class _Loader:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     bundled: BundledCatalog = field(default_factory=BundledCatalog)
     bundled_files: list[Path] = field(default_factory=list)
-    shelf: set[str] = field(default_factory=set)
+    bundled_labels: set[str] = field(default_factory=set)
     configs: list[IngestConfig] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     label_owners: dict[str, str] = field(default_factory=dict)
@@ -259,7 +259,7 @@ class _Loader:
             warnings,
             places,
             of_components=frozenset(self.of_components),
-            bundled=frozenset(self.shelf & self.documents.keys()),
+            bundled=frozenset(self.bundled_labels & self.documents.keys()),
         )
 
     def load_entry(self, entry: Path) -> None:
@@ -297,8 +297,8 @@ class _Loader:
             for document in self._read(file):
                 label = label_of(document.value)
                 if label not in others:
-                    self._load_own(on_the_shelf(document))
-                    self.shelf |= {label} if label else set()
+                    self._load_own(switched_off(document))
+                    self.bundled_labels |= {label} if label else set()
 
     def _read(self, file: Path) -> Iterator[YamlDocument]:
         """Yield the documents of a file, and report what is not valid YAML."""

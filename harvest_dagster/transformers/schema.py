@@ -1,6 +1,6 @@
 """The published schema of a document: JSON Schema for programs, tables for people.
 
-Both are generated from the model and its descriptions (`transformers.document`). In a checkout, `python -m
+Both are generated from the descriptions in `transformers.document` and `transformers.items`. In a checkout, `python -m
 harvest_dagster.transformers.schema` writes them; a test fails if they are out of date. The JSON Schema is in the wheel.
 """
 
@@ -18,7 +18,7 @@ from harvest_dagster.transformers.document import SCHEMA_VERSION, Document
 JSON_SCHEMA = Path(__file__).with_name("document.schema.json")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "document.md"
 
-_START = "<!-- The rest is generated from harvest_dagster/transformers/document.py. -->\n"
+_START = "<!-- The rest is generated from harvest_dagster/transformers/document.py and items.py. -->\n"
 
 
 def generate() -> dict[str, Any]:

@@ -68,18 +68,18 @@ def enabled(sources: list[BundledSource], tmp_path_factory: pytest.TempPathFacto
     return load_catalog(str(file), environ={})
 
 
-def test_each_bundled_source_loads_enabled_and_on_the_shelf(
+def test_each_bundled_source_loads_enabled_and_switched_off(
     sources: list[BundledSource], enabled: Catalog
 ) -> None:
     """A new user sees them first. Their arguments are validated with them."""
     labels = [source.label for source in sources]
     assert (enabled.problems, enabled.warnings) == ((), ())
     assert [config.label for config in enabled.configs] == labels
-    shelf = load_catalog("bundled", environ={})
-    assert (shelf.problems, shelf.warnings) == ((), ())
-    assert [config.label for config in shelf.configs] == labels
-    assert all(config.disabled and config.schedule is None for config in shelf.configs)
-    assert shelf.bundled == set(labels)
+    listed = load_catalog("bundled", environ={})
+    assert (listed.problems, listed.warnings) == ((), ())
+    assert [config.label for config in listed.configs] == labels
+    assert all(config.disabled and config.schedule is None for config in listed.configs)
+    assert listed.bundled == set(labels)
 
 
 def test_the_labels_that_are_found_without_parsing_are_those_of_the_documents() -> None:

@@ -33,15 +33,15 @@ facts: {from: ["https://example.org/notes"], unverified_since: 2026-11-23, terms
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
     """Return a function that loads the text of a user's file, with a bundled catalog that has one file."""
-    for name in ("shelf", "mine"):
+    for name in ("package", "mine"):
         (tmp_path / name).mkdir()
-    (tmp_path / "shelf" / "library.yaml").write_text(LIBRARY)
+    (tmp_path / "package" / "library.yaml").write_text(LIBRARY)
 
-    def _load(text: str, entries: tuple[str, ...] = ("mine",), shelf: str = LIBRARY) -> Catalog:
+    def _load(text: str, entries: tuple[str, ...] = ("mine",), package: str = LIBRARY) -> Catalog:
         (tmp_path / "mine" / "a.yaml").write_text(dedent(text))
-        (tmp_path / "shelf" / "library.yaml").write_text(shelf)
+        (tmp_path / "package" / "library.yaml").write_text(package)
         listed = os.pathsep.join(name if name == "bundled" else str(tmp_path / name) for name in entries)
-        return load_catalog(listed, {}, BundledCatalog(tmp_path / "shelf"))
+        return load_catalog(listed, {}, BundledCatalog(tmp_path / "package"))
 
     return _load
 
@@ -145,7 +145,7 @@ def test_an_error_in_the_bundled_file_names_that_file(
     load: Load, before: str, after: str, line: int, key: str
 ) -> None:
     """Otherwise people search in their own file. A bundled source extends no other one, so there are no cycles."""
-    catalog = load("extends: library\nrate_limit: {calls: 2}", shelf=LIBRARY.replace(before, after))
+    catalog = load("extends: library\nrate_limit: {calls: 2}", package=LIBRARY.replace(before, after))
     assert catalog.configs == ()
     assert problems(catalog) == [("library.yaml", line, key)]
     assert catalog.problems[0].label == "library"

@@ -50,9 +50,12 @@ def command(
 
     --from and --until select data by the day of their partition. Both take a date in UTC.
 
-    With --json, standard output is {label, pending, transformed, deleted, failed, errors}: the number of data that
-    were marked PENDING, and with --now the numbers of the transform and its first errors. The exit status is 1 if a
-    datum failed.
+    It is not needed after a change of the transformer in the YAML, or of its version: transform_pending then marks the
+    data itself. This command does it at once.
+
+    With --json, standard output is {label, pending, transformed, deleted, failed, chosen, errors}: the number of data
+    that were marked PENDING, and with --now the numbers of the transform, of documents by the transformer that `auto`
+    chose, and the first errors. The exit status is 1 if a datum failed.
 
     \b
     Examples:
