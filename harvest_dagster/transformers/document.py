@@ -91,7 +91,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
         described(
             "The general type of the resource, a resourceTypeGeneral of DataCite: `JournalArticle`, `Dataset`, "
             "`Preprint`, `Software`. It comes from the first of `types` that has one; `Text` gives way to another. "
-            "Null if there is none."
+            "A format of only one type gives it, too: a record of arXiv is a preprint. Null if there is none."
         ),
     ] = None
     title: Annotated[str | None, described("The first of `titles`; null if there is none.")] = None

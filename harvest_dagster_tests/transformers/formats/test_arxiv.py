@@ -36,6 +36,7 @@ from harvest_dagster.transformers.formats.arxiv.authors import parse_authors
 from harvest_dagster.transformers.formats.arxiv.transformer import FIELDS, ArxivTransformer
 from harvest_dagster_tests.recorded import recordings, requires_recorded
 from harvest_dagster_tests.transformers import accounting
+from harvest_dagster_tests.transformers.injection import lost_in_xml
 
 ARXIV = """
 <arXiv xmlns="http://arxiv.org/OAI/arXiv/"><id>0704.0001</id><created>2007-04-02</created><updated>2007-07-24</updated>
@@ -303,6 +304,16 @@ def entries() -> Iterator[Record]:
             for entry in etree.fromstring(recording.body).iter("{http://www.w3.org/2005/Atom}entry"):
                 identifier = entry.findtext("{http://www.w3.org/2005/Atom}id") or ""
                 yield Record(identifier, None, False, canonical_xml(entry))
+
+
+def test_no_place_of_a_record_is_read_and_dropped() -> None:
+    transformer = ArxivTransformer(ArxivTransformer.Arguments())
+    assert [place for datum in (ARXIV, RAW, ENTRY) for place in lost_in_xml(transformer, datum)] == []
+
+
+def test_each_record_of_arxiv_is_a_preprint() -> None:
+    """No element says so. Without it, a search for preprints finds those of bioRxiv only."""
+    assert [transform(datum).kind for datum in (ARXIV, RAW, ENTRY)] == 3 * ["Preprint"]
 
 
 @requires_recorded

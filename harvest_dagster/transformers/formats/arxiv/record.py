@@ -11,7 +11,7 @@ What arXiv means by its elements:
 - The first category is the primary one. In Atom, `primary_category` names it; it is the first of the subjects there.
 - `authors` of `arXivRaw` and `arXivOld` is one text. It is parsed into names and affiliations if it follows the rules
   of arXiv; otherwise it is one creator.
-- No element names the type of the resource. The document has no `kind`.
+- No element names the type of the resource. All records of arXiv are preprints, as DataCite calls them.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def read_document(identifier: str, datum: str) -> Document:
         )
         raise TransformError(message)
     builder = DocumentBuilder(identifier, "arxiv", xml_tree.namespace(root) or local_name(root))
+    builder.kind = "Preprint"
     xml_tree.add_envelope(builder, record)
     _refuse_error(root)
     _Reader(builder).read(root)
@@ -230,11 +231,13 @@ class _Reader:
         address = take_attribute(element, "href")
         if address is None:
             return
-        relation, name = take_attribute(element, "rel"), take_attribute(element, "title")
-        media_type = take_attribute(element, "type")
+        name = take_attribute(element, "title")
         if name == "doi":
             self.dois.append(identify(address))
+            if element.get("rel") == "related":
+                take_attribute(element, "rel")
             return
+        relation, media_type = take_attribute(element, "rel"), take_attribute(element, "type")
         if relation == "alternate":
             self.builder.add_identifier(identify(address), address)
         self.builder.files.append(File(address, name, media_type, description=relation))
