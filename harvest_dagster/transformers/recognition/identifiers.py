@@ -135,3 +135,12 @@ def _first(candidates: Iterable[rules.Rule], text: str) -> Identifier | None:
         if (match := rules.compiled(pattern).fullmatch(text)) and (value := read(match)):
             return Identifier(scheme, value)
     return None
+
+
+def identify_declared(declared: str | None, text: str) -> Identifier:
+    """Return the identifier in the declared scheme, if there is one; otherwise in the scheme of its form.
+
+    >>> identify_declared("orcid", "0000-0002-1825-0097").scheme, identify_declared("local", "12").scheme_text
+    ('orcid', 'local')
+    """
+    return identify_as(declared, text) if declared else identify(text)

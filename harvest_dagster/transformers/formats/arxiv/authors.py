@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harvest_dagster.transformers.document import Affiliation, Agent
 from harvest_dagster.transformers.reading.xml_tree import local_name, take_text
+from harvest_dagster.transformers.recognition.standard_forms import full_name
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -38,7 +39,7 @@ def read_author(element: _Element) -> Agent | None:
         elif name in ("keyname", "forenames", "suffix", "name") and name not in texts:
             texts[name] = take_text(part) or ""
     family, given = texts.get("keyname") or None, texts.get("forenames") or None
-    name = texts.get("name") or ", ".join(filter(None, (family, given)))
+    name = texts.get("name") or full_name(family, given)
     if not name:
         return None
     # A key name alone may be that of a collaboration.

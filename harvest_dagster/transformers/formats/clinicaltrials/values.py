@@ -9,14 +9,13 @@ from harvest_dagster.transformers.document import (
     Affiliation,
     Agent,
     AgentKind,
-    Date,
     Description,
     Identifier,
     Place,
     Related,
 )
-from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?", re.ASCII)
@@ -37,8 +36,7 @@ def registry_number(text: str, registry: str | None) -> Identifier:
 
 def add_date(builder: DocumentBuilder, text: str, name: str, role: str | None) -> None:
     """Add a date with its name in the record."""
-    value = parse_date(text)
-    builder.dates.append(Date(value, None if value == text else text, role, name))
+    builder.dates.append(date_from(text, role, name))
 
 
 def add_description(builder: DocumentBuilder, text: str | None, role: str) -> None:

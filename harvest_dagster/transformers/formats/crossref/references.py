@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from harvest_dagster.transformers.document import Agent, Container, Date, Identifier, Related, Text
+from harvest_dagster.transformers.document import Agent, Container, Identifier, Related, Text
 from harvest_dagster.transformers.formats.crossref.values import plain_text, take_identifiers, unescape
-from harvest_dagster.transformers.formats.datacite.values import identifier
 from harvest_dagster.transformers.reading.json_tree import Node, take
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 
 _NO_CONTAINER = Container()
 _NO_REFERENCE = Related()
@@ -62,13 +62,13 @@ def take_reference(node: Node) -> Related | None:
     author, year, doi, designator = get("author"), get("year"), get("DOI"), get("standard-designator")
     related = Related(
         identifiers=(
-            *((identifier("DOI", unescape(doi)),) if doi else ()),
+            *((identify_declared("DOI", unescape(doi)),) if doi else ()),
             *((Identifier("other", designator, "standard-designator"),) if designator else ()),
         ),
         text=get("unstructured"),
         title=title or volume_title,
         agents=(Agent(author),) if author else (),
-        date=_year(year) if year else None,
+        date=date_from(year) if year else None,
         container=None if container == _NO_CONTAINER else container,
         publisher=get("standards-body"),
         label=get("key"),
@@ -80,8 +80,3 @@ def _reference_identifiers(node: Node) -> list[Identifier]:
     if "ISSN" not in node and "ISBN" not in node:
         return []
     return [*take_identifiers(node, "ISSN", "ISSN"), *take_identifiers(node, "ISBN", "ISBN")]
-
-
-def _year(text: str) -> Date:
-    value = parse_date(text)
-    return Date(value, None if value == text else text)

@@ -13,10 +13,11 @@ from typing import Any
 
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.document import Affiliation, Agent, Identifier, Text
-from harvest_dagster.transformers.formats.datacite.values import full_name, identifier
 from harvest_dagster.transformers.reading import xml_tree
 from harvest_dagster.transformers.reading.json_tree import Node, child, children, take, take_texts
 from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
+from harvest_dagster.transformers.recognition.standard_forms import full_name
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
 _ENTITY = re.compile(r"&(?:#[0-9]+|#x[0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
@@ -125,7 +126,7 @@ def _agent(node: Node, key: str) -> Agent | None:
     role = ", ".join(words) or key
     code = relator(role)
     orcid = take(node, "ORCID")
-    identifiers = [*_identifiers(node), *((identifier("ORCID", orcid),) if orcid else ())]
+    identifiers = [*_identifiers(node), *((identify_declared("ORCID", orcid),) if orcid else ())]
     return Agent(
         written,
         "person" if family else "organization" if name else None,
@@ -150,7 +151,7 @@ def _identifiers(node: Node) -> Iterator[Identifier]:
     """Take the identifiers of an organization: `{"id": …, "id-type": "ROR"}`."""
     for one in children(node, "id"):
         if text := take(one, "id"):
-            yield identifier(take(one, "id-type"), text)
+            yield identify_declared(take(one, "id-type"), text)
 
 
 def take_funder_identifiers(node: Node) -> Iterator[Identifier]:
@@ -158,7 +159,7 @@ def take_funder_identifiers(node: Node) -> Iterator[Identifier]:
     for one in children(node, "id"):
         if text := take(one, "id"):
             kind = take(one, "id-type")
-            yield identifier("Crossref Funder ID" if _FUNDER in text else kind, text)
+            yield identify_declared("Crossref Funder ID" if _FUNDER in text else kind, text)
 
 
 def take_identifiers(node: Node, key: str, scheme: str) -> Iterator[Identifier]:
@@ -167,7 +168,7 @@ def take_identifiers(node: Node, key: str, scheme: str) -> Iterator[Identifier]:
     for one in children(node, f"{scheme.lower()}-type"):
         if (text := take(one, "value")) and text not in texts:
             texts.append(text)
-    return (identifier(scheme, text) for text in texts)
+    return (identify_declared(scheme, text) for text in texts)
 
 
 def take_organization(node: Node, role: str | None, role_text: str) -> Agent | None:

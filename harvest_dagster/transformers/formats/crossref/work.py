@@ -46,10 +46,11 @@ from harvest_dagster.transformers.formats.crossref.values import (
     take_url,
     unescape,
 )
-from harvest_dagster.transformers.formats.datacite.values import add_language, identifier
+from harvest_dagster.transformers.formats.datacite.values import add_language
 from harvest_dagster.transformers.reading import json_tree
 from harvest_dagster.transformers.reading.json_tree import Node, child, children, take, take_texts
 from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
 from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster.transformers.recognition.vocabularies import date_type, relation_type
 
@@ -90,7 +91,7 @@ _ROLES_OF_INSTITUTIONS = {"Dissertation": "dgg", "Preprint": "his"}
 _RELATIONS_OF_UPDATES = {"new_version": "IsNewVersionOf", "new_edition": "IsNewVersionOf"}
 
 
-def read_document(identifier_: str, datum: str) -> Document:
+def read_document(identifier: str, datum: str) -> Document:
     """Return the document of one work.
 
     Raises:
@@ -98,7 +99,7 @@ def read_document(identifier_: str, datum: str) -> Document:
     """
     root = json_tree.parse(datum)
     work = _work(root)
-    builder = DocumentBuilder(identifier_, "crossref", FORMAT)
+    builder = DocumentBuilder(identifier, "crossref", FORMAT)
     kind = take(work, "type")
     if kind:
         builder.add_type(Text(kind))
@@ -133,19 +134,19 @@ def _work(root: Node) -> Node:
 def _identifiers(builder: DocumentBuilder, work: Node) -> None:
     """Add the identifiers and addresses. `prefix` is a part of the DOI; old answers write it as an address."""
     if doi := take(work, "DOI"):
-        builder.add_identifier(identifier("DOI", doi), doi)
+        builder.add_identifier(identify_declared("DOI", doi), doi)
         prefix = work.get("prefix")
         if isinstance(prefix, str) and doi.lower().startswith(prefix.rpartition("/")[2].lower() + "/"):
             take(work, "prefix")
     for text in take_texts(work, "aliases"):
-        builder.add_identifier(identifier("DOI", text), text)
+        builder.add_identifier(identify_declared("DOI", text), text)
     for text in take_texts(work, "alternative-id"):
-        builder.add_identifier(identifier("alternative-id", text), text)
+        builder.add_identifier(identify_declared("alternative-id", text), text)
     resource = child(work, "resource")
     addresses = (take(work, "URL"), take_url(resource, "primary"))
     others = (take_url(one) for one in children(resource, "secondary"))
     for address in filter(None, (*addresses, *others)):
-        builder.add_identifier(identifier(None, address), address)
+        builder.add_identifier(identify_declared(None, address), address)
 
 
 def _titles(builder: DocumentBuilder, work: Node) -> None:
@@ -247,7 +248,10 @@ def _funding(builder: DocumentBuilder, work: Node) -> None:
     for node in children(work, "funder"):
         doi = take(node, "DOI")
         funders = dict.fromkeys(
-            [*((identifier("Crossref Funder ID", doi),) if doi else ()), *take_funder_identifiers(node)]
+            [
+                *((identify_declared("Crossref Funder ID", doi),) if doi else ()),
+                *take_funder_identifiers(node),
+            ]
         )
         name, awards = take(node, "name"), take_texts(node, "award")
         if name or funders or awards:
@@ -260,7 +264,7 @@ def _relations(builder: DocumentBuilder, work: Node) -> None:
         relation = relation_type(name)
         for node in children(relations, name):
             if text := take(node, "id"):
-                found = identifier(take(node, "id-type"), text)
+                found = identify_declared(take(node, "id-type"), text)
                 builder.related.append(Related(relation, name, identifiers=(found,)))
     for key in ("update-to", "updated-by"):
         for node in children(work, key):
@@ -282,7 +286,7 @@ def _update(node: Node, key: str) -> Related | None:
     return Related(
         relation,
         ": ".join(filter(None, (key, kind))),
-        (identifier("DOI", doi),),
+        (identify_declared("DOI", doi),),
         text=take(node, "label"),
         date=Date(updated, role="Updated") if updated else None,
     )

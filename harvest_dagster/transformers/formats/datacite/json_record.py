@@ -21,7 +21,6 @@ from harvest_dagster.transformers.document import (
     Agent,
     AgentKind,
     Container,
-    Date,
     Description,
     Document,
     File,
@@ -36,6 +35,8 @@ from harvest_dagster.transformers.formats.datacite import places, values
 from harvest_dagster.transformers.reading import json_tree, xml_tree
 from harvest_dagster.transformers.reading.json_tree import Node, child, children, take, take_texts
 from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
+from harvest_dagster.transformers.recognition.standard_forms import date_from, full_name
 
 FORMAT = "DataCite JSON"
 
@@ -124,7 +125,7 @@ def _read_attributes(builder: DocumentBuilder, attributes: Node) -> None:
 def _doi(builder: DocumentBuilder, attributes: Node) -> None:
     """Add the DOI. The prefix and the suffix are parts of it."""
     if doi := take(attributes, "doi"):
-        builder.add_identifier(values.identifier("DOI", doi), doi)
+        builder.add_identifier(identify_declared("DOI", doi), doi)
         for part in ("prefix", "suffix"):
             if str(attributes.get(part)).lower() in doi.lower():
                 take(attributes, part)
@@ -135,8 +136,7 @@ def _published(builder: DocumentBuilder, attributes: Node) -> None:
     text = take(attributes, "published")
     dates = [date for date in builder.dates if date.role == "Issued"]
     if text and not any((date.text or date.value) == text for date in dates):
-        value = parse_date(text)
-        builder.dates.append(Date(value, None if value == text else text, "Issued", "published"))
+        builder.dates.append(date_from(text, "Issued", "published"))
 
 
 def _read_envelope(builder: DocumentBuilder, record: Node) -> None:
@@ -144,7 +144,7 @@ def _read_envelope(builder: DocumentBuilder, record: Node) -> None:
     if record.get("type") == "dois":
         take(record, "type")
     if text := take(record, "id"):
-        builder.add_identifier(values.identifier("DOI", text), text)
+        builder.add_identifier(identify_declared("DOI", text), text)
     relationships = child(record, "relationships")
     for key in ("client", "provider"):
         for node in children(child(relationships, key), "data"):
@@ -161,12 +161,12 @@ def _linked(relation: str, node: Node) -> Related | None:
         return None
     if node.get("type") == "dois":
         take(node, "type")
-    return Related(relation, identifiers=(values.identifier("DOI", text),))
+    return Related(relation, identifiers=(identify_declared("DOI", text),))
 
 
 def _identifier(builder: DocumentBuilder, node: Node, *, key: str = "identifier") -> None:
     if text := take(node, key):
-        builder.add_identifier(values.identifier(take(node, f"{key}Type"), text), text)
+        builder.add_identifier(identify_declared(take(node, f"{key}Type"), text), text)
 
 
 def _scheme(node: Node, key: str) -> str | None:
@@ -181,17 +181,17 @@ def _take_uri(node: Node, name: str) -> str | None:
 
 def _agent_of(node: Node, role: str | None = None) -> Agent | None:
     given, family = take(node, "givenName"), take(node, "familyName")
-    name = take(node, "name") or values.full_name(family, given)
+    name = take(node, "name") or full_name(family, given)
     if not name:
         return None
     kind = _agent_kind(node)
     identifiers = [
-        values.identifier(_scheme(one, "nameIdentifierScheme"), text)
+        identify_declared(_scheme(one, "nameIdentifierScheme"), text)
         for one in children(node, "nameIdentifiers")
         if (text := take(one, "nameIdentifier"))
     ]
     # The JSON of crosscite, before version 4.3 of the schema, has one identifier without a scheme.
-    identifiers += (values.identifier(None, text) for text in filter(None, [take(node, "id")]))
+    identifiers += (identify_declared(None, text) for text in filter(None, [take(node, "id")]))
     affiliations = [Affiliation(text) for text in take_texts(node, "affiliation")]
     affiliations += filter(None, map(_affiliation, children(node, "affiliation")))
     return values.make_agent(name, (kind, given, family), identifiers, affiliations, role)
@@ -211,7 +211,7 @@ def _affiliation(node: Node) -> Affiliation | None:
     if name is None:
         return None
     code = take(node, "affiliationIdentifier")
-    found = (values.identifier(_scheme(node, "affiliationIdentifierScheme"), code),) if code else ()
+    found = (identify_declared(_scheme(node, "affiliationIdentifierScheme"), code),) if code else ()
     return Affiliation(name, found)
 
 
@@ -236,7 +236,7 @@ def _contributor(builder: DocumentBuilder, node: Node) -> None:
 def _publisher(builder: DocumentBuilder, node: Node) -> None:
     if name := take(node, "name"):
         code = take(node, "publisherIdentifier")
-        found = (values.identifier(_scheme(node, "publisherIdentifierScheme"), code),) if code else ()
+        found = (identify_declared(_scheme(node, "publisherIdentifierScheme"), code),) if code else ()
         builder.publishers.append(Agent(name, identifiers=found))
 
 
@@ -279,14 +279,14 @@ def _link(node: Node, kind: str) -> values.RelatedLink:
 def _related_identifier(builder: DocumentBuilder, node: Node) -> None:
     if text := take(node, "relatedIdentifier"):
         link = _link(node, "resourceTypeGeneral")
-        found = values.identifier(take(node, "relatedIdentifierType"), text)
+        found = identify_declared(take(node, "relatedIdentifierType"), text)
         builder.related.append(Related(*link.words(), identifiers=(found,), kind=link.kind))
 
 
 def _related_item(builder: DocumentBuilder, node: Node) -> None:
     link = _link(node, "relatedItemType")
     identifiers = [
-        values.identifier(take(one, "relatedItemIdentifierType"), text)
+        identify_declared(take(one, "relatedItemIdentifierType"), text)
         for one in children(node, "relatedItemIdentifier")
         if (text := take(one, "relatedItemIdentifier"))
     ]
@@ -324,8 +324,8 @@ def _description(builder: DocumentBuilder, node: Node) -> None:
 
 def _funding(builder: DocumentBuilder, node: Node) -> None:
     code, address = take(node, "funderIdentifier"), _take_uri(node, "award")
-    funders = (values.identifier(_scheme(node, "funderIdentifierType"), code),) if code else ()
-    awards = (values.identifier(None, address),) if address else ()
+    funders = (identify_declared(_scheme(node, "funderIdentifierType"), code),) if code else ()
+    awards = (identify_declared(None, address),) if address else ()
     funding = Funding(
         take(node, "funderName"), funders, take(node, "awardNumber"), take(node, "awardTitle"), awards
     )
@@ -345,7 +345,7 @@ def _container(builder: DocumentBuilder, node: Node) -> None:
     container = Container(
         take(node, "title"),
         kind,
-        identifiers=(values.identifier(take(node, "identifierType"), code),) if code else (),
+        identifiers=(identify_declared(take(node, "identifierType"), code),) if code else (),
         volume=take(node, "volume"),
         issue=take(node, "issue"),
         edition=take(node, "edition"),
@@ -388,7 +388,7 @@ _LISTS: dict[str, Callable[[DocumentBuilder, Node], None]] = {
     "geoLocations": places.add_json,
 }
 _TEXTS: dict[str, Callable[[DocumentBuilder, str], None]] = {
-    "url": lambda builder, text: builder.add_identifier(values.identifier(None, text), text),
+    "url": lambda builder, text: builder.add_identifier(identify_declared(None, text), text),
     "publisher": lambda builder, text: builder.publishers.append(Agent(text)),
     "language": values.add_language,
     "version": partial(_set, "version"),

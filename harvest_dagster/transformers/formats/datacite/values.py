@@ -22,16 +22,14 @@ from harvest_dagster.transformers.document import (
     ContainerKind,
     Date,
     Identifier,
-    Language,
     Related,
     Rights,
     Text,
     Title,
 )
 from harvest_dagster.transformers.recognition.dates import parse_date
-from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
-from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import language_from
 from harvest_dagster.transformers.recognition.vocabularies import access_of, date_type, relation_type, relator
 
 # nameType, appendix 1 of the specification, and the words of schema.org, which older JSON has.
@@ -62,11 +60,6 @@ _TERM = re.compile(
 )
 
 
-def identifier(scheme: str | None, value: str) -> Identifier:
-    """Return the identifier that a value is in the scheme that the record names."""
-    return identify_as(scheme, value) if scheme else identify(value)
-
-
 def split_term(text: str) -> tuple[str, str | None]:
     """Return the term and the vocabulary of an address of COAR or of info:eu-repo; other texts unchanged.
 
@@ -75,11 +68,6 @@ def split_term(text: str) -> tuple[str, str | None]:
     """
     match = _TERM.fullmatch(text)
     return (match[2], match[1].replace("https://", "http://", 1)) if match else (text, None)
-
-
-def full_name(family: str | None, given: str | None) -> str:
-    """Return the name of a person whose parts the record gives; empty if it gives none."""
-    return ", ".join(filter(None, (family, given)))
 
 
 def make_agent(
@@ -137,8 +125,7 @@ def add_publication_year(builder: DocumentBuilder, text: str) -> None:
 
 def add_language(builder: DocumentBuilder, text: str) -> None:
     """Add a language of the resource."""
-    code = language_code(text)
-    builder.languages.append(Language(code, None if code == text else text))
+    builder.languages.append(language_from(text))
 
 
 def add_types(builder: DocumentBuilder, general: str | None, specific: str | None) -> None:

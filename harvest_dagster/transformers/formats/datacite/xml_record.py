@@ -43,6 +43,8 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_text,
 )
 from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
+from harvest_dagster.transformers.recognition.standard_forms import full_name
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -111,7 +113,7 @@ def read_resource(builder: DocumentBuilder, resource: _Element, elements: dict[s
 
 def _identifier(builder: DocumentBuilder, element: _Element, kind: str = "identifierType") -> None:
     if text := take_text(element):
-        builder.add_identifier(values.identifier(take_attribute(element, kind), text), text)
+        builder.add_identifier(identify_declared(take_attribute(element, kind), text), text)
 
 
 def _title_of(element: _Element) -> Title | None:
@@ -138,7 +140,7 @@ def _agent_of(element: _Element, role: str | None = None) -> Agent | None:
     named = next((part for name, found in parts.items() if name in _NAMES for part in found), None)
     text = take_all_text(named) if named is not None else None
     given, family = (_first_text(parts.get(name, [])) for name in ("givenName", "familyName"))
-    text = text or values.full_name(family, given)
+    text = text or full_name(family, given)
     if not text:
         return None
     kind = _agent_kind(named) if named is not None else None
@@ -163,7 +165,7 @@ def _agent_kind(element: _Element) -> AgentKind | None:
 
 def _name_identifier(element: _Element) -> Identifier | None:
     text = take_text(element)
-    return values.identifier(_scheme(element, "nameIdentifierScheme"), text) if text else None
+    return identify_declared(_scheme(element, "nameIdentifierScheme"), text) if text else None
 
 
 def _scheme(element: _Element, name: str) -> str | None:
@@ -176,7 +178,7 @@ def _affiliation(element: _Element) -> Affiliation | None:
     if text is None:
         return None
     code = take_attribute(element, "affiliationIdentifier")
-    identifiers = (values.identifier(_scheme(element, "affiliationIdentifierScheme"), code),) if code else ()
+    identifiers = (identify_declared(_scheme(element, "affiliationIdentifierScheme"), code),) if code else ()
     return Affiliation(text, identifiers)
 
 
@@ -201,7 +203,7 @@ def _contributor(builder: DocumentBuilder, element: _Element) -> None:
 def _publisher(builder: DocumentBuilder, element: _Element) -> None:
     if text := take_all_text(element):
         code = take_attribute(element, "publisherIdentifier")
-        found = (values.identifier(_scheme(element, "publisherIdentifierScheme"), code),) if code else ()
+        found = (identify_declared(_scheme(element, "publisherIdentifierScheme"), code),) if code else ()
         builder.publishers.append(Agent(text, identifiers=found))
 
 
@@ -241,7 +243,7 @@ def _link(element: _Element, kind: str) -> values.RelatedLink:
 def _related_identifier(builder: DocumentBuilder, element: _Element) -> None:
     if text := take_text(element):
         link = _link(element, "resourceTypeGeneral")
-        found = values.identifier(take_attribute(element, "relatedIdentifierType"), text)
+        found = identify_declared(take_attribute(element, "relatedIdentifierType"), text)
         builder.related.append(Related(*link.words(), identifiers=(found,), kind=link.kind))
 
 
@@ -265,7 +267,7 @@ def _related_item(builder: DocumentBuilder, element: _Element) -> None:
             setattr(item, _ITEM_TEXTS[name], take_text(part))
         elif name == "relatedItemIdentifier" and (text := take_text(part)):
             scheme = take_attribute(part, "relatedItemIdentifierType")
-            item.identifiers.append(values.identifier(scheme, text))
+            item.identifiers.append(identify_declared(scheme, text))
         elif name == "titles":
             item.titles += filter(None, map(_title_of, part))
         elif name == "creators":
@@ -307,10 +309,10 @@ def _funding(builder: DocumentBuilder, element: _Element) -> None:
     for part in element:
         name = local_name(part)
         if name == "awardNumber" and (address := take_attribute(part, "awardURI")):
-            awards = (values.identifier(None, address),)
+            awards = (identify_declared(None, address),)
         text = take_text(part) if name in _FUNDING_TEXTS and not texts.get(name) else None
         if name == "funderIdentifier" and text:
-            funders = (values.identifier(_scheme(part, "funderIdentifierType"), text),)
+            funders = (identify_declared(_scheme(part, "funderIdentifierType"), text),)
         texts[name] = texts.get(name) or text
     funding = Funding(
         texts.get("funderName"),

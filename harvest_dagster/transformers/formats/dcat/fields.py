@@ -25,6 +25,7 @@ from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify
 from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 from harvest_dagster.transformers.recognition.vocabularies import access_of, date_type, relation_type
 
 Add = Callable[[DocumentBuilder, DcatGraph, Any, str, Any], bool]
@@ -109,7 +110,7 @@ def _attribution(builder: DocumentBuilder, graph: DcatGraph, _: Any, __: str, va
 def _date(builder: DocumentBuilder, graph: DcatGraph, _: Any, name: str, value: Any) -> bool:
     word = name.rpartition(":")[2]
     role = date_type(word)
-    builder.dates.append(values.date(graph.label(value), role, None if role else word))
+    builder.dates.append(date_from(graph.label(value), role, None if role else word))
     return True
 
 

@@ -10,6 +10,7 @@ from harvest_dagster.transformers.formats.dcat.graph import DcatGraph, last_part
 from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import date_from, full_name
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
 _PEOPLE = frozenset({"foaf:Person", "vcard:Individual", "prov:Person", "schema:Person"})
@@ -79,7 +80,7 @@ def agent(graph: DcatGraph, node: Any, value: Any, name: str, role: str | None =
         graph.text(value, "foaf:givenName", "vcard:given-name"),
         graph.text(value, "foaf:familyName", "vcard:family-name"),
     )
-    text = graph.text(value, *_NAMES) or ", ".join(filter(None, (family, given)))
+    text = graph.text(value, *_NAMES) or full_name(family, given)
     named = identifiers(graph, value)
     text = text or next((one.value for one in named), "")
     if not text:
@@ -153,7 +154,7 @@ def period(graph: DcatGraph, value: Any) -> Date | None:
     """Return the period of a node: https://www.w3.org/TR/vocab-dcat-3/#Class:Period_of_Time."""
     if not graph.is_described(value):
         text = graph.label(value)
-        return _date(text) if text else None
+        return date_from(text) if text else None
     graph.take_types(value, _PERIODS)
     start, end = _edge(graph, value, _STARTS), _edge(graph, value, _ENDS)
     if start or end:
@@ -162,7 +163,7 @@ def period(graph: DcatGraph, value: Any) -> Date | None:
         value_text = "/".join(filter(None, edges)) if all(edges) else None
         return Date(value_text, None if value_text == text else text)
     text = graph.label(value)
-    return _date(text) if text else None
+    return date_from(text) if text else None
 
 
 def _edge(graph: DcatGraph, node: Any, names: tuple[str, ...]) -> str | None:
@@ -177,14 +178,6 @@ def _edge(graph: DcatGraph, node: Any, names: tuple[str, ...]) -> str | None:
                 graph.take(node, name, one)
                 return text
     return None
-
-
-def _date(text: str, role: Any = None, word: str | None = None) -> Date:
-    value = parse_date(text)
-    return Date(value, None if value == text else text, role, word)
-
-
-date = _date
 
 
 def file(graph: DcatGraph, value: Any) -> File | None:

@@ -53,6 +53,7 @@ from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify_as
 from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import full_name
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -160,7 +161,7 @@ def _agent(node: Node) -> Agent | None:
     group, name = take(node, "collectiveName"), take(node, "fullName")
     given, family, suffix = take(node, "firstName"), take(node, "lastName"), take(node, "suffix")
     initials = node.get("initials")
-    name = group or name or ", ".join(filter(None, (family, given or take(node, "initials"))))
+    name = group or name or full_name(family, given or take(node, "initials"))
     if not name:
         return None
     if isinstance(initials, str) and initials in name:

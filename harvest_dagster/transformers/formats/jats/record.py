@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.builder import DocumentBuilder
-from harvest_dagster.transformers.document import Agent, Description, Identifier, Language, Related, Text
+from harvest_dagster.transformers.document import Agent, Description, Identifier, Related, Text
 from harvest_dagster.transformers.formats.jats.agents import Affiliations, read_group
 from harvest_dagster.transformers.formats.jats.article import read_article_meta
 from harvest_dagster.transformers.formats.jats.citations import read_references
@@ -20,7 +20,7 @@ from harvest_dagster.transformers.formats.jats.values import (
 )
 from harvest_dagster.transformers.reading import xml_tree
 from harvest_dagster.transformers.reading.xml_tree import local_name, take_attribute, take_language
-from harvest_dagster.transformers.recognition.languages import language_code
+from harvest_dagster.transformers.recognition.standard_forms import language_from
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -109,8 +109,7 @@ def _attributes(builder: DocumentBuilder, article: _Element, in_journals: frozen
         if builder.kind is None and kind in in_journals:
             builder.kind = "JournalArticle"
     if text := take_language(article):
-        code = language_code(text)
-        builder.languages.append(Language(code, text if text != code else None))
+        builder.languages.append(language_from(text))
     if version := take_attribute(article, "dtd-version"):
         builder.rules.append(f"dtd-version: {version}")
     for element in parts(article, "processing-meta"):

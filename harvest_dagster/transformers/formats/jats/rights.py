@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harvest_dagster.transformers.builder import DocumentBuilder
-from harvest_dagster.transformers.document import Agent, Date, Funding, Identifier, Rights
+from harvest_dagster.transformers.document import Agent, Funding, Identifier, Rights
 from harvest_dagster.transformers.formats.jats.values import (
     inside,
     joined,
@@ -22,9 +22,9 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_attribute,
     take_language,
 )
-from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 from harvest_dagster.transformers.recognition.vocabularies import access_of
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def _copyright_holder(builder: DocumentBuilder, element: _Element) -> None:
 
 def _copyright_year(builder: DocumentBuilder, element: _Element) -> None:
     if text := take_all_text(element):
-        value = parse_date(text)
-        builder.dates.append(Date(value, text if text != value else None, "Copyrighted", "copyright-year"))
+        builder.dates.append(date_from(text, "Copyrighted", "copyright-year"))
 
 
 def _license(builder: DocumentBuilder, element: _Element) -> None:

@@ -22,8 +22,8 @@ from harvest_dagster.transformers.formats.mapping.rules import ItemRule, TextRul
 from harvest_dagster.transformers.formats.mapping.values import Found, Tree
 from harvest_dagster.transformers.recognition.dates import parse_date, parse_parts
 from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
-from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import language_from
 from harvest_dagster.transformers.recognition.vocabularies import access_of, date_type, relation_type, relator
 
 Values = dict[str, Any]
@@ -206,8 +206,7 @@ def _language(values: Values) -> Language | None:
     text = values.get("code")
     if text is None:
         return None
-    code = language_code(text)
-    return Language(code, None if code == text else text)
+    return language_from(text)
 
 
 def _related(values: Values) -> Related | None:

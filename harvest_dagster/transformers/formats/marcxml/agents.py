@@ -6,14 +6,13 @@ from harvest_dagster.transformers.document import (
     Affiliation,
     Agent,
     Container,
-    Date,
     Identifier,
     Text,
 )
-from harvest_dagster.transformers.formats.authorities import identify_authority
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_full_stop
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.authorities import identify_authority
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
 _NAME = "ab"
@@ -66,7 +65,7 @@ def take_conference(field: MarcField) -> Container | None:
     if not title:
         return None
     number = " ".join(_unpacked(text) for text in field.take_each("n")) or None
-    dates = tuple(_date(_unpacked(text)) for text in field.take_each("d"))
+    dates = tuple(date_from(_unpacked(text)) for text in field.take_each("d"))
     places = tuple(_unpacked(text) for text in field.take_each("c"))
     return Container(
         title, "conference", identifiers=take_identifiers(field), number=number, dates=dates, places=places
@@ -83,11 +82,6 @@ def _take_unit_name(field: MarcField, codes: str) -> str | None:
 def _unpacked(text: str) -> str:
     """Return a text without the separators and parentheses of `(3rd : 1999 : Paris)`."""
     return without_full_stop(text).strip("()").removesuffix(" :")
-
-
-def _date(text: str) -> Date:
-    value = parse_date(text)
-    return Date(value, None if value == text else text)
 
 
 def _with_others(field: MarcField, agent: Agent, role_codes: str) -> Agent:

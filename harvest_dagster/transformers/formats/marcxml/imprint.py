@@ -8,7 +8,7 @@ from harvest_dagster.transformers.document import Agent, Date, Text, Version
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_brackets, without_full_stop
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 
 # The second indicator of field 264: the kind of date, the code of the agent who is not the publisher, and the word.
 _STATEMENTS = {
@@ -97,8 +97,7 @@ def _add_dates(reading: Reading, text: str, statement: _Statement) -> None:
 
 def dated(text: str, role: str | None = None, word: str | None = None) -> Date:
     """Return a date as catalogers write it: `[1999?]`, `[ca. 1900]`, `[199-]`, `1999-`."""
-    value = parse_date(text)
-    return Date(value, None if value == text else text, role, word)
+    return date_from(text, role, word)
 
 
 HANDLERS: dict[str, Handler] = {

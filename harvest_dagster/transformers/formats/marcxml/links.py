@@ -18,7 +18,6 @@ from harvest_dagster.transformers.document import (
     Related,
     Text,
 )
-from harvest_dagster.transformers.formats.authorities import identify_authority, identify_declared
 from harvest_dagster.transformers.formats.marcxml.agents import (
     take_conference,
     take_identifiers,
@@ -29,7 +28,8 @@ from harvest_dagster.transformers.formats.marcxml.host_parts import parse_parts,
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_full_stop
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
-from harvest_dagster.transformers.recognition.identifiers import identify
+from harvest_dagster.transformers.recognition.authorities import identify_authority
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
 from harvest_dagster.transformers.recognition.vocabularies import relation_type
 
 # The relation of each linking entry, and the word for it where the relation says less than the tag.

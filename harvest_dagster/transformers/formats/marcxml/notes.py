@@ -12,10 +12,10 @@ from harvest_dagster.transformers.document import (
     Rights,
     Text,
 )
-from harvest_dagster.transformers.formats.authorities import identify_declared
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_full_stop
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
 from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster.transformers.recognition.vocabularies import access_of
 

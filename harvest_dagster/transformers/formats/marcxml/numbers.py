@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from harvest_dagster.transformers.document import Date, Language, Place, Subject
-from harvest_dagster.transformers.formats.authorities import identify_authority, identify_declared
+from harvest_dagster.transformers.document import Date, Place, Subject
 from harvest_dagster.transformers.formats.marcxml.imprint import dated
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
+from harvest_dagster.transformers.recognition.authorities import identify_authority
+from harvest_dagster.transformers.recognition.identifiers import identify_declared
 from harvest_dagster.transformers.recognition.languages import language_code
+from harvest_dagster.transformers.recognition.standard_forms import language_from
 
 # The first indicator of field 024.
 _STANDARD = {"0": "isrc", "1": "upc", "2": "ismn", "3": "ean", "4": "sici"}
@@ -100,8 +102,7 @@ def _read_languages(reading: Reading, field: MarcField) -> None:
 
 def add_language(reading: Reading, text: str) -> None:
     """Add a language, if the record has not named it before."""
-    code = language_code(text)
-    language = Language(code, None if code == text else text)
+    language = language_from(text)
     if language not in reading.builder.languages:
         reading.builder.languages.append(language)
 

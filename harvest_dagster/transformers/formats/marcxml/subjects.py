@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from harvest_dagster.transformers.document import Identifier, Place, Subject, Text
-from harvest_dagster.transformers.formats.authorities import identify_authority
 from harvest_dagster.transformers.formats.marcxml.agents import take_identifiers
 from harvest_dagster.transformers.formats.marcxml.imprint import dated
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_full_stop
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
+from harvest_dagster.transformers.recognition.authorities import identify_authority
 
 # The second indicator; 4 says that no vocabulary is named, and 7 that subfield 2 names it.
 _VOCABULARIES = {"0": "LCSH", "1": "LCSHAC", "2": "MeSH", "3": "NAL", "5": "CSH", "6": "RVM"}

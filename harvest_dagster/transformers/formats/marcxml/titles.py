@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from harvest_dagster.transformers.document import (
     Agent,
-    Date,
     Description,
     Related,
     Text,
@@ -22,7 +21,7 @@ from harvest_dagster.transformers.formats.marcxml.imprint import add_version
 from harvest_dagster.transformers.formats.marcxml.punctuation import without_brackets, without_full_stop
 from harvest_dagster.transformers.formats.marcxml.reading import Handler, Reading
 from harvest_dagster.transformers.formats.marcxml.record import MarcField
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.standard_forms import date_from
 from harvest_dagster.transformers.recognition.vocabularies import is_creator, relation_type
 
 _TITLE_PARTS = "tkflmnoprs"
@@ -55,8 +54,7 @@ def _read_main_title(reading: Reading, field: MarcField) -> None:
         builder.descriptions.append(Description(responsible, role="statement of responsibility"))
     builder.formats += [Text(without_brackets(without_full_stop(text))) for text in field.take_each("h")]
     for text in field.take_each("fg"):
-        value = parse_date(text)
-        builder.dates.append(Date(value, None if value == text else text, "Created"))
+        builder.dates.append(date_from(text, "Created"))
     builder.types += [Text(text) for text in field.take_each("k")]
     if version := field.take("s"):
         add_version(reading, version)

@@ -23,7 +23,6 @@ from harvest_dagster.transformers.document import (
     Text,
     Version,
 )
-from harvest_dagster.transformers.formats.authorities import identify_declared
 from harvest_dagster.transformers.formats.mods.names import (
     children_named,
     take_conference,
@@ -46,7 +45,7 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_attribute,
 )
 from harvest_dagster.transformers.recognition.dates import parse_date
-from harvest_dagster.transformers.recognition.identifiers import identify
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
 from harvest_dagster.transformers.recognition.languages import language_code
 from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster.transformers.recognition.vocabularies import access_of, is_creator

@@ -10,15 +10,13 @@ from harvest_dagster.transformers.document import (
     Agent,
     AgentKind,
     Container,
-    Date,
     Identifier,
     Text,
     Title,
 )
-from harvest_dagster.transformers.formats.authorities import identify_declared
 from harvest_dagster.transformers.reading.xml_tree import take_all_text, take_attribute, take_language
-from harvest_dagster.transformers.recognition.dates import parse_date
-from harvest_dagster.transformers.recognition.identifiers import identify
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
+from harvest_dagster.transformers.recognition.standard_forms import date_from, full_name
 from harvest_dagster.transformers.recognition.vocabularies import relator
 
 if TYPE_CHECKING:
@@ -93,7 +91,7 @@ def take_name(element: _Element) -> Agent | None:
     shown = take_texts(element, "displayForm")
     family, given = (" ".join(parts.pop(name, [])) or None for name in ("family", "given"))
     name = (". " if kind == "corporate" else " ").join(parts.pop("", []))
-    name = name or ", ".join(filter(None, (family, given))) or (shown[0] if shown else "")
+    name = name or full_name(family, given) or (shown[0] if shown else "")
     if not name:
         return None
     if kind in _KINDS:
@@ -157,10 +155,5 @@ def take_conference(element: _Element) -> Container | None:
         " ".join(titles),
         "conference",
         identifiers=_take_identifiers(element),
-        dates=tuple(_date(text) for text in dates),
+        dates=tuple(date_from(text) for text in dates),
     )
-
-
-def _date(text: str) -> Date:
-    value = parse_date(text)
-    return Date(value, None if value == text else text)

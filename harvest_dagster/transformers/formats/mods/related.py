@@ -20,11 +20,10 @@ from harvest_dagster.transformers.document import (
     Text,
     Title,
 )
-from harvest_dagster.transformers.formats.authorities import identify_declared
 from harvest_dagster.transformers.formats.mods.names import children_named, take_name, take_texts, take_titles
 from harvest_dagster.transformers.formats.mods.origin import Origin, take_dates, take_origin
 from harvest_dagster.transformers.reading.xml_tree import XLINK_HREF, take_all_text, take_attribute
-from harvest_dagster.transformers.recognition.identifiers import identify
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
 from harvest_dagster.transformers.recognition.vocabularies import relation_type
 
 if TYPE_CHECKING:

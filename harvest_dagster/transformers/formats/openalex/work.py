@@ -18,12 +18,10 @@ from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import (
     Affiliation,
     Agent,
-    Date,
     Description,
     Document,
     Funding,
     Identifier,
-    Language,
     Related,
     Rights,
     Subject,
@@ -42,7 +40,7 @@ from harvest_dagster.transformers.reading.json_tree import (
 )
 from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
-from harvest_dagster.transformers.recognition.languages import language_code
+from harvest_dagster.transformers.recognition.standard_forms import date_from, language_from
 
 _OPENALEX_ID = re.compile(
     r"(?:https?://)?(?:(?:api\.)?openalex\.org/)?(?:[a-z-]+/)?([a-z])[0-9]+", re.IGNORECASE | re.ASCII
@@ -165,14 +163,12 @@ def _dates(builder: DocumentBuilder, work: Node) -> None:
     if day and year and day.startswith(f"{year}-"):
         texts.remove(year)
     for text in texts:
-        value = parse_date(text)
-        builder.dates.append(Date(value, None if value == text else text, "Issued"))
+        builder.dates.append(date_from(text, "Issued"))
 
 
 def _language(builder: DocumentBuilder, work: Node) -> None:
     if text := take(work, "language"):
-        code = language_code(text)
-        builder.languages.append(Language(code, None if code == text else text))
+        builder.languages.append(language_from(text))
 
 
 def _types(builder: DocumentBuilder, work: Node) -> None:

@@ -13,7 +13,6 @@ from harvest_dagster.transformers.document import (
     Document,
     File,
     Funding,
-    Language,
     Place,
     Related,
     Rights,
@@ -24,9 +23,9 @@ from harvest_dagster.transformers.document import (
 from harvest_dagster.transformers.formats.schema_org import values
 from harvest_dagster.transformers.formats.schema_org.graph import Graph, Node, Value
 from harvest_dagster.transformers.recognition.dates import parse_date
-from harvest_dagster.transformers.recognition.identifiers import identify
-from harvest_dagster.transformers.recognition.languages import language_code
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import language_from
 from harvest_dagster.transformers.recognition.vocabularies import access_of
 
 Add = Callable[[DocumentBuilder, Graph, Node, str], None]
@@ -116,8 +115,7 @@ def _language(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> N
             graph.take_types(entry, frozenset({"Language"}))
             text = graph.text(entry, "alternateName", "identifier", "name")
         if text:
-            code = language_code(text)
-            builder.languages.append(Language(code, None if code == text else text))
+            builder.languages.append(language_from(text))
 
 
 def _type(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:
@@ -174,7 +172,7 @@ def _identifier(builder: DocumentBuilder, graph: Graph, node: Node, key: str) ->
 
 def _numbered(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:
     for one in graph.texts(node, key):
-        builder.add_identifier(values.identifier_of(one.text, key), one.text)
+        builder.add_identifier(identify_declared(key, one.text), one.text)
 
 
 def _page(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:
@@ -182,7 +180,7 @@ def _page(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:
     for entry in graph.entries(node, key):
         if isinstance(entry, Value):
             if identify(entry.text).scheme != "other":
-                builder.add_identifier(values.identifier_of(entry.text), entry.text)
+                builder.add_identifier(identify(entry.text), entry.text)
             continue
         graph.take_types(entry, frozenset({"WebPage", "ItemPage"}))
         for one, text in values.own_identifier(graph, entry):

@@ -22,8 +22,9 @@ from harvest_dagster.transformers.document import (
 )
 from harvest_dagster.transformers.formats.schema_org.graph import Graph, Node, Value
 from harvest_dagster.transformers.recognition.dates import parse_date
-from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
+from harvest_dagster.transformers.recognition.identifiers import identify, identify_declared
 from harvest_dagster.transformers.recognition.licenses import license_address
+from harvest_dagster.transformers.recognition.standard_forms import full_name
 from harvest_dagster.transformers.recognition.vocabularies import date_type, relation_type, relator
 
 _PEOPLE = frozenset({"Person", "Patient"})
@@ -57,11 +58,6 @@ _ADDRESS = ("streetAddress", "addressLocality", "addressRegion", "postalCode", "
 _HASHES = {"sha256": "sha256", "md5": "md5", "sha1": "sha1"}
 
 
-def identifier_of(text: str, scheme: str | None = None) -> Identifier:
-    """Return an identifier, in the scheme that the source names if it names one."""
-    return identify_as(scheme, text) if scheme else identify(text)
-
-
 def identifiers(graph: Graph, node: Node, *keys: str) -> Iterator[tuple[Identifier, str]]:
     """Yield the identifiers of an object, each with the text of the source.
 
@@ -70,14 +66,14 @@ def identifiers(graph: Graph, node: Node, *keys: str) -> Iterator[tuple[Identifi
     for key in keys:
         for entry in graph.entries(node, key) if key in node else ():
             if isinstance(entry, Value):
-                yield identifier_of(entry.text), entry.text
+                yield identify(entry.text), entry.text
                 continue
             graph.take_types(entry, frozenset({"PropertyValue", "URL"}))
             text = graph.text(entry, "value", "url", "@id", "name")
             if text is None:
                 continue
             scheme = graph.text(entry, "propertyID", "name")
-            yield identifier_of(text, scheme), text
+            yield identify_declared(scheme, text), text
 
 
 def own_identifier(graph: Graph, node: Node) -> Iterator[tuple[Identifier, str]]:
@@ -85,7 +81,7 @@ def own_identifier(graph: Graph, node: Node) -> Iterator[tuple[Identifier, str]]
     name = node.get("@id")
     if isinstance(name, str) and _RESOLVABLE.match(name):
         graph.take(node, "@id")
-        yield identifier_of(name), name
+        yield identify(name), name
     elif isinstance(name, str) and name.startswith(("#", "_:")):
         graph.take(node, "@id")  # it has no meaning outside of the page
 
@@ -110,7 +106,7 @@ def _agent(graph: Graph, node: Node, key: str, role: str | None) -> Agent | None
         role = graph.text(node, "roleName") or role
         return next(iter(agents(graph, node, key, role)), None)
     given, family = graph.text(node, "givenName"), graph.text(node, "familyName")
-    name = graph.text(node, "name", "legalName") or ", ".join(filter(None, (family, given)))
+    name = graph.text(node, "name", "legalName") or full_name(family, given)
     keys = ("identifier", "sameAs", "url")
     named = (*own_identifier(graph, node), *identifiers(graph, node, *keys))
     found = tuple(dict.fromkeys(one for one, _ in named))
@@ -196,7 +192,7 @@ def container(graph: Graph, node: Node) -> Container:
 def _link(graph: Graph, node: Node) -> Container:
     """Return what one object of the chain says."""
     types = graph.take_types(node, _CHAIN | {"CreativeWork", "WebSite"})
-    numbers = [identifier_of(one.text, key) for key in ("issn", "isbn") for one in graph.texts(node, key)]
+    numbers = [identify_declared(key, one.text) for key in ("issn", "isbn") for one in graph.texts(node, key)]
     named = (*own_identifier(graph, node), *identifiers(graph, node, "identifier", "sameAs", "url"))
     return Container(
         title=graph.text(node, "name"),
@@ -296,7 +292,7 @@ def related(graph: Graph, entry: Value | Node, word: str, relation: str | None =
     relation = relation or relation_type(word)
     relation_text = None if relation == word else word
     if isinstance(entry, Value):
-        found = identifier_of(entry.text)
+        found = identify(entry.text)
         if found.scheme == "other":
             return Related(relation, relation_text, text=entry.text)
         return Related(relation, relation_text, identifiers=(found,))

@@ -1,4 +1,4 @@
-"""Identifiers of authority records, as libraries write them: `(DE-588)118540238`, or with the scheme beside them."""
+"""Recognize the identifiers of authority records, as MARC writes them: `(DE-588)118540238`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from harvest_dagster.transformers.recognition.identifier_schemes import scheme_n
 from harvest_dagster.transformers.recognition.identifiers import identify, identify_as
 
 _PREFIXED = re.compile(r"\(([^()\s]+)\) ?(\S.*)")
-
-
-def identify_declared(declared: str | None, text: str) -> Identifier:
-    """Return the identifier in the declared scheme, if there is one; otherwise in the scheme of its form.
-
-    >>> identify_declared("orcid", "0000-0002-1825-0097").scheme, identify_declared("local", "12").scheme_text
-    ('orcid', 'local')
-    """
-    return identify_as(declared, text) if declared else identify(text)
 
 
 def identify_authority(text: str) -> Identifier:
