@@ -37,6 +37,7 @@ from harvest_dagster.transformers.formats.crossref.transformer import FIELDS, Cr
 from harvest_dagster.transformers.formats.crossref.values import plain_text
 from harvest_dagster_tests.recorded import DATA, requires_recorded
 from harvest_dagster_tests.transformers import accounting
+from harvest_dagster_tests.transformers.injection import lost_in_json
 
 FOLDERS = ("crossref_rcrossref", "scrapi_oai_and_rest", "share_sample_harvester_data", "datacite_lupo_vcr")
 DOI = Identifier("doi", "10.1000/abc")
@@ -681,6 +682,19 @@ def test_no_value_of_some_recorded_works_is_lost() -> None:
     account = accounting.account_for(transformer, some, is_in_another_form)
     assert account.lost == []
     assert account.records == len(some) > 150
+
+
+@requires_recorded
+def test_no_place_of_the_richest_recorded_works_is_read_and_dropped() -> None:
+    """The type of an identifier is that of its value, whatever the record says."""
+    short = [one for one in recorded_works() if len(one.blob) < _SHORT]
+    richest = sorted(short, key=lambda one: len(json.loads(one.blob)), reverse=True)[:3]
+    transformer = CrossrefTransformer(CrossrefTransformer.Arguments())
+    lost = [path for one in richest for path in lost_in_json(transformer, json.loads(one.blob))]
+    assert {path.rpartition(".")[2] for path in lost} <= {"id-type"}
+
+
+_SHORT = 6000
 
 
 @requires_recorded

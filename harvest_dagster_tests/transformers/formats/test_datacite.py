@@ -42,6 +42,7 @@ from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster_tests.recorded import recorded, requires_recorded
 from harvest_dagster_tests.transformers import accounting
 from harvest_dagster_tests.transformers.formats.test_recorded_dublin_core import records
+from harvest_dagster_tests.transformers.injection import lost_in_xml
 
 KERNEL_4 = "http://datacite.org/schema/kernel-4"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -260,7 +261,17 @@ def test_the_item_in_which_a_resource_is_published_is_a_container() -> None:
         ),
     )
     assert document.related == ()
-    assert [item.text for item in document.unmapped] == ["Article"]
+    assert [item.text for item in document.unmapped] == ["Subtitle", "Article"]
+
+
+def test_no_place_of_a_related_item_is_read_and_dropped() -> None:
+    """The type of the identifier is that of its value, whatever the record says."""
+    transformer = DataciteTransformer(DataciteTransformer.Arguments())
+    for kind, relation in (("Collection", "IsPublishedIn"), ("Text", "Cites")):
+        item = f'<relatedItem relatedItemType="{kind}" relationType="{relation}">{ITEM}</relatedItem>'
+        datum = f'<resource xmlns="{KERNEL_4}"><relatedItems>{item}</relatedItems></resource>'
+        lost = [place.rpartition("@")[2] for place in lost_in_xml(transformer, datum)]
+        assert lost == ["relatedItemIdentifierType"]
 
 
 def test_another_related_item_is_a_related_resource() -> None:

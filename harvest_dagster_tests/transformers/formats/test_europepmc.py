@@ -39,6 +39,7 @@ from harvest_dagster.transformers.document import (
 from harvest_dagster.transformers.formats.europepmc.transformer import FIELDS, EuropepmcTransformer
 from harvest_dagster_tests.recorded import DATA, recorded, requires_recorded
 from harvest_dagster_tests.transformers import accounting
+from harvest_dagster_tests.transformers.injection import lost_in_json
 
 CORE: dict[str, Any] = {
     "id": "39709209",
@@ -335,6 +336,12 @@ _VALUES = st.recursive(
 def test_any_json_gives_a_document_or_a_transform_error(datum: str | dict[str, Any]) -> None:
     with contextlib.suppress(TransformError):
         assert transform(datum).to_json()
+
+
+def test_no_place_of_a_result_is_read_and_dropped() -> None:
+    """The type of an ORCID is that of its value, whatever the record says."""
+    lost = list(lost_in_json(EuropepmcTransformer(EuropepmcTransformer.Arguments()), CORE))
+    assert {path.rpartition(".")[2] for path in lost} <= {"type"}
 
 
 def results() -> Iterator[Record]:

@@ -197,6 +197,7 @@ def test_the_forms_of_a_name_are_kept() -> None:
     )
     assert result.creators[0].name == "Li, X"
     assert result.creators[0].other_names == (Text("李", "zh"),)
+    assert [item.text for item in result.unmapped] == ["en"]
     assert result.creators[1] == Agent("Anonymous")
     assert result.contributors == (Agent("the Y Study", role_text="on-behalf-of"),)
 

@@ -248,6 +248,12 @@ def _title_of(node: Node) -> Title | None:
     return Title(text, take(node, "lang"), role=values.TITLE_ROLES.get(kind, kind) if kind else None)
 
 
+def _title_of_item(node: Node, in_container: bool) -> Title | None:
+    """Take the title of a related item. What has no field there stays: the type, and the language."""
+    text = take(node, "title")
+    return Title(text, take(node, "lang") if in_container else None) if text else None
+
+
 def _title(builder: DocumentBuilder, node: Node) -> None:
     if title := _title_of(node):
         builder.titles.append(title)
@@ -285,6 +291,10 @@ def _related_identifier(builder: DocumentBuilder, node: Node) -> None:
 
 def _related_item(builder: DocumentBuilder, node: Node) -> None:
     link = _link(node, "relatedItemType")
+    is_container = link.relation == "IsPublishedIn"
+    if is_container and link.kind and link.kind not in values.CONTAINER_KINDS:
+        node["relatedItemType"] = link.kind  # no field has it
+    titles = (_title_of_item(one, is_container) for one in children(node, "titles"))
     identifiers = [
         identify_declared(take(one, "relatedItemIdentifierType"), text)
         for one in children(node, "relatedItemIdentifier")
@@ -295,7 +305,7 @@ def _related_item(builder: DocumentBuilder, node: Node) -> None:
     item = values.RelatedItem(
         link,
         identifiers,
-        list(filter(None, map(_title_of, children(node, "titles")))),
+        list(filter(None, titles)),
         list(filter(None, (*creators, *contributors))),
         take(node, "publicationYear"),
         take(node, "publisher"),

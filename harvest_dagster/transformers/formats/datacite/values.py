@@ -207,6 +207,11 @@ class RelatedItem:
     last_page: str | None = None
 
     @property
+    def is_container(self) -> bool:
+        """Whether the resource is published in it."""
+        return self.link.relation == "IsPublishedIn"
+
+    @property
     def has_values(self) -> bool:
         """Whether there is anything to show."""
         return bool(self.identifiers or self.titles or self.agents or self.publisher or self.year)
@@ -215,7 +220,7 @@ class RelatedItem:
 def add_related_item(builder: DocumentBuilder, item: RelatedItem) -> None:
     """Add the item in which the resource is published as a container, and any other as a related resource."""
     year = make_date(item.year, "Issued") if item.year else None
-    if item.link.relation == "IsPublishedIn":
+    if item.is_container:
         builder.containers.append(_container(item, year))
         return
     position = Container(

@@ -124,6 +124,12 @@ def _title_of(element: _Element) -> Title | None:
     return Title(text, take_language(element), role=values.TITLE_ROLES.get(kind, kind) if kind else None)
 
 
+def _title_of_item(element: _Element, in_container: bool) -> Title | None:
+    """Take the title of a related item. What has no field there stays: the type, and the language."""
+    text = take_all_text(element)
+    return Title(text, take_language(element) if in_container else None) if text else None
+
+
 def _title(builder: DocumentBuilder, element: _Element) -> None:
     if title := _title_of(element):
         builder.titles.append(title)
@@ -261,6 +267,8 @@ _ITEM_TEXTS = {
 
 def _related_item(builder: DocumentBuilder, element: _Element) -> None:
     item = values.RelatedItem(_link(element, "relatedItemType"))
+    if item.is_container and item.link.kind and item.link.kind not in values.CONTAINER_KINDS:
+        element.set("relatedItemType", item.link.kind)  # no field has it
     for part in element:
         name = local_name(part)
         if name in _ITEM_TEXTS:
@@ -269,7 +277,7 @@ def _related_item(builder: DocumentBuilder, element: _Element) -> None:
             scheme = take_attribute(part, "relatedItemIdentifierType")
             item.identifiers.append(identify_declared(scheme, text))
         elif name == "titles":
-            item.titles += filter(None, map(_title_of, part))
+            item.titles += filter(None, (_title_of_item(title, item.is_container) for title in part))
         elif name == "creators":
             item.agents += filter(None, (_agent_of(creator, "cre") for creator in part))
         elif name == "contributors":

@@ -225,12 +225,12 @@ def read_name(element: _Element) -> Agent | None:
 
 
 def _first_of_names(element: _Element) -> Agent | None:
-    names = [(take_language(one), read_name(one)) for one in element]
-    found = [(language, agent) for language, agent in names if agent is not None]
+    """Return the agent with the first name. The language of that name has no field, and stays."""
+    found = [(one, agent) for one in element if (agent := read_name(one)) is not None]
     if not found:
         return None
     first = found[0][1]
-    others = tuple(Text(agent.name, language) for language, agent in found[1:])
+    others = tuple(Text(agent.name, take_language(one)) for one, agent in found[1:])
     return Agent(first.name, first.kind, first.given, first.family, first.prefix, first.suffix, others)
 
 
