@@ -110,6 +110,8 @@ class YamlDocument:
 
     def place(self, path: KeyPath) -> Place:
         """Return where the value of a key is written: in this file, or in the file of the base."""
+        if isinstance(self.own, dict) and path and path[0] in self.own and self.own[path[0]] is None:
+            return Place(self.file, self.line(path))  # `null` removes the value of the base
         for depth in (1, 2):  # mappings are merged one level deep
             if self.base is None or _contains(self.own, path[:depth]):
                 continue

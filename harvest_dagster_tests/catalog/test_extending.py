@@ -118,6 +118,7 @@ def test_two_sources_extend_the_same_one_with_different_labels(load: Load) -> No
         ("extends: library\nharvester_kwargs:\n  base_url:", 3, "harvester_kwargs.base_url", "is missing"),
         ("extends: library\nfacts: {}", 2, "facts", "is allowed only in the files of the package"),
         ("extends: library\nlabel: A b", 2, "label", "is not allowed"),
+        ("extends: library\nlabel: b\nharvester_kwargs: null", 3, "harvester_kwargs.base_url", "is missing"),
     ],
 )  # fmt: skip
 def test_a_wrong_override_is_a_problem_in_the_users_file(

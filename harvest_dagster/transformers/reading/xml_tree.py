@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from harvest_dagster.errors import TransformError
@@ -27,6 +28,7 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 _PROVENANCE = "{http://www.openarchives.org/OAI/2.0/provenance}"
 _RIGHTS = "{http://www.openarchives.org/OAI/2.0/rights/}"
+_OF_HEADERS = frozenset({"identifier", "datestamp", "setSpec"})
 # They tell a validator where the schema is, and say nothing about the resource.
 _OF_SCHEMAS = frozenset({f"{XSI}schemaLocation", f"{XSI}noNamespaceSchemaLocation", f"{XSI}nil"})
 
@@ -53,11 +55,13 @@ class XmlRecord:
         metadata: the elements inside `metadata`; the root itself if the record is not one of OAI-PMH.
         sets: the setSpecs of the header.
         about: the `about` elements.
+        unknown: the elements of the record and of its header that OAI-PMH does not have there.
     """
 
     metadata: tuple[_Element, ...]
     sets: tuple[str, ...] = ()
     about: tuple[_Element, ...] = ()
+    unknown: tuple[_Element, ...] = ()
 
 
 @cache
@@ -123,10 +127,15 @@ def split_envelope(root: _Element) -> XmlRecord:
     if local_name(root) != "record" or not (parts["header"] or parts["metadata"]):
         return XmlRecord((root,))
     metadata = tuple(element for part in parts["metadata"] for element in _content(part))
-    set_specs = (
-        one.text or "" for header in parts["header"] for one in header if local_name(one) == "setSpec"
+    inside = [one for header in parts.pop("header") for one in header]
+    set_specs = (joined_text(one) for one in inside if local_name(one) == "setSpec")
+    about = tuple(parts.pop("about"))
+    del parts["metadata"]
+    unknown = (
+        *(one for one in inside if local_name(one) not in _OF_HEADERS),
+        *chain.from_iterable(parts.values()),
     )
-    return XmlRecord(metadata, tuple(filter(None, map(fold, set_specs))), tuple(parts["about"]))
+    return XmlRecord(metadata, tuple(filter(None, map(fold, set_specs))), about, unknown)
 
 
 def _content(metadata: _Element) -> tuple[_Element, ...]:
@@ -152,6 +161,8 @@ def add_envelope(builder: DocumentBuilder, record: XmlRecord) -> None:
             if text := take_all_text(definition):
                 builder.rights.append(Rights(text, license=license_address(text)))
         builder.unmapped += leftovers(about)
+    for unknown in record.unknown:
+        builder.unmapped += leftovers(unknown)
 
 
 def _origin(element: _Element) -> Origin:

@@ -535,3 +535,15 @@ def test_all_results_of_the_recorded_studies_are_unmapped() -> None:
         unmapped = transformer.transform(record.identifier, record.blob).unmapped
         texts = [one.text for one in unmapped if one.path.startswith("resultsSection.")]
         assert texts == [leaf.text for leaf in leaves(record.blob) if is_result(leaf)]
+
+
+@pytest.mark.parametrize("kind", [["NIH"], {"a": "NIH"}])
+def test_a_type_that_is_no_text_is_kept(kind: Any) -> None:
+    """A TypeError would say nothing about the record."""
+    study = deepcopy(STUDY)
+    study["protocolSection"]["identificationModule"]["secondaryIdInfos"] = [{"id": "R01CA1", "type": kind}]
+    document = ClinicalTrialsTransformer(ClinicalTrialsTransformer.Arguments()).transform(
+        "1", json.dumps(study)
+    )
+    assert "R01CA1" in [one.value for one in document.identifiers]
+    assert "NIH" in [one.text for one in document.unmapped]

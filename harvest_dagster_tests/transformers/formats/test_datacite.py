@@ -618,3 +618,12 @@ def test_no_value_of_the_recorded_json_is_lost() -> None:
     places = {leaf.text for leaf in accounting.leaves(xml.partition("?>")[2]) if "/geoLocation/" in leaf.path}
     assert places
     assert places <= known
+
+
+@pytest.mark.parametrize("other", [None, 1, True, "x"])
+def test_a_member_of_a_list_of_polygons_that_is_no_polygon_is_kept(other: Any) -> None:
+    """A TypeError would say nothing about the record."""
+    place = {"geoLocationPolygon": [[], other]}
+    document = of_json(titles=[{"title": "A"}], geoLocations=[place])
+    expected = [] if other is None else [str(other).lower()]
+    assert [one.text for one in document.unmapped if "Polygon" in one.path] == expected

@@ -367,3 +367,17 @@ def test_any_elements_give_a_document(elements: list[tuple[str, str]]) -> None:
     assert len(result.dates) == present.count("date")
     assert len(result.languages) == present.count("language")
     assert len(result.rights) == present.count("rights")
+
+
+def test_elements_that_oai_pmh_does_not_have_are_kept() -> None:
+    """Some servers add elements to the header or to the record, and mark up setSpecs."""
+    document = transform(
+        record(
+            "<oai:header><oai:identifier>1</oai:identifier><oai:datestamp>2020-01-01</oai:datestamp>"
+            "<oai:setSpec>a<b>:b</b></oai:setSpec><rights k='v'>closed</rights></oai:header>"
+            f"<oai:metadata><oai_dc:dc {OAI_DC}><dc:title>A</dc:title></oai_dc:dc></oai:metadata><note>Seen</note>"
+        )
+    )
+    assert document.provenance.sets == ("a:b",)
+    found = [(one.path, one.text) for one in document.unmapped]
+    assert found == [("rights/@k", "v"), ("rights", "closed"), ("note", "Seen")]

@@ -113,7 +113,7 @@ def _own_number(builder: DocumentBuilder, number: Node) -> None:
 def _second_number(builder: DocumentBuilder, number: Node) -> None:
     """Add the number of a study in another registry, or that of a grant."""
     text = take(number, "id")
-    is_grant = number.get("type") in _GRANTS
+    is_grant = str(number.get("type")) in _GRANTS
     if text and is_grant:
         key = "domain" if number.get("domain") else "type"
         builder.funding.append(Funding(take(number, key), award=text))

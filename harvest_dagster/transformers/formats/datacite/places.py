@@ -146,6 +146,8 @@ def _json_polygons(node: Any) -> str | None:
 def _json_polygon(node: Any) -> str | None:
     if isinstance(node, dict):
         corners = children(node, "polygonPoint")
+    elif not isinstance(node, list):
+        return None
     else:
         corners = [
             child(one, "polygonPoint") for one in node if isinstance(one, dict) and "polygonPoint" in one

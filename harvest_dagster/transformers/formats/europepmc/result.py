@@ -107,11 +107,11 @@ def _node(element: _Element) -> Any:
     node: Node = {str(name).rpartition("}")[2]: str(value) for name, value in element.attrib.items()}
     for one in element:
         name, value = xml_tree.local_name(one), _node(one)
-        if name in node:
-            before = node[name]
-            node[name] = [*before, value] if isinstance(before, list) else [before, value]
+        before = node.get(name)
+        if isinstance(before, list):
+            before.append(value)  # in place: a record may have thousands of authors
         else:
-            node[name] = value
+            node[name] = [before, value] if name in node else value
     if text := xml_tree.own_text(element):
         node["value"] = text
     return node

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import (
     Agent,
@@ -46,27 +48,29 @@ def add_locations(builder: DocumentBuilder, work: Node) -> None:
             builder.add_type(Text(raw_type))
     if not has_primary:
         _container(builder, {}, biblio, is_primary=True)
+    builder.containers[:] = dict.fromkeys(builder.containers)
     _other_files(builder, work)
 
 
 def _distinct_locations(work: Node) -> Sequence[Node]:
     """Return the primary location, the best open one and the others. Of equal ones, take all but the first out."""
-    found: list[Node] = []
+    found: dict[bytes, Node] = {}
     for key in ("primary_location", "best_oa_location", "locations"):
+        # Ids of objects: `clear` would empty the equal one, too, if both are the same object.
+        repeated: set[int] = set()
         for location in children(work, key):
-            if location in found:
-                # `clear` would empty the equal one, too, if both are the same object.
-                _remove(work, key, location)
-            else:
-                found.append(location)
-    return found
+            if found.setdefault(msgspec.json.encode(location, order="sorted"), location) is not location:
+                repeated.add(id(location))
+        if repeated:
+            _remove(work, key, repeated)
+    return list(found.values())
 
 
-def _remove(work: Node, key: str, location: Node) -> None:
+def _remove(work: Node, key: str, repeated: set[int]) -> None:
     value = work[key]
     if isinstance(value, list):
         # The places of the others must not move: a path names them.
-        work[key] = [None if one is location else one for one in value]
+        work[key] = [None if id(one) in repeated else one for one in value]
     else:
         del work[key]
 
@@ -94,7 +98,7 @@ def _container(builder: DocumentBuilder, location: Node, biblio: Node, *, is_pri
         agents=_hosts(builder, source, is_primary=is_primary),
         text=written if is_citation else None,
     )
-    if container != Container() and container not in builder.containers:
+    if container != Container():
         builder.containers.append(container)
 
 
