@@ -21,7 +21,7 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.testing.simulator import Behaviour, Repository, Server
 from harvest_dagster.testing.simulator.behaviours.base import Handler
 from harvest_dagster.testing.simulator.behaviours.conditions import RequestPredicate, every_request
-from harvest_dagster.testing.simulator.behaviours.totals import ListLengthLimit
+from harvest_dagster.testing.simulator.behaviours.lists.totals import ListLengthLimit
 from harvest_dagster.testing.simulator.serving.messages import Request, Response
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.served import harvest_window, lists, serving

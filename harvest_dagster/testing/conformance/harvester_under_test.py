@@ -9,7 +9,7 @@ from typing import Any
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.testing.simulator.behaviours.base import ANY_OTHER, JSON, OAI, NamedBehaviour
+from harvest_dagster.testing.simulator.behaviours.base import ANY_OTHER, JSON, OAI, Contract, NamedBehaviour
 from harvest_dagster.testing.simulator.protocols.renderer import TOKENS, Renderer
 from harvest_dagster.testing.simulator.protocols.rest import Paging
 from harvest_dagster.testing.simulator.serving.server import Server
@@ -91,7 +91,9 @@ class HarvesterUnderTest:
         return created
 
     def can_be_shown(self, behaviour: NamedBehaviour) -> bool:
-        """Return whether a behaviour can be shown in the protocol of the harvester."""
+        """Return whether a single harvest in the protocol of the harvester can show a behaviour."""
+        if behaviour.contract is Contract.CONVERGES:
+            return False
         if self.paging in _WITHOUT_TOKENS and (TOKENS in behaviour.needs or behaviour.name == "token-stays"):
             return False
         renderer = self.create_renderer()

@@ -2,8 +2,10 @@
 
 It serves tests of any harvester, benchmarks and the demo. Records are computed from their number on demand. A
 repository with millions of records therefore needs no memory, and the same settings always give the same bytes.
-`server.edits` changes the records while the server runs. Behaviours add faults to the responses; they are created from
-classes, from `REGISTRY`, or from text with `scenario`. `server.requests` is the log of all requests:
+`server.edits` changes the records while the server runs, and a `History` changes them as the clock advances.
+`server.truth` says which records the source really has, whatever it answers. Behaviours add faults to the responses;
+they are created from classes, from `REGISTRY`, or from text with `scenario`. `server.requests` is the log of all
+requests:
 
 >>> from urllib.request import urlopen
 >>> from harvest_dagster.testing.simulator import REGISTRY, Repository, Server, nth, scenario
@@ -16,6 +18,15 @@ text/html; charset=utf-8
 application/json
 >>> [(request.operation, request.status, request.behaviours) for request in server.requests]
 [('ListRecords', 200, ('html-login',)), ('records', 200, ('gzip',))]
+
+>>> from datetime import datetime, timedelta, timezone
+>>> from harvest_dagster.testing.simulator import Hide, History
+>>> noon = datetime(2024, 3, 10, 12, tzinfo=timezone.utc)
+>>> repository = Repository(days=1, records_per_day=3, deleted=0)
+>>> history = History(repository, [Hide(noon, repository.identifier(1))])
+>>> with Server(history=history, clock=lambda: noon + timedelta(hours=1)) as server:
+...     print(len(server.truth.live), server.truth.deleted)
+2 {'oai:repository.example.org:000000001': '2024-03-10T12:00:00Z'}
 
 The simulator needs only the standard library and PyYAML (for scenario files), and nothing else of this package. It can
 therefore test harvesters of other projects.
@@ -35,20 +46,40 @@ from harvest_dagster.testing.simulator.behaviours.registry import REGISTRY
 from harvest_dagster.testing.simulator.protocols.renderer import RenderedList, Renderer
 from harvest_dagster.testing.simulator.protocols.rest import RecordContent
 from harvest_dagster.testing.simulator.repository.edits import Edit, Edits
+from harvest_dagster.testing.simulator.repository.history import (
+    Add,
+    Change,
+    Delete,
+    Event,
+    Hide,
+    History,
+    Late,
+    Outage,
+    Return,
+)
 from harvest_dagster.testing.simulator.repository.repository import SETS, RecordSet, Repository
 from harvest_dagster.testing.simulator.serving.messages import Delivery, ListQuery, Page, Request, Response
 from harvest_dagster.testing.simulator.serving.server import Server
+from harvest_dagster.testing.simulator.truth import Truth
 
 __all__ = [
     "REGISTRY",
     "SETS",
+    "Add",
     "Behaviour",
+    "Change",
+    "Delete",
     "Delivery",
     "Edit",
     "Edits",
+    "Event",
+    "Hide",
+    "History",
     "HtmlPage",
     "HttpErrorStatus",
+    "Late",
     "ListQuery",
+    "Outage",
     "Page",
     "RecordContent",
     "RecordSet",
@@ -58,8 +89,10 @@ __all__ = [
     "Request",
     "RequestGate",
     "Response",
+    "Return",
     "Server",
     "TruncatedBody",
+    "Truth",
     "every_request",
     "nth",
     "scenario",

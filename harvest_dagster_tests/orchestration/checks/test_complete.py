@@ -17,7 +17,7 @@ from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log.queries import LogScope
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.testing.simulator import HttpErrorStatus, Repository, Request, Server
-from harvest_dagster.testing.simulator.behaviours.records import CorruptRecord
+from harvest_dagster.testing.simulator.behaviours.content.records import CorruptRecord
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, TRANSFORMED, Deployment

@@ -16,28 +16,28 @@ from harvest_dagster.pipeline.fetching import list_progress
 from harvest_dagster.pipeline.fetching.recovery_limits import LIMITS
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
 from harvest_dagster.testing.simulator import Behaviour, HtmlPage, Repository, TruncatedBody
-from harvest_dagster.testing.simulator.behaviours.changes import (
+from harvest_dagster.testing.simulator.behaviours.conditions import has_verb, nth, on_page
+from harvest_dagster.testing.simulator.behaviours.content.records import CorruptRecord
+from harvest_dagster.testing.simulator.behaviours.content.wrong_content import OtherFormat
+from harvest_dagster.testing.simulator.behaviours.lists.changes import (
     OverlappingPages,
     RepeatedPage,
     RepositoryChange,
     RowTotal,
 )
-from harvest_dagster.testing.simulator.behaviours.conditions import has_verb, nth, on_page
-from harvest_dagster.testing.simulator.behaviours.records import CorruptRecord
-from harvest_dagster.testing.simulator.behaviours.tokens import (
+from harvest_dagster.testing.simulator.behaviours.lists.tokens import (
     EmptyPage,
     ExpiringToken,
     RepeatedToken,
     SingleUseToken,
     TokenOnLastPage,
 )
-from harvest_dagster.testing.simulator.behaviours.totals import (
+from harvest_dagster.testing.simulator.behaviours.lists.totals import (
     ListLengthLimit,
     PagingDepthLimit,
     ResultCap,
     WrongTotal,
 )
-from harvest_dagster.testing.simulator.behaviours.wrong_content import OtherFormat
 from harvest_dagster.windows import Window, whole_day
 from harvest_dagster_tests.pipeline.served import harvest_window, lists, serving
 from harvest_dagster_tests.pipeline.world import World

@@ -9,8 +9,8 @@ import pytest
 
 from harvest_dagster.testing.simulator import Repository, Server, scenario
 from harvest_dagster.testing.simulator.behaviours import HtmlPage, TruncatedBody
-from harvest_dagster.testing.simulator.behaviours.http_errors import RateLimit, RetryAfterResponse
-from harvest_dagster.testing.simulator.behaviours.redirects import Redirect
+from harvest_dagster.testing.simulator.behaviours.delivery.http_errors import RateLimit, RetryAfterResponse
+from harvest_dagster.testing.simulator.behaviours.delivery.redirects import Redirect
 from harvest_dagster.testing.simulator.behaviours.registry import REGISTRY
 from harvest_dagster.testing.simulator.errors import ScenarioError
 from harvest_dagster_tests.testing.simulator.raw_client import get, list_pages

@@ -17,24 +17,24 @@ from harvest_dagster.testing.simulator.behaviours.base import (
     Parameter,
 )
 from harvest_dagster.testing.simulator.behaviours.conditions import RequestPredicate, every_request, nth
-from harvest_dagster.testing.simulator.behaviours.delivery_faults import (
+from harvest_dagster.testing.simulator.behaviours.content.wrong_content import (
+    FixedBody,
+    HtmlPage,
+    OtherRepositoryResponse,
+    OtherVerbResponse,
+)
+from harvest_dagster.testing.simulator.behaviours.delivery.delivery_faults import (
     DeliveryFault,
     RequestGate,
     TruncatedAtPosition,
     TruncatedBody,
 )
-from harvest_dagster.testing.simulator.behaviours.http_errors import (
+from harvest_dagster.testing.simulator.behaviours.delivery.http_errors import (
     ExtraHeader,
     HttpErrorStatus,
     OaiErrorStatus,
     RateLimit,
     RetryAfterResponse,
-)
-from harvest_dagster.testing.simulator.behaviours.wrong_content import (
-    FixedBody,
-    HtmlPage,
-    OtherRepositoryResponse,
-    OtherVerbResponse,
 )
 
 __all__ = [

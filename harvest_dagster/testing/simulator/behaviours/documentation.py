@@ -36,11 +36,24 @@ python -m harvest_dagster.simulator --behaviour 'cut:length=1000@ListRecords#3' 
   - **all other records, or failure**: one record is corrupt. It may be missing only if it is quarantined. All other
     records are stored, or the harvest fails.
   - **no false claim of completeness**: records may be missing, but then the harvest does not report `complete`.
+  - **the true records in the end**: over several harvests, the harvester deletes no record that the source has. After
+    the fault, it has every record. The conformance suite harvests once, and leaves these behaviours out.
 - **condition**: the requests to which the conformance suite applies the behaviour.
 - **protocols**: those that can show the behaviour. *any other* is the protocol of a plug-in ([plugins.md](plugins.md)),
   with the features that are named.
 - **settings**: the keys with their default values.
 - **failures**: real failures that the behaviour provokes, described in [failures.md](failures.md).
+
+## Histories and the truth
+
+Tests in Python can let a source change over time. A `History` has events at instants: `Add`, `Change`, `Delete` (with
+a tombstone), `Hide` (without one), `Return`, `Late` and `Outage`. `Server(history=…, clock=…)` answers as the source
+would at the time of the clock. The package documentation of `harvest_dagster.testing.simulator` has an example.
+
+`server.truth` says which records the source really has at that time, whatever it answers: the live records with their
+content, datestamps and sets, and when each removed record was removed. Behaviours and outages do not change it. A late
+record belongs to the truth from its datestamp on. A behaviour that hides records, or changes their datestamps, reads
+all records for each request, so use it with small repositories.
 """
 
 

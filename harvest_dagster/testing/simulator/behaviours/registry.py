@@ -8,20 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from harvest_dagster.testing.simulator.behaviours import (
-    changes,
-    dates,
-    delivery_faults,
-    documents,
-    encodings,
-    http_errors,
-    records,
-    redirects,
-    tokens,
-    totals,
-    wrong_content,
-)
 from harvest_dagster.testing.simulator.behaviours.base import NamedBehaviour
+from harvest_dagster.testing.simulator.behaviours.content import documents, encodings, records, wrong_content
+from harvest_dagster.testing.simulator.behaviours.delivery import delivery_faults, http_errors, redirects
+from harvest_dagster.testing.simulator.behaviours.lists import changes, dates, tokens, totals
+from harvest_dagster.testing.simulator.behaviours.over_time import datestamps, deletions, missing_records
 
 GROUPS: Mapping[str, tuple[NamedBehaviour, ...]] = MappingProxyType(
     {
@@ -36,6 +27,11 @@ GROUPS: Mapping[str, tuple[NamedBehaviour, ...]] = MappingProxyType(
         "Compression, size and character encodings": encodings.ENTRIES,
         "XML documents and clocks": documents.ENTRIES,
         "Redirects and cookies": redirects.ENTRIES,
+        "What the source shows over time": (
+            *datestamps.ENTRIES,
+            *deletions.ENTRIES,
+            *missing_records.ENTRIES,
+        ),
     }
 )
 REGISTRY: Mapping[str, NamedBehaviour] = MappingProxyType(

@@ -93,7 +93,7 @@ def _validate(arguments: Arguments) -> None:
 
 def _identify(snapshot: RepositorySnapshot, parameters: dict[str, str]) -> str:  # noqa: ARG001
     datestamps = [edit.datestamp for edit in snapshot.edits.values() if edit.datestamp is not None]
-    return oai_xml.identify(snapshot.repository, snapshot.url, min([0, *datestamps]))
+    return oai_xml.identify(snapshot.repository, snapshot.url, min([0, *datestamps]), snapshot.deleted_record)
 
 
 def _list_sets(snapshot: RepositorySnapshot, parameters: dict[str, str]) -> str:

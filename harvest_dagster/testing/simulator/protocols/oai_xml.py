@@ -40,14 +40,14 @@ def error(problem: OaiError) -> str:
     return f'<error code="{problem.code}">{escape(problem.text)}</error>'
 
 
-def identify(repository: Repository, url: str, earliest: int) -> str:
+def identify(repository: Repository, url: str, earliest: int, deleted_record: str) -> str:
     """Return the content of Identify. `earliest` is the earliest datestamp, as an instant."""
     granularity = "YYYY-MM-DD" if repository.granularity == "day" else "YYYY-MM-DDThh:mm:ssZ"
     return (
         f"<repositoryName>{escape(repository.name)}</repositoryName><baseURL>{escape(url)}</baseURL>"
         "<protocolVersion>2.0</protocolVersion><adminEmail>admin@repository.example.org</adminEmail>"
         f"<earliestDatestamp>{repository.format_instant(earliest)}</earliestDatestamp>"
-        f"<deletedRecord>persistent</deletedRecord><granularity>{granularity}</granularity>"
+        f"<deletedRecord>{deleted_record}</deletedRecord><granularity>{granularity}</granularity>"
     )
 
 

@@ -32,12 +32,18 @@ class RepositorySnapshot:
         edits: its edits by record number.
         url: its base URL.
         now: the time of the request.
+        is_empty: True during an outage in which the source has no records to show.
+        ignores_dates: True if `from` and `until` have no effect.
+        deleted_record: what Identify says about deleted records: no, transient or persistent.
     """
 
     repository: Repository
     edits: Mapping[int, Edit]
     url: str
     now: datetime
+    is_empty: bool = False
+    ignores_dates: bool = False
+    deleted_record: str = "persistent"
 
 
 def page_at(snapshot: RepositorySnapshot, position: ListPosition, render: Callable[[int], str]) -> Page:
@@ -69,17 +75,19 @@ def find_record(snapshot: RepositorySnapshot, identifier: str) -> int:
         OaiError: idDoesNotExist.
     """
     index = snapshot.repository.index(identifier)
-    if index is None or snapshot.edits.get(index, Edit()).hidden:
+    if index is None or snapshot.is_empty or snapshot.edits.get(index, Edit()).hidden:
         raise OaiError("idDoesNotExist", f"No item {identifier}")
     return index
 
 
 def _selection(snapshot: RepositorySnapshot, position: ListPosition) -> Selection:
-    start, end = _bounds(snapshot.repository, position)
+    start, end = (-_INFINITY, _INFINITY) if snapshot.ignores_dates else _bounds(snapshot.repository, position)
     sets = {record_set.spec: record_set for record_set in snapshot.repository.sets}
     record_set = _ALL_RECORDS if position.set is None else sets.get(position.set)
     if record_set is None:
         raise OaiError("noRecordsMatch", f"No set {position.set}")
+    if snapshot.is_empty:
+        return Selection(())
     return select(snapshot.repository, snapshot.edits, start, end, record_set)
 
 

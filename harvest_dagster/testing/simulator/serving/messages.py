@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from harvest_dagster.testing.simulator.errors import OaiError
 
+if TYPE_CHECKING:
+    from harvest_dagster.testing.simulator.repository.lists import RepositorySnapshot
+
+SnapshotView: TypeAlias = Callable[["RepositorySnapshot"], "RepositorySnapshot"]
 JSON_LIST = "records"
 LIST = "list"  # the list of a plug-in's protocol
 Ending = Literal["", "close", "reset", "silence"]
@@ -63,6 +67,7 @@ class Request:
         bytes_sent: the number of bytes of the response that were sent, headers included; None before the response.
         behaviours: the labels of the behaviours that changed the response, the outermost first.
         query: what the renderer of a plug-in's protocol read from the arguments; None in OAI-PMH and the JSON API.
+        views: what behaviours make of the repository before it answers the request, the outermost first.
     """
 
     number: int
@@ -78,6 +83,8 @@ class Request:
     bytes_sent: int | None = None
     behaviours: tuple[str, ...] = ()
     query: ListQuery | None = None
+    # No part of the request as received, so requests are compared without it.
+    views: tuple[SnapshotView, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -17,11 +17,13 @@ from harvest_dagster.testing.simulator.protocols import oai, rest
 from harvest_dagster.testing.simulator.protocols import renderer as plugin_protocol
 from harvest_dagster.testing.simulator.protocols.renderer import Renderer
 from harvest_dagster.testing.simulator.repository.edits import Edits
+from harvest_dagster.testing.simulator.repository.history import History
 from harvest_dagster.testing.simulator.repository.lists import RepositorySnapshot
 from harvest_dagster.testing.simulator.repository.repository import Repository
 from harvest_dagster.testing.simulator.serving.http_connection import LOOPBACK, HttpServer, LoggedResponse
 from harvest_dagster.testing.simulator.serving.messages import REDIRECT_PREFIX, ListQuery, Request, Response
 from harvest_dagster.testing.simulator.serving.request_log import Arguments, RequestLog
+from harvest_dagster.testing.simulator.truth import Truth, true_records
 
 _LIST_PATH = "/list"
 
@@ -42,6 +44,7 @@ class Server:
         paging: how the list of the JSON API is paged: see `protocols.rest`.
         log: a file that receives every request as one line of JSON.
         renderer: the protocol of a plug-in, for the list at `list_url`.
+        history: what happens to the records while the clock advances. `edits` apply on top of it.
 
     Attributes:
         repository: the repository.
@@ -59,8 +62,12 @@ class Server:
         paging: rest.Paging = "cursor",
         log: Path | None = None,
         renderer: Renderer | None = None,
+        history: History | None = None,
     ) -> None:
-        self.repository = repository or Repository()
+        self._history = history or History(repository or Repository())
+        self.repository = self._history.repository
+        if repository not in (None, self.repository):
+            raise ValueError("the history belongs to another repository; pass the repository of the history")
         self.edits = edits or Edits(self.repository)
         self._behaviours = tuple(behaviours)
         self._port = port
@@ -117,6 +124,13 @@ class Server:
         return self._log.snapshot()
 
     @property
+    def truth(self) -> Truth:
+        """The records that the source really has now, whatever it answers."""
+        now = self._clock()
+        edits = {**self._history.true_edits_at(now), **self.edits.current}
+        return true_records(self.repository, edits, self._history.removals_at(now), now)
+
+    @property
     def _running(self) -> HttpServer:
         if self._http is None:
             raise RuntimeError("the server is not running; use it in a `with` block")
@@ -143,14 +157,14 @@ class Server:
         return route(request)
 
     def _handle_oai(self, request: Request) -> Response:
-        return oai.respond(self._snapshot(self.url), request.arguments)
+        return oai.respond(self._snapshot(self.url, request), request.arguments)
 
     def _handle_json(self, request: Request) -> Response:
-        return rest.respond(self._snapshot(self.json_url), request, self._paging)
+        return rest.respond(self._snapshot(self.json_url, request), request, self._paging)
 
     def _handle_list(self, request: Request) -> Response:
         assert self._renderer is not None  # noqa: S101 - without a renderer, there is no such route
-        return plugin_protocol.respond(self._snapshot(self.list_url), request, self._renderer)
+        return plugin_protocol.respond(self._snapshot(self.list_url, request), request, self._renderer)
 
     def _read_query(self, path: str, arguments: Arguments) -> ListQuery | None:
         """Return the query of a request of the plug-in's protocol; None for a request of another protocol."""
@@ -158,8 +172,16 @@ class Server:
             return None
         return plugin_protocol.read_query(self._renderer, arguments)
 
-    def _snapshot(self, url: str) -> RepositorySnapshot:
-        return RepositorySnapshot(self.repository, self.edits.current, url, self._clock())
+    def _snapshot(self, url: str, request: Request) -> RepositorySnapshot:
+        now = self._clock()
+        edits = {**self._history.answered_edits_at(now), **self.edits.current}
+        snapshot = RepositorySnapshot(
+            self.repository, edits, url, now, is_empty=self._history.has_outage_at(now)
+        )
+        # The innermost behaviour is the nearest to the repository.
+        for view in reversed(request.views):
+            snapshot = view(snapshot)
+        return snapshot
 
 
 def _with_behaviour(behaviour: Behaviour, handler: Handler, labels: list[str]) -> Handler:

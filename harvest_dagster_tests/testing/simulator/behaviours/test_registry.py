@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from harvest_dagster.testing import simulator
 from harvest_dagster.testing.simulator import Repository, Server, scenario
 from harvest_dagster.testing.simulator.behaviours import documentation
-from harvest_dagster.testing.simulator.behaviours.base import NamedBehaviour
+from harvest_dagster.testing.simulator.behaviours.base import Contract, NamedBehaviour
 from harvest_dagster.testing.simulator.behaviours.registry import GROUPS, REGISTRY
 from harvest_dagster_tests.testing.simulator.raw_client import (
     get,
@@ -28,6 +29,7 @@ FASTER = {
     "gzip-bomb": {"megabytes": 1},
     "giant-page": {"megabytes": 1},
     "rate-limit": {"period": 3600.0},
+    "published-late": {"days": 36_500.0},  # later than the clock of the machine
 }
 NEVER_RESPOND = {"stall", "silence"}
 
@@ -35,7 +37,9 @@ NEVER_RESPOND = {"stall", "silence"}
 def has_effect(entry: NamedBehaviour, protocol: str) -> bool:
     """Return True if it changes a response: to a list, to its second page again, or to an empty one."""
     behaviour = scenario.for_conformance(entry, **FASTER.get(entry.name, {}))
-    with Server(REPOSITORY, behaviours=[behaviour]) as server:
+    # Some of these behaviours concern deleted records.
+    repository = replace(REPOSITORY, deleted=0.5) if entry.contract is Contract.CONVERGES else REPOSITORY
+    with Server(repository, behaviours=[behaviour]) as server:
         if entry.name in NEVER_RESPOND:
             first = get(list_url(server, protocol))
             request_and_disconnect(server, list_url(server, protocol, first.token))

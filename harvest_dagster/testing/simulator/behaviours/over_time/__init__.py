@@ -1,0 +1,1 @@
+"""Behaviours that hide or alter what the source has, while the truth stays the same: see `Server.truth`."""
