@@ -276,7 +276,7 @@ _ELEMENTS: dict[str, Add] = {
     "atom:rights": _rights,
     "atom:copyright": _rights,
     "atom:source": _source,
-    "arxiv:comment": partial(add_description, role="comment"),
+    "arxiv:comment": partial(add_description, role="comments"),
     "arxiv:journal_ref": _journal_reference,
     "arxiv:doi": _link,
     "media:group": read_elements,
