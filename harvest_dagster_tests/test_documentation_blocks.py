@@ -38,7 +38,7 @@ NOT_RUN = {
     (
         "embedding.md",
         "export HARVEST_SOURCES=",
-    ): "it needs a project; catalog/test_component_files.py reads that of the examples",
+    ): "it needs a project; catalog/test_source_files.py reads that of the examples",
     ("embedding.md", "harvest run demo"): "it needs a project; cli/test_run_definitions.py runs it in one",
     (
         "simulator.md",

@@ -1,7 +1,7 @@
 """Load the catalog: all IngestConfigs in the entries of `HARVEST_SOURCES`, and the problems of those that fail.
 
 An entry is a directory of YAML files, a single file, or a directory with the `defs.yaml` of Dagster components
-(`component_files`). A config with a problem does not affect the others. Loading reads YAML files and the variable
+(`source_files`). A config with a problem does not affect the others. Loading reads YAML files and the variable
 `HARVEST_SOURCES`, and the variables in the templates of a `defs.yaml`. `yaml_documents` parses the YAML. `extending`
 adds the keys of a bundled source. `schema` and `arguments` validate the keys of a document.
 """
@@ -23,27 +23,21 @@ from harvest_dagster.catalog.bundled import (
     BundledCatalog,
     switched_off,
 )
-from harvest_dagster.catalog.component_files import (
-    component_files,
-    component_sources,
-    is_component,
-)
 from harvest_dagster.catalog.extending import EXTENDS, extend, label_of
 from harvest_dagster.catalog.field_types import is_label
 from harvest_dagster.catalog.hosts import conflicting_limits
-from harvest_dagster.catalog.plaintext_secrets import (
-    ARGUMENTS,
-    find_plaintext_credentials,
-    find_plaintext_secrets,
-    has_plaintext_password,
-)
+from harvest_dagster.catalog.plaintext_secrets import find_plaintext_paths
 from harvest_dagster.catalog.problems import KeyPath, Place, Problem, explain_errors, unknown_source
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.catalog.source_files import component_sources, is_component, source_files
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import CatalogError, UnknownIngestConfig
 
 SOURCES_VARIABLE = "HARVEST_SOURCES"
 BUNDLED = "bundled"
+PLAINTEXT = (
+    "contains a secret in plain text; write ${NAME} instead, and set the variable NAME where runs start"
+)
 
 
 @dataclass(frozen=True)
@@ -188,30 +182,6 @@ def load_documents(documents: Iterable[YamlDocument]) -> Catalog:
     for document in documents:
         loader.load_document(document)
     return loader.catalog()
-
-
-def source_files(entry: Path) -> list[Path]:
-    """Return the files of an entry of `HARVEST_SOURCES` that the catalog reads, in order.
-
-    Of a directory, these are the YAML files directly in it, and then each `defs.yaml` at any depth.
-
-    Raises:
-        OSError: the directory cannot be read.
-    """
-    if is_source_file(entry) and entry.is_file():
-        return [entry]
-    direct = sorted(path for path in entry.iterdir() if is_source_file(path))
-    return list(dict.fromkeys((*direct, *component_files(entry))))
-
-
-def is_of_components(directory: Path) -> bool:
-    """Return whether Dagster reads a directory: it has the file of a component, at any depth."""
-    return bool(component_files(directory))
-
-
-def is_source_file(path: Path) -> bool:
-    """Return whether the catalog reads a file of this name."""
-    return path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
 
 
 @dataclass
@@ -369,22 +339,9 @@ class _Loader:
             # The place in the user's file, also if the limit is that of a bundled source.
             yield Problem(document.file, document.line(("rate_limit",)), "rate_limit", message, label)
         for config in configs:
-            yield from self._plaintext_secrets(config)
-
-    def _plaintext_secrets(self, config: IngestConfig) -> Iterator[Problem]:
-        document = self.documents[config.label]
-        label = config.label
-        message = "contains a secret in plain text; write ${NAME} instead, and set the variable NAME where runs start"
-        for name in ARGUMENTS:
-            paths = dict.fromkeys(path for path, _ in find_plaintext_secrets(getattr(config, name), (name,)))
-            for path in paths:
-                yield document.problem(path, message, label)
-        for path in dict.fromkeys(path for path, _ in find_plaintext_credentials(config)):
-            yield document.problem(path, message, label)
-        for number, url in enumerate(config.notify):
-            if has_plaintext_password(url):
-                path = ("notify", number)
-                yield document.problem(path, message, label)
+            document = self.documents[config.label]
+            for path in find_plaintext_paths(config):
+                yield document.problem(path, PLAINTEXT, config.label)
 
     def _refuse_conflicting_former_labels(self) -> None:
         """Drop each config with a former label that another document uses.

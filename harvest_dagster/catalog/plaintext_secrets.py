@@ -45,6 +45,14 @@ def find_plaintext_credentials(config: IngestConfig) -> Iterator[tuple[KeyPath, 
     yield from dict.fromkeys([*found, *find_plaintext_secrets(written, ("auth",))])
 
 
+def find_plaintext_paths(config: IngestConfig) -> Iterator[KeyPath]:
+    """Yield the path of each value of a config that contains a secret as plain text, each once."""
+    for name in ARGUMENTS:
+        yield from dict.fromkeys(path for path, _ in find_plaintext_secrets(getattr(config, name), (name,)))
+    yield from dict.fromkeys(path for path, _ in find_plaintext_credentials(config))
+    yield from (("notify", place) for place, url in enumerate(config.notify) if has_plaintext_password(url))
+
+
 def auth_values(config: IngestConfig) -> dict[str, Any]:
     """Return `auth` as it is in the YAML; empty if there is none."""
     return config.auth.model_dump(mode="json", by_alias=True) if config.auth else {}

@@ -17,16 +17,11 @@ from typing import Any
 from harvest_dagster.catalog.arguments import KINDS, deciding_arguments, digest_of
 from harvest_dagster.catalog.cron import scheduled_times
 from harvest_dagster.catalog.extending import label_of
-from harvest_dagster.catalog.loader import (
-    LoadedFiles,
-    is_of_components,
-    is_source_file,
-    load_files,
-    source_files,
-)
+from harvest_dagster.catalog.loader import LoadedFiles, load_files
 from harvest_dagster.catalog.problems import KeyPath, Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.secrets import placeholder_names
+from harvest_dagster.catalog.source_files import is_of_components, is_source_file, source_files
 from harvest_dagster.masking import is_secret_name
 
 _YEAR = timedelta(days=366)

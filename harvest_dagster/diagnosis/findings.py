@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from harvest_dagster.catalog.loader import load_files, source_entries, source_files
+from harvest_dagster.catalog.loader import load_files, source_entries
+from harvest_dagster.catalog.source_files import source_files
 from harvest_dagster.catalog.yaml_documents import YamlDocument
 
 Status = Literal["ok", "problem", "advice", "unknown"]

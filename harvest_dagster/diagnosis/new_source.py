@@ -15,13 +15,9 @@ import yaml
 from harvest_dagster import plugins
 from harvest_dagster.catalog.bundled import BUNDLED_DIRECTORY, BundledCatalog
 from harvest_dagster.catalog.bundled_list import list_bundled
-from harvest_dagster.catalog.loader import (
-    Catalog,
-    is_of_components,
-    load_catalog,
-    source_entries,
-)
+from harvest_dagster.catalog.loader import Catalog, load_catalog, source_entries
 from harvest_dagster.catalog.problems import did_you_mean
+from harvest_dagster.catalog.source_files import is_of_components
 from harvest_dagster.diagnosis.connection import Connection, ObservedResponse
 from harvest_dagster.diagnosis.http_checks import PERMANENT_REDIRECTS
 from harvest_dagster.diagnosis.repository import identify, list_formats

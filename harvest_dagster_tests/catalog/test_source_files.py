@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from jinja2.nativetypes import NativeTemplate
 
-from harvest_dagster.catalog.component_files import component_sources
 from harvest_dagster.catalog.loader import Catalog, load_catalog
 from harvest_dagster.catalog.review import review_files
+from harvest_dagster.catalog.source_files import component_sources
 from harvest_dagster.catalog.yaml_documents import YamlDocument, parse_documents
 from harvest_dagster.errors import UnknownIngestConfig
 

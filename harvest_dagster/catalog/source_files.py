@@ -1,9 +1,11 @@
-"""The sources in the `defs.yaml` of a Dagster component, read without Dagster.
+"""The files of an entry of `HARVEST_SOURCES`, and the sources in the `defs.yaml` of a Dagster component.
 
 A project of `dg` declares sources in `attributes.sources` of the component `harvest_dagster.HarvestSources`, or of a
-subclass. Commands that read the YAML of a source find them here. Of Dagster's templates, those of environment
-variables are filled in: `{{ env.NAME }}`, `{{ env('NAME') }}` and `{{ env('NAME', 'default') }}`. Any other template
-needs the project's own Python, so its source has a problem here. See docs/decisions/0061.
+subclass. Commands that read the YAML of a source find them here, without Dagster.
+
+Of Dagster's templates, those of environment variables are filled in: `{{ env.NAME }}`, `{{ env('NAME') }}` and
+`{{ env('NAME', 'default') }}`. Any other template needs the project's own Python, so its source has a problem here. See
+docs/decisions/0061.
 """
 
 from __future__ import annotations
@@ -28,6 +30,30 @@ _ENVIRONMENT_TEMPLATE = re.compile(
     r"""\s*env(?:\.(?P<name>\w+)|\(\s*(?P<quote>['"])(?P<called>\w+)(?P=quote)"""
     r"""(?:\s*,\s*(?:default\s*=\s*)?(?P<mark>['"])(?P<default>[^'"\\]*)(?P=mark))?\s*\))\s*"""
 )
+
+
+def source_files(entry: Path) -> list[Path]:
+    """Return the files of an entry of `HARVEST_SOURCES` that the catalog reads, in order.
+
+    Of a directory, these are the YAML files directly in it, and then each `defs.yaml` at any depth.
+
+    Raises:
+        OSError: the directory cannot be read.
+    """
+    if is_source_file(entry) and entry.is_file():
+        return [entry]
+    direct = sorted(path for path in entry.iterdir() if is_source_file(path))
+    return list(dict.fromkeys((*direct, *component_files(entry))))
+
+
+def is_source_file(path: Path) -> bool:
+    """Return whether the catalog reads a file of this name."""
+    return path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+
+
+def is_of_components(directory: Path) -> bool:
+    """Return whether Dagster reads a directory: it has the file of a component, at any depth."""
+    return bool(component_files(directory))
 
 
 def component_files(directory: Path) -> list[Path]:
