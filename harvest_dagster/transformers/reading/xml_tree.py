@@ -183,6 +183,11 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
+@lru_cache(maxsize=4096)
+def _space(tag: str) -> str:
+    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+
+
 def local_name(element: _Element) -> str:
     """Return the name of an element without its namespace."""
     return _local(str(element.tag))
@@ -190,8 +195,7 @@ def local_name(element: _Element) -> str:
 
 def namespace(element: _Element) -> str:
     """Return the namespace of an element; empty if it has none."""
-    tag = str(element.tag)
-    return tag[1:].partition("}")[0] if tag.startswith("{") else ""
+    return _space(str(element.tag))
 
 
 def fold(text: str) -> str:
@@ -201,7 +205,11 @@ def fold(text: str) -> str:
 
 def take_attribute(element: _Element, name: str) -> str | None:
     """Take an attribute out of an element. Return its text, or None if it is missing or empty."""
-    return fold(str(element.attrib.pop(name, ""))) or None
+    value = element.get(name)
+    if value is None:
+        return None
+    del element.attrib[name]
+    return " ".join(value.split()) or None
 
 
 def take_language(element: _Element) -> str | None:
@@ -215,7 +223,7 @@ def take_text(element: _Element) -> str | None:
     if text is None:
         return None
     element.text = None
-    return fold(text) or None
+    return " ".join(text.split()) or None
 
 
 def take_all_text(element: _Element) -> str | None:
@@ -268,36 +276,36 @@ def _is_separate(element: _Element, *, mixed: bool) -> bool:
 
 def leftovers(element: _Element) -> Iterator[Unmapped]:
     """Yield the texts and attributes that are still in a tree, each with its path from the element on."""
-    paths = _Paths(element)
+    paths: dict[_Element, str] = {element: local_name(element)}
     for node in element.iter():
-        for name, value in node.attrib.items():
+        for name, value in node.items():
             if name not in _OF_SCHEMAS and (text := fold(str(value))):
-                yield Unmapped(f"{paths.of(node)}/@{name!s}", text)
-        if node.text and (text := fold(node.text)):
-            yield Unmapped(paths.of(node), text)
+                yield Unmapped(f"{_path(paths, node)}/@{name!s}", text)
+        if (text := node.text) and (text := fold(text)):
+            yield Unmapped(_path(paths, node), text)
         # A tail is text of the parent.
-        if node.tail and node is not element and (text := fold(node.tail)):
-            yield Unmapped(paths.of(_parent(node)), text)
+        if (text := node.tail) and node is not element and (text := fold(text)):
+            yield Unmapped(_path(paths, _parent(node)), text)
 
 
-class _Paths:
-    """The paths of elements below a root. The names of all children of a parent are found at once."""
-
-    def __init__(self, root: _Element) -> None:
-        self._paths: dict[_Element, str] = {root: local_name(root)}
-
-    def of(self, node: _Element) -> str:
-        """Return the path of an element, from the root on."""
-        if node not in self._paths:
-            parent = _parent(node)
-            path, inside = self.of(parent), namespace(parent)
-            counts, places = Counter(part.tag for part in parent), Counter[object]()
-            for part in parent:
-                places[part.tag] += 1
-                name = str(part.tag) if namespace(part) != inside else local_name(part)
-                place = f"[{places[part.tag]}]" if counts[part.tag] > 1 else ""
-                self._paths[part] = f"{path}/{name}{place}"
-        return self._paths[node]
+def _path(paths: dict[_Element, str], node: _Element) -> str:
+    """Return the path of an element, from the root on. The names of all children of a parent are found at once."""
+    found = paths.get(node)
+    if found is not None:
+        return found
+    parent = _parent(node)
+    path, inside = _path(paths, parent), _space(str(parent.tag))
+    tags = [str(part.tag) for part in parent]
+    several = len(set(tags)) < len(tags)
+    places: dict[str, int] = {}
+    totals = Counter(tags) if several else places
+    for part, tag in zip(parent, tags, strict=True):
+        name = f"{path}/{tag if _space(tag) != inside else _local(tag)}"
+        if several and totals[tag] > 1:
+            place = places[tag] = places.get(tag, 0) + 1
+            name = f"{name}[{place}]"
+        paths[part] = name
+    return paths[node]
 
 
 def _parent(node: _Element) -> _Element:
