@@ -7,6 +7,7 @@ document: `leftovers` yields it. Objects and lists stay in their place; only tex
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -82,16 +83,32 @@ def children(node: Node, key: str) -> list[Node]:
 
 def leftovers(node: Any, path: str = "") -> Iterator[Unmapped]:
     """Yield the values that are still in the record, each with its path, such as `author[0].name`."""
+    found: list[Unmapped] = []
+    _collect(node, path, found)
+    yield from found
+
+
+def _collect(node: Any, path: str, found: list[Unmapped]) -> None:
+    """Add the values of a part of the record. A list is faster than a generator for each value."""
     if isinstance(node, dict):
         for key, value in node.items():
-            name = key if key.isidentifier() or key.replace("-", "_").isidentifier() else f"[{key!r}]"
-            separator = "." if path and not name.startswith("[") else ""
-            yield from leftovers(value, f"{path}{separator}{name}")
+            # Most values are taken: their path is not needed.
+            if value is not None:
+                _collect(value, path + _step(key, first=not path), found)
     elif isinstance(node, list):
         for place, value in enumerate(node):
-            yield from leftovers(value, f"{path}[{place}]")
+            if value is not None:
+                _collect(value, f"{path}[{place}]", found)
     elif node is not None and (text := _text(node)):
-        yield Unmapped(path or "$", text)
+        found.append(Unmapped(path or "$", text))
+
+
+@lru_cache(maxsize=4096)
+def _step(key: str, *, first: bool) -> str:
+    """Return the part of a path that a key of an object is."""
+    if key.isidentifier() or key.replace("-", "_").isidentifier():
+        return key if first else f".{key}"
+    return f"[{key!r}]"
 
 
 def _text(value: Any) -> str:

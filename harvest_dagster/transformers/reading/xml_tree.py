@@ -281,10 +281,11 @@ def leftovers(element: _Element) -> Iterator[Unmapped]:
         for name, value in node.items():
             if name not in _OF_SCHEMAS and (text := fold(str(value))):
                 yield Unmapped(f"{_path(paths, node)}/@{name!s}", text)
-        if (text := node.text) and (text := fold(text)):
+        inside, after = node.text, node.tail
+        if inside and (text := fold(inside)):
             yield Unmapped(_path(paths, node), text)
         # A tail is text of the parent.
-        if (text := node.tail) and node is not element and (text := fold(text)):
+        if after and node is not element and (text := fold(after)):
             yield Unmapped(_path(paths, _parent(node)), text)
 
 

@@ -6,7 +6,7 @@ a value of the record: a role or another constant alone makes none, unless the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from harvest_dagster.transformers.document import (
@@ -43,6 +43,9 @@ class _Piece(NamedTuple):
     found: Found | None
 
 
+_NO_PIECE: tuple[None] = (None,)
+
+
 class ItemMaker:
     """Makes the items of one record.
 
@@ -55,49 +58,55 @@ class ItemMaker:
         self._tree = tree
         self._empty = empty
 
-    def items(self, rule: ItemRule, start: Found) -> Iterator[Made]:
-        """Yield the items of a rule, in the order of the record."""
-        starts = [start] if rule.each is None else self._tree.find(start, rule.each)
-        for one in starts:
-            yield from self._items_at(rule, one)
+    def items(self, rule: ItemRule, start: Found) -> list[Made]:
+        """Return the items of a rule, in the order of the record."""
+        if rule.each is None:
+            return self._items_at(rule, start)
+        return [made for one in self._tree.find(start, rule.each) for made in self._items_at(rule, one)]
 
     def texts(self, rules: tuple[TextRule, ...], start: Found) -> list[str]:
         """Return all texts of some rules, and take them."""
-        return [self._take(piece) for rule in rules for piece in self._pieces(rule, start)]
+        return [self._take(piece) for piece in self._all(rules, start)]
 
     def first(self, rules: tuple[TextRule, ...], start: Found) -> str | None:
         """Return the first text of some rules, and take it."""
-        return next((self._take(piece) for rule in rules for piece in self._pieces(rule, start)), None)
+        for rule in rules:
+            if pieces := self._pieces(rule, start):
+                return self._take(pieces[0])
+        return None
 
-    def _items_at(self, rule: ItemRule, start: Found) -> Iterator[Made]:
-        """Yield an item for each value of the main key, or one without it. They share the other values."""
-        main = rule.shape.main or ""
-        mark = len(self._tree.taken)
-        values = {**self._others(rule, start), **self._nested(rule, start)}
-        has_values = len(self._tree.taken) > mark or rule.only_constants
-        made = False
-        pieces: list[_Piece | None] = [*self._all(rule.texts.get(main, ()), start)]
-        for piece in pieces or [None]:
+    def _items_at(self, rule: ItemRule, start: Found) -> list[Made]:
+        """Return an item for each value of the main key, or one without it. They share the other values."""
+        main, taken = rule.shape.main or "", self._tree.taken
+        mark = len(taken)
+        values = self._others(rule, start)
+        if rule.items:
+            values |= self._nested(rule, start)
+        has_values = len(taken) > mark or rule.only_constants
+        pieces = self._all(rule.texts.get(main, ()), start)
+        made: list[Made] = []
+        for piece in pieces or (_NO_PIECE if has_values else ()):
             if piece is not None:
                 values[main] = piece.text
             if not has_values and (piece is None or piece.found is None):
                 continue
             item = _finish(rule, values)
             if item is not None:
-                made = True
                 if piece is not None:
                     self._take(piece)
-                yield Made(item, piece.text if piece is not None else None)
+                made.append(Made(item, piece.text if piece is not None else None))
         if not made:  # what it would have contained is left over
-            del self._tree.taken[mark:]
+            del taken[mark:]
+        return made
 
     def _others(self, rule: ItemRule, start: Found) -> Values:
         """Return the texts of the keys other than the main key, and take them."""
         found: Values = {}
+        shape = rule.shape
         for key, sources in rule.texts.items():
-            if key in rule.shape.lists:
+            if key in shape.lists:
                 found[key] = tuple(self.texts(sources, start))
-            elif key != rule.shape.main and (text := self._single(rule, key, start)) is not None:
+            elif key != shape.main and (text := self._single(rule, key, start)) is not None:
                 found[key] = text
         return found
 
@@ -123,22 +132,24 @@ class ItemMaker:
         return found
 
     def _all(self, rules: tuple[TextRule, ...], start: Found) -> list[_Piece]:
+        if len(rules) == 1:
+            return self._pieces(rules[0], start)
         return [piece for rule in rules for piece in self._pieces(rule, start)]
 
-    def _pieces(self, rule: TextRule, start: Found) -> Iterator[_Piece]:
+    def _pieces(self, rule: TextRule, start: Found) -> list[_Piece]:
         if rule.path is None:
-            yield _Piece(rule.constant, None)
-            return
+            return [_Piece(rule.constant, None)]
+        pieces: list[_Piece] = []
         for found in self._tree.find(start, rule.path):
             text = self._tree.text(found)
             if text is None or text in self._empty:
                 continue
             if rule.split is None:
-                yield _Piece(text, found)
-                continue
-            for part in text.split(rule.split.strip() or " "):
-                if part.strip():
-                    yield _Piece(part.strip(), found)
+                pieces.append(_Piece(text, found))
+            else:
+                parts = map(str.strip, text.split(rule.split.strip() or " "))
+                pieces += [_Piece(part, found) for part in parts if part]
+        return pieces
 
     def _take(self, piece: _Piece) -> str:
         if piece.found is not None:

@@ -62,6 +62,9 @@ class Tree(ABC):
         """Yield the values that were not taken."""
 
 
+_MISSING = object()
+
+
 class JsonTree(Tree):
     """A record of JSON; a row of CSV, too."""
 
@@ -75,7 +78,11 @@ class JsonTree(Tree):
         if path == ROOT:
             return [start]
         if not path.startswith(ROOT):
-            names = _names(path)
+            names, value = _names(path), start.value
+            if len(names) == 1 and isinstance(value, dict):
+                found = value.get(names[0], _MISSING)
+                if not isinstance(found, list):
+                    return [] if found is _MISSING else [Found(found, value, names[0])]
             return _single(start, names) or list(_descend(start, names))
         return [member for found in _matches(start, path) for member in _members(found)]
 

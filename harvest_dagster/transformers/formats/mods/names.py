@@ -34,6 +34,8 @@ _TITLE_ROLES = {
 
 def children_named(element: _Element, *names: str) -> list[_Element]:
     """Return the children with one of the names, in any namespace."""
+    if not len(element):
+        return []
     return list(element.iterchildren(*_in_any_namespace(names)))
 
 

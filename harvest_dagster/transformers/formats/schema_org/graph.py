@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from harvest_dagster.errors import TransformError
@@ -82,8 +83,13 @@ class Graph:
     def types(self, node: Node) -> list[str]:
         """Return the names of the types of an object, without address and prefix. Nothing is taken."""
         written = node.get("@type")
-        names = written if isinstance(written, list) else [written]
-        return [re.split(r"[/#:]", name)[-1] for name in names if isinstance(name, str)]
+        if isinstance(written, str):
+            return [_type_name(written)]
+        return (
+            [_type_name(name) for name in written if isinstance(name, str)]
+            if isinstance(written, list)
+            else []
+        )
 
     def take_types(self, node: Node, expected: frozenset[str]) -> list[str]:
         """Return the types of an object. Take those that its place already says, such as Person of an author."""
@@ -196,6 +202,11 @@ class Graph:
                 if isinstance(entry, dict) and not _ENTITIES.isdisjoint(self.types(entry)):
                     return entry
         return None
+
+
+@lru_cache(maxsize=1024)
+def _type_name(written: str) -> str:
+    return re.split(r"[/#:]", written)[-1]
 
 
 def _parse(datum: str) -> Node:
