@@ -1,8 +1,8 @@
 """The hours in which a source may be asked, as people write them: `21:00-05:00 America/New_York`.
 
 The module has the value, its text form and its arithmetic, and no clock of its own. The rate limiter of a session
-(`http.rate_limit.limiter`) keeps the hours. Hours are those of a clock on the wall: while daylight saving time repeats
-an hour, both of them count, and an hour that it leaves out does not exist.
+(`http.rate_limit.limiter`) keeps the hours. Hours are in the local time of the zone: if daylight saving time repeats an
+hour, both count, and an hour that it leaves out does not exist.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class RequestHours:
         return total
 
     def end_of_work(self, start: datetime, work: timedelta) -> datetime:
-        """Return when work is done that takes so long and that only goes on during the hours.
+        """Return when work of this length ends, if it continues only during the hours.
 
         Whole weeks are counted as weeks of equal length.
         """
@@ -125,7 +125,7 @@ class RequestHours:
         return now + weeks * _WEEK
 
     def start_of_work(self, end: datetime, work: timedelta) -> datetime:
-        """Return when work began that ends at an instant, takes so long, and only goes on during the hours.
+        """Return when work of this length began, if it ended at this instant and continued only during the hours.
 
         Whole weeks are counted as weeks of equal length.
         """
@@ -140,7 +140,7 @@ class RequestHours:
         return first - weeks * _WEEK
 
     def describe_closed(self, now: datetime) -> str:
-        """Return that the source is not asked now, and from when on it is, without a full stop."""
+        """Return the text that says when the hours begin, without a full stop."""
         opening = format_instant(self.next_opening(now))
         return f"the source is asked only in its hours ({self}), and they begin at {opening}"
 

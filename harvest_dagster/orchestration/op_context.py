@@ -52,7 +52,7 @@ from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.storage.transform_queue.versions import settle_version
+from harvest_dagster.storage.transform_queue.versions import update_version
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.windows import Window, format_instant, utc_now
 
@@ -158,7 +158,7 @@ def _save_config(database: Database, ingest_config: IngestConfig) -> int:
         with database.begin() as connection:
             config_id = ingest_configs.save_config(connection, definition, utc_now())
     if ingest_config.transformer is not None:
-        settle_version(database, config_id, declared_transformer(ingest_config))
+        update_version(database, config_id, declared_transformer(ingest_config))
     return config_id
 
 

@@ -14,7 +14,7 @@ _INTRODUCTION = """\
 # Formats
 
 Where each element of a metadata format goes in a [document](../document.md). What is not in a table goes to `unmapped`,
-with its path in the record. [Transformers](../transformers.md) shows how to choose one.
+with its path in the record. [Transformers](../transformers.md) shows how to choose a transformer.
 """
 # They have no table: one chooses another transformer, the other one reads what the YAML says.
 WITHOUT_TABLE = frozenset({"auto", "mapping"})

@@ -104,7 +104,7 @@ class DocumentBuilder:
             self.links.append(link)
 
     def add_type(self, term: Text) -> None:
-        """Add a type as the source writes it. The first that has a general type decides `kind`; `Text` gives way."""
+        """Add a type. The first one with a general type sets `kind`. A later one replaces the general type `Text`."""
         self.types.append(term)
         if self.kind in (None, "Text"):
             self.kind = resource_type(term.text) or self.kind

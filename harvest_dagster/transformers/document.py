@@ -90,7 +90,7 @@ class Document(msgspec.Struct, frozen=True, gc=False):
         str | None,
         described(
             "The general type of the resource, a resourceTypeGeneral of DataCite: `JournalArticle`, `Dataset`, "
-            "`Preprint`, `Software`. It comes from the first of `types` that has one; `Text` gives way to another. "
+            "`Preprint`, `Software`. It comes from the first of `types` that has one; a later one replaces `Text`. "
             "A format of only one type gives it, too: a record of arXiv is a preprint. Null if there is none."
         ),
     ] = None

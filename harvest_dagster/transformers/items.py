@@ -137,8 +137,10 @@ class Agent(Item, frozen=True):
         ),
     ]
     kind: Annotated[AgentKind | None, described("Whether it is a person, if the source says so.")] = None
-    given: Annotated[str | None, described("Given names or initials, if the source has them apart.")] = None
-    family: Annotated[str | None, described("The family name, if the source has it apart.")] = None
+    given: Annotated[
+        str | None, described("Given names or initials, if the source writes them separately.")
+    ] = None
+    family: Annotated[str | None, described("The family name, if the source writes it separately.")] = None
     prefix: Annotated[str | None, described("A title before the name: `Dr`.")] = None
     suffix: Annotated[
         str | None, described("An addition after the name: `Jr.`, `III`, or dates of life.")

@@ -53,10 +53,10 @@ def command(
     A URL is the base URL of an OAI-PMH repository, which is compared with the defaults of a config. The exit status is
     1 if there is a problem.
 
-    With --bundled, about two requests are sent to each bundled source: whether it answers, redirects, its base URL,
-    earliest date and metadata prefix, and the line of the file to change. A text in place of LABEL selects the sources
-    that have it in their label or host. Several hosts are asked at the same time. The exit status is 1 unless all facts
-    agree.
+    With --bundled, the command compares the facts of the bundled sources with what the sources say: redirects, base
+    URL, earliest date, metadata prefix and rate limit. It sends two or three requests to each source, to several hosts
+    at the same time, and names the line of the file to change. A text in place of LABEL selects the sources that have
+    it in their label or host. The exit status is 1 unless all facts agree.
 
     \b
     Examples:

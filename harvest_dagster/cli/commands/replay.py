@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.transform import TransformContext, TransformOutcom
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.transform_queue.queue import TransformQueue, find_days, requeue_current
-from harvest_dagster.storage.transform_queue.versions import settle_version
+from harvest_dagster.storage.transform_queue.versions import update_version
 from harvest_dagster.windows import utc_now
 
 
@@ -86,10 +86,8 @@ def _requeue(database: Database, config: IngestConfig, days: tuple[date, date], 
         found = [] if config_id is None else find_days(connection, config_id, days)
     if config_id is None:
         return 0
-    queue, pending = (
-        TransformQueue(config_id, settle_version(database, config_id, declared_transformer(config))),
-        0,
-    )
+    version = update_version(database, config_id, declared_transformer(config))
+    queue, pending = TransformQueue(config_id, version), 0
     for day in found:
         with database.begin() as connection:
             pending += requeue_current(connection, queue, day, utc_now(), only_failed=only_failed)

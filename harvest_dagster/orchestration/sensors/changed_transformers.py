@@ -13,14 +13,14 @@ from harvest_dagster.storage.transform_queue import versions
 from harvest_dagster.storage.transform_queue.queue import TransformQueue
 from harvest_dagster.storage.transform_queue.versions import TransformState
 
-# Seconds of a tick. Dagster ends a sensor after a minute. The next tick goes on with the remaining days.
+# Seconds of a tick. Dagster ends a sensor after a minute. The next tick continues with the remaining days.
 MOST_SECONDS = 20.0
 
 
 def requeue_changed_transformers(
     database: Database, configs: Iterable[IngestConfig], now: datetime, log: logging.Logger
 ) -> dict[str, int]:
-    """Mark the data PENDING that only earlier versions have transformed, day by day. No source is asked.
+    """Mark the data PENDING that only earlier versions have transformed, day by day. Send no request to a source.
 
     Returns:
         The version under which each source is transformed now, by label.
@@ -48,7 +48,7 @@ def _current_version(database: Database, config: IngestConfig, state: TransformS
         return declared.version
     if state.digest == declared.digest:
         return declared.version + state.base
-    return versions.settle_version(database, state.ingest_config_id, declared)
+    return versions.update_version(database, state.ingest_config_id, declared)
 
 
 def _requeue(database: Database, queue: TransformQueue, deadline: float, now: datetime) -> int:

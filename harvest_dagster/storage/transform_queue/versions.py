@@ -1,8 +1,7 @@
 """The version under which the data of each source are transformed.
 
-It is the `VERSION` of the transformer. If the YAML names another transformer or other arguments, the version must
-increase too, or the documents of the earlier one would stay for ever. So a number is added to it: `transform_base` of
-the source. See docs/decisions/0065.
+It is the `VERSION` of the transformer's class plus `transform_base` of the source. The base increases if the YAML names
+another transformer or other arguments. Otherwise the documents of the earlier one would stay. See docs/decisions/0065.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def find_states(connection: Connection) -> dict[str, TransformState]:
     return {row[0]: TransformState(*row[1:]) for row in rows}
 
 
-def settle_version(database: Database, ingest_config_id: int, declared: DeclaredTransformer) -> int:
+def update_version(database: Database, ingest_config_id: int, declared: DeclaredTransformer) -> int:
     """Return the version of a source. Increase it first if the YAML names another transformer or other arguments."""
     with database.read() as connection:
         state = _state(connection, ingest_config_id)

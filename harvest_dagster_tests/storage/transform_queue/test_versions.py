@@ -10,7 +10,7 @@ import pytest
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.transform_queue import versions
 from harvest_dagster.storage.transform_queue.queue import TransformQueue
-from harvest_dagster.storage.transform_queue.versions import DeclaredTransformer, settle_version
+from harvest_dagster.storage.transform_queue.versions import DeclaredTransformer, update_version
 from harvest_dagster_tests.storage.transform_queue.test_queue import DAY, Logs
 
 
@@ -20,7 +20,7 @@ def logs(database: Database) -> Logs:
 
 
 def settle(logs: Logs, version: int, digest: str) -> int:
-    return settle_version(logs.database, logs.queue.ingest_config_id, DeclaredTransformer(version, digest))
+    return update_version(logs.database, logs.queue.ingest_config_id, DeclaredTransformer(version, digest))
 
 
 def test_the_first_transformer_has_its_own_version(logs: Logs) -> None:

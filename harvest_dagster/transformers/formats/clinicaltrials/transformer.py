@@ -1,6 +1,6 @@
 """The transformer of the studies of ClinicalTrials.gov.
 
-`formats.clinicaltrials_json` reads the JSON of the API, and `formats.clinicaltrials_xml` the XML of the older API,
+`json_record` reads the JSON of the API, and `xml_record` the XML of the older API,
 which ended in 2024.
 
 Both keep in `unmapped` what describes how a study is done, because the document has no field for it: the status, the

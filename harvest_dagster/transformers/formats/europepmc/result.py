@@ -2,7 +2,7 @@
 
 The REST API, https://europepmc.org/RestfulWebService, with `resultType=core`, `lite` or `idlist`, as JSON or as XML.
 The names are the same in both; `unmapped` names the JSON path of a value, for XML too. Here: the fields of a result.
-Not here: the journal and the dates (`formats.europepmc_journal`).
+Not here: the journal and the dates (`formats.europepmc.journal`).
 
 - A result repeats much: `authorString` is the names of `authorList`, `affiliation` is that of the first author. Such
   a value is dropped if the document has all of it, and kept otherwise.

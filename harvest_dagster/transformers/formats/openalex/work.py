@@ -1,7 +1,7 @@
 """Read a work of OpenAlex.
 
 The JSON of a work: https://docs.openalex.org/api-entities/works/work-object. Names of the API of 2023 (`grants`,
-`type_crossref`) are read, too. Here: the fields of the work. Not here: its locations (`formats.openalex_locations`).
+`type_crossref`) are read, too. Here: the fields of the work. Not here: its locations (`formats.openalex.locations`).
 
 OpenAlex repeats much: the primary location is one of `locations`, the primary topic one of `topics`. Of equal
 objects, only the first is read, and nothing of it is lost. The primary location comes first, then the best open one.
