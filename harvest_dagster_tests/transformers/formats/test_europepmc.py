@@ -406,3 +406,22 @@ def test_xml_and_json_give_the_same_document() -> None:
         ]
         assert first == second
         assert rest[0] == rest[1]
+
+
+def test_what_an_author_has_besides_is_kept() -> None:
+    """A group has no full name, a person has a name, and an identifier has only a type and a value."""
+    author_id = {"type": "ORCID", "value": "0000-0002-1825-0097"}
+    authors = [
+        {"suffix": "Jr"},
+        {"collectiveName": "X Group", "fullName": "Doe J"},
+        {"fullName": "Roe R", "suffix": "III", "authorId": author_id},
+    ]
+    changed = {
+        **CORE,
+        "authorList": {"author": authors},
+        "authorIdList": {"authorId": [{**author_id, "note": "N"}]},
+    }
+    document = transform(json.dumps(changed))
+    assert [(one.name, one.suffix) for one in document.creators] == [("X Group", None), ("Roe R", "III")]
+    assert {"Jr", "Doe J", "N"} <= {one.text for one in document.unmapped}
+    assert author_id["type"] not in {one.text for one in document.unmapped}

@@ -552,3 +552,13 @@ def test_no_value_of_a_real_article_is_lost() -> None:
 def test_languages_of_the_article() -> None:
     result = article("<volume>1</volume>", attributes='xml:lang="not-a-language"')
     assert result.languages == (Language(None, "not-a-language"),)
+
+
+@pytest.mark.parametrize(
+    ("day", "text"), [("32", "32 10 2004"), ("\u0663\u0664", "\u0663\u0664 10 2004"), ("5", None)]
+)
+def test_a_day_that_does_not_exist_is_kept(day: str, text: str | None) -> None:
+    """The year alone is the value. The month and the day would be lost."""
+    date = f'<pub-date pub-type="epub"><day>{day}</day><month>10</month><year>2004</year></pub-date>'
+    (found,) = article(date).dates
+    assert (found.value, found.text) == ("2004" if text else "2004-10-05", text)

@@ -158,8 +158,9 @@ def _authors(builder: DocumentBuilder, node: Node) -> None:
 
 def _agent(node: Node) -> Agent | None:
     """Take an author out of the record: a person, or a group with a `collectiveName`."""
-    group, name = take(node, "collectiveName"), take(node, "fullName")
-    given, family, suffix = take(node, "firstName"), take(node, "lastName"), take(node, "suffix")
+    group = take(node, "collectiveName")
+    name = None if group else take(node, "fullName")
+    given, family = take(node, "firstName"), take(node, "lastName")
     initials = node.get("initials")
     name = group or name or full_name(family, given or take(node, "initials"))
     if not name:
@@ -181,7 +182,7 @@ def _agent(node: Node) -> Agent | None:
         "organization" if group else None,
         given,
         family,
-        suffix=suffix,
+        suffix=take(node, "suffix"),
         identifiers=tuple(identifiers),
         role="aut",
         role_text="author",
@@ -201,7 +202,8 @@ def _repeated_authors(builder: DocumentBuilder, node: Node) -> None:
     known = {one for agent in builder.creators for one in agent.identifiers}
     for one in children(child(node, "authorIdList"), "authorId"):
         if identify_as(str(one.get("type") or ""), str(one.get("value") or "")) in known:
-            one.clear()
+            take(one, "type")
+            take(one, "value")
 
 
 def _repeated_affiliation(builder: DocumentBuilder, node: Node) -> None:

@@ -6,6 +6,7 @@ JATS has no namespace, while PubMed Central sends one for each version.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -177,7 +178,10 @@ def take_date(element: _Element, role: str | None = None, role_text: str | None 
 
 def _is_whole(pairs: list[tuple[str, str]], value: str | None) -> bool:
     """Return whether a value has all that the parts of a date say."""
-    return value is not None and all(text.isdigit() and name != "string-date" for name, text in pairs)
+    if value is None or not all(text.isdecimal() and name != "string-date" for name, text in pairs):
+        return False
+    # A day or month that does not exist is not in the value.
+    return sorted(int(text) for _, text in pairs) == sorted(map(int, re.findall("[0-9]+", value)))
 
 
 def date_of_parts(pairs: list[tuple[str, str]]) -> str | None:
