@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 
 _MONTHS = "january february march april may june july august september october november december"
 _MONTH_NUMBERS = {
@@ -262,3 +263,28 @@ def _offset(zone: str) -> timedelta:
         return timedelta()
     hours, minutes = int(zone[1:3]), int(zone[-2:])
     return timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+
+
+# RFC 822, section 5, with the years of four digits of RFC 1123.
+_MAIL_DATE = re.compile(
+    r"(?:[a-z]{3,9}, ?)?[0-9]{1,2} [a-z]{3,9} (?:[0-9]{4}|[0-9]{2}) [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})? ?"
+    r"(?:UTC?|GMT|Z|[ECMP][SD]T|[+-][0-9]{4})",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def parse_mail_date(text: str) -> str | None:
+    """Return an instant of RFC 822 in EDTF, in UTC; None if the text is none.
+
+    >>> parse_mail_date("Mon, 06 Sep 2010 00:01:00 -0400"), parse_mail_date("6 September 2010")
+    ('2010-09-06T04:01:00Z', None)
+    """
+    if not _MAIL_DATE.fullmatch(text):
+        return None
+    try:
+        written = parsedate_to_datetime(text)
+        offset = written.utcoffset()
+        instant = written.replace(tzinfo=None) - offset if offset else written.replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None
+    return f"{instant.isoformat()}Z"

@@ -17,7 +17,6 @@ What arXiv means by its elements:
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,7 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_all_text,
     take_attribute,
 )
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.dates import parse_date, parse_mail_date
 from harvest_dagster.transformers.recognition.identifiers import identify
 from harvest_dagster.transformers.recognition.licenses import license_address
 from harvest_dagster.transformers.recognition.vocabularies import date_type
@@ -244,13 +243,8 @@ class _Reader:
 
 
 def _mail_date(text: str) -> Date:
-    """Return the date of a version, which is in the form of RFC 5322: `Mon, 2 Apr 2007 19:18:42 GMT`."""
-    try:
-        instant = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        value = parse_date(text)
-    else:
-        value = parse_date(instant.isoformat())
+    """Return the date of a version, which is in the form of RFC 822: `Mon, 2 Apr 2007 19:18:42 GMT`."""
+    value = parse_mail_date(text) or parse_date(text)
     return Date(value, text if text != value else None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_attribute,
     take_language,
 )
-from harvest_dagster.transformers.recognition.dates import parse_date
+from harvest_dagster.transformers.recognition.dates import parse_date, parse_mail_date
 from harvest_dagster.transformers.recognition.identifiers import identify
 from harvest_dagster.transformers.recognition.licenses import license_address
 
@@ -59,12 +58,6 @@ _NAMESPACES = {
 _PRISM = re.compile(r"prismstandard\.org/namespaces/.*")
 _START = re.compile(r"https?://(?:www\.)?")
 
-# RFC 822, section 5, with the years of four digits of RFC 1123.
-_MAIL_DATE = re.compile(
-    r"(?:[a-z]{3,9}, ?)?[0-9]{1,2} [a-z]{3,9} (?:[0-9]{4}|[0-9]{2}) [0-9]{1,2}:[0-9]{2}(?::[0-9]{2})? ?"
-    r"(?:UTC?|GMT|Z|[ECMP][SD]T|[+-][0-9]{4})",
-    re.IGNORECASE | re.ASCII,
-)
 _MAILBOX = re.compile(
     r"(?:mailto:)?([^\s()<>@]+@[^\s()<>@]+) \(([^()]+)\)|([^<>@]+) <([^\s()<>@]+@[^\s()<>@]+)>"
 )
@@ -88,17 +81,7 @@ def parse_feed_date(text: str) -> str | None:
     >>> parse_feed_date("Mon, 06 Sep 2010 00:01:00 -0400"), parse_feed_date("yesterday")
     ('2010-09-06T04:01:00Z', None)
     """
-    if value := parse_date(text):
-        return value
-    if not _MAIL_DATE.fullmatch(text):
-        return None
-    try:
-        written = parsedate_to_datetime(text)
-        offset = written.utcoffset()
-        instant = written.replace(tzinfo=None) - offset if offset else written.replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None
-    return f"{instant.isoformat()}Z"
+    return parse_date(text) or parse_mail_date(text)
 
 
 def take_value(element: _Element) -> str | None:
