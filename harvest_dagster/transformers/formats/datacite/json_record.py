@@ -2,16 +2,11 @@
 
 https://support.datacite.org/docs/api and https://support.datacite.org/docs/datacite-content-resolver. An object of the
 API has `attributes` and `relationships`; it may stand in `data`.
-
-The attribute `xml` has the deposited XML in base64. It says again what the other attributes say, and more if the
-record changed later. So what the JSON does not say goes into `unmapped`, below `attributes.xml`, and the rest of the
-XML is left out.
 """
 
 from __future__ import annotations
 
-import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 from harvest_dagster.errors import TransformError
@@ -29,10 +24,10 @@ from harvest_dagster.transformers.document import (
     Subject,
     Text,
     Title,
-    Unmapped,
 )
 from harvest_dagster.transformers.formats.datacite import places, values
-from harvest_dagster.transformers.reading import json_tree, xml_tree
+from harvest_dagster.transformers.formats.datacite.deposited_xml import rest_of_xml
+from harvest_dagster.transformers.reading import json_tree
 from harvest_dagster.transformers.reading.json_tree import Node, child, children, take, take_texts
 from harvest_dagster.transformers.recognition.dates import parse_date
 from harvest_dagster.transformers.recognition.identifiers import identify_declared
@@ -71,7 +66,7 @@ def read_document(identifier: str, datum: str) -> Document:
     builder = DocumentBuilder(identifier, "datacite", FORMAT)
     if "xml" in attributes:
         prefix = "" if attributes is record else "attributes."
-        builder.unmapped += _rest_of_xml(attributes, f"{path}{prefix}xml")
+        builder.unmapped += rest_of_xml(attributes, f"{path}{prefix}xml")
     _read_attributes(builder, attributes)
     _read_envelope(builder, record)
     return builder.build(json_tree.leftovers(root))
@@ -86,25 +81,6 @@ def _not_a_doi(record: Node) -> str:
         f"the datum is {found}, not a DOI of DataCite. Harvest https://api.datacite.org/dois, or name a "
         "transformer that reads this format."
     )
-
-
-def _rest_of_xml(attributes: Node, path: str) -> Iterator[Unmapped]:
-    """Take the XML. Yield what it says and the other attributes do not. XML that cannot be read stays."""
-    text = attributes["xml"]
-    try:
-        root = xml_tree.parse(binascii.a2b_base64(text).decode())
-    except (TransformError, ValueError, TypeError):
-        return
-    del attributes["xml"]
-    known = {_key(value.text) for value in json_tree.leftovers(attributes)}
-    for value in xml_tree.leftovers(root):
-        if _key(value.text) not in known:
-            yield Unmapped(f"{path}/{value.path}", value.text)
-
-
-def _key(text: str) -> str:
-    """Return a text in the form in which the XML and the JSON are compared. The API adds and removes resolvers."""
-    return text.lower().rstrip("/").removeprefix("https://doi.org/").removeprefix("https://orcid.org/")
 
 
 def _read_attributes(builder: DocumentBuilder, attributes: Node) -> None:
