@@ -159,14 +159,19 @@ def _read_field(element: _Element, tag: str, subfield: str) -> tuple[Field, bool
         subfield: the name of the element of a subfield.
     """
     first, second = element.get("ind1"), element.get("ind2")
-    is_whole = len(element.keys()) == 1 + (first is not None) + (second is not None)
-    is_whole = is_whole and not _has_text(element.text)
+    is_whole = len(element.keys()) == 1 + (first is not None) + (second is not None) and not _has_text(
+        element.text
+    )
     subfields = []
     for part in element:
-        code = part.get("code")
+        # One call gives both the code and whether there are other attributes.
+        attributes = part.items()
+        is_plain = len(attributes) == 1 and attributes[0][0] == "code"
+        code = str(attributes[0][1]) if is_plain else part.get("code")
         if code and part.tag == subfield:
-            is_whole = is_whole and not len(part) and len(part.keys()) == 1 and not _has_text(part.tail)
-            text = take_all_text(part) if len(part) else fold(part.text or "")
+            has_parts = len(part) > 0
+            is_whole = is_whole and is_plain and not has_parts and not _has_text(part.tail)
+            text = take_all_text(part) if has_parts else fold(part.text or "")
             if text:
                 subfields.append(Subfield(code, text))
         else:
