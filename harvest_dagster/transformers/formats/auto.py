@@ -123,7 +123,7 @@ def _choose_for_json(datum: str) -> str:
 
     try:
         parts = msgspec.json.decode(datum, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         message = f"the datum is not a JSON object: {error}."
         raise TransformError(message) from error
     for key, is_of_format in _JSON_FORMATS:

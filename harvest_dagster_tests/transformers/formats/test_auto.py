@@ -135,3 +135,10 @@ def test_every_recorded_record_of_oai_pmh_gets_the_transformer_of_its_format() -
         "no transformer is known for <{http://www.openarchives.org/OA": 3,
         "no transformer is known for <{http://gcmd.gsfc.nasa.gov/Abou": 1,
     }
+
+
+def test_deep_json_gives_a_key_or_a_transform_error() -> None:
+    """A RecursionError would say nothing about the record."""
+    for depth in (500, 1000, 100_000):
+        with contextlib.suppress(TransformError):
+            choose('{"@context": "https://schema.org", "a": ' + "[" * depth + "]" * depth + "}")

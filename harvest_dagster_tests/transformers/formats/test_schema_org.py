@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -461,3 +462,38 @@ _VALUES = st.recursive(
 def test_any_text_gives_a_document_or_a_transform_error(datum: str) -> None:
     with contextlib.suppress(TransformError):
         assert transform(datum).to_json()
+
+
+ORGANIZATION: dict[str, Any] = {
+    "@type": "Organization",
+    "@id": "https://ror.org/02mhbdp94",
+    "name": ["Lab", "zname"],
+    "legalName": "zlegal",
+    "alternateName": "zalternate",
+    "address": {"@type": "PostalAddress", "addressLocality": "zRome"},
+    "affiliation": {"name": "zparent", "alternateName": "zshort"},
+}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"funder": ORGANIZATION},
+        {"sdPublisher": ORGANIZATION},
+        {"author": {"name": "Doe, J.", "affiliation": ORGANIZATION}},
+        {
+            "funding": {
+                "@type": "Grant",
+                "identifier": ["z1", "z2"],
+                "funder": [ORGANIZATION, {"name": "zsecond"}],
+            }
+        },
+        {"about": {"@type": "DefinedTerm", "name": "Rain", "inDefinedTermSet": ["zfirst", "zsecond"]}},
+    ],
+)
+def test_what_has_no_field_in_a_funder_or_an_affiliation_is_kept(values: dict[str, Any]) -> None:
+    """A funder has only a name and identifiers in the document, an organization of a page has much more."""
+    datum = json.dumps({"@context": "https://schema.org", "@type": "Book", "name": "A", **values})
+    text = transform(datum).to_json()
+    assert [word for word in re.findall('"(z[a-zA-Z0-9]+)"', json.dumps(values)) if word not in text] == []
+    assert "ror.org/02mhbdp94" not in [one.text for one in transform(datum).unmapped]

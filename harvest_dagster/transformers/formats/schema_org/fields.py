@@ -147,7 +147,9 @@ def _add_term(builder: DocumentBuilder, graph: Graph, node: Node) -> None:
     if text is None:
         return
     graph.take_types(node, frozenset({"DefinedTerm", "CategoryCode", "Thing"}))
+    mark = graph.mark()
     vocabularies = graph.texts(node, "inDefinedTermSet") or graph.texts(node, "inCodeSet")
+    graph.keep_only(mark, [one.text for one in vocabularies[:1]])
     builder.subjects.append(
         Subject(
             text,
@@ -294,7 +296,10 @@ def _record_created(builder: DocumentBuilder, graph: Graph, node: Node, key: str
 
 
 def _record_agency(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:
-    builder.agencies += [agent.name for agent in values.agents(graph, node, key)]
+    mark = graph.mark()
+    names = [agent.name for agent in values.agents(graph, node, key)]
+    graph.keep_only(mark, names)
+    builder.agencies += names
 
 
 def _record_rule(builder: DocumentBuilder, graph: Graph, node: Node, key: str) -> None:

@@ -7,13 +7,14 @@ So nothing is removed before all have been read. Contexts are not loaded: only t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from harvest_dagster.errors import TransformError
-from harvest_dagster.transformers.document import Unmapped
+from harvest_dagster.transformers.document import Identifier, Unmapped
 from harvest_dagster.transformers.reading import json_tree
+from harvest_dagster.transformers.recognition.identifiers import identify
 
 Node = dict[str, Any]
 
@@ -130,6 +131,32 @@ class Graph:
     def take(self, node: Node, key: str) -> None:
         """Take a value of a property."""
         self._taken.append((node, key))
+
+    def mark(self) -> int:
+        """Return the number of values that are taken, for `keep_only`."""
+        return len(self._taken)
+
+    def keep_only(self, mark: int, texts: Collection[str], identifiers: Collection[Identifier] = ()) -> None:
+        """Give back the values that were taken since a mark and that the document does not have.
+
+        Args:
+            mark: what `mark` returned.
+            texts: those that the document has.
+            identifiers: those that the document has, in their normal form.
+        """
+        values = [one.value for one in identifiers]
+
+        def is_kept(container: Any, key: Any) -> bool:
+            text = str(_text(container[key]))
+            return (
+                key in ("@type", "@language", "propertyID")
+                or text.startswith(("#", "_:"))  # a name that has no meaning outside of the page
+                or text in texts
+                or identify(text) in identifiers
+                or any(value in text for value in values)
+            )
+
+        self._taken[mark:] = [one for one in self._taken[mark:] if is_kept(*one)]
 
     def leftovers(self) -> Iterator[Unmapped]:
         """Yield the values that were not taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from harvest_dagster.transformers.document import (
@@ -149,8 +149,19 @@ def _kind(types: list[str]) -> AgentKind | None:
 
 def _affiliations(graph: Graph, node: Node) -> Iterator[Affiliation]:
     for key in ("affiliation", "worksFor", "memberOf", "department", "parentOrganization"):
-        for agent in agents(graph, node, key):
+        mark, found = graph.mark(), agents(graph, node, key)
+        keep_agents(graph, mark, found)
+        for agent in found:
             yield Affiliation(", ".join((agent.name, *agent.places)), agent.identifiers)
+
+
+def keep_agents(graph: Graph, mark: int, found: Iterable[Agent], *, with_places: bool = True) -> None:
+    """Give back what agents have besides their names, places and identifiers: the document has no field for it."""
+    agents_found = list(found)
+    places = [place for agent in agents_found for place in agent.places] if with_places else []
+    parts = [part for place in places for part in place.split(", ")]
+    texts = {agent.name for agent in agents_found}.union(places, parts)
+    graph.keep_only(mark, texts, {one for agent in agents_found for one in agent.identifiers})
 
 
 def _addresses(graph: Graph, node: Node, keys: tuple[str, ...] = ("address", "location")) -> Iterator[str]:
@@ -263,13 +274,19 @@ def funding(graph: Graph, entry: Value | Node, *, is_grant: bool) -> Funding | N
     if isinstance(entry, Value):
         return Funding(text=entry.text) if is_grant else Funding(funder=entry.text)
     if not is_grant and "Grant" not in graph.types(entry) and "MonetaryGrant" not in graph.types(entry):
-        agent = _agent(graph, entry, "funder", None)
+        mark, agent = graph.mark(), _agent(graph, entry, "funder", None)
+        keep_agents(graph, mark, [agent] if agent else [], with_places=False)
         return Funding(funder=agent.name, funder_identifiers=agent.identifiers) if agent else None
     graph.take_types(entry, frozenset({"Grant", "MonetaryGrant"}))
+    mark = graph.mark()
     funders = [*agents(graph, entry, "funder"), *agents(graph, entry, "sponsor")]
+    keep_agents(graph, mark, funders[:1], with_places=False)
+    mark = graph.mark()
     award = list(identifiers(graph, entry, "identifier"))
     links = [one for one, _ in (*own_identifier(graph, entry), *identifiers(graph, entry, "url", "sameAs"))]
     numbers = [text for one, text in award if one.scheme == "other"]
+    named = [*links, *(one for one, _ in award if one.scheme != "other")]
+    graph.keep_only(mark, numbers[:1], named)
     found = Funding(
         funder=funders[0].name if funders else None,
         funder_identifiers=funders[0].identifiers if funders else (),
