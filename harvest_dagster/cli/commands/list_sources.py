@@ -84,7 +84,7 @@ def _list_bundled(text: str, *, as_json: bool) -> None:
         for one in lines
     ]
     print_table(_BUNDLED_COLUMNS, rows)
-    print_message(f"{len(lines)} bundled sources; to enable one: harvest add --bundled LABEL")
+    print_message(f"bundled sources: {len(lines)}; to enable one: harvest add --bundled LABEL")
 
 
 def _cells(line: SourceLine) -> tuple[object, ...]:

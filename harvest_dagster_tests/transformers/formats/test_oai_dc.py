@@ -107,6 +107,14 @@ def test_language_scheme_and_resource_are_read_from_attributes() -> None:
     assert result.unmapped == (Unmapped("dc/{http://purl.org/dc/elements/1.1/}relation[2]/@any", "thing"),)
 
 
+def test_the_language_of_a_value_without_a_language_is_unmapped() -> None:
+    """`xml:lang` of a creator was nowhere in the document. An agent and an identifier have no language."""
+    result = transform(dublin_core('<dc:title>A</dc:title><dc:creator xml:lang="de-AT">Doe, J.</dc:creator>'))
+    assert result.creators == (Agent("Doe, J."),)
+    path = "dc/{http://purl.org/dc/elements/1.1/}creator/@{http://www.w3.org/XML/1998/namespace}lang"
+    assert result.unmapped == (Unmapped(path, "de-AT"),)
+
+
 JANEWAY = "<dc:date><dc:day>06</dc:day><dc:month>09</dc:month><dc:year>2019</dc:year></dc:date>"
 
 

@@ -115,9 +115,9 @@ def is_known(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
     return field_of(element, namespaces) != UNMAPPED
 
 
-def has_vocabulary(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
-    """Return whether the items of an element's field have a vocabulary."""
-    return field_of(element, namespaces) in _WITH_VOCABULARY
+def has_texts(element: str, namespaces: frozenset[str] = frozenset()) -> bool:
+    """Return whether the items of an element's field have a language and a vocabulary."""
+    return field_of(element, namespaces) in _OF_TEXTS
 
 
 def field_of(element: str, namespaces: frozenset[str] = frozenset()) -> str:
@@ -256,7 +256,7 @@ _MAPPINGS: dict[str, Mapping] = {
     "accessrights": ("rights", _rights),
     "license": ("rights", _rights),
 }
-_WITH_VOCABULARY = frozenset(
+_OF_TEXTS = frozenset(
     {"titles", "types", "subjects", "descriptions", "coverage", "places", "formats", "sizes", "rights"}
 )
 _WITH_ROLE: dict[str, Callable[..., None]] = {"date": _date, "relation": _related}

@@ -169,7 +169,8 @@ def _values_of(
     node: etree._Element, element: str, namespaces: frozenset[str], language: str | None = None
 ) -> Iterator[Value]:
     """Yield the value of a node as that of an element, or the values in it if it is a list."""
-    language = take_language(node) or language
+    has_texts = bool(node.keys()) and dublin_core.has_texts(element, namespaces)
+    language = (take_language(node) if has_texts else None) or language
     beside = own_text(node) if len(node) else ""
     if len(node) and not beside and (items := _list_items(node, element, namespaces)):
         for item, name in items:
@@ -179,8 +180,7 @@ def _values_of(
     if not text and node.keys():
         text = _take_attribute(node, _RDF_RESOURCE)
     if text:
-        has_vocabulary = bool(node.keys()) and dublin_core.has_vocabulary(element, namespaces)
-        scheme = _take_attribute(node, _XSI_TYPE).rpartition(":")[2] if has_vocabulary else ""
+        scheme = _take_attribute(node, _XSI_TYPE).rpartition(":")[2] if has_texts else ""
         parts = () if beside or not len(node) else _parts(node)
         yield Value(element, text, language, scheme or None, parts)
 

@@ -187,19 +187,19 @@ def _topics(builder: DocumentBuilder, work: Node) -> None:
         _subject(builder, topic, "OpenAlex topics")
         for level in ("subfield", "field", "domain"):
             _subject(builder, child(topic, level), f"OpenAlex {level}s")
+    builder.subjects[:] = dict.fromkeys(builder.subjects)
 
 
 def _terms(builder: DocumentBuilder, work: Node, key: str, vocabulary: str) -> None:
     for term in children(work, key):
         _subject(builder, term, vocabulary)
+    builder.subjects[:] = dict.fromkeys(builder.subjects)
 
 
 def _subject(builder: DocumentBuilder, term: Node, vocabulary: str) -> None:
     name = take(term, "display_name") or take(term, "keyword")
     if name:
-        subject = Subject(name, vocabulary=vocabulary, uri=take(term, "id"))
-        if subject not in builder.subjects:
-            builder.subjects.append(subject)
+        builder.subjects.append(Subject(name, vocabulary=vocabulary, uri=take(term, "id")))
 
 
 def _concepts(builder: DocumentBuilder, work: Node) -> None:
