@@ -243,7 +243,7 @@ class DcatGraph:
 
 
 class _Triples:
-    """A graph for rdflib's parser of RDF/XML that can only be added to. rdflib's own takes twice as long.
+    """A graph for rdflib's parser of RDF/XML that can only be added to, without the indexes of rdflib's own.
 
     Its triples come in the order of rdflib's: by subject, then by predicate, each once.
     """

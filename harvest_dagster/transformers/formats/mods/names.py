@@ -42,7 +42,7 @@ _FEW = 6
 
 def children_named(element: _Element, *names: str) -> list[_Element]:
     """Return the children with one of the names, in any namespace."""
-    # To prepare the comparison in C takes as long as to compare six names.
+    # For few children, a comparison in C is not worth its preparation.
     if len(element) < _FEW:
         return [part for part in element if local_name(part) in names]
     return list(element.iterchildren(*_in_any_namespace(names)))
