@@ -66,7 +66,7 @@ def is_valid_gnd(text: str) -> bool:
 
 
 def _weighted(digits: str) -> int:
-    """Return the sum of the digits, the last of which counts twice, the one before three times, and so on."""
+    """Return the weighted sum of the digits: the last one counts twice, the one before it three times, and so on."""
     return sum(int(digit) * weight for weight, digit in enumerate(reversed(digits), 2))
 
 

@@ -17,7 +17,7 @@ from harvest_dagster.transformers.recognition.standard_forms import full_name
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-# A comma, a semicolon or `and` between two authors; a parenthesis, of which another may be a part; other text.
+# A comma, a semicolon or `and` between two authors; a parenthesis, which may contain another one; other text.
 _TOKEN = re.compile(
     r"(?P<separator>\s*[,;](?:\s*and\s)?\s*|\s+and\s+)|\s*\((?P<inside>(?:[^()]|\([^()]*\))*)\)|(?P<text>[^\s,;()]+|\s+)"
 )
