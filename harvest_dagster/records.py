@@ -154,6 +154,23 @@ class Record:
 
 
 @dataclass(frozen=True)
+class RecordHeader:
+    """What a list of identifiers says about a record (OAI-PMH section 2.5, ListIdentifiers).
+
+    Attributes:
+        identifier: the record's identifier in the source, as in `Record`.
+        datestamp: when the source last changed the record, in UTC; None if the source does not say.
+        deleted: whether the source marks it as deleted.
+        sets: the sets that the source names for it, sorted; empty if it names none.
+    """
+
+    identifier: str
+    datestamp: datetime | None
+    deleted: bool = False
+    sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class InvalidRecord:
     """A part of a page that is not a valid record. It goes to the quarantine; the other records are stored.
 

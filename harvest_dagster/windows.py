@@ -79,6 +79,10 @@ class Window:
             start = end
 
 
+ALL_TIME = Window(datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc))
+"""The window of a list of the whole source. A client requests it without dates."""
+
+
 def whole_day(day: date) -> Window:
     """Return the window of one UTC day."""
     start = datetime.combine(day, time(), timezone.utc)

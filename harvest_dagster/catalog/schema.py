@@ -142,6 +142,35 @@ class Limits(_Strict):
     )
 
 
+class MostDeletions(_Strict):
+    """How many records one list may show as removed. Above either bound, the deletions wait for an approval."""
+
+    share: float = Field(
+        default=0.05, ge=0, le=1, allow_inf_nan=False, description="share of the current records, from 0 to 1"
+    )
+    count: int = Field(default=100, ge=0, description="number of records")
+
+
+class Deletions(_Strict):
+    """When a record that the source no longer has is marked as deleted."""
+
+    by: Literal["protocol", "snapshot", "reconcile"] = Field(
+        default="protocol",
+        description="the evidence that suffices: `protocol`, the source itself marks the record as deleted; "
+        "`snapshot`, complete lists of the whole source do not contain it; `reconcile`, also the job `reconcile` does "
+        "not find it",
+    )
+    wait: DurationOrZero = Field(
+        default=timedelta(days=1),
+        description="time between the first and the last of the complete lists that do not contain the record; "
+        "with 0, one list suffices",
+    )
+    most: MostDeletions = Field(
+        default=MostDeletions(),
+        description="how many records one list may show as removed; above it, the deletions wait for an approval",
+    )
+
+
 class BearerAuth(_Strict):
     """A token in the header Authorization."""
 
@@ -273,6 +302,22 @@ class IngestConfig(_Strict):
         description="how long after its end a day may still change at the source: a harvest that began "
         "before that does not count as coverage; 0 for a source whose days end exactly at midnight in UTC",
         examples=["6h"],
+    )
+    selective: bool = Field(
+        default=True,
+        description="whether the source can be asked by date; with false, each harvest is a snapshot: one list of the "
+        "whole source, which covers every day before it began",
+    )
+    deletions: Deletions = Field(
+        default=Deletions(),
+        description="when a record that the source no longer has is marked as deleted",
+        examples=[{"by": "snapshot", "wait": "1d", "most": {"share": 0.05, "count": 100}}],
+    )
+    reconcile: Cron | None = Field(
+        default=None,
+        description="cron expression of five fields, in UTC: when all identifiers of the source are compared with the "
+        "stored ones; without it, only when a person runs the job `reconcile`",
+        examples=["0 4 * * 0"],
     )
     max_window: WindowLength = Field(
         default=timedelta(days=30), description="a longer range is split into windows of at most this length"

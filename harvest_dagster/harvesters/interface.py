@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harvest_dagster.observations import Observations
 from harvest_dagster.plugins import NotDeciding
-from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
 
@@ -173,7 +173,8 @@ class Client(ABC):
         The generator ends only where the source says that its list ends.
 
         Args:
-            window: the window to ask for.
+            window: the window to ask for. `windows.ALL_TIME` stands for one list of the whole source: request it
+                without dates.
             cursor: the page to begin with; None for the first page.
 
         Raises:
@@ -292,6 +293,21 @@ class Parser(ABC):
             window: the window that the page was asked for.
         """
 
+    def headers(self, page: Page, window: Window) -> Iterator[RecordHeader | InvalidRecord]:
+        """Yield the headers of the records of a page, in the order of the source.
+
+        A parser of lists of identifiers overrides this. The default parses whole records.
+
+        Args:
+            page: a page that a client of the same harvester yielded.
+            window: the window that the page was asked for.
+        """
+        for record in self.records(page, window):
+            if isinstance(record, Record):
+                yield RecordHeader(record.identifier, record.datestamp, record.deleted)
+            else:
+                yield record
+
     def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord | None:  # noqa: ARG002
         """Parse the bytes of one record again, as an InvalidRecord or a canonical form has them.
 
@@ -347,3 +363,14 @@ class Harvester(ABC):
     @abstractmethod
     def parser(self) -> Parser:
         """Return a parser for the pages of that source."""
+
+    def header_client(self, session: Session) -> Client:
+        """Return a client of the cheapest list that has all identifiers of the source, with their datestamps.
+
+        Its pages have the form that `header_parser` reads. The default lists whole records.
+        """
+        return self.client(session)
+
+    def header_parser(self) -> Parser:
+        """Return a parser whose `headers` reads the pages of `header_client`."""
+        return self.parser()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from harvest_dagster.harvesters.interface import Client
-from harvest_dagster.windows import Window
-
-ALL_TIME = Window(datetime(1, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc))
-"""The time that a request for a whole source covers."""
 
 _LONGER_THAN_ANY_WINDOW = timedelta(days=36_500)
 

@@ -85,7 +85,9 @@ def _nested(model: type[BaseModel], schema: Mapping[str, Any], level: int) -> It
             yield f"{'#' * level} `{name}`"
         yield docstrings.summary(nested)
         defaults = schema["properties"][name].get("default") or {}
-        yield _keys(nested, {**schema["$defs"][nested.__name__], "$defs": schema["$defs"]}, defaults)
+        nested_schema = {**schema["$defs"][nested.__name__], "$defs": schema["$defs"]}
+        yield _keys(nested, nested_schema, defaults)
+        yield from _nested(nested, nested_schema, level + 1)
 
 
 def _nested_models(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -54,6 +54,10 @@ VERSIONED_ASSETS = ("raw", "transformed")
 COMPLETENESS = ("complete", "unverified")
 PROBLEMS = ("none", "incomplete", "fails", "refused")
 EVIDENCE = ("total", "single_response", "reconciled", "none")
+# Why a record counts as deleted: the source marks it; one complete list, or two, do not contain it; the source says
+# that it does not exist.
+DELETION_EVIDENCE = ("protocol", "absent_once", "absent_twice", "not_found")
+SWEEP_STATUSES = ("STARTED", "SUCCEEDED", "FAILED", "CANCELLED")
 
 # SQLite uses the rowid only for INTEGER PRIMARY KEY.
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -310,7 +314,116 @@ raw_datum = Table(
     # Counts the changes of the identifier's content. The row with the highest revision is the current content.
     # Content that returns (A, B, A) gets a new revision, not a new row. 0: it was never the current content.
     Column("revision", Integer, nullable=False, server_default="1"),
+    # A digest of the sets that the source names for the record; null if it names none, or if the row is from before
+    # the upgrade.
+    Column("sets_digest", BigInteger),
     UniqueConstraint("suid_id", "hash"),
+)
+
+# The live records that the last complete list of their source did not contain.
+absent_record = Table(
+    "absent_record",
+    metadata,
+    Column(
+        "suid_id", BigId, ForeignKey("source_unique_identifier.id"), primary_key=True, autoincrement=False
+    ),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    # Start of the first and of the last of the complete lists in a row that did not contain it.
+    Column("since", Instant, nullable=False),
+    Column("last_list", Instant, nullable=False),
+    # The evidence that the record was removed. Null as long as it does not suffice.
+    Column("evidence", String(16)),
+    # Whether the evidence suffices and the deletion waits for an approval.
+    Column("held", Boolean, nullable=False, server_default=false()),
+    Column("run_id", String(255)),  # the run of the last list
+    _one_of("evidence", DELETION_EVIDENCE),
+    Index(None, "ingest_config_id", "held"),
+)
+
+# The decisions to delete records that the source itself does not mark as deleted. Each can be undone as a whole.
+deletion_decision = Table(
+    "deletion_decision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("run_id", String(255), nullable=False),
+    Column("approved", Boolean, nullable=False),  # whether a person approved it
+    Column("records", Integer, nullable=False, server_default="0"),
+    Column("date_created", Instant, nullable=False),
+    Column("date_undone", Instant),
+    Index(None, "ingest_config_id", "date_created"),
+)
+
+# Each deletion of a record, with its evidence.
+deletion = Table(
+    "deletion",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("suid_id", BigId, ForeignKey("source_unique_identifier.id"), nullable=False),
+    # Null if the source itself marks the record as deleted.
+    Column("decision_id", ForeignKey("deletion_decision.id")),
+    Column("evidence", String(16), nullable=False),
+    Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),  # the content of the deleted record
+    Column("previous_raw_id", BigId),  # the content that it replaced
+    Column("since", Instant),  # start of the first list that did not contain the record
+    Column("run_id", String(255), nullable=False),
+    Column("date_created", Instant, nullable=False),
+    _one_of("evidence", DELETION_EVIDENCE),
+    Index(None, "suid_id"),
+    Index(None, "decision_id"),
+)
+
+# Each comparison of all identifiers of a source with the stored ones.
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("run_id", String(255), nullable=False),  # the last run that worked on it
+    Column("status", String(16), nullable=False),
+    Column("date_started", Instant, nullable=False),
+    Column("date_completed", Instant),
+    Column("error", ErrorText),
+    # Of the arguments with which the source was asked. With other arguments, the sweep begins again.
+    Column("arguments_digest", String(64)),
+    Column("windows", Json),  # the windows that are listed, as [start, end]
+    # Whether the lists prove that they are complete, and how (harvest_log.completeness and harvest_log.evidence).
+    Column("completeness", String(16)),
+    Column("evidence", String(16)),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("requests", Integer, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("seconds_waited", Double, nullable=False, server_default="0"),
+    Column("listed", BigInteger, nullable=False, server_default="0"),  # different identifiers in the lists
+    Column("known", BigInteger, nullable=False, server_default="0"),  # live records that were stored
+    Column(
+        "missing", BigInteger, nullable=False, server_default="0"
+    ),  # listed as live, and not stored as live
+    Column("changed", BigInteger, nullable=False, server_default="0"),  # listed with a newer datestamp
+    Column("gone", BigInteger, nullable=False, server_default="0"),  # stored as live, and not listed as live
+    Column("duplicates", BigInteger, nullable=False, server_default="0"),  # listed more than once
+    Column("sets_differ", BigInteger, nullable=False, server_default="0"),  # listed with other sets
+    Column(
+        "repaired", BigInteger, nullable=False, server_default="0"
+    ),  # missing or changed, and harvested then
+    Column("deleted", BigInteger, nullable=False, server_default="0"),
+    Column("held", BigInteger, nullable=False, server_default="0"),  # deletions that wait for an approval
+    Column("reconciled_days", Integer, nullable=False, server_default="0"),
+    Column("examples", Json),  # a few identifiers of each difference, by its name
+    _one_of("status", SWEEP_STATUSES),
+    _one_of("completeness", COMPLETENESS),
+    _one_of("evidence", EVIDENCE),
+    Index(None, "ingest_config_id", "date_started"),
+)
+
+# How late records come: the time from the datestamp of a record to its first harvest, counted by month.
+record_lag = Table(
+    "record_lag",
+    metadata,
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), primary_key=True, autoincrement=False),
+    Column("month", Date, primary_key=True),  # its first day: when the records were harvested
+    Column("days", Integer, primary_key=True, autoincrement=False),  # upper bound of the lag, in days
+    Column("records", BigInteger, nullable=False),
 )
 
 # The own bytes of a record, as the source sent them last, for sources with `keep_original`. A table of its own, so that

@@ -23,13 +23,13 @@ from harvest_dagster.harvesters.feed.reach import (
 )
 from harvest_dagster.harvesters.formats.page_limits import raise_if_long_token
 from harvest_dagster.harvesters.interface import Response, Session
-from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
+from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.rate_limits import host_of
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import MASK
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from harvest_dagster.harvesters.files.locations import FileStore, FileVersion
 from harvest_dagster.harvesters.files.parser import FilesParser, join_records
 from harvest_dagster.harvesters.files.readers import READERS, reading
 from harvest_dagster.harvesters.interface import Session
-from harvest_dagster.harvesters.undivided import ALL_TIME, UndividedClient
+from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
 from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import Window, utc_now
+from harvest_dagster.windows import ALL_TIME, Window, utc_now
 
 
 @dataclass(frozen=True)

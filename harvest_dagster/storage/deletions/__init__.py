@@ -1,0 +1,1 @@
+"""Absent records, deletions, and the decisions to delete."""
