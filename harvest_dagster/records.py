@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from harvest_dagster.windows import Window
 
@@ -139,6 +140,7 @@ class Record:
         deleted: whether the source marks it as deleted.
         blob: its canonical form. The same content always gives the same text.
         original: its own bytes in the page. None unless they are to be kept (`Parser.keep_original`).
+        sets: the sets that the source names for it, sorted; empty if it names none.
     """
 
     identifier: str
@@ -146,6 +148,7 @@ class Record:
     deleted: bool
     blob: str
     original: bytes | None = None
+    sets: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
@@ -168,6 +171,21 @@ class RecordHeader:
     datestamp: datetime | None
     deleted: bool = False
     sets: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=4096)  # most records of a source share few combinations of sets
+def sets_digest(sets: tuple[str, ...]) -> int | None:
+    """Return a digest of the sets of a record as a signed integer of 64 bits; None if there are none.
+
+    Args:
+        sets: sorted, as in `Record` and `RecordHeader`.
+    """
+    if not sets:
+        return None
+    # A length before each set: ("a", "b") and ("ab",) differ.
+    encoded = [name.encode("utf-8", "surrogatepass") for name in sets]
+    text = b"".join(b"%d:%b" % (len(name), name) for name in encoded)
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 
 @dataclass(frozen=True)

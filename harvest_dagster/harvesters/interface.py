@@ -304,7 +304,7 @@ class Parser(ABC):
         """
         for record in self.records(page, window):
             if isinstance(record, Record):
-                yield RecordHeader(record.identifier, record.datestamp, record.deleted)
+                yield RecordHeader(record.identifier, record.datestamp, record.deleted, record.sets)
             else:
                 yield record
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import make_dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -65,13 +67,23 @@ def test_pages_are_read_as_they_were_written(spool: Spool) -> None:
 def test_parsed_pages_are_read_as_they_were_written(spool: Spool) -> None:
     """Store and launch must see the same records as split."""
     parsed_page = ParsedPage(
-        [Record("oai:x:1", NOW, False, "<a>ü</a>"), Record("oai:x:2", None, True, "")],
+        [Record("oai:x:1", NOW, False, "<a>ü</a>", sets=("a", "b")), Record("oai:x:2", None, True, "")],
         [InvalidRecord(b"\x00\xff", "not well-formed"), InvalidRecord(b"", "empty", "oai:x:3")],
     )
     attempt = spool.attempt("arxiv", "window", "a-1")
     attempt.write_parsed_page(0, parsed_page)
     assert attempt.parsed_count() == 1
     assert attempt.read_parsed_page(0) == parsed_page
+
+
+def test_parsed_pages_of_an_earlier_version_are_read(spool: Spool) -> None:
+    """A harvest that began before an upgrade would fail after it: its records do not have the newer fields."""
+
+    record_of_then = make_dataclass("Record", ["identifier", "datestamp", "deleted", "blob"])
+    page_of_then: Any = make_dataclass("ParsedPage", ["records", "invalid"])
+    attempt = spool.attempt("arxiv", "window", "a-1")
+    attempt.write_parsed_page(0, page_of_then([record_of_then("oai:x:1", NOW, False, "<a/>")], []))
+    assert attempt.read_parsed_page(0) == ParsedPage([Record("oai:x:1", NOW, False, "<a/>")], [])
 
 
 def test_a_missing_directory_has_no_pages_and_no_summary(spool: Spool) -> None:

@@ -38,11 +38,13 @@ class Header:
         identifier: without surrounding white space as XML defines it; None if it is missing or empty.
         datestamp: in UTC; None if it is missing or not a date.
         status: the attribute `status` in lower case, without surrounding white space; empty if it is missing.
+        sets: its different setSpecs, sorted.
     """
 
     identifier: str | None
     datestamp: datetime | None
     status: str
+    sets: tuple[str, ...] = ()
 
     @property
     def deleted(self) -> bool:
@@ -65,6 +67,7 @@ def parse_header(element: etree._Element) -> Header:
         identifier=texts.get(_IDENTIFIER, [""])[0] or None,
         datestamp=lenient_instant(datestamps[0]) if datestamps else None,
         status=_status(element),
+        sets=tuple(sorted(set(filter(None, texts.get(_SET_SPEC, ()))))),
     )
 
 
@@ -135,7 +138,7 @@ def _parse_record(element: etree._Element, header_element: etree._Element) -> Re
     children = {header_element: _children_of_header(header_element)}
     try:
         blob = canonical_xml(element, children if is_whole else {**children, element: [header_element]})
-        return Record(header.identifier, header.datestamp, header.deleted, blob)
+        return Record(header.identifier, header.datestamp, header.deleted, blob, sets=header.sets)
     except (ValueError, RecursionError) as error:
         return invalid_record(source, f"a record without canonical form: {error}", header.identifier)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exc, text
 
+from harvest_dagster.records import sets_digest
 from harvest_dagster.storage.raw_data.revisions import Content, Current, NewDatum, Probed
 
 # LATERAL with LIMIT and an aggregate forces the planner to look up each content in the index. With plain joins it reads
@@ -79,6 +80,7 @@ _DATUM_COLUMNS = {
     "deleted": "bool",
     "date_created": "timestamptz",
     "revision": "int4",
+    "sets_digest": "int8",
 }
 
 
@@ -120,7 +122,17 @@ def insert_data(connection: Connection, data: Sequence[tuple[int, int, NewDatum]
     if not data:
         return
     rows = (
-        (raw_id, suid_id, content_hash, record.blob, record.datestamp, record.deleted, now, revision)
+        (
+            raw_id,
+            suid_id,
+            content_hash,
+            record.blob,
+            record.datestamp,
+            record.deleted,
+            now,
+            revision,
+            sets_digest(record.sets),
+        )
         for raw_id, suid_id, (record, content_hash, revision, _) in data
     )
     _copy(connection, "raw_datum", _DATUM_COLUMNS, rows)

@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from harvest_dagster.records import sets_digest
 from harvest_dagster.storage.raw_data.revisions import Content, Current, NewDatum, Probed
 from harvest_dagster.storage.tables import Instant, raw_datum, source_unique_identifier
 
@@ -118,6 +119,7 @@ def insert_data(connection: Connection, data: Sequence[tuple[int, int, NewDatum]
                 "deleted": record.deleted,
                 "date_created": now,
                 "revision": revision,
+                "sets_digest": sets_digest(record.sets),
             }
             for raw_id, suid_id, (record, content_hash, revision, _) in data
         ],

@@ -39,6 +39,15 @@ def test_a_record_has_its_identifier_datestamp_and_canonical_blob() -> None:
     )
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_record_names_its_sets_sorted_and_once(deleted: bool) -> None:
+    """The order of the source may change from one response to the next. The sets are compared with those of a sweep."""
+    element = record("oai:x:1", sets=["math", " cs:AI\n", "cs", "math", ""], deleted=deleted)
+    only = one_record(scripted(listed(element)))
+    assert isinstance(only, Record)
+    assert only.sets == ("cs", "cs:AI", "math")
+
+
 DELETED = "<record><header {}><identifier>a</identifier><datestamp>2024-01-01</datestamp></header></record>"
 
 

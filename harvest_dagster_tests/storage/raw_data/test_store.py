@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, event, insert, select, text
 
 from harvest_dagster.errors import DatabaseUnreachable
-from harvest_dagster.records import Record
+from harvest_dagster.records import Record, sets_digest
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.raw_data import postgresql
 from harvest_dagster.storage.raw_data.store import StoredDatum, find_data, store_records
@@ -220,6 +220,20 @@ def test_a_stored_row_does_not_change(database: Database, config_id: int) -> Non
     columns = (raw_datum.c.datestamp, raw_datum.c.deleted, raw_datum.c.date_created)
     with database.read() as connection:
         assert connection.execute(select(*columns)).all() == [(NOW, True, NOW)]
+
+
+def test_a_datum_has_the_digest_of_its_sets(database: Database, config_id: int) -> None:
+    """A sweep compares it with the sets that the source names now."""
+    sets = [(), ("cs",), ("cs", "math"), ("set 1",), ("set 2",)]  # some digests are negative
+    store(
+        database,
+        config_id,
+        *(Record(f"x{number}", NOW, False, "A", sets=one) for number, one in enumerate(sets)),
+    )
+    with database.read() as connection:
+        found = connection.scalars(select(raw_datum.c.sets_digest).order_by(raw_datum.c.id)).all()
+    assert found == [sets_digest(one) for one in sets]
+    assert found[0] is None
 
 
 def test_a_row_has_the_values_of_the_record(database: Database, config_id: int) -> None:
