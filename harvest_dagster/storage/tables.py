@@ -380,6 +380,11 @@ sweep = Table(
     Column("id", Integer, primary_key=True),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("run_id", String(255), nullable=False),  # the last run that worked on it
+    # Until when that run owns it without a renewal, and the process of its op that works now, as in `lease`.
+    Column("expires", Instant),
+    Column("host", Text),
+    Column("process_id", Integer),
+    Column("process_started", Text),
     Column("status", String(16), nullable=False),
     Column("date_started", Instant, nullable=False),
     Column("date_completed", Instant),
