@@ -94,11 +94,7 @@ def test_of_two_runs_that_begin_at_the_same_time_one_continues(database: Databas
     sweep = begin(database, config_id, "a")
     with database.begin() as connection:
         sweeps.take_over(connection, sweep, run_id="b", process=None, now=NOW)
-    for attempt in ("begin", "take_over"):
-        with pytest.raises(LeaseHeld), database.begin() as connection:
-            if attempt == "begin":
-                sweeps.begin(
-                    connection, config_id, run_id="c", process=None, now=NOW, arguments_digest="d", last=sweep
-                )
-            else:
-                sweeps.take_over(connection, sweep, run_id="c", process=None, now=NOW)
+    with pytest.raises(LeaseHeld):
+        begin(database, config_id, "c", sweep)
+    with pytest.raises(LeaseHeld), database.begin() as connection:
+        sweeps.take_over(connection, sweep, run_id="c", process=None, now=NOW)
