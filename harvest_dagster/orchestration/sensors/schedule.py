@@ -4,14 +4,11 @@ A scheduled time is served when all due days were requested and the last run tha
 Times that passed while no daemon ran, or outside of the `hours` of the source, are served later.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timezone
+from dataclasses import replace
+from datetime import date, datetime
 
 import dagster as dg
 
-from harvest_dagster.catalog.cron import last_scheduled_time
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.due_days import DueDays, due_days
@@ -21,83 +18,11 @@ from harvest_dagster.orchestration.renamed_sources import rename_sources
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors import run_requests
 from harvest_dagster.orchestration.sensors.active_runs import ActiveRuns
-from harvest_dagster.orchestration.sensors.cursor_digest import digest, join_digests, split_digests
 from harvest_dagster.orchestration.sensors.per_source import evaluate_each
+from harvest_dagster.orchestration.sensors.schedule_cursor import ScheduleCursor
 from harvest_dagster.windows import DAY, utc_now
 
 NAME = "harvest_by_schedule"
-
-
-@dataclass(frozen=True)
-class ScheduleCursor:
-    """The cursor of the sensor: which scheduled times it has served.
-
-    If the cursor does not contain a source, the last scheduled time of the source is unserved. So a new source, a
-    source that was disabled, and a source whose plug-in could not be loaded are served late, not never.
-
-    Attributes:
-        until: the time of the last tick.
-        served: digests of the labels of the sources that had no unserved time at `until`.
-        requested: by label of a source that is partly served: the scheduled time, and the oldest day that was
-            requested for it. The newest days are requested first.
-    """
-
-    until: datetime
-    served: frozenset[str] = frozenset()
-    requested: Mapping[str, tuple[datetime, date]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, cursor: str | None, now: datetime) -> "ScheduleCursor":
-        """Parse a sensor's cursor. If it is missing or has another format, return a cursor without served sources."""
-        try:
-            fields = json.loads(cursor or "")
-            requested = {
-                label: (_instant(time), date.fromisoformat(oldest))
-                for label, (time, oldest) in fields["left"].items()
-            }
-            parsed = cls(_instant(fields["until"]), split_digests(fields["served"]), requested)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-            return cls(now)
-        # If the clock was ahead at the last tick, `until` is in the future. The schedule must not stop until then. Run
-        # keys prevent that the same days are requested twice.
-        return parsed if parsed.until <= now else cls(now)
-
-    def __str__(self) -> str:
-        fields = {
-            "until": int(self.until.timestamp()),
-            "served": join_digests(self.served),
-            # The name that the first release gave to `requested`.
-            "left": {
-                label: [int(time.timestamp()), str(oldest)]
-                for label, (time, oldest) in sorted(self.requested.items())
-            },
-        }
-        return json.dumps(fields, separators=(",", ":"))
-
-    def unserved_time(self, config: IngestConfig, now: datetime) -> datetime | None:
-        """Return the last scheduled time of a source if it is not served, else None."""
-        last = last_scheduled_time(config.schedule or "", now)
-        is_served = digest(config.label) in self.served and last <= self.until
-        return None if is_served else last
-
-    def advance(self, now: datetime, times: Mapping[str, datetime | None]) -> "ScheduleCursor":
-        """Return the cursor for a tick.
-
-        Args:
-            now: the time of the tick.
-            times: by label, the unserved time of each source; None if the source has none.
-        """
-        requested = {label: found for label, found in self.requested.items() if found[0] == times.get(label)}
-        return ScheduleCursor(now, frozenset(digest(label) for label in times if not times[label]), requested)
-
-    def add_request(self, label: str, time: datetime, oldest: date) -> "ScheduleCursor":
-        """Return the cursor after a request for the days of a source from `oldest` on."""
-        return replace(self, requested={**self.requested, label: (time, oldest)})
-
-    def add_served(self, label: str) -> "ScheduleCursor":
-        """Return the cursor after the scheduled time of a source was served."""
-        requested = {other: found for other, found in self.requested.items() if other != label}
-        return replace(self, served=self.served | {digest(label)}, requested=requested)
 
 
 @dg.sensor(
@@ -118,7 +43,9 @@ def harvest_by_schedule(
     now, keys = utc_now(), keys_of(harvest_catalog)
     previous = ScheduleCursor.read(context.cursor, now)
     scheduled = [config for config in harvest_catalog.configs if config.schedule and not config.disabled]
-    evaluated = evaluate_each(context.log, scheduled, lambda config: previous.unserved_time(config, now))
+    evaluated = evaluate_each(
+        context.log, scheduled, lambda c: previous.unserved_time(c.label, c.schedule or "", now)
+    )
     times = {config.label: time for config, time in evaluated}
     cursor = before_requests = previous.advance(now, times)
     unserved = {label: time for label, time in times.items() if time}
@@ -187,7 +114,3 @@ def _request(config: IngestConfig, due: DueDays, time: datetime, keys: AssetKeys
         # The parameter `superfluous` would also transform unchanged data again; `optimize: false` does not.
         parameters={"optimize": False} if due.superfluous else None,
     )
-
-
-def _instant(timestamp: int) -> datetime:
-    return datetime.fromtimestamp(timestamp, timezone.utc)

@@ -11,7 +11,8 @@ import pytest
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.sensors import run_requests
 from harvest_dagster.orchestration.sensors.cursor_digest import digest
-from harvest_dagster.orchestration.sensors.schedule import NAME, ScheduleCursor
+from harvest_dagster.orchestration.sensors.schedule import NAME
+from harvest_dagster.orchestration.sensors.schedule_cursor import ScheduleCursor
 from harvest_dagster_tests.orchestration.sensors.conftest import World, config, requested
 
 
