@@ -6,7 +6,7 @@ Not here: the keys and their meaning (`schema`).
 import re
 from datetime import date, datetime, timedelta
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -184,6 +184,33 @@ DurationOrZero = Annotated[
 ]
 
 
+def _parse_lookback(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, str) and re.fullmatch(durations.PATTERN, value) is None:
+        message = f"{value!r} is neither a duration nor `auto`; write {durations.ALLOWED}"
+        raise ValueError(message)
+    return durations.parse_duration_or_zero(value)
+
+
+def _format_lookback(value: Any) -> str:
+    return "auto" if value == "auto" else durations.format_duration(value)
+
+
+Lookback = Annotated[
+    timedelta | Literal["auto"],
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "string", "pattern": durations.PATTERN},
+                {"type": "number", "minimum": 0},
+            ]
+        }
+    ),
+    BeforeValidator(_parse_lookback),
+    PlainSerializer(_format_lookback),
+]
 Size = Annotated[
     int,
     WithJsonSchema(

@@ -20,6 +20,7 @@ from harvest_dagster.catalog.field_types import (
     Group,
     Hours,
     Label,
+    Lookback,
     Network,
     NotifyUrl,
     Owner,
@@ -291,11 +292,12 @@ class IngestConfig(_Strict):
         "the zone is UTC by default; without this key, the source may always be asked",
         examples=["21:00-05:00 America/New_York", ["22:00-06:00 Europe/Vienna", "Sat,Sun Europe/Vienna"]],
     )
-    lookback: DurationOrZero = Field(
+    lookback: Lookback = Field(
         default=timedelta(days=3),
         description="at each scheduled time, how far before the newest day to harvest again, because sources "
-        "publish records late under an earlier date; 0 for a source that never does",
-        examples=["3d"],
+        "publish records late under an earlier date; 0 for a source that never does; `auto`: the days that cover "
+        "99.9 % of the records of the last twelve months, from 1 to 60; 3 until 1,000 records are counted",
+        examples=["3d", "auto"],
     )
     settle: DurationOrZero = Field(
         default=timedelta(hours=6),

@@ -15,6 +15,7 @@ from harvest_dagster.catalog.cron import last_scheduled_time
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage import day_range
 from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram, lookback_days
 from harvest_dagster.windows import DAY, Window
 
 # Each scheduled time makes up for gaps of this length, however often the schedule runs. A new source starts with this
@@ -37,7 +38,9 @@ class DueDays:
     superfluous: bool = False
 
 
-def due_days(config: IngestConfig, covered: Sequence[Window], now: datetime) -> list[DueDays]:
+def due_days(
+    config: IngestConfig, covered: Sequence[Window], now: datetime, lags: LagHistogram = NO_LAGS
+) -> list[DueDays]:
     """Return the days that the schedule of a source requests now; none without a schedule.
 
     Consecutive days share one run.
@@ -46,13 +49,17 @@ def due_days(config: IngestConfig, covered: Sequence[Window], now: datetime) -> 
         config: the source.
         covered: the covered windows, in order.
         now: the time.
+        lags: how late the records of the source come, for `lookback: auto`.
     """
     if config.schedule is None:
         return []
-    return _days_since(config, _oldest_day(config.schedule, config.settle, covered, now), covered, now)
+    oldest = _oldest_day(config.schedule, config.settle, covered, now)
+    return _days_since(config, oldest, covered, now, lookback_days(config, lags))
 
 
-def days_on_request(config: IngestConfig, covered: Sequence[Window], now: datetime) -> list[DueDays]:
+def days_on_request(
+    config: IngestConfig, covered: Sequence[Window], now: datetime, lags: LagHistogram = NO_LAGS
+) -> list[DueDays]:
     """Return the days that a harvest without a range requests: as `due_days`, also for a source without a schedule.
 
     Without a schedule, these are the incomplete days of the last 30 days, or back to the last harvest if that is longer
@@ -61,23 +68,24 @@ def days_on_request(config: IngestConfig, covered: Sequence[Window], now: dateti
     Args: see `due_days`.
     """
     if config.schedule is not None:
-        return due_days(config, covered, now)
+        return due_days(config, covered, now, lags)
     newest = day_range.newest_settled_day(now, config.settle)
     oldest = min([newest - HORIZON + DAY, *(window.end.date() for window in covered[-1:])])
-    return _days_since(config, max(oldest, newest - LONGEST_HORIZON + DAY), covered, now)
+    oldest = max(oldest, newest - LONGEST_HORIZON + DAY)
+    return _days_since(config, oldest, covered, now, lookback_days(config, lags))
 
 
 def _days_since(
-    config: IngestConfig, oldest: date, covered: Sequence[Window], now: datetime
+    config: IngestConfig, oldest: date, covered: Sequence[Window], now: datetime, lookback: int
 ) -> list[DueDays]:
-    """Return the incomplete days from `oldest` on, and the days of `lookback`."""
+    """Return the incomplete days from `oldest` on, and `lookback` days before the newest one."""
     newest = day_range.newest_settled_day(now, config.settle)
     if newest < config.earliest_date:
         return []
     missing = day_range.missing_days(DayRange(max(config.earliest_date, oldest), newest), covered)
-    # The newest day has just ended. `lookback` counts the days before it; a part of a day counts as a day.
-    lookback = DayRange(max(config.earliest_date, newest + DAY * (-config.lookback // DAY)), newest)
-    repeated = lookback.subtract(missing) if config.lookback else []
+    # The newest day has just ended. `lookback` counts the days before it.
+    looked_back = DayRange(max(config.earliest_date, newest - lookback * DAY), newest)
+    repeated = looked_back.subtract(missing) if lookback else []
     return [
         DueDays(days, superfluous=any(days.overlaps(other) for other in repeated))
         for days in day_range.merge([*missing, *repeated])

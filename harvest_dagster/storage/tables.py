@@ -421,7 +421,8 @@ sweep = Table(
     Index(None, "ingest_config_id", "date_started"),
 )
 
-# How late records come: the time from the datestamp of a record to its first harvest, counted by month.
+# How late records come: the time from the datestamp of a record to its first harvest, counted by month
+# (`coverage.lag`).
 record_lag = Table(
     "record_lag",
     metadata,

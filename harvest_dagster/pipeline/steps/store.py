@@ -19,6 +19,7 @@ from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.steps.launch import partition_day
 from harvest_dagster.pipeline.steps.split import read_or_parse
 from harvest_dagster.pipeline.storing import quarantine_policy
+from harvest_dagster.pipeline.storing.lag_counter import LagCounter
 from harvest_dagster.pipeline.storing.out_of_window import OutOfWindowCounter
 from harvest_dagster.records import Record
 from harvest_dagster.spool import ParsedPage, fingerprints
@@ -55,10 +56,11 @@ def store(
     spool = harvest.attempt(log)
     quarantined, out_of_window = _QuarantinedIdentifiers.read(harvest), OutOfWindowCounter(log.window)
     stored, missing_originals = Counts(), 0
+    lags = LagCounter.read(harvest, log)
     for number in range(log.pages_stored, spool.require_parsed().pages):
         parsed_page = read_or_parse(harvest, log, number, keep_going)
         with lease.begin() as connection:
-            counts = _store_page(connection, harvest, log, number, parsed_page)
+            counts = _store_page(connection, harvest, log, number, parsed_page, lags=lags)
             counts += out_of_window.count(parsed_page.records)
             quarantined.remove_valid(connection, parsed_page)
             counters.count_page(connection, log.id, number, counts)
@@ -116,10 +118,17 @@ def _count_identifiers(
 
 
 def _store_page(
-    connection: Connection, harvest: HarvestContext, log: HarvestLog, number: int, parsed_page: ParsedPage
+    connection: Connection,
+    harvest: HarvestContext,
+    log: HarvestLog,
+    number: int,
+    parsed_page: ParsedPage,
+    *,
+    lags: LagCounter,
 ) -> Counts:
     now = harvest.run.clock()
     new = store_valid_records(connection, harvest, log, parsed_page.records, now)
+    lags.count(connection, new)
     quarantine.add_records(connection, log, number, parsed_page.invalid, now)
     return Counts(
         pages=1,

@@ -13,12 +13,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, true
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
 from harvest_dagster.storage.tables import harvest_log
-from harvest_dagster.windows import Window, subtract
+from harvest_dagster.windows import Window, merged, subtract
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,26 @@ def find_coverage(connection: Connection, scope: LogScope, window: Window) -> li
     logs = queries.find_overlapping(connection, scope, window)
     found = coverage_of_logs(logs, scope.arguments_digest)
     return [covered for covered in found if any(window.intersection(part) for part in covered.windows)]
+
+
+def find_listed_windows(
+    connection: Connection, scope: LogScope, window: Window, *, before: datetime
+) -> list[Window]:
+    """Return the parts of `window` that lists covered that began before an instant, in order and merged.
+
+    Data that are stored and not launched do not matter here: the lists contained what the source had then.
+    """
+    rows = connection.execute(
+        select(harvest_log.c.start_date, harvest_log.c.end_date).where(
+            scope.clause,
+            covers_condition(scope.arguments_digest),
+            list_began() < before,
+            harvest_log.c.start_date < window.end,
+            harvest_log.c.end_date > window.start,
+        )
+    )
+    listed = (window.intersection(Window(row.start_date, row.end_date)) for row in rows)
+    return list(merged([part for part in listed if part is not None]))
 
 
 def find_other_arguments(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:

@@ -45,12 +45,14 @@ class StoreCounts:
         new_data: rows of raw_datum. Content that returns already has its row.
         outdated: records that are not the current content, because the current content has a newer datestamp.
         changed: the records whose content is new and current, and those whose older content has returned.
+        newly_dated: the identifiers that are new, and those whose current content has another datestamp than before.
     """
 
     new_identifiers: int
     new_data: int
     outdated: int = 0
     changed: tuple[ChangedRecord, ...] = ()
+    newly_dated: frozenset[str] = frozenset()
 
     @property
     def changed_identifiers(self) -> int:
@@ -124,7 +126,12 @@ def store_records(
     changes = find_changes(records, contents, probed)
     _write(connection, ingest_config_id, changes, now)
     changed = (*_new(changes), *_returned(changes, records, contents, probed))
-    return StoreCounts(len(changes.identifiers), len(changes.data), changes.outdated, changed)
+    newly_dated = frozenset(
+        change.record.identifier for change in changed if _is_newly_dated(changes, change.record.identifier)
+    )
+    return StoreCounts(
+        len(changes.identifiers), len(changes.data), changes.outdated, changed, newly_dated=newly_dated
+    )
 
 
 def _write(connection: Connection, ingest_config_id: int, changes: Changes, now: datetime) -> None:
@@ -164,6 +171,10 @@ def _current_contents(
         if identifier not in changes.identifiers
     }
     return new, known
+
+
+def _is_newly_dated(changes: Changes, identifier: str) -> bool:
+    return identifier in changes.identifiers or changes.suid_ids[identifier] in changes.datestamps
 
 
 def _new(changes: Changes) -> Iterator[ChangedRecord]:
