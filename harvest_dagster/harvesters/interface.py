@@ -151,9 +151,12 @@ class Client(ABC):
     Attributes:
         whole_window: the window of the harvest, if `pages` may be called for parts of it. The pipeline sets this. It
             matters to a client that requests records separately: the parser keeps the records of the whole window.
+        lists_everything: whether a list of the whole source has all its records. A feed has only the newest ones, so
+            a record that it does not list may still exist.
     """
 
     whole_window: Window | None = None
+    lists_everything: bool = True
 
     def __init__(self, arguments: Any, session: Session) -> None:
         self.arguments = arguments
@@ -254,9 +257,14 @@ class Client(ABC):
         return True
 
     def has_record(self, identifier: str, window: Window) -> bool | None:  # noqa: ARG002  # the default cannot ask
-        """Return whether the source has a record with a datestamp in the window; None if it cannot be asked.
+        """Return whether the source has a live record with a datestamp in the window; None if it cannot be asked.
 
-        It is called for a few records if a window had records before and its list is empty.
+        It is called for a few records if a window had records before and its list is empty. For ALL_TIME, it is called
+        for records that a list of the whole source lacks. The answer False may then delete the record here, so return
+        it only if the source itself says that it does not have the record, or that the record is deleted.
+
+        Raises:
+            SourceError: for ALL_TIME, if the source gives no answer now. For other windows, return None instead.
         """
         return None
 

@@ -45,6 +45,7 @@ class FeedClient(UndividedClient):
     """Requests the documents of one feed."""
 
     arguments: FeedArguments
+    lists_everything = False  # older entries leave a feed, but their records still exist
 
     def __init__(
         self, arguments: FeedArguments, session: Session, limits: ResponseLimits | None = None

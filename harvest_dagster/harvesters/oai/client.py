@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
+from typing import ClassVar, Literal
 
 from harvest_dagster.errors import ProtocolError, SourceError
 from harvest_dagster.harvesters.interface import Client, Session
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
-from harvest_dagster.harvesters.oai.errors import IdDoesNotExist
+from harvest_dagster.harvesters.oai.errors import CannotDisseminateFormat, IdDoesNotExist
 from harvest_dagster.harvesters.oai.identify import (
     Identity,
     MetadataFormat,
@@ -43,7 +44,7 @@ from harvest_dagster.harvesters.window_ends.requested_dates import Granularity, 
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
 from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
 
 
 class OaiClient(Client):
@@ -54,6 +55,7 @@ class OaiClient(Client):
     """
 
     arguments: OaiArguments
+    list_verb: ClassVar[Literal["ListRecords", "ListIdentifiers"]] = "ListRecords"
 
     def __init__(
         self, arguments: OaiArguments, session: Session, limits: ResponseLimits | None = None
@@ -104,7 +106,7 @@ class OaiClient(Client):
                 yield single
             yield replace(page, sent_separately=tuple(filter(None, identifiers)))
 
-    def one_by_one(self, window: Window) -> Iterator[Page]:
+    def one_by_one(self, window: Window) -> Iterator[Page] | None:
         """Yield pages of ListIdentifiers, each after the GetRecord responses for its headers.
 
         `pages` can resume from the cursors of these pages. Total and count are those of the list of headers. A
@@ -137,13 +139,25 @@ class OaiClient(Client):
         return f"ListSets has no {' or '.join(missing)}" if missing else None
 
     def has_record(self, identifier: str, window: Window) -> bool | None:
-        """Return whether GetRecord returns a live record with a datestamp in the window; None if that is unknown."""
+        """Return whether GetRecord returns a live record with a datestamp in the window; None if that is unknown.
+
+        For ALL_TIME, a record counts whatever its datestamp is, also if it is invalid or not available in the format.
+
+        Raises:
+            SourceError: for ALL_TIME, if the source gives no answer now.
+        """
         try:
             record = self.get_record(identifier)
         except IdDoesNotExist:
             return False
+        except CannotDisseminateFormat:
+            return True if window == ALL_TIME else None
         except SourceError:
+            if window == ALL_TIME:
+                raise
             return None
+        if window == ALL_TIME:
+            return _is_live(record, identifier)
         if isinstance(record, InvalidRecord) or record.datestamp is None:
             return None
         return not record.deleted and record.datestamp in window
@@ -212,7 +226,9 @@ class OaiClient(Client):
 
     @cached_property
     def _lists(self) -> DatedLists:
-        return DatedLists(self._endpoint, self.arguments, self.identity, self._observations)
+        return DatedLists(
+            self._endpoint, self.arguments, self.identity, self._observations, verb=self.list_verb
+        )
 
     def _list_page(self, dated: DatedReply, cursor: Cursor, window: Window) -> Page:
         reply, part = dated.reply, cursor.list_number
@@ -259,3 +275,10 @@ class OaiClient(Client):
             single = record_page(response, identifier, page)
             if page.cursor.one_by_one or isinstance(parse_record_page(single, self._limits), Record):
                 yield single
+
+
+def _is_live(record: Record | InvalidRecord, identifier: str) -> bool | None:
+    """Return whether the response to GetRecord shows a live record; None if it is another record."""
+    if record.identifier != identifier:
+        return None
+    return isinstance(record, InvalidRecord) or not record.deleted

@@ -12,6 +12,7 @@ from harvest_dagster.harvesters.oai.arguments import OaiArguments
 
 if TYPE_CHECKING:
     from harvest_dagster.harvesters.oai.client import OaiClient
+    from harvest_dagster.harvesters.oai.header_list import OaiHeaderClient, OaiHeaderParser
     from harvest_dagster.harvesters.oai.parser import OaiParser
 
 
@@ -34,3 +35,15 @@ class OaiHarvester(Harvester):
         from harvest_dagster.harvesters.oai.parser import OaiParser  # noqa: PLC0415 - see `client`
 
         return OaiParser(self.arguments, self.limits)
+
+    def header_client(self, session: Session) -> OaiHeaderClient:
+        """Return a client that requests ListIdentifiers."""
+        from harvest_dagster.harvesters.oai.header_list import OaiHeaderClient  # noqa: PLC0415 - see `client`
+
+        return OaiHeaderClient(self.arguments, session, self.limits)
+
+    def header_parser(self) -> OaiHeaderParser:
+        """Return a parser for the pages of ListIdentifiers."""
+        from harvest_dagster.harvesters.oai.header_list import OaiHeaderParser  # noqa: PLC0415 - see `client`
+
+        return OaiHeaderParser(self.arguments, self.limits)

@@ -6,6 +6,8 @@
   page that names the record.
 - A page of ListIdentifiers (`Cursor.one_by_one`), if the list is harvested record by record. Its headers contain the
   deleted records, and show which records did not arrive.
+
+A page of the list of headers (`header_list`) is of none of these kinds: it has headers, and no records.
 """
 
 from __future__ import annotations
@@ -30,10 +32,11 @@ from harvest_dagster.harvesters.oai.records import (
     parse_deleted_record,
     parse_header,
     parse_record,
+    parse_record_header,
 )
 from harvest_dagster.harvesters.oai.response import parse_response
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
-from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
 
@@ -156,6 +159,15 @@ def _parse_list_page(
             yield from (_with_original(record, original) for record in _deleted_record(item))
         elif (identifier := identifier_of(item)) not in in_other_pages:
             yield invalid_record(item, "GetRecord returned no record for this header", identifier)
+
+
+def parse_header_page(
+    page: Page, limits: ResponseLimits | None = None
+) -> Iterator[RecordHeader | InvalidRecord]:
+    """Yield the headers of a page of ListIdentifiers, also those outside its window."""
+    if page.count > 0:  # a page without headers may be an error that means an empty list
+        for item in _items(page, "ListIdentifiers", limits):
+            yield item if isinstance(item, InvalidRecord) else parse_record_header(item)
 
 
 def parse_record_page(page: Page, limits: ResponseLimits | None = None) -> Record | InvalidRecord:

@@ -15,7 +15,7 @@ from lxml import etree
 from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, canonical_xml
 from harvest_dagster.harvesters.formats.dates import lenient_instant
 from harvest_dagster.harvesters.oai.response import OAI
-from harvest_dagster.records import InvalidRecord, Record
+from harvest_dagster.records import InvalidRecord, Record, RecordHeader
 from harvest_dagster.texts import shorten
 
 _RECORD = f"{OAI}record"
@@ -52,9 +52,12 @@ class Header:
         return self.status == _DELETED
 
     @property
-    def is_clear(self) -> bool:
-        """Whether it is known that the record is deleted, or that it is not."""
-        return self.deleted or self.status in _LIVE
+    def fault(self) -> str | None:
+        """Why it is not clear whether the record is deleted; None if it is clear."""
+        if self.deleted or self.status in _LIVE:
+            return None
+        # To store it as a live record would hide a deletion.
+        return f"a record whose status is {shorten(self.status, _LONGEST_STATUS)!r} and not `deleted`"
 
 
 def parse_header(element: etree._Element) -> Header:
@@ -131,16 +134,27 @@ def _parse_record(element: etree._Element, header_element: etree._Element) -> Re
     source = element if is_whole else header_element
     if header.identifier is None:
         return invalid_record(source, "a record without identifier")
-    if not header.is_clear:
-        # To store it as a live record would hide a deletion.
-        error = f"a record whose status is {shorten(header.status, _LONGEST_STATUS)!r} and not `deleted`"
-        return invalid_record(source, error, header.identifier)
+    if header.fault is not None:
+        return invalid_record(source, header.fault, header.identifier)
     children = {header_element: _children_of_header(header_element)}
     try:
         blob = canonical_xml(element, children if is_whole else {**children, element: [header_element]})
         return Record(header.identifier, header.datestamp, header.deleted, blob, sets=header.sets)
     except (ValueError, RecursionError) as error:
         return invalid_record(source, f"a record without canonical form: {error}", header.identifier)
+
+
+def parse_record_header(element: etree._Element) -> RecordHeader | InvalidRecord:
+    """Parse an item of ListIdentifiers by the rules for records."""
+    if element.tag != _HEADER:
+        name = etree.QName(element).localname
+        return invalid_record(element, f"a {name} element that is not an OAI-PMH header")
+    header = parse_header(element)
+    if header.identifier is None:
+        return invalid_record(element, "a header without identifier")
+    if header.fault is not None:
+        return invalid_record(element, header.fault, header.identifier)
+    return RecordHeader(header.identifier, header.datestamp, header.deleted, header.sets)
 
 
 def parse_deleted_record(header: etree._Element) -> Record | InvalidRecord:

@@ -55,17 +55,25 @@ class DatedLists:
         arguments: the arguments of the harvester.
         identity: what the repository reports about itself.
         observations: what is known about the repository.
+        verb: the verb of the requests by which the ends of a window are learned.
     """
 
     def __init__(
-        self, endpoint: Endpoint, arguments: OaiArguments, identity: Identity, observations: Observations
+        self,
+        endpoint: Endpoint,
+        arguments: OaiArguments,
+        identity: Identity,
+        observations: Observations,
+        *,
+        verb: str = "ListRecords",
     ) -> None:
         self._endpoint = endpoint
         self._arguments = arguments
         self._earliest = identity.earliest_datestamp
         self._granularity = identity.granularity
+        self._verb = verb
         self._observations = observations
-        self._empty_windows = EmptyWindows(endpoint, arguments, identity.granularity, observations)
+        self._empty_windows = EmptyWindows(endpoint, arguments, identity.granularity, observations, verb)
         self._ends: WindowEnds | None = None
         self._is_known = False
 
@@ -169,5 +177,5 @@ class DatedLists:
 
     def _headers(self, part: int, dates: RequestedDates) -> Iterator[Sequence[Header]]:
         arguments = {**self._arguments.lists[part], **dates.arguments}
-        for reply in self._endpoint.list_pages("ListRecords", arguments):
+        for reply in self._endpoint.list_pages(self._verb, arguments):
             yield headers_of(reply.items)

@@ -45,12 +45,14 @@ class EmptyWindows:
         arguments: the arguments of the harvester.
         granularity: of the repository.
         observations: what is known about the repository.
+        verb: the verb of its requests.
     """
 
     endpoint: Endpoint
     arguments: OaiArguments
     granularity: Granularity
     observations: Observations
+    verb: str = "ListRecords"
 
     def is_before_earliest(self, window: Window, earliest: datetime | None) -> bool:
         """Return whether the whole window lies before earliestDatestamp, and nothing contradicts this date."""
@@ -82,7 +84,7 @@ class EmptyWindows:
 
     def _has_records_until(self, dates: RequestedDates, earliest: datetime) -> bool:
         arguments = {"metadataPrefix": self.arguments.metadata_prefix, **dates.arguments}
-        reply = next(self.endpoint.list_pages("ListRecords", arguments))
+        reply = next(self.endpoint.list_pages(self.verb, arguments))
         return any(datestamp < earliest for _, datestamp in headers_of(reply.items))
 
     def record_answer(self, part: int, dates: RequestedDates) -> None:
@@ -125,7 +127,7 @@ class EmptyWindows:
         ):
             return False
         arguments = {**lists[known["list"]], **answered.arguments}
-        return bool(next(self.endpoint.list_pages("ListRecords", arguments)).items)
+        return bool(next(self.endpoint.list_pages(self.verb, arguments)).items)
 
 
 def _dates_of(known: dict[str, Any], granularity: Granularity) -> RequestedDates:
