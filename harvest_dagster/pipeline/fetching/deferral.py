@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from harvest_dagster.errors import OutsideHours, RetryLater, SourceUnreachable, SpoolError
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.write_guard import WriteGuard
+from harvest_dagster.spool import AttemptSpool
 from harvest_dagster.storage.harvest_log import run_attempts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.windows import Window
@@ -37,15 +39,30 @@ def defer_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, e
         SourceUnreachable: no page has arrived for `longest_silence`, so the window fails.
         LeaseLost: another run took the lease.
     """
-    now = harvest.run.clock()
-    idle = _idle_time(harvest, log)
+    defer(harvest, last_progress(harvest, log), lease, error)
+
+
+def defer(harvest: HarvestContext, progress: datetime, guard: WriteGuard, error: RetryLater) -> None:
+    """Extend the right of a run to write until the retry.
+
+    Args:
+        harvest: the harvest.
+        progress: when the last page arrived, or when the run began.
+        guard: the lease, or the sweep.
+        error: contains the length of the wait.
+
+    Raises:
+        SourceUnreachable: no page has arrived for `longest_silence`.
+        LeaseLost: another run has the right.
+    """
+    idle = _idle_time(harvest, progress)
     if idle >= harvest.source.wait_limits.longest_silence:
         message = (
             f"no page arrived for {_format_duration(idle)}, only requests to wait: {error} Check whether the source "
             "works, lower `rate_limit` if it receives too many requests, and run again: the run continues here."
         )
         raise SourceUnreachable(message) from None
-    _extend_lease(lease, error, now)
+    _extend(guard, error, harvest.run.clock())
 
 
 def raise_outside_hours(harvest: HarvestContext, window: Window, lease: LeaseHandle) -> None:
@@ -63,25 +80,29 @@ def raise_outside_hours(harvest: HarvestContext, window: Window, lease: LeaseHan
     seconds = (hours.next_opening(now) - now).total_seconds()
     if seconds > harvest.source.wait_limits.longest_closed:
         error = OutsideHours(f"{window} is not begun now: {hours.describe_closed(now)}.", seconds=seconds)
-        _extend_lease(lease, error, now)
+        _extend(lease, error, now)
         raise error
 
 
-def _extend_lease(lease: LeaseHandle, error: RetryLater, now: datetime) -> None:
+def _extend(guard: WriteGuard, error: RetryLater, now: datetime) -> None:
     pause = timedelta(seconds=error.seconds * _MARGIN)
     if isinstance(error, OutsideHours):
         pause = min(pause, timedelta(seconds=error.seconds) + _LONGEST_MARGIN_OF_HOURS)
-    lease.extend(pause, now)
+    guard.extend(pause, now)
 
 
-def max_budget_wait(harvest: HarvestContext, log: HarvestLog) -> float:
+def max_budget_wait(harvest: HarvestContext, progress: datetime) -> float:
     """Return how many seconds an op may sleep for its turn within the host's budget.
+
+    Args:
+        harvest: the harvest.
+        progress: when the last page arrived, or when the run began.
 
     It is at least twice the config's own period, so that a slow rate limit defers nothing. It grows with the time
     without a page. A harvester may need several requests before its first page, and each retry starts with the first
     of them. If the host allows one request in an hour, no retry would ever get to that page.
     """
-    idle = _idle_time(harvest, log).total_seconds()
+    idle = _idle_time(harvest, progress).total_seconds()
     return max(
         harvest.source.wait_limits.longest_wait,
         2 * harvest.config.rate_limit.period,
@@ -89,10 +110,10 @@ def max_budget_wait(harvest: HarvestContext, log: HarvestLog) -> float:
     )
 
 
-def _idle_time(harvest: HarvestContext, log: HarvestLog) -> timedelta:
+def _idle_time(harvest: HarvestContext, progress: datetime) -> timedelta:
     """Return for how long no page has arrived. Only the time in which the source may be asked counts."""
-    hours, now, since = harvest.config.hours, harvest.run.clock(), last_progress(harvest, log)
-    return now - since if hours is None else hours.open_time(since, now)
+    hours, now = harvest.config.hours, harvest.run.clock()
+    return now - progress if hours is None else hours.open_time(progress, now)
 
 
 def last_progress(harvest: HarvestContext, log: HarvestLog) -> datetime:
@@ -100,11 +121,16 @@ def last_progress(harvest: HarvestContext, log: HarvestLog) -> datetime:
     with harvest.run.database.read() as connection:
         attempts = run_attempts.find_by_log(connection, log.id)
     instants = [attempt.date_started for attempt in attempts if attempt.run_id == harvest.run.id]
-    with suppress(SpoolError):
-        spool = harvest.attempt(log)
-        if pages := spool.page_count():
-            instants.append(spool.read_manifest(pages - 1).page.received)
+    instants.extend(last_arrival(harvest.attempt(log)))
     return max(instants, default=harvest.run.clock())
+
+
+def last_arrival(spool: AttemptSpool) -> list[datetime]:
+    """Return when the last page of a spool arrived; nothing if it has none, or if that cannot be read."""
+    with suppress(SpoolError):
+        if pages := spool.page_count():
+            return [spool.read_manifest(pages - 1).page.received]
+    return []
 
 
 def _format_duration(duration: timedelta) -> str:

@@ -9,13 +9,13 @@ from harvest_dagster.errors import HarvestError
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.observations import Observations
 from harvest_dagster.pipeline.context import HarvestContext
-from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.storage import source_observations
 
 
 @contextmanager
 def source_observations_of(
-    harvest: HarvestContext, client: Client, lease: LeaseHandle
+    harvest: HarvestContext, client: Client, guard: WriteGuard
 ) -> Iterator[Observations]:
     """Yield the observations about the source, which the client has as well. Write the new ones at the end.
 
@@ -30,12 +30,12 @@ def source_observations_of(
         yield observations
     except Exception:
         with suppress(HarvestError):  # the first error matters more
-            _write(harvest, lease, observations)
+            _write(harvest, guard, observations)
         raise
     finally:
         for note in observations.notes:
             harvest.logger.info(note)
-    _write(harvest, lease, observations)
+    _write(harvest, guard, observations)
 
 
 def _read(harvest: HarvestContext) -> Observations:
@@ -46,11 +46,11 @@ def _read(harvest: HarvestContext) -> Observations:
     return Observations(known, harvest.run.clock())
 
 
-def _write(harvest: HarvestContext, lease: LeaseHandle, observations: Observations) -> None:
+def _write(harvest: HarvestContext, guard: WriteGuard, observations: Observations) -> None:
     changed = observations.take_changed()
     if not changed:
         return
-    with lease.begin() as connection:
+    with guard.begin() as connection:
         source_observations.save_observations(
             connection, harvest.config_id, harvest.source.request_digest, changed
         )

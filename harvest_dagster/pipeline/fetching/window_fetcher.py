@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,15 +26,33 @@ from harvest_dagster.pipeline.fetching.interrupted_list import find_change
 from harvest_dagster.pipeline.fetching.list_progress import ListProgress
 from harvest_dagster.pipeline.fetching.recovery import PageRequest, RecoveryPolicy, RecoveryState
 from harvest_dagster.pipeline.fetching.recovery_limits import LIMITS
-from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.records import Page, Record
+from harvest_dagster.pipeline.write_guard import WriteGuard
+from harvest_dagster.records import Page
 from harvest_dagster.spool import AttemptSpool
-from harvest_dagster.storage.counts import Counts
-from harvest_dagster.storage.harvest_log import counters
-from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.texts import shorten
+from harvest_dagster.windows import Window
 
 _LONGEST_NAME = 200  # characters of a format in a message
+
+
+@dataclass(frozen=True)
+class FetchTarget:
+    """What a fetch is for: a window of a harvest, or a list of identifiers.
+
+    Attributes:
+        spool: where the pages are written.
+        window: the window that the monitor of the run sees.
+        count_recovery: counts a recovery step in the database.
+        datestamps: returns the datestamps of the records of a page, in order; None for a record that has none or is
+            invalid. The second argument is the window that the page was asked for.
+        limit: the maximum number of records; None for all.
+    """
+
+    spool: AttemptSpool
+    window: Window
+    count_recovery: Callable[[], None]
+    datestamps: Callable[[Page, Window], Iterable[datetime | None]]
+    limit: int | None = None
 
 
 @dataclass
@@ -44,8 +62,8 @@ class WindowFetcher:
     Attributes:
         harvest: the harvest.
         client: asks the source.
-        log: the window's log.
-        lease: the lease, which is verified before each page counts.
+        target: where the pages go, and how many are needed.
+        guard: the right to write, which is verified before each page counts.
         keep_going: called after each page; it raises if the harvest has to stop.
         tracker: counts the pages, those of earlier runs included.
         pause: waits some seconds before a doubtful answer is requested again. It takes the reason.
@@ -53,8 +71,8 @@ class WindowFetcher:
 
     harvest: HarvestContext
     client: Client
-    log: HarvestLog
-    lease: LeaseHandle
+    target: FetchTarget
+    guard: WriteGuard
     keep_going: Callable[[], None]
     tracker: CompletenessTracker
     pause: Callable[[str], None]
@@ -98,7 +116,7 @@ class WindowFetcher:
     def _count_pages_of_earlier_runs(self) -> None:
         for manifest in self.spool.manifests():
             self.tracker.add_page(manifest)
-            self.harvest.run.monitor.add_page(self.log.window, manifest, is_resumed=True)
+            self.harvest.run.monitor.add_page(self.target.window, manifest, is_resumed=True)
             self._page_count += 1
         if self._page_count:
             self.harvest.logger.debug(
@@ -183,16 +201,16 @@ class WindowFetcher:
         raise UnconfirmedEnd(message)
 
     def _write_page(self, page: Page, request: PageRequest) -> None:
-        # Verify the lease before, and again between the page and its manifest. A process that was suspended during
+        # Verify the guard before, and again between the page and its manifest. A process that was suspended during
         # its request must not overwrite a page of the run that took over.
-        self.lease.verify_token()
-        manifest = self.spool.write_page(self._page_count, page, request.sub_window, self.lease.verify_token)
+        self.guard.verify_token()
+        manifest = self.spool.write_page(self._page_count, page, request.sub_window, self.guard.verify_token)
         self.tracker.add_page(manifest)
-        self.harvest.run.monitor.add_page(self.log.window, manifest)
+        self.harvest.run.monitor.add_page(self.target.window, manifest)
         self._page_count += 1
 
     def _limit_is_reached(self) -> bool:
-        limit = self.log.record_limit
+        limit = self.target.limit
         return limit is not None and self.tracker.own_records + self.tracker.separate_records >= limit
 
     def _next_state(self, progress: ListProgress) -> RecoveryState | None:
@@ -258,8 +276,7 @@ class WindowFetcher:
     def _report_recovery(self, problem: str) -> None:
         """Log and count a recovery step."""
         self.harvest.logger.warning(f"{problem} Recovery: {self._current.request.reason}")
-        with self.lease.begin() as connection:
-            counters.add_counts(connection, self.log.id, Counts(recoveries=1))
+        self.target.count_recovery()
 
     def _compare_position(self, progress: ListProgress, page: Page) -> None:
         """Log the first page whose position differs from our count: a page may be lost, or the source counts otherwise.
@@ -319,12 +336,10 @@ class WindowFetcher:
     def _datestamps(self, progress: ListProgress) -> Iterator[datetime | None]:
         """Yield the datestamps of a sub-window in order; None for a record that has none or is invalid."""
         for number in progress.page_numbers:
-            page = self.spool.read_page(number)
-            for record in self.harvest.source.parser.records(page, progress.window):
-                yield record.datestamp if isinstance(record, Record) else None
+            yield from self.target.datestamps(self.spool.read_page(number), progress.window)
             self.keep_going()
 
     @property
     def spool(self) -> AttemptSpool:
         """The spool of the window's pages."""
-        return self.harvest.attempt(self.log)
+        return self.target.spool

@@ -7,7 +7,7 @@ belong to a list that was short. `pipeline.fetching.window_fetcher` fetches the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,11 +22,14 @@ from harvest_dagster.pipeline.fetching.list_progress import count_own_records
 from harvest_dagster.pipeline.fetching.source_observations import source_observations_of
 from harvest_dagster.pipeline.fetching.source_report import report_source
 from harvest_dagster.pipeline.fetching.source_session import harvest_deadline
-from harvest_dagster.pipeline.fetching.window_fetcher import WindowFetcher
+from harvest_dagster.pipeline.fetching.window_fetcher import FetchTarget, WindowFetcher
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
 from harvest_dagster.pipeline.storing.quarantine_policy import exceeds_limits
+from harvest_dagster.pipeline.write_guard import WriteGuard
+from harvest_dagster.records import Page, Record
 from harvest_dagster.spool import AttemptSpool, FetchSummary
+from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.harvest_log import counters, queries, run_attempts, transitions
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.windows import Window
@@ -123,8 +126,9 @@ def fetch(
         tracker = CompletenessTracker(
             log.window, seen_identifiers, client.list_count, page_sizes, is_sorted=client.lists_are_sorted
         )
-        pause = partial(_pause, harvest, lease)
-        fetcher = WindowFetcher(harvest, client, log, lease, keep_going, tracker, pause)
+        pause = partial(pause_before_second_list, harvest, lease)
+        target = _target(harvest, log, lease)
+        fetcher = WindowFetcher(harvest, client, target, lease, keep_going, tracker, pause)
         try:
             fetcher.fetch()
             doubts = _confirm_empty_list(EmptyList(harvest, log, client), fetcher)
@@ -189,9 +193,23 @@ def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:
     return [] if tracker.own_records else empty.remaining_doubts(tracker.history[-1].sub_window.number)
 
 
-def _pause(harvest: HarvestContext, lease: LeaseHandle, reason: str) -> None:
+def _target(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle) -> FetchTarget:
+    """Return where the pages of a window go."""
+
+    def count_recovery() -> None:
+        with lease.begin() as connection:
+            counters.add_counts(connection, log.id, Counts(recoveries=1))
+
+    def datestamps(page: Page, window: Window) -> Iterator[datetime | None]:
+        for record in harvest.source.parser.records(page, window):
+            yield record.datestamp if isinstance(record, Record) else None
+
+    return FetchTarget(harvest.attempt(log), log.window, count_recovery, datestamps, log.record_limit)
+
+
+def pause_before_second_list(harvest: HarvestContext, guard: WriteGuard, reason: str) -> None:
     """Wait some seconds before a doubtful answer is requested again. The caller logs the reason."""
-    deadline = replace(harvest_deadline(harvest, lease), on_wait=lambda *_: None)
+    deadline = replace(harvest_deadline(harvest, guard), on_wait=lambda *_: None)
     deadline.sleep(harvest.source.wait_limits.before_second_list, reason)
 
 
