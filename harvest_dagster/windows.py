@@ -36,6 +36,8 @@ class Window:
         object.__setattr__(self, "end", self.end.astimezone(timezone.utc))
 
     def __str__(self) -> str:
+        if self == ALL_TIME:
+            return "the whole source"
         return f"[{format_instant(self.start)}, {format_instant(self.end)})"
 
     def __contains__(self, instant: datetime) -> bool:

@@ -9,7 +9,7 @@ arguments of harvesters and transformers (`arguments`), which the plug-ins decla
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harvest_dagster.catalog.field_types import (
     Contact,
@@ -302,7 +302,8 @@ class IngestConfig(_Strict):
     settle: DurationOrZero = Field(
         default=timedelta(hours=6),
         description="how long after its end a day may still change at the source: a harvest that began "
-        "before that does not count as coverage; 0 for a source whose days end exactly at midnight in UTC",
+        "before that does not count as coverage; 0 for a source whose days end exactly at midnight in UTC, and "
+        "always 0 with `selective: false`",
         examples=["6h"],
     )
     selective: bool = Field(
@@ -381,3 +382,10 @@ class IngestConfig(_Strict):
         "`harvest list --bundled` lists the bundled sources",
         examples=["zenodo"],
     )
+
+    @model_validator(mode="after")
+    def _settle_only_days(self) -> "IngestConfig":
+        """Set `settle` to 0 for a snapshot: it has all records that the source had when its list began."""
+        if not self.selective:
+            object.__setattr__(self, "settle", timedelta())
+        return self

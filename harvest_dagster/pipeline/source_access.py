@@ -149,12 +149,14 @@ class SourceAccess:
 
     @cached_property
     def request_digest(self) -> str:
-        """A digest of all that determines the requests: the harvester, its version, its arguments and `auth`.
+        """A digest of all that determines the requests: the harvester, its version, its arguments, `auth`, `selective`.
 
         `auth` counts because marks in the spool number the secrets of the config (`http.transport.secret_echoes`).
         """
         kwargs = json.dumps(self.config.harvester_kwargs, sort_keys=True, default=str)
         text = f"{self.config.harvester} {self.harvester_class.VERSION} {kwargs}"
+        if not self.config.selective:
+            text = f"{text} without dates"
         if self.config.auth is not None:
             text = f"{text} {json.dumps(auth_values(self.config), sort_keys=True)}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]

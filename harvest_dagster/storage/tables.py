@@ -202,6 +202,9 @@ harvest_log = Table(
     ),  # the main counts, as one object
     # Start of the list that made this row cover its window. A later failure does not change it.
     Column("covered_since", Instant),
+    # The end of what this row covers, if that is before `end_date`: the clock of the source showed that the list of a
+    # snapshot began before it. Otherwise null.
+    Column("covered_until", Instant),
     # The `limit` of the last harvest. A success with a limit covers nothing.
     Column("record_limit", Integer),
     # Number of the present fetch attempt. The pages in the spool and `pages_stored` belong to it.

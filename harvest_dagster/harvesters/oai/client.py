@@ -81,7 +81,7 @@ class OaiClient(Client):
         The repository is asked for all days or seconds that the window touches, and for one more at each end that may
         not include its whole unit (see `window_ends`). A window before earliestDatestamp gives no page. An empty list
         (`noRecordsMatch`, or another error if that means an empty list, see `empty_windows`) is one page without
-        records.
+        records. ALL_TIME is requested without dates.
 
         If a page does not parse because of some records, GetRecord is requested for them. The responses with a valid
         record come as pages of their own before that page.
@@ -232,8 +232,9 @@ class OaiClient(Client):
 
     def _list_page(self, dated: DatedReply, cursor: Cursor, window: Window) -> Page:
         reply, part = dated.reply, cursor.list_number
-        is_dropped = self._neighbours_are_known(reply) and not window.encloses(dated.dates.window)
-        asked = dated.dates.window if is_dropped else None
+        requested = dated.dates.window if dated.dates else window
+        is_dropped = self._neighbours_are_known(reply) and not window.encloses(requested)
+        asked = requested if is_dropped else None
         next_cursor = self._next_cursor(reply.oai_response.token.text, part, one_by_one=cursor.one_by_one)
         page = list_page(reply, Cursor(reply.token, part, cursor.one_by_one), next_cursor)
         aligned = aligned_window(window, self.identity.granularity)

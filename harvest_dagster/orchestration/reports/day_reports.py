@@ -116,12 +116,14 @@ def report_window(
     """
     if not has_partitions(context) or log.record_limit is not None:
         return
-    completed = completed_days(harvest, log, counts)
+    selected = partition_window(context)  # the window of a snapshot is longer
+    found = completed_days(harvest, log, counts)
+    completed = {day: known for day, known in found.items() if whole_day(day).start in selected}
     days = _Days.read_raw(context, harvest, completed)
     again = _has_failures(harvest)
-    for day in completed:
+    for day, of_day in completed.items():
         if days.is_due(day, again=again):
-            days.report(day, metadata.day_metadata(log, completed[day]))
+            days.report(day, metadata.day_metadata(log, of_day))
 
 
 def report_covered_days(

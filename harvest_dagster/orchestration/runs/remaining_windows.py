@@ -21,7 +21,7 @@ from harvest_dagster.pipeline.report_lines import log_failed_run
 from harvest_dagster.pipeline.run_window import STEPS, run_window
 from harvest_dagster.pipeline.steps import plan
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import Window, whole_days
 
 _BEFORE_LAUNCH = STEPS[: STEPS.index("launch")]
 # After these errors, the run must not or cannot write, or it continues the window later. The window has not failed.
@@ -36,7 +36,8 @@ def launch_window(op: OpContext, log: HarvestLog) -> dict[str, Any]:
     log_failed_run(op.harvest, op.requested)
     samples = [sample.as_row() for day in sorted(days) for sample in days[day].samples]
     shown = samples[: metadata.MOST_SAMPLES_OF_RUN]
-    return {"log_id": log.id, "days": metadata.counts_by_day(days, log.window), "sample": shown}
+    window = whole_days(op.requested).intersection(log.window) or log.window  # that of a snapshot is longer
+    return {"log_id": log.id, "days": metadata.counts_by_day(days, window), "sample": shown}
 
 
 def harvest_unfinished_windows(op: OpContext) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from harvest_dagster.errors import IncompleteList
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE
+from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.storage.harvest_log import coverage_rule, queries, transitions
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
 from harvest_dagster.storage.raw_data import current_records
@@ -72,7 +73,8 @@ class EmptyList:
         doubts = self.doubts(self._logs_nearby())
         had_records = any(doubt.startswith(_HAD_RECORDS) for doubt in doubts)
         known = self._known_identifiers() if had_records else []
-        answers = [self.client.has_record(identifier, self.log.window) for identifier in known]
+        window = list_window(self.harvest.config, self.log.window)
+        answers = [self.client.has_record(identifier, window) for identifier in known]
         if True in answers:
             identifier = known[answers.index(True)]
             message = (

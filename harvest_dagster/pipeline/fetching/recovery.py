@@ -36,7 +36,7 @@ from harvest_dagster.pipeline.fetching.list_progress import ListProgress
 from harvest_dagster.pipeline.fetching.recovery_limits import LIMITS
 from harvest_dagster.records import Cursor
 from harvest_dagster.spool import SubWindow
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -126,6 +126,11 @@ class RecoveryPolicy:
     client: Client
     tracker: CompletenessTracker
     safe_datestamp: Callable[[ListProgress], datetime | None]
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether parts of the window can be requested. A list of all time is requested without dates."""
+        return self.tracker.window != ALL_TIME
 
     def initial_state(self) -> RecoveryState:
         """Return the state of a new run. It continues at the last page of an earlier run."""
@@ -321,7 +326,7 @@ def continue_from_last_datestamp(
     lost 59 of 200 records (docs/failures.md#order-taken-as-proof). There must be exactly one list. With several, the
     lists after the broken one would lack their records before that datestamp.
     """
-    if policy.client.list_count != 1 or not state.order_is_reliable:
+    if not policy.is_divisible or policy.client.list_count != 1 or not state.order_is_reliable:
         return None
     if not policy.client.lists_are_sorted and not _can_be_proven(progress):
         return None
@@ -364,9 +369,9 @@ def halve(policy: RecoveryPolicy, state: RecoveryState, progress: ListProgress) 
 
     Applies while the half is not shorter than the source's granularity. Safe because the following sub-windows cover
     the rest (`RecoveryPolicy.next_sub_window`). It does not apply if each list reaches to the present: the list of the
-    first half would be the same.
+    first half would be the same. Neither does it apply to a snapshot.
     """
-    if policy.client.has_open_end:
+    if policy.client.has_open_end or not policy.is_divisible:
         return None
     start, end = progress.window.start, progress.window.end
     middle = policy.round_down(start + progress.window.length / 2)

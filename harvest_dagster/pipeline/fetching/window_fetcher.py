@@ -264,7 +264,7 @@ class WindowFetcher:
         Raises:
             MisconfiguredSource: naming the key of the YAML that may help.
         """
-        if not self.client.has_open_end or not progress.is_at_limit:
+        if not self.client.has_open_end or not progress.is_at_limit or not self._policy.is_divisible:
             return
         order = "If its lists are ordered by datestamp, set sorted: datestamp in harvester_kwargs. "
         message = (

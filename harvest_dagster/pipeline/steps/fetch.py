@@ -25,6 +25,7 @@ from harvest_dagster.pipeline.fetching.source_session import harvest_deadline
 from harvest_dagster.pipeline.fetching.window_fetcher import FetchTarget, WindowFetcher
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
+from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.pipeline.storing.quarantine_policy import exceeds_limits
 from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.records import Page, Record
@@ -122,9 +123,10 @@ def fetch(
         SeenIdentifiers() as seen_identifiers,
     ):
         page_sizes = observations.find("page_sizes") or ()
-        client.whole_window = log.window
+        window = list_window(harvest.config, log.window)
+        client.whole_window = window
         tracker = CompletenessTracker(
-            log.window, seen_identifiers, client.list_count, page_sizes, is_sorted=client.lists_are_sorted
+            window, seen_identifiers, client.list_count, page_sizes, is_sorted=client.lists_are_sorted
         )
         pause = partial(pause_before_second_list, harvest, lease)
         target = _target(harvest, log, lease)
@@ -154,18 +156,20 @@ def _name_numbers(error: SourceError, log: HarvestLog, tracker: CompletenessTrac
         return
     delivered = tracker.records if tracker.identifiers is None else tracker.identifiers
     numbers, message = f"{delivered} of {tracker.expected} records of {log.window} were delivered", str(error)
-    if isinstance(error, IncompleteList) and _is_same_shortfall(error, log, tracker.expected - delivered):
+    if isinstance(error, IncompleteList) and _is_same_shortfall(
+        error, tracker.window, tracker.expected - delivered
+    ):
         error.args = (f"{numbers}. {message.partition('. ')[2]}",)  # without the same numbers again
     else:
         error.args = (f"{numbers}: {message}",)
 
 
-def _is_same_shortfall(error: IncompleteList, log: HarvestLog, missing: int) -> bool:
+def _is_same_shortfall(error: IncompleteList, window: Window, missing: int) -> bool:
     """Return whether the error is about the whole window and the same missing records.
 
     Its numbers may be higher, because a list may contain records of the next window, which do not count.
     """
-    return error.announced - error.received == missing and f" for {log.window}," in str(error)
+    return error.announced - error.received == missing and f" for {window}," in str(error)
 
 
 def _confirm_empty_list(empty: EmptyList, fetcher: WindowFetcher) -> list[str]:

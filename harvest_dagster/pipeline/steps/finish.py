@@ -12,6 +12,7 @@ from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.empty_lists import doubt_empty_neighbours
 from harvest_dagster.pipeline.lease_guard import LeaseHandle, release
+from harvest_dagster.pipeline.snapshots import is_snapshot
 from harvest_dagster.spool import FetchSummary
 from harvest_dagster.storage.counts import Counts, total
 from harvest_dagster.storage.harvest_log import queries, run_attempts, transitions
@@ -62,6 +63,7 @@ def finish_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle) 
             asked_until=summary.asked_until,
             source_time=summary.source_time,
             settle=harvest.config.settle,
+            is_snapshot=is_snapshot(harvest.config),
         )
         doubted = doubt_empty_neighbours(connection, harvest.scope, log)
     for other in doubted:
@@ -87,6 +89,12 @@ def _report_early_list(harvest: HarvestContext, log: HarvestLog, summary: FetchS
     if summary.source_time is not None and summary.source_time < began:
         source_time = format_instant(summary.source_time)
         reason += f" and at {source_time} by that of the source, whose clock is behind or whose answer is from a cache"
+    if is_snapshot(harvest.config):
+        days = (
+            "no day" if log.covered_until is None else f"the days before {format_instant(log.covered_until)}"
+        )
+        harvest.logger.warning(f"the snapshot covers only {days}: {reason}.")
+        return
     harvest.logger.warning(
         f"{log.window} does not count as done: {reason}, and the source was asked until {format_instant(until)}. It "
         f"counts if the list begins at least {settle} (`settle`) after that. It will be harvested again."

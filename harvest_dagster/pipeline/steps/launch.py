@@ -7,7 +7,8 @@ launches all data of the window (docs/failures.md#stored-but-not-launched).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -15,6 +16,7 @@ from harvest_dagster.pipeline.completed_days import DayCounts
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.samples import MOST_SAMPLES, sample_record
+from harvest_dagster.pipeline.snapshots import is_snapshot
 from harvest_dagster.pipeline.steps.split import read_or_parse
 from harvest_dagster.records import Record
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -49,10 +51,7 @@ def launch(
     """
     spool = harvest.attempt(log)
     days: dict[date, DayCounts] = {}
-
-    def day_of(record: Record) -> date:
-        return partition_day(record, log.window, harvest.config.earliest_date)
-
+    day_of = partial(day_of_record, harvest, log)
     for number in range(spool.require_parsed().pages):
         records = read_or_parse(harvest, log, number, keep_going).records
         _add_counts(days, records, day_of)
@@ -66,22 +65,30 @@ def launch_records(
     connection: Connection, harvest: HarvestContext, log: HarvestLog, records: Sequence[Record]
 ) -> None:
     """Create or update the ingest logs of records of a window that are stored."""
-
-    def day_of(record: Record) -> date:
-        return partition_day(record, log.window, harvest.config.earliest_date)
-
+    day_of = partial(day_of_record, harvest, log)
     found = store.find_data(connection, harvest.config_id, records)
     enqueue.enqueue_data(connection, _enqueue_options(harvest), _queue_entries(records, found, day_of))
 
 
-def partition_day(record: Record, window: Window, earliest: date) -> date:
+def day_of_record(harvest: HarvestContext, log: HarvestLog, record: Record) -> date:
+    """Return the day of the partition of a record that a window delivered."""
+    config = harvest.config
+    return partition_day(record, log.window, config.earliest_date, snapshot=is_snapshot(config))
+
+
+def partition_day(record: Record, window: Window, earliest: date, *, snapshot: bool = False) -> date:
     """Return the day of a record's partition: the day of its datestamp if the window contains it, else the first day.
 
     The job `harvest` may collect records that are older than the first partition, `earliest`. They belong to the first
-    partition.
+    partition. A snapshot has records that changed after the end of its window. They belong to its last day.
     """
-    is_inside = record.datestamp is not None and record.datestamp in window
-    day = record.datestamp.date() if record.datestamp is not None and is_inside else window.start.date()
+    first, last = window.start.date(), (window.end - datetime.resolution).date()
+    if record.datestamp is None:
+        day = first
+    elif record.datestamp in window:
+        day = record.datestamp.date()
+    else:
+        day = last if snapshot and record.datestamp >= window.end else first
     return max(day, earliest)
 
 

@@ -11,12 +11,13 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
+from harvest_dagster.pipeline.snapshots import is_snapshot, snapshot_window, window_of_lineage
 from harvest_dagster.storage.harvest_log import coverage_rule, queries, run_attempts, transitions
 from harvest_dagster.storage.harvest_log.coverage_rule import LogCoverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.harvest_log.run_attempts import WindowAttempt
 from harvest_dagster.storage.harvest_log.value_digests import changed_names
-from harvest_dagster.windows import DAY, Window, merged, subtract, whole_day
+from harvest_dagster.windows import ALL_TIME, DAY, Window, merged, subtract, whole_day
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Plan:
         windows: the windows in order, none longer than `max_window`, unless `no_split` is set or one list serves them.
         parent_id: the SPLIT log of the whole range; None if the range has none.
         covered_by: the logs that cover the rest of the range.
+        snapshot: what one snapshot serves, as a sentence; empty if the run takes none.
     """
 
     windows: list[Window]
     parent_id: int | None
     covered_by: list[HarvestLog]
+    snapshot: str = ""
 
 
 def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) -> Plan:
@@ -46,9 +49,18 @@ def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) ->
     covered_by = [one.log for one in covering]
     _clear_spool(harvest, covered_by)
     windows = _remaining_windows(harvest, wanted, coverage_rule.covered_windows(covering))
+    snapshot = _describe_snapshot(wanted) if windows and is_snapshot(harvest.config) else ""
+    if snapshot:
+        harvest.logger.info(f"{harvest.config.label}: {snapshot}")
     harvest.run.monitor.plan(windows)
     parent_id = None if windows == [wanted] else _mark_split(harvest, wanted, lease, several=len(windows) > 1)
-    return Plan(windows, parent_id, covered_by)
+    return Plan(windows, parent_id, covered_by, snapshot)
+
+
+def _describe_snapshot(wanted: Window) -> str:
+    days = len(list(wanted.days))
+    number = "1 day" if days == 1 else f"{days:,} days"
+    return f"one snapshot of the whole source serves the requested range of {number}"
 
 
 def _report_changed_arguments(harvest: HarvestContext, wanted: Window, values_digest: str | None) -> None:
@@ -98,6 +110,8 @@ def _find_remaining_windows(
     with harvest.run.database.read() as connection:
         attempts = run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, wanted)
     done = [attempt.window for attempt in attempts if is_done(attempt)]
+    if done and is_snapshot(harvest.config):
+        return []  # what it does not cover, another snapshot of this run would not cover either
     return _remaining_windows(harvest, wanted, [*covered, *done])
 
 
@@ -109,6 +123,8 @@ def find_parent(harvest: HarvestContext, wanted: Window) -> int | None:
 
 
 def _remaining_windows(harvest: HarvestContext, wanted: Window, done: Sequence[Window]) -> list[Window]:
+    if is_snapshot(harvest.config) and any(subtract(wanted, done)) and (begun := _begun_snapshot(harvest)):
+        return [begun]
     return remaining_windows(
         harvest.config,
         wanted,
@@ -117,6 +133,14 @@ def _remaining_windows(harvest: HarvestContext, wanted: Window, done: Sequence[W
         no_split=harvest.parameters.no_split,
         one_list=harvest.source.has_open_end,
     )
+
+
+def _begun_snapshot(harvest: HarvestContext) -> Window | None:
+    """Return the window of the snapshot that this run, or a run that it executes again, has begun, if there is one."""
+    with harvest.run.database.read() as connection:
+        return window_of_lineage(
+            run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, ALL_TIME)
+        )
 
 
 def remaining_windows(
@@ -140,6 +164,8 @@ def remaining_windows(
             them: a list for each part would repeat the lists of all later ones.
     """
     gaps = list(subtract(wanted, done))
+    if is_snapshot(config):
+        return [snapshot_window(config, wanted, now)] if gaps else []
     if no_split:
         return gaps
     if one_list and gaps:

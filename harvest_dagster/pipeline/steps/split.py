@@ -8,6 +8,7 @@ from dataclasses import replace
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.records import InvalidRecord, Page, Record
 from harvest_dagster.spool import AttemptSpool, PageManifest, ParsedPage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -37,11 +38,12 @@ def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], Non
     remaining = log.record_limit
     done, summary = spool.parsed_count(), spool.require_fetched()
     whole = _find_whole_lists(spool) if summary.sub_windows > 1 else []
+    window = list_window(harvest.config, log.window)
     for number in range(summary.pages):
         parsed_page = _read_parsed(spool, number) if number < done else None
         if parsed_page is None:
             manifest = spool.read_with_body(number)
-            parsed_page = _parse(harvest.source.parser, manifest, log.window, whole, remaining)
+            parsed_page = _parse(harvest.source.parser, manifest, window, whole, remaining)
             spool.write_parsed_page(number, parsed_page)
             keep_going()
         if remaining is not None:

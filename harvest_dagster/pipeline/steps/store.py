@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.pipeline.steps.launch import partition_day
+from harvest_dagster.pipeline.snapshots import list_window
+from harvest_dagster.pipeline.steps.launch import day_of_record
 from harvest_dagster.pipeline.steps.split import read_or_parse
 from harvest_dagster.pipeline.storing import quarantine_policy
 from harvest_dagster.pipeline.storing.lag_counter import LagCounter
@@ -54,7 +55,10 @@ def store(
         QuarantineLimitExceeded: too many records are invalid. All valid records are stored (docs/decisions/0015).
     """
     spool = harvest.attempt(log)
-    quarantined, out_of_window = _QuarantinedIdentifiers.read(harvest), OutOfWindowCounter(log.window)
+    quarantined, out_of_window = (
+        _QuarantinedIdentifiers.read(harvest),
+        OutOfWindowCounter(list_window(harvest.config, log.window)),
+    )
     stored, missing_originals = Counts(), 0
     lags = LagCounter.read(harvest, log)
     for number in range(log.pages_stored, spool.require_parsed().pages):
@@ -163,7 +167,7 @@ def _add_to_day_versions(
     """Add the changes of a page to the data versions of their days."""
     changes: Counter[date] = Counter()
     for record, revision in changed:
-        day = partition_day(record, log.window, harvest.config.earliest_date)
+        day = day_of_record(harvest, log, record)
         changes[day] += digest_of(record.identifier, record.hash, revision)
     add_changes(connection, harvest.config_id, "raw", changes)
 

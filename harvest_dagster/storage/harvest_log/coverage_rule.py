@@ -27,7 +27,8 @@ class LogCoverage:
 
     Attributes:
         log: the log.
-        windows: its window without the windows that a later harvest has not launched; in order, at least one.
+        windows: its window without the windows that a later harvest has not launched, and without its end if the list
+            of a snapshot began before that; in order, at least one.
     """
 
     log: HarvestLog
@@ -134,10 +135,15 @@ def list_began() -> ColumnElement[datetime]:
     return func.coalesce(harvest_log.c.covered_since, harvest_log.c.date_started)
 
 
+def covered_end() -> ColumnElement[datetime]:
+    """Return the end of what a row covers, if it covers anything."""
+    return func.coalesce(harvest_log.c.covered_until, harvest_log.c.end_date)
+
+
 def _covered(log: HarvestLog, unlaunched: Sequence[HarvestLog]) -> list[Window]:
     began = log.covered_since or log.date_started
     later = (other.window for other in unlaunched if _is_later(other.unlaunched_since, began))
-    return list(subtract(log.window, later))
+    return list(subtract(Window(log.window.start, log.covered_until or log.window.end), later))
 
 
 def _is_later(unlaunched_since: datetime | None, began: datetime | None) -> bool:

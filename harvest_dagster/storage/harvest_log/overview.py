@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from harvest_dagster.storage.harvest_log.coverage_rule import (
+    covered_end,
     covered_windows,
     covers_condition,
     find_coverage,
@@ -133,7 +134,7 @@ def _starts(ids: Collection[int] | None) -> Select[Any]:
     """Select the logs with which a merged window begins, each with the end of the merged window before it."""
     digest = harvest_log.c.arguments_digest
     of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version, digest)
-    end, start = harvest_log.c.end_date, harvest_log.c.start_date
+    end, start = covered_end(), harvest_log.c.start_date
     before = func.max(end).over(partition_by=of_scope, order_by=(start, end), rows=(None, -1))
     logs = (
         select(
@@ -302,6 +303,7 @@ _COVERAGE_COLUMNS = (
     "date_started",
     "completeness",
     "covered_since",
+    "covered_until",
     "unlaunched_since",
     "record_limit",
     "attempt_began",

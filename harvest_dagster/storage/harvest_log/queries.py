@@ -29,6 +29,7 @@ class HarvestLog:
         identifiers: number of different identifiers in the list; None if the harvester gives none.
         covered_since: start of the list by which this log covers its window; None if it never did. A later failure
             does not change this.
+        covered_until: the end of what it covers, if that is before the end of its window; otherwise None.
         unlaunched_since: start of the list whose stored data are not all launched yet; None if all are.
         record_limit: the `limit` of the last harvest.
         attempt: number of the present fetch attempt.
@@ -61,6 +62,7 @@ class HarvestLog:
     expected: int | None
     identifiers: int | None
     covered_since: datetime | None
+    covered_until: datetime | None
     unlaunched_since: datetime | None
     record_limit: int | None
     attempt: int

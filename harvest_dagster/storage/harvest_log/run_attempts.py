@@ -230,7 +230,7 @@ def began_attempt(connection: Connection, log: HarvestLog, run_ids: Collection[s
 def find_windows(
     connection: Connection, scope: LogScope, run_ids: Collection[str], within: Window
 ) -> list[WindowAttempt]:
-    """Return the windows that these runs worked on, of those that overlap with `within`."""
+    """Return the windows that these runs worked on, of those that overlap with `within`, the newest last."""
     rows = connection.execute(
         select(
             harvest_log.c.start_date,
@@ -245,6 +245,7 @@ def find_windows(
             harvest_log.c.start_date < within.end,
             harvest_log.c.end_date > within.start,
         )
+        .order_by(harvest_log_run.c.date_started, harvest_log_run.c.harvest_log_id)
     )
     return [WindowAttempt(Window(start, end), run_id, status) for start, end, run_id, status in rows]
 

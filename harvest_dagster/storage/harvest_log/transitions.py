@@ -18,10 +18,13 @@ from harvest_dagster.storage.harvest_log import run_attempts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, find_log, get_log
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.storage.upsert import insert_or_ignore
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import Window, whole_day
 
 # Two doubtful lists with this time between them are believed. A transient error of the source is over by then.
 _CONFIRMED_AFTER = timedelta(hours=1)
+
+# The columns that are cleared if a window was harvested with other arguments.
+_RESULT_OF_OTHERS = ("covered_since", "covered_until", "records_before", "doubted_since")
 
 # The columns that start from zero with each fetch attempt.
 _RESET = dict.fromkeys((*COUNT_NAMES, "pages_stored"), 0)
@@ -67,7 +70,7 @@ def mark_started(
         "date_completed": None,
         "error": None,
         **({} if keeps_result else dict.fromkeys(("completeness", "evidence", "doubt"))),
-        **({"covered_since": None, "records_before": None, "doubted_since": None} if is_other else {}),
+        **(dict.fromkeys(_RESULT_OF_OTHERS) if is_other else {}),
         "arguments_digest": digest,
         "arguments": None if arguments is None else dict(arguments),
         "values_digest": values_digest,
@@ -148,6 +151,7 @@ def mark_succeeded(
     asked_until: datetime | None = None,
     source_time: datetime | None = None,
     settle: timedelta = timedelta(),
+    is_snapshot: bool = False,
 ) -> HarvestLog:
     """Mark a window SUCCEEDED.
 
@@ -168,14 +172,15 @@ def mark_succeeded(
         source_time: the earliest time of a list page by the clock of the source, if it gives one. The list began
             then, if that is earlier than by our clock: the source is behind, or a cache repeated an old answer.
         settle: see above.
+        is_snapshot: whether the list is one of the whole source. If it began before the end of the window by the clock
+            of the source, it still covers the days that had ended.
     """
     log = get_log(connection, log_id)
     began = log.attempt_began
-    covers_now = (
-        log.record_limit is None
-        and began_late_enough(log, settle, asked_until=asked_until, source_time=source_time)
-        and (doubt is None or is_confirmed(log))
-    )
+    is_late_enough = began_late_enough(log, settle, asked_until=asked_until, source_time=source_time)
+    covered_until = None if is_late_enough or not is_snapshot else covered_days_end(log, source_time)
+    may_cover = log.record_limit is None and (doubt is None or is_confirmed(log))
+    covers_now = may_cover and (is_late_enough or _covers_more(log, covered_until))
     if log.record_limit is not None and log.covered_since is not None:
         completeness, evidence, doubt = log.completeness or completeness, log.evidence, log.doubt
     # A complete list launches everything that an earlier list left unlaunched. A list with a `limit` may not.
@@ -193,6 +198,7 @@ def mark_succeeded(
             doubt=doubt,
             doubted_since=None if doubt is None else log.doubted_since or began,
             covered_since=began if covers_now else log.covered_since,
+            covered_until=covered_until if covers_now else log.covered_until,
             unlaunched_since=log.unlaunched_since if leaves_unlaunched else None,
         )
     )
@@ -209,7 +215,12 @@ def mark_doubtful(connection: Connection, log_id: int, doubt: str) -> HarvestLog
         doubt: why its list may be wrong.
     """
     log = get_log(connection, log_id)
-    values = {"doubt": doubt, "doubted_since": log.attempt_began, "covered_since": None}
+    values = {
+        "doubt": doubt,
+        "doubted_since": log.attempt_began,
+        "covered_since": None,
+        "covered_until": None,
+    }
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
     return get_log(connection, log_id)
 
@@ -236,6 +247,27 @@ def began_late_enough(
         return False
     began = min(filter(None, (log.attempt_began, source_time)))
     return began >= max(filter(None, (log.window.end, asked_until))) + settle
+
+
+def covered_days_end(log: HarvestLog, source_time: datetime | None) -> datetime | None:
+    """Return the end of the days of a snapshot's window that had ended when its list began; None if there are none.
+
+    Args:
+        log: the log of the snapshot.
+        source_time: the time of the list by the clock of the source, if it gives one.
+    """
+    known = [instant for instant in (log.attempt_began, source_time) if instant is not None]
+    if log.attempt_began is None:
+        return None
+    until = whole_day(min(known).date()).start
+    return until if log.window.start < until < log.window.end else None
+
+
+def _covers_more(log: HarvestLog, covered_until: datetime | None) -> bool:
+    """Return whether a snapshot covers a part of its window, and not less than the log has covered so far."""
+    if covered_until is None:
+        return False
+    return log.covered_since is None or (log.covered_until is not None and log.covered_until <= covered_until)
 
 
 def restore_succeeded(connection: Connection, log_id: int, *, now: datetime) -> int:

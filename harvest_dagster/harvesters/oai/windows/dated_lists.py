@@ -29,7 +29,7 @@ from harvest_dagster.harvesters.window_ends.requested_dates import (
 )
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor
-from harvest_dagster.windows import SECOND, Window
+from harvest_dagster.windows import ALL_TIME, SECOND, Window
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class DatedReply:
 
     Attributes:
         reply: the page.
-        dates: the dates with which the list was requested.
+        dates: the dates with which the list was requested; None for a list without dates.
         headers: identifier and datestamp of the records that have both.
     """
 
     reply: Reply
-    dates: RequestedDates
+    dates: RequestedDates | None
     headers: Sequence[Header]
 
 
@@ -80,12 +80,14 @@ class DatedLists:
     def replies(self, window: Window, cursor: Cursor) -> Iterator[DatedReply]:
         """Yield the pages of one list from a cursor on. Then find out how the repository treats the ends of the list.
 
-        A window before earliestDatestamp has no page.
+        A window before earliestDatestamp has no page. ALL_TIME is requested without dates, so nothing is learned.
 
         Raises:
             SourceError: see `Endpoint.list_pages`.
         """
-        if cursor.token is not None:
+        if window == ALL_TIME:
+            yield from self._request(None, cursor)
+        elif cursor.token is not None:
             # The token decides what is listed. A former client may have requested the additional units, so their
             # records are dropped. What arrives is not the whole list, so nothing is learned from it.
             yield from self._request(WindowEnds().dates(window, self._granularity), cursor)
@@ -122,13 +124,13 @@ class DatedLists:
         return list(dict.fromkeys([*candidates, exact]))
 
     def _request(
-        self, dates: RequestedDates, cursor: Cursor, *, is_first_try: bool = False
+        self, dates: RequestedDates | None, cursor: Cursor, *, is_first_try: bool = False
     ) -> Iterator[DatedReply]:
         verb = "ListIdentifiers" if cursor.one_by_one else "ListRecords"
-        arguments = {**self._arguments.lists[cursor.list_number], **dates.arguments}
-        means_empty = partial(self._means_empty, dates, is_first_try)
+        arguments = {**self._arguments.lists[cursor.list_number], **(dates.arguments if dates else {})}
+        means_empty = partial(self._means_empty, dates, is_first_try) if dates else None
         for reply in self._endpoint.list_pages(verb, arguments, cursor.token, means_empty):
-            if reply.token is None and reply.items:
+            if reply.token is None and reply.items and dates is not None:
                 self._empty_windows.record_answer(cursor.list_number, dates)
             yield DatedReply(reply, dates, headers_of(reply.items))
 

@@ -19,6 +19,7 @@ _DIFFERENCES = ("listed", "known", "missing", "changed", "gone", "duplicates", "
 def upgrade() -> None:
     """Migrate to this revision."""
     op.add_column("raw_datum", sa.Column("sets_digest", sa.BigInteger()))
+    op.add_column("harvest_log", sa.Column("covered_until", sa.DateTime(timezone=True)))
     _create_absent_record()
     _create_deletions()
     _create_sweep()
