@@ -131,6 +131,10 @@ ingest_config = Table(
     Column("transform_digest", String(64)),
     # The transformer version for which all data of older versions were queued.
     Column("requeued_version", Integer, nullable=False, server_default=text("0")),
+    # Start of the last complete list of the whole source from which absent records were concluded.
+    Column("last_complete_list", Instant),
+    # Start of the list from which they are concluded now, or were when a run died; null otherwise.
+    Column("list_in_conclusion", Instant),
 )
 
 # What the sensor `notify` has reported about a source to each place that it reports to.
@@ -373,7 +377,9 @@ deletion = Table(
     Column("date_created", Instant, nullable=False),
     _one_of("evidence", DELETION_EVIDENCE),
     Index(None, "suid_id"),
-    Index(None, "decision_id"),
+    Index(None, "decision_id", "id"),
+    # the foreign key, when `harvest db prune` deletes contents
+    Index(None, "raw_id"),
 )
 
 # Each comparison of all identifiers of a source with the stored ones.

@@ -20,6 +20,8 @@ def upgrade() -> None:
     """Migrate to this revision."""
     op.add_column("raw_datum", sa.Column("sets_digest", sa.BigInteger()))
     op.add_column("harvest_log", sa.Column("covered_until", sa.DateTime(timezone=True)))
+    for name in ("last_complete_list", "list_in_conclusion"):
+        op.add_column("ingest_config", sa.Column(name, sa.DateTime(timezone=True)))
     _create_absent_record()
     _create_deletions()
     _create_sweep()
@@ -78,7 +80,8 @@ def _create_deletions() -> None:
         sa.CheckConstraint(_DELETION_EVIDENCE, name=op.f("ck_deletion_evidence")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deletion")),
     )
-    _create_index("deletion", "decision_id")
+    _create_index("deletion", "decision_id", "id")
+    _create_index("deletion", "raw_id")
     _create_index("deletion", "suid_id")
 
 
