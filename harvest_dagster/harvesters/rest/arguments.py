@@ -195,6 +195,25 @@ class Parents(Arguments):
     most: Annotated[int, NotDeciding()] = Field(default=1000, ge=1)
 
 
+class Identifiers(Arguments):
+    """How to request the list with few fields, to compare its identifiers and datestamps with what is stored.
+
+    Attributes:
+        params: query parameters that are added to those of the list, or replace them, such as the one that selects
+            fields.
+        records: path of the list of records in such a page; that of the list by default.
+        identifier: path of the identifier in such a record; that of the list by default.
+        datestamp: path of the datestamp in such a record; that of the list by default.
+        deleted: how to recognize a deleted record in this list; as in the list by default.
+    """
+
+    params: dict[str, _Param] = Field(default_factory=dict)
+    records: Path | None = None
+    identifier: _Paths | None = None
+    datestamp: Path | None = None
+    deleted: Deleted | None = None
+
+
 class RestArguments(Arguments):
     """`harvester_kwargs` of a REST API.
 
@@ -228,6 +247,7 @@ class RestArguments(Arguments):
             body or the URL of `detail` is replaced by the value of the parent.
         volatile: paths in a record whose values change although the record does not, such as scores. They are not
             stored.
+        identifiers: how to request the list with few fields, for the comparison of all identifiers (`reconcile`).
     """
 
     base_url: str
@@ -253,6 +273,20 @@ class RestArguments(Arguments):
     detail: Detail | None = None
     parents: Parents | None = Field(default=None, validate_default=True)
     volatile: tuple[Path, ...] = ()
+    identifiers: Annotated[Identifiers | None, NotDeciding()] = None
+
+    @property
+    def of_identifiers(self) -> RestArguments:
+        """The arguments of the list of identifiers: with the values of `identifiers`, and without details."""
+        other = self.identifiers or Identifiers()
+        replaced = {
+            name: value
+            for name in ("records", "identifier", "datestamp", "deleted")
+            if (value := getattr(other, name)) is not None
+        }
+        params = {**self.params, **other.params}
+        unused = {"detail": None, "volatile": (), "identifiers": None}
+        return self.model_copy(update={**replaced, **unused, "params": params})
 
     @property
     def has_open_end(self) -> bool:
@@ -390,12 +424,38 @@ class RestArguments(Arguments):
             raise ValueError("; ".join(faults))
         return detail
 
+    @field_validator("identifiers")
+    @classmethod
+    def _fit_the_list(cls, identifiers: Identifiers | None, info: ValidationInfo) -> Identifiers | None:
+        if identifiers is not None and (faults := list(_identifiers_faults(identifiers, info.data))):
+            raise ValueError("; ".join(faults))
+        return identifiers
+
     @field_validator("parents")
     @classmethod
     def _have_a_place(cls, parents: Parents | None, info: ValidationInfo) -> Parents | None:
         if faults := list(_parent_faults(parents, info.data)):
             raise ValueError("; ".join(faults))
         return parents
+
+
+def _identifiers_faults(identifiers: Identifiers, known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the list of identifiers. `known` has the earlier arguments without an error."""
+    for name in ("records", "identifier", "datestamp", "deleted"):
+        if (value := getattr(identifiers, name)) is not None:
+            yield from find_faults(known.get("response", "json"), name, value)
+    if identifiers.records is not None and parse_path(identifiers.records).has_descendants:
+        yield "the path of the records must not contain `..`: name each key on the way to the list"
+    if dates := sorted({str(one) for one in find_placeholders(texts_of(identifiers.params))}):
+        yield f"`params` of identifiers must not contain {', '.join(dates)}: the list has the dates of `params`"
+    replaced = {name: known.get("params", {}).get(name) for name in identifiers.params}
+    if dated := [name for name, value in replaced.items() if find_placeholders(texts_of(value))]:
+        yield f"`params` of identifiers must not replace {', '.join(dated)}, which contains the dates of the list"
+    if "next" in known and known["next"].param in identifiers.params:
+        yield f"`params` of identifiers must not contain {known['next'].param!r}: next sets it"
+    paths = known.get("identifier", ())
+    if identifiers.identifier is not None and paths and len(identifiers.identifier) != len(paths):
+        yield f"`identifier` of identifiers needs as many paths as `identifier`: {len(paths)}"
 
 
 def _parent_faults(parents: Parents | None, known: Mapping[str, Any]) -> Iterator[str]:

@@ -38,23 +38,34 @@ from harvest_dagster.harvesters.window_ends.requested_dates import RequestedDate
 from harvest_dagster.observations import Observations
 from harvest_dagster.records import Cursor, Page, Request
 from harvest_dagster.response_limits import ResponseLimits
-from harvest_dagster.windows import DAY, SECOND, Window
+from harvest_dagster.windows import ALL_TIME, DAY, SECOND, Window
 
 _ANY_DAY = Window(datetime(2000, 1, 1, tzinfo=timezone.utc), datetime(2000, 1, 2, tzinfo=timezone.utc))
 
 
 class RestClient(Client):
-    """Requests the pages of one list of a REST API."""
+    """Requests the pages of one list of a REST API.
+
+    Args:
+        arguments: the arguments of the list.
+        session: sends the requests.
+        limits: what a page may cost.
+        of_records: the arguments of the records, if the list is one of identifiers. `has_record` uses their `detail`.
+    """
 
     arguments: RestArguments
 
     def __init__(
-        self, arguments: RestArguments, session: Session, limits: ResponseLimits | None = None
+        self,
+        arguments: RestArguments,
+        session: Session,
+        limits: ResponseLimits | None = None,
+        of_records: RestArguments | None = None,
     ) -> None:
         super().__init__(arguments, session)
         self._limits = limits or ResponseLimits()
         self._parser = RestParser(arguments, self._limits)
-        self._details = DetailRequests(arguments, session, self._parser, self._limits)
+        self._details = DetailRequests(of_records or arguments, session, self._parser, self._limits)
         self._longest_list = 0
         self.use_observations(Observations())
 
@@ -112,6 +123,14 @@ class RestClient(Client):
         yield from pages
         if self._dates.is_unknown:
             self._dates.learn(window, dates, sample)
+
+    def has_record(self, identifier: str, window: Window) -> bool | None:
+        """Return whether the source has the detail of a record; None if it has no details. Only ALL_TIME is supported.
+
+        Raises:
+            SourceError: the source answers neither with a detail, nor with 404 or 410.
+        """
+        return self._details.has_record(identifier) if window == ALL_TIME else None
 
     def undated_pages(self) -> Iterator[Page]:
         """Yield the pages of a list whose request contains no dates."""

@@ -9,6 +9,7 @@ r"""Write the identifier of a JSON record as one text, so that different identif
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE
 from harvest_dagster.paths.syntax import Number
 
 _NUMBER = "#"
+_PIECES = re.compile(r"\\.|.", re.DOTALL)
 
 
 def join_identifier(values: Sequence[Any]) -> str | None:
@@ -24,6 +26,17 @@ def join_identifier(values: Sequence[Any]) -> str | None:
     if not all(parts):
         return None
     return parts[0] if len(parts) == 1 else ":".join(map(_escape, parts))
+
+
+def split_identifier(identifier: str, count: int) -> tuple[str, ...] | None:
+    """Return the parts of a joined identifier as the source writes them, or None if it has another number of parts.
+
+    The request of a record contains a number as its text, so the two are the same here.
+    """
+    parts = [identifier] if count == 1 else _split(identifier)
+    if len(parts) != count:
+        return None
+    return tuple(part.removeprefix(_NUMBER) for part in parts)
 
 
 def identifier_texts(values: Sequence[Any]) -> tuple[str, ...]:
@@ -40,6 +53,17 @@ def _part(value: Any) -> str:
         return ""
     text = value.strip(XML_WHITE_SPACE)
     return _NUMBER + text if text.startswith(_NUMBER) else text
+
+
+def _split(joined: str) -> list[str]:
+    """Return the parts of a joined identifier, without the backslashes of `_escape`."""
+    parts = [""]
+    for piece in _PIECES.findall(joined):
+        if piece == ":":
+            parts.append("")
+        else:
+            parts[-1] += piece[-1]
+    return parts
 
 
 def _escape(part: str) -> str:

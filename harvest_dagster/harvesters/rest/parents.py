@@ -42,9 +42,13 @@ class ParentsClient(RestClient):
     """Requests one list for each parent."""
 
     def __init__(
-        self, arguments: RestArguments, session: Session, limits: ResponseLimits | None = None
+        self,
+        arguments: RestArguments,
+        session: Session,
+        limits: ResponseLimits | None = None,
+        of_records: RestArguments | None = None,
     ) -> None:
-        super().__init__(arguments, session, limits)
+        super().__init__(arguments, session, limits, of_records)
         self._parents: tuple[str, ...] | None = None
         self._are_counted = False
 

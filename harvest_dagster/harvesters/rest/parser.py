@@ -19,7 +19,7 @@ from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.harvesters.rest.responses import response_format
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.paths.syntax import Location
-from harvest_dagster.records import InvalidRecord, Page, Record
+from harvest_dagster.records import InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import DAY, SECOND, Window
 
@@ -46,7 +46,7 @@ class RestParser(Parser):
             return  # its body may be an error past the end of the list, or the page before again
         document = self.document(page.body, page.request.url, page.content_type)
         items = self.find_items(document, page.request.url) or []
-        others = self._time_of_others(page)
+        others = self.time_of_others(page)
         requested = frozenset(page.sent_separately)
         raw: dict[Location, bytes] = {}
         keep_original = self.keep_original and self._format.HAS_ORIGINALS
@@ -77,7 +77,7 @@ class RestParser(Parser):
         if page.count == 0:
             return
         document = self.document(page.body, page.request.url, page.content_type)
-        others = self._time_of_others(page)
+        others = self.time_of_others(page)
         for location, item in self.find_items(document, page.request.url) or ():
             dated = self.dated_record(item)
             if dated is not None and is_kept(dated[1], window, others) and not self._is_deleted(item):
@@ -151,6 +151,15 @@ class RestParser(Parser):
             return None
         return identifier, None if self._format.fault_of(item) else self._datestamp(item)
 
+    def header(self, item: Any) -> RecordHeader | str:
+        """Return the header of a list item, or the reason why the item is invalid."""
+        if (fault := self._format.fault_of(item)) is not None:
+            return fault
+        identifier = self.identifier(item)
+        if identifier is None:
+            return f"a record without identifier at {', '.join(self.arguments.identifier)}"
+        return RecordHeader(identifier, self._datestamp(item), self._is_deleted(item))
+
     def _record(self, item: Any) -> Record | str:
         """Return the record, or the reason why the item is invalid."""
         if self.arguments.detail is not None and not self._is_deleted(item):
@@ -181,7 +190,7 @@ class RestParser(Parser):
         text = _text(find(item, path))
         return digits_instant(text) or epoch_instant(text) or lenient_instant(text)
 
-    def _time_of_others(self, page: Page) -> Window | None:
+    def time_of_others(self, page: Page) -> Window | None:
         """Return the time that the list of a page shares with those of other windows; None if there is none."""
         unit = SECOND if self.arguments.granularity == "second" else DAY
         return page.overlap or shared_unit(page.requested_window, unit)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from harvest_dagster.catalog.loader import load_catalog
-from harvest_dagster.harvesters.rest.arguments import Deleted, Next, Parents, RestArguments
+from harvest_dagster.harvesters.rest.arguments import Deleted, Identifiers, Next, Parents, RestArguments
 from harvest_dagster.harvesters.rest.details.arguments import Detail
 
 GUIDE = Path(__file__).parents[3] / "docs" / "rest.md"
@@ -144,7 +144,7 @@ def test_the_guide_documents_every_argument_with_its_default() -> None:
     assert documented == {
         name: "" if field.is_required() else _shown(field.default) for name, field in fields
     }
-    for model in (Next, Deleted, Detail, Parents):
+    for model in (Next, Deleted, Detail, Identifiers, Parents):
         assert [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)] == []
 
 

@@ -16,11 +16,12 @@ import pytest
 
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.header_list import RestHeaderParser
 from harvest_dagster.http.rate_limit.budget import ProcessBudget
 from harvest_dagster.http.session import HttpSession
 from harvest_dagster.observations import Observations
 from harvest_dagster.rate_limits import Limit
-from harvest_dagster.records import Cursor, InvalidRecord, Page, Record
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.windows import Window, parse_instant
 from harvest_dagster_tests.harvesters.rest.rest_sources import EXACT_ENDS, RestSource
 from harvest_dagster_tests.harvesters.sources import Answered
@@ -145,6 +146,11 @@ def harvest_all(source: RestSource) -> tuple[list[Page], list[Record]]:
     pages = list(source.pages(EVER))
     records = [record for page in pages for record in source.records(page, EVER)]
     assert all(isinstance(record, Record) for record in records)
+    parser = RestHeaderParser(source.arguments.of_identifiers)
+    headers = [header for page in pages for header in parser.headers(page, EVER)]
+    assert headers == [
+        RecordHeader(record.identifier, record.datestamp, record.deleted) for record in records
+    ]
     return pages, records
 
 

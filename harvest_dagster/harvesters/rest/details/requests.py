@@ -26,11 +26,11 @@ from harvest_dagster.errors import (
     release_locals,
 )
 from harvest_dagster.harvesters.interface import Response, Session
-from harvest_dagster.harvesters.rest.arguments import RestArguments
+from harvest_dagster.harvesters.rest.arguments import PARENT, RestArguments
 from harvest_dagster.harvesters.rest.details.arguments import IDENTIFIER
 from harvest_dagster.harvesters.rest.details.spooled_pages import StoredDetail, find_record, pack_detail
 from harvest_dagster.harvesters.rest.further_urls import with_user
-from harvest_dagster.harvesters.rest.identifiers import identifier_texts
+from harvest_dagster.harvesters.rest.identifiers import identifier_texts, split_identifier
 from harvest_dagster.harvesters.rest.parser import RestParser
 from harvest_dagster.harvesters.rest.paths import find
 from harvest_dagster.records import Page, Request
@@ -40,6 +40,7 @@ from harvest_dagster.windows import Window
 # These statuses say who may ask, how often, or that the source is down. They concern all records.
 _STATUSES_FOR_ALL = frozenset({401, 402, 403, 407, 408, 421, 425, 429, 451, 502, 503, 504})
 _PAGES_FOR_ALL = (LoginPage, BotChallenge, MaintenancePage)
+_MISSING = frozenset({404, 410})
 _FAILURES_IN_A_ROW = 3  # transient ones: then the source is down, and not only these records are damaged
 _MISSING_IN_A_ROW = 100  # details, if none was found before them: then `url` is wrong
 
@@ -105,6 +106,27 @@ class DetailRequests:
             yield from self._detail_pages(page, items, _count_done(items, done))
             yield replace(page, sent_separately=tuple(item.identifier for item in items))
             done = None
+
+    def has_record(self, identifier: str) -> bool | None:
+        """Return whether the source answers the request for the detail of a record: False for 404 and 410.
+
+        None if it cannot be asked: there is no `detail`, or its URL needs more than the identifier.
+
+        Raises:
+            SourceError: the source gives another answer.
+        """
+        texts = split_identifier(identifier, len(self._arguments.identifier))
+        if self._arguments.detail is None or texts is None or PARENT in self._arguments.detail.url:
+            return None
+        try:
+            self._get(detail_url(self._arguments, texts))
+        except HttpStatusError as error:
+            if error.status in _MISSING and error.page not in _PAGES_FOR_ALL:
+                return False
+            raise
+        except ValueError:  # the identifier cannot stand in the path of a URL
+            return None
+        return True
 
     def _items(self, page: Page, window: Window) -> Sequence[ListItem]:
         """Return the records of a page that need a detail. Of an identifier that comes twice, the last one counts."""
