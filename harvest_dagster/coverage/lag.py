@@ -29,6 +29,7 @@ _ON_TIME = 1
 
 # `lookback: auto` covers this share of the records.
 LEARNED_SHARE = 0.999
+SHOWN_SHARES = (0.5, 0.99, 0.999)
 # With fewer records than this, the share above is less than one record.
 FEWEST_RECORDS = 1000
 DEFAULT_LOOKBACK = 3  # days, as long as too few records are counted; the default of `lookback`
@@ -183,6 +184,21 @@ def habit_change(lags: LagHistogram) -> HabitChange | None:
 def lookback_days(config: IngestConfig, lags: LagHistogram) -> int:
     """Return how many days before the newest one a schedule harvests again. A part of a day counts as a day."""
     return lags.learned_lookback if config.lookback == "auto" else -(-config.lookback // DAY)
+
+
+def describe_lag(config: IngestConfig, lags: LagHistogram) -> str | None:
+    """Return how late the records of a source come, and its `lookback`, in one line; None if none is counted."""
+    shares = [(share, bound) for share in SHOWN_SHARES if (bound := lags.bound(share)) is not None]
+    if not shares:
+        return None
+    (half, bound), *others = shares
+    within = "".join(f", {100 * share:.4g} % within {_days(days)}" for share, days in others)
+    days = lookback_days(config, lags)
+    learned = ", learned" if config.lookback == "auto" else ""
+    return (
+        f"{half:.0%} of the records come within {_days(bound)}{within} ({lags.records} records in twelve months); "
+        f"{lags.late_records(days)} came later than the lookback of {_days(days)}{learned}"
+    )
 
 
 def lookback_warning(config: IngestConfig, lags: LagHistogram) -> str | None:

@@ -1,4 +1,4 @@
-"""What the harvest database records of many sources at one instant: coverage and failed windows.
+"""What the harvest database records of many sources at one instant: coverage, failed windows, lags.
 
 Sensors examine a thousand sources in one tick, and the command line lists them. They read all sources with one
 statement for each table, and then evaluate each source in memory.
@@ -15,8 +15,10 @@ from sqlalchemy import Connection
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.coverage.source_status import SourceStatus, find_source_status
+from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import overview
 from harvest_dagster.storage.harvest_log.overview import FailedWindow, SourceCoverage
 from harvest_dagster.storage.harvest_log.queries import LogScope
@@ -35,12 +37,14 @@ class SourceOverview:
         config_ids: primary keys by label; a source that was never harvested has none.
         coverage: the covered windows of each log scope.
         failed: the windows of each log scope that failed or were cancelled, and that are not harvested since.
+        lags: how late the records of each source come, by its primary key; only after `with_lags`.
     """
 
     now: datetime
     config_ids: Mapping[str, int]
     coverage: Mapping[LogScope, SourceCoverage]
     failed: Mapping[LogScope, Sequence[FailedWindow]] = field(default_factory=dict)
+    lags: Mapping[int, LagHistogram] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -58,6 +62,16 @@ class SourceOverview:
         ids = overview.find_config_ids(connection)
         selected = [ids[label] for label in labels if label in ids]
         return cls(now, ids, overview.find_source_coverage(connection, selected))
+
+    def with_lags(self, connection: Connection, labels: Collection[str]) -> SourceOverview:
+        """Return the overview with the histograms of these sources. One statement reads all of them."""
+        selected = [self.config_ids[label] for label in labels if label in self.config_ids]
+        found = record_lags.find_lags(connection, self.now.date(), selected)
+        return replace(self, lags={key: LagHistogram(*counts) for key, counts in found.items()})
+
+    def lags_of(self, config: IngestConfig) -> LagHistogram:
+        """Return how late the records of a source come."""
+        return self.lags.get(self.config_ids.get(config.label, 0), NO_LAGS)
 
     def covered_windows(self, config: IngestConfig) -> Sequence[Window]:
         """Return the covered windows of a source, in order."""

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from harvest_dagster.catalog.hosts import main_host, rate_limit_of
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
 from harvest_dagster.errors import BadInput
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
@@ -59,6 +60,13 @@ class SourceEntry:
         """The days from the instant up to which the source is complete until now; None if nothing is harvested."""
         until = self.state.status.complete_until if self.state.status else None
         return None if until is None else max(0.0, round((self.now - until) / DAY, 1))
+
+    @property
+    def lateness(self) -> list[str]:
+        """How late its records come, in one line; one more for a change of habit, and for a short `lookback`."""
+        config, lags, change = self.state.config, self.state.lags, habit_change(self.state.lags)
+        lines = (describe_lag(config, lags), change and str(change), lookback_warning(config, lags))
+        return [line for line in lines if line]
 
     @property
     def missing_days(self) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.lag import habit_change, lookback_days
 from harvest_dagster.status.source_state import SourceState
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.lease.leases import LeaseRow
@@ -38,6 +39,7 @@ def state_as_json(state: SourceState, now: datetime) -> dict[str, Any]:
         "lease": _lease(state.lease, now),
         "waits": _waits(state),
         "hours": _hours(state, now),
+        "lag": _lag(state),
         "quarantined": state.quarantined,
         "transforms": {name: state.transforms.get(name, 0) for name in ("PENDING", "STARTED", "FAILED")},
         "calendar": {day.isoformat(): name for day, name in state.calendar.days} if state.calendar else None,
@@ -90,6 +92,20 @@ def _hours(state: SourceState, now: datetime) -> dict[str, Any] | None:
     if hours is None:
         return None
     return {"hours": hours.texts, "open": hours.is_open(now), "opens": opening_of(state.config, now)}
+
+
+def _lag(state: SourceState) -> dict[str, Any]:
+    """Return how late records come, in days; null if no record is counted."""
+    lags, days, change = state.lags, lookback_days(state.config, state.lags), habit_change(state.lags)
+    return {
+        "p50": lags.bound(0.5),
+        "p99": lags.bound(0.99),
+        "p999": lags.bound(0.999),
+        "records": lags.records,
+        "late_records": lags.late_records(days),
+        "lookback_days": days,
+        "habit_change": {"before": change.before, "recent": change.recent} if change else None,
+    }
 
 
 def _waits(state: SourceState) -> dict[str, Any] | None:

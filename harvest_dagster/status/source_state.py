@@ -15,6 +15,7 @@ from harvest_dagster.catalog.hosts import main_host
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.intervals import UNVERIFIED, coverage_intervals, log_intervals
+from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram
 from harvest_dagster.coverage.scopes import declared_transformer, log_scope
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
@@ -67,6 +68,7 @@ class SourceState:
         transforms: the number of data by status: PENDING, STARTED and FAILED for the present transformer version.
         requests: the number of requests on the last day.
         calendar: the states of the days of the calendar; None without one.
+        lags: how late its records came in the last twelve months.
     """
 
     config: IngestConfig
@@ -83,6 +85,7 @@ class SourceState:
     transforms: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     calendar: Calendar | None = None
+    lags: LagHistogram = NO_LAGS
 
 
 def read_states(
@@ -140,7 +143,8 @@ class _Facts:
 
     @classmethod
     def read(cls, connection: Connection, configs: Sequence[IngestConfig], now: datetime) -> _Facts:
-        sources = SourceOverview.read(connection, now, [config.label for config in configs])
+        labels = [config.label for config in configs]
+        sources = SourceOverview.read(connection, now, labels).with_lags(connection, labels)
         ids = [sources.config_ids[config.label] for config in configs if config.label in sources.config_ids]
         failed = [failure.log_id for config in configs for failure in sources.uncovered_failures(config)]
         active: dict[int, list[HarvestLog]] = {}
@@ -180,6 +184,7 @@ class _Facts:
             transforms=self.transforms.get((key, self.versions.get(config.label, 0)), {}),
             requests=self.requests.get(key, 0),
             calendar=view.calendar if view else None,
+            lags=self.sources.lags_of(config),
         )
 
     def _open_logs(self, key: int) -> tuple[tuple[HarvestLog, ...], tuple[HarvestLog, ...]]:

@@ -11,6 +11,7 @@ import pytest
 from harvest_dagster.processes import this_process
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.records import InvalidRecord
+from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import quarantine
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import LeaseOwner
@@ -233,3 +234,30 @@ def test_a_command_that_asks_a_closed_source_is_one_line_and_sends_nothing(
     assert (done.status, done.out) == (1, "")
     assert f"the source is asked only in its hours ({late}-{later}), and they begin at" in done.err
     assert len(done.err.strip().splitlines()) == 1
+
+
+def test_the_status_shows_how_late_records_come(sources: Sources) -> None:
+    """An operator chooses `lookback` by it, and sees when the source has changed its habit."""
+    logs = sources.logs("a", lookback="3d")
+    empty = {"p50": None, "p99": None, "p999": None, "records": 0, "late_records": 0}
+    assert run("status", "a", "--json").json["lag"] == {**empty, "lookback_days": 3, "habit_change": None}
+    assert "records come" not in run("status", "a").out
+    now = utc_now().date()
+    with sources.database().begin() as connection:
+        record_lags.add_lags(connection, logs.config_id, now, {0: 900, 8: 100})
+        record_lags.add_lags(connection, logs.config_id, now - 90 * DAY, {0: 2000})
+    lag = {"p50": 0, "p99": 8, "p999": 8, "records": 3000, "late_records": 100, "lookback_days": 3}
+    found = run("status", "a", "--json").json["lag"]
+    assert found == {**lag, "habit_change": {"before": 0, "recent": 8}}
+    text = run("status", "a").out
+    assert (
+        "50% of the records come within 0 days, 99 % within 8 days, 99.9 % within 8 days (3000 records"
+        in text
+    )
+    assert "100 came later than the lookback of 3 days" in text
+    assert "habit changed" in text
+    assert "`lookback: 8d` covers 99.9%" in text
+    sources.write("a", lookback="auto")
+    learned = run("status", "a", "--json").json["lag"]
+    assert (learned["lookback_days"], learned["late_records"]) == (8, 0)
+    assert "lookback of 8 days, learned" in run("status", "a").out

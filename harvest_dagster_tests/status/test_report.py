@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 from lxml import etree, html
@@ -10,6 +11,7 @@ from lxml import etree, html
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.intervals import COMPLETE, FAILED, MISSING
+from harvest_dagster.coverage.lag import LagHistogram
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import Calendar
@@ -109,3 +111,12 @@ def test_five_hundred_sources_are_a_small_page() -> None:
     assert len(cells(text)) == 500
     assert len(text) < 2_000_000
     etree.fromstring(html.tostring(html.fromstring(text), method="xml"))
+
+
+def test_a_source_shows_how_late_its_records_come() -> None:
+    """People see there which source needs a longer `lookback`."""
+    lags = LagHistogram({0: 900, 8: 100}, {0: 2000})
+    ((cell, *_), (other, *_)) = cells(page(replace(state("a"), lags=lags), state("b")))
+    assert "99 % within 8 days" in cell
+    assert "`lookback: 8d`" in cell
+    assert "records" not in other

@@ -191,7 +191,9 @@ def _requests(
     start, end = bounds
     if start is None:
         with database.read() as connection:
-            overview = SourceOverview.read_coverage(connection, now, [config.label])
+            sources = SourceOverview.read_coverage(connection, now, [config.label])
+            sources = sources.with_lags(connection, [config.label])
+        due = days_on_request(config, sources.covered_windows(config), now, sources.lags_of(config))
         return [
             build_run(
                 location,
@@ -200,7 +202,7 @@ def _requests(
                 {**parameters, **({"optimize": False} if days.superfluous else {})},
                 now=now,
             )
-            for days in days_on_request(config, overview.covered_windows(config), now)
+            for days in due
             if end is None or days.days.window.start < end
         ]
     if end is None:

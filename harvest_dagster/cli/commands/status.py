@@ -13,6 +13,7 @@ from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, optional_label_argument
 from harvest_dagster.cli.output import print_json, print_table
+from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
 from harvest_dagster.status.calendar import Calendar, calendar_lines, legend
 from harvest_dagster.status.source_json import opening_of, state_as_json
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
@@ -46,8 +47,10 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
 
     With --json, standard output is an object, or a list of objects without LABEL: {label, complete_up_to, is_late,
     complete: [[from, until]], gaps: [[from, until]], before_first_harvest, unverified, failed, active, interrupted,
-    lease, waits, hours, quarantined, transforms, calendar}. `complete` is all that is harvested; `unverified` are the
-    parts of it, within the calendar, that nothing proves. `unverified` and `calendar` are null without LABEL.
+    lease, waits, hours, lag: {p50, p99, p999, records, late_records, lookback_days, habit_change}, quarantined,
+    transforms, calendar}. `complete` is all that is harvested; `unverified` are the parts of it, within the calendar,
+    that nothing proves. `unverified` and `calendar` are null without LABEL. `lag` says within how many days 50, 99 and
+    99.9 % of the records came, and how many came later than the `lookback`.
 
     \b
     Examples:
@@ -125,6 +128,7 @@ def _facts(state: SourceState, now: datetime) -> Iterator[tuple[str, str]]:
         opening = opening_of(state.config, now)
         waits = f"; the source waits for them until {format_instant(opening)}" if opening else "; open now"
         yield "hours", f"{state.config.hours}{waits}"
+    yield from _lag_facts(state)
     yield from _budget(state)
     if state.quarantined:
         yield "quarantined", f"{state.quarantined} records; `harvest quarantine list {state.config.label}`"
@@ -144,6 +148,15 @@ def _coverage_facts(state: SourceState) -> Iterator[tuple[str, str]]:
     yield from _windows("gap", state.gaps)
     if status.before_first_harvest is not None:
         yield "before first harvest", f"{status.before_first_harvest} was never requested"
+
+
+def _lag_facts(state: SourceState) -> Iterator[tuple[str, str]]:
+    if (lag := describe_lag(state.config, state.lags)) is not None:
+        yield "records come", lag
+    if (change := habit_change(state.lags)) is not None:
+        yield "habit changed", f"{change}"
+    if (warning := lookback_warning(state.config, state.lags)) is not None:
+        yield "lookback", warning
 
 
 def _budget(state: SourceState) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ A harvest run evaluates the check, and people can run it in the UI. While no run
 `report_source_status` evaluates it with `evaluation_of`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.lag import LagHistogram, describe_lag, habit_change, lookback_warning
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.orchestration.asset_keys import AssetKeys
@@ -21,6 +22,8 @@ from harvest_dagster.windows import format_instant, utc_now
 CHECK = "up_to_date"
 _MOST_LISTED = 20
 _LAST_HARVEST = "last_harvest"
+_LAG, _HABIT, _SHORT_LOOKBACK = "records_come", "habit_changed", "lookback_too_short"
+_OF_EACH_RUN = (_LAST_HARVEST, _LAG, _HABIT, _SHORT_LOOKBACK)
 
 
 def up_to_date(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinition:
@@ -36,15 +39,19 @@ def up_to_date(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinitio
     def check(harvest_stores: Stores, harvest_catalog: dg.ResourceParam[Catalog]) -> dg.AssetCheckResult:
         source = harvest_catalog.get(label)
         with harvest_stores.database().read() as connection:
-            sources = SourceOverview.read(connection, utc_now(), [source.label])
-        return dg.AssetCheckResult(**_result(sources.status_of(source)))
+            sources = SourceOverview.read(connection, utc_now(), [label]).with_lags(connection, [label])
+        lags = dict(_lag_metadata(source, sources.lags_of(source)))
+        return dg.AssetCheckResult(**_result(sources.status_of(source), lags))
 
     return check
 
 
-def evaluation_of(key: dg.AssetKey, status: SourceStatus) -> dg.AssetCheckEvaluation:
+def evaluation_of(
+    key: dg.AssetKey, config: IngestConfig, status: SourceStatus, lags: LagHistogram
+) -> dg.AssetCheckEvaluation:
     """Return the check's evaluation for a status, for code that evaluates the check outside of a run."""
-    return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **_result(status))
+    result = _result(status, dict(_lag_metadata(config, lags)))
+    return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **result)
 
 
 def is_last_evaluation(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> bool:
@@ -55,19 +62,19 @@ def is_last_evaluation(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEv
 
 
 def _content(evaluation: dg.AssetCheckEvaluation) -> tuple[bool, str | None, dict[str, Any]]:
-    """Return what an evaluation shows, without the time of the last harvest, which changes with every run."""
-    values = {name: value.value for name, value in evaluation.metadata.items() if name != _LAST_HARVEST}
+    """Return what an evaluation shows, without the numbers that change with every run."""
+    values = {name: value.value for name, value in evaluation.metadata.items() if name not in _OF_EACH_RUN}
     return evaluation.passed, evaluation.description, values
 
 
-def _result(status: SourceStatus) -> dict[str, Any]:
+def _result(status: SourceStatus, lags: Mapping[str, str]) -> dict[str, Any]:
     """Return the arguments that an AssetCheckResult and an AssetCheckEvaluation have in common."""
     return {
         "passed": status.is_complete,
         # As in the check `complete`: an error if something is missing.
         "severity": dg.AssetCheckSeverity.ERROR if status.missing else dg.AssetCheckSeverity.WARN,
         "description": describe_status(status),
-        "metadata": dict(_metadata(status)),
+        "metadata": {**dict(_metadata(status)), **lags},
     }
 
 
@@ -101,6 +108,16 @@ def _metadata(status: SourceStatus) -> Iterator[tuple[str, Any]]:
         yield _LAST_HARVEST, dg.MetadataValue.timestamp(status.last_began)
     if status.before_first_harvest:
         yield "before_first_harvest", str(status.before_first_harvest)
+
+
+def _lag_metadata(config: IngestConfig, lags: LagHistogram) -> Iterator[tuple[str, str]]:
+    """Yield how late records come, a change of that, and why the `lookback` is too short."""
+    if (lag := describe_lag(config, lags)) is not None:
+        yield _LAG, lag
+    if (change := habit_change(lags)) is not None:
+        yield _HABIT, str(change)
+    if (warning := lookback_warning(config, lags)) is not None:
+        yield _SHORT_LOOKBACK, warning
 
 
 def _list(gaps: Sequence[DayRange]) -> str:

@@ -54,7 +54,7 @@ def harvest_by_schedule(
     active = ActiveRuns.read(context.instance, keys, context.repository_def)
     rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
     with harvest_stores.database().read() as connection:
-        sources = SourceOverview.read_coverage(connection, now, unserved)
+        sources = SourceOverview.read_coverage(connection, now, unserved).with_lags(connection, unserved)
     requests: list[dg.RunRequest] = []
     # Sources without any request come first, so that a source with many runs does not delay them. Within each group,
     # the source that has waited longest comes first.
@@ -97,7 +97,7 @@ def _due_days(
     newest = oldest_requested - DAY if oldest_requested else date.max
     open_days = [
         replace(due, days=days)
-        for due in due_days(config, sources.covered_windows(config), sources.now)
+        for due in due_days(config, sources.covered_windows(config), sources.now, sources.lags_of(config))
         if (not_requested := due.days.clip(date.min, newest))
         for days in not_requested.subtract(active.days_of("raw", config.label))
     ]

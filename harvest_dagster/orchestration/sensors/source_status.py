@@ -36,8 +36,9 @@ def report_source_status(
     reported, keys = split_digests(context.cursor), keys_of(harvest_catalog)
     rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
     with harvest_stores.database().read() as connection:
+        enabled = [config for config in harvest_catalog.configs if not config.disabled]
         sources = SourceOverview.read(connection, utc_now())
-    enabled = [config for config in harvest_catalog.configs if not config.disabled]
+        sources = sources.with_lags(connection, [config.label for config in enabled])
     undefined = _undefined_labels(sources, harvest_catalog)
     warnings = [
         _undefined_warning(keys, label) for label in undefined if digest(_UNDEFINED + label) not in reported
@@ -51,7 +52,8 @@ def report_source_status(
         if status_digest not in reported:
             if len(events) >= _EVENTS_PER_TICK:
                 continue
-            evaluation = evaluation_of(keys.key_of("raw", config.label), status)
+            key = keys.key_of("raw", config.label)
+            evaluation = evaluation_of(key, config, status, sources.lags_of(config))
             # A harvest run evaluates the check, too. To report its result again would double the events.
             if not is_last_evaluation(context.instance, evaluation):
                 events.append(evaluation)

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from harvest_dagster.coverage.lag import LagHistogram, lookback_warning
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.empty_lists import doubt_empty_neighbours
 from harvest_dagster.pipeline.lease_guard import LeaseHandle, release
 from harvest_dagster.pipeline.snapshots import is_snapshot
 from harvest_dagster.spool import FetchSummary
+from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.counts import Counts, total
 from harvest_dagster.storage.harvest_log import queries, run_attempts, transitions
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -212,6 +214,10 @@ def finish_run(harvest: HarvestContext, log_ids: Sequence[int], lease: LeaseHand
     """Release the lease, and delete old pages of the source from the spool. Return the sum of the windows."""
     with harvest.run.database.read() as connection:
         summary = summarize([queries.get_log(connection, log_id) for log_id in log_ids])
+        today = harvest.run.clock().date()
+        lags = record_lags.find_lags(connection, today, [harvest.config_id]).get(harvest.config_id)
+    if lags is not None and (warning := lookback_warning(harvest.config, LagHistogram(*lags))) is not None:
+        harvest.logger.warning(warning)
     release(harvest, lease)
     _try_to_clear(
         harvest,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 import dagster as dg
 import pytest
+from sqlalchemy import Engine, event
 
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.sensors import run_requests
 from harvest_dagster.orchestration.sensors.cursor_digest import digest
 from harvest_dagster.orchestration.sensors.schedule import NAME
 from harvest_dagster.orchestration.sensors.schedule_cursor import ScheduleCursor
+from harvest_dagster.storage import record_lags
 from harvest_dagster_tests.orchestration.sensors.conftest import World, config, requested
 
 
@@ -104,6 +107,28 @@ def test_lookback_does_not_transform_unchanged_data_again(world: World) -> None:
     (run,) = (result := world.tick(NAME)).run_requests or ()
     assert requested(result) == [("a", "05-12", "05-14")]
     assert run.run_config == {"ops": {"raw__a": {"config": {"optimize": False}}}}
+
+
+def test_a_learned_lookback_covers_what_came_late(world: World) -> None:
+    """Each source has its own habit; one statement reads the histograms of all sources that are due."""
+    for label, counts in (("a", {0: 990, 8: 10}), ("b", {0: 5000}), ("c", {0: 10, 8: 10})):
+        world.sources(*world.catalog.configs, config(label, lookback="auto"))
+        world.harvested(label, 1, 13)
+        key = world.scope(label).ingest_config_id
+        with world.database.begin() as connection:
+            record_lags.add_lags(connection, key, world.clock().date(), counts)
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.extend(text for text in arguments[2:3] if "record_lag" in text)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        found = requested(world.tick(NAME))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert sorted(found) == [("a", "05-06", "05-14"), ("b", "05-13", "05-14"), ("c", "05-11", "05-14")]
+    assert len(statements) == 1
 
 
 def test_the_cursor_stays_small(world: World) -> None:

@@ -11,6 +11,7 @@ from harvest_dagster.harvesters.oai.harvester import OaiHarvester
 from harvest_dagster.orchestration.asset_keys import keys_of
 from harvest_dagster.orchestration.checks.up_to_date import up_to_date
 from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import transitions
 from harvest_dagster.windows import whole_day
 from harvest_dagster_tests.orchestration.sensors.conftest import World, config
@@ -147,3 +148,24 @@ def test_data_of_a_label_that_no_file_defines_are_reported_once(world: World) ->
     world.tick(NAME)
     world.sources(config("a", schedule=None))
     assert "Restore its file" in str(world.tick(NAME).skip_message)
+
+
+def test_the_check_shows_how_late_records_come_and_no_event_is_only_about_it(world: World) -> None:
+    """The numbers change with each harvest: an event for each would hide the changes of the status."""
+    world.sources(config("a"))
+    world.harvested("a", 1, 14)
+    key = world.scope("a").ingest_config_id
+    with world.database.begin() as connection:
+        record_lags.add_lags(connection, key, world.clock().date(), {0: 900, 8: 100})
+        record_lags.add_lags(connection, key, date(2024, 1, 1), {0: 2000})
+    (event,) = world.tick(NAME).asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation)
+    shown = {name: str(value.value) for name, value in event.metadata.items()}
+    assert "99 % within 8 days" in shown["records_come"]
+    assert "come within 8 days since last month" in shown["habit_changed"]
+    assert "`lookback: 8d`" in shown["lookback_too_short"]
+    world.instance.report_runless_asset_event(event)
+    with world.database.begin() as connection:
+        record_lags.add_lags(connection, key, world.clock().date(), {0: 10_000})
+    world.cursors.clear()
+    assert world.tick(NAME).asset_events == []

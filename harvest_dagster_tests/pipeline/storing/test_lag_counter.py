@@ -128,3 +128,19 @@ def test_the_histogram_has_the_last_twelve_months_in_two_parts(world: World) -> 
     each = {0: 10, 8: 3, 999: 1}
     assert found == {key: ({bound: 2 * number for bound, number in each.items()},) * 2}
     assert january == {key: (dict.fromkeys(each, 0), {bound: 3 * number for bound, number in each.items()})}
+
+
+def test_a_run_warns_of_a_fixed_lookback_that_is_too_short(world: World) -> None:
+    """What comes later is lost until the next sweep, and nothing else shows it."""
+    world.source.items = records(2)
+    world.change(lookback="3d")
+    key = world.harvest().config_id
+    with world.database.begin() as connection:
+        record_lags.add_lags(connection, key, MIDNIGHT.date(), {0: 900, 13: 100})
+    world.run("run 1")
+    (warning,) = [line for line in world.log_lines if "lookback" in line]
+    assert "`lookback: 13d`" in warning
+    world.log_lines.clear()
+    world.change(lookback="auto")
+    world.run("run 2", superfluous=True)
+    assert not [line for line in world.log_lines if "lookback" in line]
