@@ -70,6 +70,15 @@ def last_scheduled_time(expression: str, now: datetime) -> datetime:
     return next(CronSim(validate_cron(expression), next_minute, reverse=True))
 
 
+def next_scheduled_time(expression: str, now: datetime) -> datetime:
+    """Return the first scheduled time after the minute of `now`, in UTC.
+
+    Raises:
+        ValueError: the expression is not valid, or never occurs.
+    """
+    return next(CronSim(validate_cron(expression), now.astimezone(timezone.utc)))
+
+
 def scheduled_times(expression: str, start: datetime, end: datetime) -> Iterator[datetime]:
     """Yield the scheduled times between two instants, in UTC.
 

@@ -13,6 +13,7 @@ from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.orchestration.asset_keys import SourceCatalog
 from harvest_dagster.orchestration.assets import assets_of, broken_source_spec
 from harvest_dagster.orchestration.checks.complete import completeness_check
+from harvest_dagster.orchestration.checks.reconciled import reconciled
 from harvest_dagster.orchestration.checks.up_to_date import up_to_date
 from harvest_dagster.orchestration.executor import EXECUTOR
 from harvest_dagster.orchestration.jobs import harvest
@@ -122,7 +123,11 @@ def build_asset_defs(sources: TranslatedSources, labels: Collection[str] | None 
         checks = [
             check
             for config in configs
-            for check in (completeness_check(config, keys), up_to_date(config, keys))
+            for check in (
+                completeness_check(config, keys),
+                up_to_date(config, keys),
+                reconciled(config, keys),
+            )
         ]
     return dg.Definitions(
         assets=[*assets, *(broken_source_spec(sources, label, broken[label]) for label in broken)],

@@ -74,6 +74,16 @@ def find_label(connection: Connection, ingest_config_id: int) -> str | None:
     return connection.scalar(select(ingest_config.c.label).where(ingest_config.c.id == ingest_config_id))
 
 
+def find_reconcile_times(
+    connection: Connection, ids: Collection[int]
+) -> dict[int, tuple[str | None, datetime]]:
+    """Return the value of `reconcile` that the last harvest of each of these configs saw, and when the row changed."""
+    expression = ingest_config.c.definition["reconcile"].as_string().label("expression")
+    columns = (ingest_config.c.id, expression, ingest_config.c.date_modified)
+    rows = connection.execute(select(*columns).where(ingest_config.c.id.in_(ids))) if ids else ()
+    return {row.id: (row.expression, row.date_modified) for row in rows}
+
+
 def rename_source(
     connection: Connection, label: str, former_labels: Collection[str], now: datetime
 ) -> str | None:

@@ -101,7 +101,7 @@ class Sweep:
 
 def get_sweep(connection: Connection, sweep_id: int) -> Sweep:
     """Return the sweep with this primary key."""
-    return _sweep_of(connection.execute(select(sweep_table).where(sweep_table.c.id == sweep_id)).one())
+    return sweep_of(connection.execute(select(sweep_table).where(sweep_table.c.id == sweep_id)).one())
 
 
 def find_recent(connection: Connection, ingest_config_id: int, count: int) -> list[Sweep]:
@@ -362,10 +362,11 @@ def _identity(found: Sweep | None) -> tuple[object, ...] | None:
 def _find(connection: Connection, condition: ColumnElement[bool], count: int) -> list[Sweep]:
     newest_first = (sweep_table.c.date_started.desc(), sweep_table.c.id.desc())
     rows = connection.execute(select(sweep_table).where(condition).order_by(*newest_first).limit(count))
-    return [_sweep_of(row) for row in rows]
+    return [sweep_of(row) for row in rows]
 
 
-def _sweep_of(row: Row[Any]) -> Sweep:
+def sweep_of(row: Row[Any]) -> Sweep:
+    """Return the sweep of a row that has all columns of the table."""
     values = row._mapping  # SQLAlchemy's public name for it
     joined = ("process", "windows", "findings")
     plain = {one.name: values[one.name] for one in fields(Sweep) if one.name not in joined}

@@ -74,7 +74,7 @@ def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], s
     return names, {event.pid for event in ended if event.pid}
 
 
-CHECKS = ["raw__demo_complete", "raw__demo_up_to_date"]
+CHECKS = ["raw__demo_complete", "raw__demo_reconciled", "raw__demo_up_to_date"]
 IN_ORDER = ["preflight", "lock", "plan", *["fetch", "split", "store", "launch"] * 2, "finish", *CHECKS]
 
 

@@ -53,7 +53,7 @@ def test_windows_run_one_after_the_other(source: Server, on_sqlite: Deploy) -> N
         if event.event_type_value == "STEP_SUCCESS"
     ]
     windows = ["fetch", "split", "store", "launch"] * 4
-    checks = ["raw__demo_complete", "raw__demo_up_to_date"]
+    checks = ["raw__demo_complete", "raw__demo_reconciled", "raw__demo_up_to_date"]
     assert done == ["preflight", "lock", "plan", *windows, "finish", *checks]
 
 

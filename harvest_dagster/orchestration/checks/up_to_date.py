@@ -54,11 +54,21 @@ def evaluation_of(
     return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **result)
 
 
-def is_last_evaluation(instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation) -> bool:
-    """Return whether the last evaluation of the check in this instance has the same content."""
+def is_last_evaluation(
+    instance: dg.DagsterInstance, evaluation: dg.AssetCheckEvaluation, *, without_any: bool = False
+) -> bool:
+    """Return whether the last evaluation of the check in this instance has the same content.
+
+    Args:
+        instance: the instance.
+        evaluation: of any check that has no partitions.
+        without_any: what to return if the check was never evaluated.
+    """
     record = instance.get_latest_asset_check_evaluation_record(evaluation.asset_check_key)
     last = record.evaluation if record else None
-    return isinstance(last, dg.AssetCheckEvaluation) and _content(last) == _content(evaluation)
+    if not isinstance(last, dg.AssetCheckEvaluation):
+        return without_any
+    return _content(last) == _content(evaluation)
 
 
 def _content(evaluation: dg.AssetCheckEvaluation) -> tuple[bool, str | None, dict[str, Any]]:

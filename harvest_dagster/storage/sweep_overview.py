@@ -1,0 +1,155 @@
+"""Read the sweeps, the snapshots and the held deletions of many sources, with one statement for each.
+
+`sweeps` reads and writes the sweeps of one source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from harvest_dagster.storage.harvest_log.queries import HarvestLog, log_of
+from harvest_dagster.storage.sweeps import Sweep, sweep_of
+from harvest_dagster.storage.tables import (
+    absent_record,
+    harvest_log,
+    ingest_config,
+    source_unique_identifier,
+    sweep,
+)
+
+
+@dataclass(frozen=True)
+class AbsentCounts:
+    """The live records of a source that its last complete list did not contain.
+
+    Attributes:
+        absent: their number.
+        held: those of them whose deletion waits for an approval.
+    """
+
+    absent: int = 0
+    held: int = 0
+
+
+NO_ABSENT = AbsentCounts()
+
+
+def find_last_ended(connection: Connection, ids: Collection[int] | None = None) -> dict[int, Sweep]:
+    """Return the newest sweep of each of these configs, or of all, that has ended."""
+    return _newest(connection, sweep.c.status != "STARTED", ids)
+
+
+def find_active(connection: Connection, ids: Collection[int] | None = None) -> dict[int, Sweep]:
+    """Return the newest sweep of each of these configs, or of all, that is STARTED. Its run may be dead."""
+    return _newest(connection, sweep.c.status == "STARTED", ids)
+
+
+def find_recent_of_sources(
+    connection: Connection, ids: Collection[int], count: int
+) -> dict[int, list[Sweep]]:
+    """Return the newest sweeps of each of these configs that have ended, the oldest first."""
+    order = (sweep.c.date_started.desc(), sweep.c.id.desc())
+    number = func.row_number().over(partition_by=sweep.c.ingest_config_id, order_by=order).label("number")
+    numbered = (
+        select(sweep.c.id, number)
+        .where(sweep.c.ingest_config_id.in_(ids), sweep.c.status != "STARTED")
+        .subquery()
+    )
+    rows = connection.execute(
+        select(sweep)
+        .join(numbered, numbered.c.id == sweep.c.id)
+        .where(numbered.c.number <= count)
+        .order_by(sweep.c.date_started, sweep.c.id)
+    )
+    found: dict[int, list[Sweep]] = {}
+    for row in rows:
+        found.setdefault(row.ingest_config_id, []).append(sweep_of(row))
+    return found
+
+
+def count_absent(connection: Connection, ids: Collection[int] | None = None) -> dict[int, AbsentCounts]:
+    """Return the numbers of absent records and of held deletions of each of these configs, or of all."""
+    absent, held = (_absent_of_config(*condition) for condition in ((), (absent_record.c.held,)))
+    columns = (ingest_config.c.id, absent.label("absent"), held.label("held"))
+    rows = connection.execute(_of_configs(select(*columns), ids))
+    return {row.id: AbsentCounts(row.absent, row.held) for row in rows if row.absent}
+
+
+def find_held_identifiers(connection: Connection, ingest_config_id: int, most: int) -> list[str]:
+    """Return a few identifiers of a config whose deletion waits for an approval."""
+    return list(
+        connection.scalars(
+            select(source_unique_identifier.c.identifier)
+            .join(absent_record, absent_record.c.suid_id == source_unique_identifier.c.id)
+            .where(absent_record.c.ingest_config_id == ingest_config_id, absent_record.c.held)
+            .order_by(absent_record.c.suid_id)
+            .limit(most)
+        )
+    )
+
+
+def find_last_snapshots(connection: Connection, starts: Mapping[int, datetime]) -> dict[int, HarvestLog]:
+    """Return the log of the newest snapshot of each config that has succeeded.
+
+    Args:
+        connection: a transaction.
+        starts: the start of the first partition of each config. The window of a snapshot begins there or before.
+    """
+    if not starts:
+        return {}
+    is_snapshot = or_(
+        *(
+            and_(harvest_log.c.ingest_config_id == key, harvest_log.c.start_date <= start)
+            for key, start in starts.items()
+        )
+    )
+    number = func.row_number().over(
+        partition_by=harvest_log.c.ingest_config_id,
+        order_by=(harvest_log.c.date_completed.desc(), harvest_log.c.id.desc()),
+    )
+    numbered = (
+        select(harvest_log.c.id, number.label("number"))
+        .where(is_snapshot, harvest_log.c.status == "SUCCEEDED")
+        .subquery()
+    )
+    rows = connection.execute(
+        select(harvest_log).join(numbered, numbered.c.id == harvest_log.c.id).where(numbered.c.number == 1)
+    )
+    return {row.ingest_config_id: log_of(row) for row in rows}
+
+
+def _newest(
+    connection: Connection, condition: ColumnElement[bool], ids: Collection[int] | None
+) -> dict[int, Sweep]:
+    """Return the newest sweep of each config that meets a condition. It takes one look-up in an index for each."""
+    newest = (
+        select(sweep.c.id)
+        .where(sweep.c.ingest_config_id == ingest_config.c.id, condition)
+        .order_by(sweep.c.date_started.desc(), sweep.c.id.desc())
+        .limit(1)
+        .correlate(ingest_config)
+        .scalar_subquery()
+    )
+    found = connection.execute(_of_configs(select(newest.label("id")).select_from(ingest_config), ids))
+    keys = [row.id for row in found if row.id is not None]
+    rows = connection.execute(select(sweep).where(sweep.c.id.in_(keys))) if keys else ()
+    return {row.ingest_config_id: sweep_of(row) for row in rows}
+
+
+def _absent_of_config(*conditions: ColumnElement[bool]) -> Any:
+    return (
+        select(func.count())
+        .select_from(absent_record)
+        .where(absent_record.c.ingest_config_id == ingest_config.c.id, *conditions)
+        .correlate(ingest_config)
+        .scalar_subquery()
+    )
+
+
+def _of_configs(statement: Select[Any], ids: Collection[int] | None) -> Select[Any]:
+    return statement if ids is None else statement.where(ingest_config.c.id.in_(ids))
