@@ -20,7 +20,7 @@ from harvest_dagster.harvesters.sitemap.requester import Requester
 from harvest_dagster.harvesters.sitemap.traversal import Position, SitemapTraversal
 from harvest_dagster.harvesters.undivided import UndividedClient
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
-from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader, Request
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import Window
 
@@ -30,7 +30,7 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass
-class _Batch:
+class Batch:
     """The pages of the website that come together in a page of the list.
 
     Attributes:
@@ -42,7 +42,7 @@ class _Batch:
 
     cursor: Cursor
     pages: list[FetchedPage] = field(default_factory=list)
-    found: list[Record | InvalidRecord] = field(default_factory=list)
+    found: list[Record | RecordHeader | InvalidRecord] = field(default_factory=list)
     sitemaps: int = 0
 
 
@@ -59,6 +59,11 @@ class SitemapClient(UndividedClient):
         self._parser = SitemapParser(arguments, self._limits)
         self._requester = Requester(arguments, session)
 
+    @property
+    def page_size(self) -> int:
+        """The number of pages of the website in a page of the list."""
+        return self.arguments.page_size
+
     def pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """Yield the pages of the list: `page_size` pages of the website in each.
 
@@ -69,12 +74,12 @@ class SitemapClient(UndividedClient):
             SourceError: a sitemap or a page of the website has no usable response.
         """
         traversal = SitemapTraversal(self.arguments, self._requester, self._limits)
-        batch, seen = _Batch(cursor or Cursor()), set[bytes]()  # several sitemaps may list a page
+        batch, seen = Batch(cursor or Cursor()), set[bytes]()  # several sitemaps may list a page
         for step in traversal.steps(window, Position.of(batch.cursor)):
-            if len(batch.pages) >= self.arguments.page_size or batch.sitemaps >= _SITEMAPS_IN_PAGE:
+            if len(batch.pages) >= self.page_size or batch.sitemaps >= _SITEMAPS_IN_PAGE:
                 page = self._page(batch, traversal, step.position.cursor)
                 yield page
-                batch = _Batch(step.position.cursor)
+                batch = Batch(step.position.cursor)
             if step.entry is None:
                 batch.sitemaps += 1
             elif (digest := _digest(step.entry)) not in seen:
@@ -82,7 +87,7 @@ class SitemapClient(UndividedClient):
                 self._add(batch, step.entry)
         yield self._page(batch, traversal, None)
 
-    def _page(self, batch: _Batch, traversal: SitemapTraversal, following: Cursor | None) -> Page:
+    def _page(self, batch: Batch, traversal: SitemapTraversal, following: Cursor | None) -> Page:
         """Return a page of the list. Its times are those of the first sitemap, because later changes may be missing."""
         first = traversal.first
         assert first is not None  # noqa: S101  # a traversal without a sitemap raises an error
@@ -101,7 +106,7 @@ class SitemapClient(UndividedClient):
             may_be_cut=following is None and traversal.may_be_cut,
         )
 
-    def _add(self, batch: _Batch, entry: Entry) -> None:
+    def _add(self, batch: Batch, entry: Entry) -> None:
         """Request a page of the website and add it to a batch. If it has no valid record, request it once more."""
         page = self._fetch(entry)
         found = self._parser.parse(page)

@@ -30,3 +30,17 @@ class SitemapHarvester(Harvester):
         from harvest_dagster.harvesters.sitemap.parser import SitemapParser  # noqa: PLC0415 - see `client`
 
         return SitemapParser(self.arguments, self.limits)
+
+    def header_client(self, session: Session) -> SitemapClient:
+        """Return a client of the sitemaps alone. With `types`, only the pages show which of them have a record."""
+        from harvest_dagster.harvesters.sitemap.header_list import SitemapHeaderClient  # noqa: PLC0415 - see `client`
+
+        if self.arguments.types:
+            return self.client(session)
+        return SitemapHeaderClient(self.arguments, session, self.limits)
+
+    def header_parser(self) -> SitemapParser:
+        """Return a parser for the pages of this list."""
+        from harvest_dagster.harvesters.sitemap.header_list import SitemapHeaderParser  # noqa: PLC0415 - see `client`
+
+        return self.parser() if self.arguments.types else SitemapHeaderParser(self.arguments, self.limits)
