@@ -52,6 +52,10 @@ BUILT_IN = {
 OLD_KEYS: dict[str, dict[str, str]] = {HARVESTERS: {"json": "rest"}, TRANSFORMERS: {}}
 
 
+# The key in the context of validation (`ValidationInfo.context`) that has the value of `selective`.
+SELECTIVE = "selective"
+
+
 class NotDeciding:
     """Marks an argument of a harvester that does not decide what the source is asked, or what is stored of it.
 

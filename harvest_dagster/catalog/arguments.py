@@ -24,7 +24,7 @@ from harvest_dagster.catalog.problems import ABOUT_KEYS, KeyPath, dotted, explai
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import BadInput, CatalogError, UnknownPlugin
 from harvest_dagster.masking import build_masker, is_secret_name
-from harvest_dagster.plugins import NotDeciding
+from harvest_dagster.plugins import SELECTIVE, NotDeciding
 from harvest_dagster.texts import shorten
 
 # The parts of an address that give access and select nothing: user and password, and parameters with a secret name.
@@ -67,7 +67,10 @@ def validate_arguments(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, s
         yield from _malformed_placeholders(kwargs, (kind.kwargs_name,))
         key = document.get(kind.name)
         if isinstance(key, str):
-            yield from _validate_plugin(kind, key, kwargs)
+            # Its type is checked by the schema.
+            yield from _validate_plugin(
+                kind, key, kwargs, selective=document.get("selective", True) is not False
+            )
         elif kwargs and key is None and kind.name != "harvester":
             message = f"has no effect without a {kind.name}; add the key {kind.name}, or remove this one"
             yield (kind.kwargs_name,), message
@@ -92,7 +95,7 @@ def resolve_arguments(config: IngestConfig, group: str, environ: Mapping[str, st
     resolved, hidden = secrets.resolve(kwargs, environ, config.label)
     model = arguments_model(group, key)
     try:
-        return model.model_validate(resolved)
+        return model.model_validate(resolved, context={SELECTIVE: config.selective})
     except ValidationError as error:
         errors = explain_errors(error.errors(), model, resolved, show=False)
         faults = [f"{dotted((kind.kwargs_name, *path))} {message}" for path, message in errors]
@@ -149,7 +152,8 @@ def deciding_arguments(config: IngestConfig) -> dict[str, Any]:
     kwargs = masked_arguments(config.harvester_kwargs)
     model = arguments_model(plugins.HARVESTERS, config.harvester)
     try:
-        written = model.model_validate(kwargs).model_dump(mode="json", exclude_defaults=True)
+        arguments = model.model_validate(kwargs, context={SELECTIVE: config.selective})
+        written = arguments.model_dump(mode="json", exclude_defaults=True)
     except Exception:  # a validator of a third party may raise anything
         written = kwargs
     return _deciding(model, written)
@@ -242,10 +246,12 @@ def _malformed_placeholders(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath
         yield from _malformed_placeholders(member, (*path, part))
 
 
-def _validate_plugin(kind: PluginKind, key: str, kwargs: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def _validate_plugin(
+    kind: PluginKind, key: str, kwargs: dict[str, Any], *, selective: bool
+) -> Iterator[tuple[KeyPath, str]]:
     try:
         model = arguments_model(kind.group, key)
-        model.model_validate(kwargs)
+        model.model_validate(kwargs, context={SELECTIVE: selective})
     except UnknownPlugin as error:
         yield (kind.name,), str(error)
     except ValidationError as error:

@@ -78,11 +78,17 @@ def days_on_request(
 def _days_since(
     config: IngestConfig, oldest: date, covered: Sequence[Window], now: datetime, lookback: int
 ) -> list[DueDays]:
-    """Return the incomplete days from `oldest` on, and `lookback` days before the newest one."""
+    """Return the incomplete days from `oldest` on, and `lookback` days before the newest one.
+
+    For a source that cannot be asked by date, return one range, at least the newest day.
+    """
     newest = day_range.newest_settled_day(now, config.settle)
     if newest < config.earliest_date:
         return []
     missing = day_range.missing_days(DayRange(max(config.earliest_date, oldest), newest), covered)
+    if not config.selective:
+        # One snapshot serves all days. If none is missing, the run takes another one, for what has changed since.
+        return [DueDays(DayRange(missing[0].first if missing else newest, newest), superfluous=not missing)]
     # The newest day has just ended. `lookback` counts the days before it.
     looked_back = DayRange(max(config.earliest_date, newest - lookback * DAY), newest)
     repeated = looked_back.subtract(missing) if lookback else []

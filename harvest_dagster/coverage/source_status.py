@@ -33,7 +33,8 @@ class SourceStatus:
         harvested_until: the last covered instant.
         last_began: when the last harvest began that covers anything.
         missing: the days that were requested and are not harvested.
-        repairable: those of them that are harvested without a request.
+        repairable: those of them that are harvested without a request; one range for a source that cannot be asked by
+            date.
         before_first_harvest: the history before the first harvest; None if there is none.
         is_late: whether a scheduled time, and the time that a harvest may take, have passed without the promised day.
         new_version: the harvester's version if only other versions have harvested; their windows no longer count.
@@ -79,6 +80,9 @@ def find_source_status(
     failed = _failed_days(config, covered, failed_windows, now)
     gaps = _gaps(config, covered, promised, day_range.newest_settled_day(now, config.settle))
     short_gaps = [gap for gap in gaps if len(gap) * DAY <= LONGEST_REPAIRED_GAP]
+    repairable = day_range.merge([*failed, *short_gaps])
+    if repairable and not config.selective:
+        repairable = [DayRange(repairable[0].first, repairable[-1].last)]  # one snapshot serves all of them
     first = covered[0].start if covered else None
     return SourceStatus(
         first=first,
@@ -86,7 +90,7 @@ def find_source_status(
         harvested_until=covered[-1].end if covered else None,
         last_began=coverage.last_began if coverage else None,
         missing=tuple(day_range.merge([*failed, *gaps])),
-        repairable=tuple(day_range.merge([*failed, *short_gaps])),
+        repairable=tuple(repairable),
         before_first_harvest=_days_before(config, first, now),
         is_late=promised is not None and (not covered or promised > day_range.days_of(covered[-1]).last),
     )

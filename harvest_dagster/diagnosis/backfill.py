@@ -18,6 +18,7 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.diagnosis.connection import Connection
 from harvest_dagster.errors import OutsideHours, SourceError
+from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
 from harvest_dagster.pipeline.steps.plan import remaining_windows
 from harvest_dagster.records import Record
 from harvest_dagster.storage import ingest_configs
@@ -26,7 +27,7 @@ from harvest_dagster.storage.harvest_log import coverage_rule, queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.record_sizes import RecordSizes, find_record_sizes
 from harvest_dagster.texts import one_line
-from harvest_dagster.windows import DAY, Window
+from harvest_dagster.windows import DAY, Window, whole_day
 
 _MOST_LOGS = 1000
 # Bytes of rows and indexes for each record, besides its datum and document: docs/decisions/0041.
@@ -102,6 +103,9 @@ def read_history(database: Database, config: IngestConfig) -> History | None:
         logs = queries.find_last_finished(connection, log_scope(config, config_id), _MOST_LOGS)
         sizes = find_record_sizes(connection, config_id)
     usable = [log for log in logs if log.status == "SUCCEEDED" and log.record_limit is None]
+    if is_snapshot(config):
+        first = whole_day(config.earliest_date).start
+        usable = [log for log in usable if log.window.start <= first][:1]  # the last snapshot has all records
     pages, records = sum(log.counts.pages for log in usable), sum(log.counts.records for log in usable)
     if not records or not pages or sizes is None:
         return None
@@ -137,15 +141,16 @@ def probe(connection: Connection, windows: Sequence[Window]) -> History:
     of them are taken to be as long as the first.
     """
     span = Window(windows[0].start, windows[-1].end)
+    asked = list_window(connection.source.config, span)
     try:
-        page = next(connection.client.list_pages(span), None)
+        page = next(connection.client.list_pages(asked), None)
     except OutsideHours as error:
         return History(f"no history, and {one_line(str(error))}", None, None)
     except SourceError as error:
         return History(f"no history, and the source did not answer: {one_line(str(error))}", None, None)
     if page is None or not page.count:
         return History("no history; the source has no records in the range", 0.0, None)
-    found = connection.source.parser.records(page, span)
+    found = connection.source.parser.records(page, asked)
     sizes = [len(record.blob.encode()) for record in found if isinstance(record, Record)]
     datum = sum(sizes) / len(sizes) if sizes else None
     is_whole = page.total is None and page.next is None
@@ -185,6 +190,8 @@ def estimate(
     limit = rate_limit_of(config)
     seconds = requests * max(limit.period / limit.calls, history.seconds_per_request)
     basis = history.basis
+    if is_snapshot(config):
+        basis += "; one list of the whole source"
     if config.hours is not None:
         basis += f"; {timedelta(seconds=round(seconds))} of requests, sent only in the hours {config.hours}"
         seconds = (config.hours.end_of_work(now, timedelta(seconds=seconds)) - now).total_seconds()

@@ -117,3 +117,15 @@ def test_the_time_includes_the_waits_for_the_hours() -> None:
     assert (
         "10:00:00 of requests, sent only in the hours 08:00-08:30 and 20:00-20:30 Asia/Tokyo" in hourly.basis
     )
+
+
+def test_a_snapshot_costs_one_list_whatever_the_range(deployment: Deployment) -> None:
+    """A person would otherwise wait for a time that is much too long, or far too short."""
+    with Server(DAYS) as server:
+        deployment.source("whole", server.url, earliest_date="2014-01-01", selective=False)
+        ten_years = run("plan", "whole", "--from", "2014-01-01", "--until", "2024-01-01", "--json").json
+        one_day = run("plan", "whole", "--from", "2024-01-05", "--until", "2024-01-06", "--json").json
+        assert not any("from" in request.parameters for request in server.requests)
+    for plan in (ten_years, one_day):
+        assert (plan["windows"], plan["records"], plan["requests"]) == (1, 2000, 41)
+        assert "one list of the whole source" in plan["basis"]

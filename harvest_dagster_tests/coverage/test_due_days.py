@@ -191,3 +191,14 @@ def test_a_request_without_a_range_goes_back_30_days_or_to_the_last_harvest():
     assert requested(Window(parse_instant("2020-01-01"), parse_instant("2020-03-01"))) == [
         "2023-06-30...2024-06-29"
     ]
+
+
+def test_a_source_that_cannot_be_asked_by_date_has_one_range_at_each_time() -> None:
+    """One snapshot for each gap, or for each day of `lookback`, would download everything as often."""
+    snapshots = config(selective=False, lookback="5d")
+    gaps = covered(may(1, 3), may(6, 8), may(11, 12))
+    assert due_days(snapshots, gaps, NOW) == [DueDays(may(4, 14))]
+    assert due_days(snapshots, covered(may(1, 14)), NOW) == [DueDays(may(14, 14), superfluous=True)]
+    on_request = config(selective=False, schedule=None)
+    assert days_on_request(on_request, gaps, NOW) == [DueDays(may(4, 14))]
+    assert days_on_request(on_request, covered(may(1, 14)), NOW) == [DueDays(may(14, 14), superfluous=True)]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from harvest_dagster.errors import SourceRefused
 from harvest_dagster.harvesters.feed.position import FeedPosition
-from harvest_dagster.windows import DAY, Window, format_instant
+from harvest_dagster.windows import ALL_TIME, DAY, Window, format_instant
 
 OUT_OF_REACH = "outOfReach"
 _REACH_WITHOUT_DATES = timedelta(days=3)
@@ -51,8 +51,15 @@ def first_reached(position: FeedPosition, received: datetime) -> datetime:
 def raise_if_out_of_reach(window: Window, first: datetime, *, url: str) -> None:
     """Raise SourceRefused if days of a window are before the first instant that a feed shows.
 
-    Only the day of that instant is harvested: its later entries would be lost otherwise.
+    Only the day of that instant is harvested: its later entries would be lost otherwise. A snapshot of such a feed is
+    refused: it would not be a list of the whole source.
     """
+    if window == ALL_TIME:
+        message = (
+            f"{url}: the feed begins at {format_instant(first)}, and does not say that it contains all entries of its "
+            "source. A snapshot would count older entries as removed. Remove `selective: false` from the source."
+        )
+        raise SourceRefused(message, code=OUT_OF_REACH)
     if window.start >= first or (window.end > first and len(list(window.days)) == 1):
         return
     next_day = (first + DAY - timedelta(microseconds=1)).date()

@@ -32,6 +32,7 @@ from harvest_dagster.harvesters.rest.placeholders import (
 )
 from harvest_dagster.harvesters.rest.responses.rules import find_faults
 from harvest_dagster.paths.syntax import PATTERN, Path, parse_path
+from harvest_dagster.plugins import SELECTIVE
 
 PARENT = "{parent}"
 
@@ -293,6 +294,12 @@ class RestArguments(Arguments):
         """Whether the source is asked from an instant on, without an upper bound."""
         return not _has_until({"base_url": self.base_url, "params": self.params, "body": self.body})
 
+    @property
+    def has_dates(self) -> bool:
+        """Whether requests contain dates. Those of a source that cannot be asked by date do not."""
+        found = find_placeholders(texts_of([self.base_url, self.params, self.body]))
+        return any(placeholder.name != "next" for placeholder in found)
+
     @field_validator("base_url")
     @classmethod
     def _validate_base_url(cls, url: str) -> str:
@@ -355,6 +362,9 @@ class RestArguments(Arguments):
             raise ValueError("params must not contain {next}: name the parameter in `param` of `next`")
         if not {"base_url", "body"} <= info.data.keys():
             return params  # one of them has an error, and may contain the dates
+        if not (info.context or {}).get(SELECTIVE, True):
+            _raise_if_dated({**info.data, "params": params})
+            return params
         found += _placeholders_before(info)
         missing = [name for name in (FROM, UNTIL) if name[1:-1] not in {one.name for one in found}]
         texts = texts_of([params, info.data["base_url"], info.data["body"]])
@@ -363,7 +373,8 @@ class RestArguments(Arguments):
         if FROM in missing:
             raise ValueError(
                 "params, body or base_url must contain {from}, and {until} if the source has an upper bound: a harvest "
-                "requests what has changed since an instant. A source without a filter by date cannot be harvested"
+                "requests what has changed since an instant. A source without a filter by date needs `selective: "
+                "false` beside harvester_kwargs"
             )
         return params
 
@@ -493,6 +504,17 @@ def _parent_paging_faults(parents: Parents) -> Iterator[str]:
 def _has_until(data: Mapping[str, Any]) -> bool:
     texts = texts_of([data["base_url"], data["params"], data["body"]])
     return any(placeholder.name == "until" for placeholder in find_placeholders(texts))
+
+
+def _raise_if_dated(data: Mapping[str, Any]) -> None:
+    """Raise ValueError if arguments contain {from} or {until} although the source is requested without dates."""
+    for name in ("params", "body", "base_url"):
+        placeholders = [str(one) for one in find_placeholders(texts_of([data[name]])) if one.name != "next"]
+        if placeholders:
+            raise ValueError(
+                f"{name} must not contain {' or '.join(sorted(set(placeholders)))} with `selective: false`: each "
+                f"harvest requests the whole source without dates. Remove it from {name}, or remove `selective: false`"
+            )
 
 
 def _placeholders_before(info: ValidationInfo) -> list[Placeholder]:

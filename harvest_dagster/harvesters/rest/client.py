@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import chain
 from typing import Any
 
-from harvest_dagster.errors import CursorRefused, SourceError
+from harvest_dagster.errors import CursorRefused, MisconfiguredSource, SourceError
 from harvest_dagster.harvesters.interface import Client, Response, Session
 from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.rest.details.requests import DetailRequests
@@ -99,6 +99,8 @@ class RestClient(Client):
     def list_pages(self, window: Window, cursor: Cursor | None = None) -> Iterator[Page]:
         """Yield the pages of the list from a cursor on, without the pages of details.
 
+        ALL_TIME is requested without dates, so nothing is learned about the ends of windows.
+
         Raises:
             CursorRefused: the source does not accept the cursor. Also if the cursor may be used only once, and the
                 source gives no total by which a missing page would be detected.
@@ -116,6 +118,9 @@ class RestClient(Client):
                 "its first page."
             )
             raise CursorRefused(message, code="single_use")
+        if window == ALL_TIME:
+            yield from self._undated_list(cursor or Cursor())
+            return
         if cursor is not None and cursor.token is not None:
             yield from self._list(window, self._dates.of_cursor(window, cursor.asked), cursor)
             return
@@ -135,6 +140,18 @@ class RestClient(Client):
     def undated_pages(self) -> Iterator[Page]:
         """Yield the pages of a list whose request contains no dates."""
         return (page for page, _ in self._pages(self._dates.narrow(_ANY_DAY), Cursor()))
+
+    def _undated_list(self, cursor: Cursor) -> Iterator[Page]:
+        if self.arguments.has_dates:
+            message = (
+                f"{self.arguments.base_url} is requested with dates, so it has no list of the whole source. Remove "
+                "{from} and {until} from harvester_kwargs, or remove `selective: false`."
+            )
+            raise MisconfiguredSource(message)
+        for page, records in self._pages(self._dates.narrow(_ANY_DAY), cursor):
+            if page.cursor.token is None:
+                raise_if_identifier_repeats(page.request.url, records)
+            yield page
 
     def _begin_list(self, window: Window) -> tuple[RequestedDates, WindowSample, Iterator[Page]]:
         """Return the pages of a list, with the first dates that the source does not refuse."""

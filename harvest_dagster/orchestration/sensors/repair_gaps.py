@@ -77,10 +77,13 @@ def _due_gaps(
     ledger: RetryLedger,
 ) -> list[DayRange]:
     """Return the parts of a source's gaps that no active run processes and whose pause is over."""
+    processed = active.days_of("raw", config.label)
+    if processed and not config.selective:
+        return []  # the active run takes a snapshot of the whole source
     return [
         days
         for gap in gaps
-        for days in gap.subtract(active.days_of("raw", config.label))
+        for days in gap.subtract(processed)
         if ledger.may_request(config.label, days, sources.now)
         and all(
             is_pause_over(sources.now, window.failed_runs, window.last_failure)

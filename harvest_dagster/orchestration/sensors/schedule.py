@@ -89,12 +89,16 @@ def _due_days(
 
     Leave out the days that were requested for this scheduled time, and the days that an active run harvests. Return
     nothing while a run of this sensor is active for the source: another run would only wait for it. The newest days
-    come first because older days may have failed for a long time.
+    come first because older days may have failed for a long time. A source that cannot be asked by date is requested
+    once for each scheduled time.
     """
     if active.has_run_of(NAME, config.label):
         return []
     _, oldest_requested = cursor.requested.get(config.label, (None, None))
     newest = oldest_requested - DAY if oldest_requested else date.max
+    if not config.selective:  # a snapshot of another run may have begun before this time
+        due = due_days(config, sources.covered_windows(config), sources.now)
+        return [] if oldest_requested else due
     open_days = [
         replace(due, days=days)
         for due in due_days(config, sources.covered_windows(config), sources.now, sources.lags_of(config))

@@ -58,7 +58,7 @@ def problem(tmp_path: Path, **changed: Any) -> str:
             {"params": {"since": "{from}"}, "until": "exclusive"},
             "harvester_kwargs.until: has no effect without {until}",
         ),
-        ({"params": None}, "A source without a filter by date cannot be harvested"),
+        ({"params": None}, "A source without a filter by date needs `selective: false`"),
         ({"body": {"a": 1}}, "body needs `method: POST`"),
         ({"method": "PUT"}, "harvester_kwargs.method: must be 'GET' or 'POST'"),
         ({"method": "POST", "body": "text"}, "harvester_kwargs.body"),

@@ -87,3 +87,15 @@ def test_a_gap_is_not_repaired_outside_of_the_hours(world: World) -> None:
     assert requested(world.tick("repair_gaps")) == []
     world.clock.forward(hours=1)
     assert requested(world.tick("repair_gaps")) == [("a", "05-06", "05-06")]
+
+
+def test_one_snapshot_repairs_all_gaps(world: World) -> None:
+    """A run for each gap would download the whole source as often. An active run takes a snapshot, too."""
+    world.sources(config("a", schedule=None, selective=False))
+    world.harvested("a", 1, 2)
+    world.harvested("a", 5, 8)
+    world.harvested("a", 11, 14)
+    assert requested(world.tick(NAME)) == [("a", "05-03", "05-10")]
+    world.cursors.clear()
+    world.run("a", 14, 14)
+    assert world.tick(NAME).run_requests == []

@@ -256,3 +256,19 @@ def test_a_scheduled_time_outside_of_the_hours_is_served_when_they_begin(world: 
     assert requested(world.tick(NAME)) == [("a", "05-14", "05-14")]
     world.harvested("a", 14, 14)
     assert requested(world.tick(NAME)) == []
+
+
+def test_each_time_of_the_schedule_takes_one_snapshot(world: World) -> None:
+    """A source that cannot be asked by date has one run for all gaps, and one more at the second time of the day."""
+    world.sources(config("a", selective=False, schedule="0 3,15 * * *", lookback="3d"))
+    world.harvested("a", 1, 3)
+    world.harvested("a", 6, 8)
+    (run,) = (result := world.tick(NAME)).run_requests or ()
+    assert (requested(result), run.run_config) == ([("a", "05-04", "05-14")], {})
+    world.harvested("a", 1, 14)
+    assert world.tick(NAME).run_requests == []
+    world.clock.forward(hours=4)
+    (again,) = (result := world.tick(NAME)).run_requests or ()
+    assert requested(result) == [("a", "05-14", "05-14")]
+    assert again.run_config == {"ops": {"raw__a": {"config": {"optimize": False}}}}
+    assert world.tick(NAME).run_requests == []
