@@ -155,16 +155,17 @@ def _problems(status: SweepStatus) -> Iterator[str]:
 
 
 def _held_sentence(status: SweepStatus) -> str:
-    held, most = status.counts.held, status.config.deletions.most
+    held, absent, most = status.counts.held, status.counts.absent, status.config.deletions.most
     bound = (
         f"`deletions.most.count` permits {most.count:,}"
-        if held > most.count
-        else f"`deletions.most.share` permits {most.share:.3g} of the current records"
+        if absent > most.count
+        else f"`deletions.most.share` permits {most.share:.3g} of the current ones"
     )
     deletions = "1 deletion is" if held == 1 else f"{held:,} deletions are"
+    records = "record is" if absent == 1 else "records are"
     return (
-        f"{deletions} held: {bound}. If the source has really removed these records, run: "
-        f"harvest deletions approve {status.config.label}"
+        f"{deletions} held: {absent:,} live {records} absent from the last list, and {bound}. If the source has really "
+        f"removed them, run: harvest deletions approve {status.config.label}"
     )
 
 

@@ -52,7 +52,7 @@ HARVEST_STATUSES = ("STARTED", "SUCCEEDED", "FAILED", "SPLIT", "RESCHEDULED", "C
 INGEST_STATUSES = ("CREATED", "PENDING", "STARTED", "SUCCEEDED", "FAILED")
 VERSIONED_ASSETS = ("raw", "transformed")
 COMPLETENESS = ("complete", "unverified")
-PROBLEMS = ("none", "incomplete", "fails", "refused")
+PROBLEMS = ("none", "incomplete", "differs", "fails", "refused")
 EVIDENCE = ("total", "single_response", "reconciled", "none")
 # Why a record counts as deleted: the source marks it; one complete list, or two, do not contain it; the source says
 # that it does not exist.

@@ -1,10 +1,10 @@
-"""The condition of each source: works, is incomplete, fails or is refused; and which changes of it are news.
+"""The condition of each source: works, is incomplete, differs, fails or is refused; and which changes are news.
 
 One statement for each table reads all sources. Not here: the text of a message (`message`), and what was reported
 before (`storage.reported_states`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -15,6 +15,8 @@ from harvest_dagster.catalog.hosts import limits_by_host
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.coverage.source_overview import SourceOverview
+from harvest_dagster.coverage.sweep_overview import SweepOverview
+from harvest_dagster.coverage.sweep_status import ERROR, describe_sweep
 from harvest_dagster.errors import UnknownPlugin
 from harvest_dagster.orchestration.checks.up_to_date import describe_status
 from harvest_dagster.storage import ingest_configs
@@ -25,7 +27,7 @@ from harvest_dagster.storage.ingest_configs import Refusal
 from harvest_dagster.storage.reported_states import ReportedState
 from harvest_dagster.texts import NO_ERROR, first_line, shorten
 
-NONE, INCOMPLETE, FAILS, REFUSED = "none", "incomplete", "fails", "refused"
+NONE, INCOMPLETE, DIFFERS, FAILS, REFUSED = "none", "incomplete", "differs", "fails", "refused"
 _LONGEST_REASON = 1000  # characters
 
 _T = TypeVar("_T")
@@ -77,6 +79,7 @@ class ConditionReader:
 
     Attributes:
         overview: coverage and failed windows.
+        sweeps: the last comparisons with the source, and held deletions.
         streaks: the failures of each log scope since its last success.
         refusals: the sources whose last run was refused, by label.
         quarantined: the number of quarantined records of each log scope.
@@ -84,18 +87,22 @@ class ConditionReader:
     """
 
     overview: SourceOverview
+    sweeps: SweepOverview
     streaks: Mapping[LogScope, FailureStreak]
     refusals: Mapping[str, Refusal]
     quarantined: Mapping[LogScope, int]
     active: frozenset[int]
 
     @classmethod
-    def read(cls, connection: Connection, now: datetime) -> "ConditionReader":
-        """Read the condition of all sources."""
+    def read(
+        cls, connection: Connection, now: datetime, configs: Sequence[IngestConfig]
+    ) -> "ConditionReader":
+        """Read the condition of these sources."""
         overview = SourceOverview.read(connection, now)
         failed = {scope.ingest_config_id for scope, windows in overview.failed.items() if windows}
         return cls(
             overview=overview,
+            sweeps=SweepOverview.read(connection, now, configs),
             streaks=run_attempts.find_failure_streaks(connection, failed),
             refusals=ingest_configs.find_refusals(connection),
             quarantined=quarantine.count_by_scope(connection),
@@ -117,6 +124,10 @@ class ConditionReader:
                 config, FAILS, streak.since, first_line(streak.error or "") or NO_ERROR
             )
             return replace(condition, unreachable_host=_host(config) if streak.host_unreachable else None)
+        sweep_status = self.sweeps.status_of(config)
+        # Only a person can approve deletions, and missing days are usually harvested soon.
+        if sweep_status.problem == ERROR:
+            return self._condition(config, DIFFERS, sweep_status.last_time, describe_sweep(sweep_status))
         if status.missing or status.is_late:
             late = "" if status.missing else ", and its scheduled harvest is late"
             return self._condition(config, INCOMPLETE, status.complete_until, describe_status(status) + late)

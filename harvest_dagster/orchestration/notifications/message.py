@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from harvest_dagster.orchestration.asset_keys import AssetKeys
 from harvest_dagster.orchestration.notifications.conditions import (
+    DIFFERS,
     FAILS,
     INCOMPLETE,
     NONE,
@@ -24,6 +25,7 @@ _MOST_LISTED = 200
 _WORDS = {
     FAILS: "fails",
     REFUSED: "is refused",
+    DIFFERS: "differs from its source",
     INCOMPLETE: "is incomplete",
     NONE: "works again",
 }
@@ -31,6 +33,7 @@ _GROWN = "quarantined more records"
 _PLURALS = {
     "fails": "fail",
     "is refused": "are refused",
+    "differs from its source": "differ from their source",
     "is incomplete": "are incomplete",
     "works again": "work again",
     _GROWN: _GROWN,
@@ -39,6 +42,9 @@ _REMEDIES = {
     FAILS: "If the source is down, wait: the next scheduled harvest tries again, and so does the sensor repair_gaps if "
     "it is on. If its address, its arguments or its access have changed, correct its YAML.",
     REFUSED: "Remove the cause. Then start a run of the source; after repeated failures, start it with force: true.",
+    DIFFERS: "Look at the examples in the asset check `reconciled`. Approve the held deletions only if the source has "
+    "really removed these records. If records are missing, read their errors in the table quarantine; the next sweep "
+    "looks for them again.",
     INCOMPLETE: "Switch on the sensor repair_gaps, or materialize the failed and missing partitions of the asset.",
     NONE: "Nothing.",
 }

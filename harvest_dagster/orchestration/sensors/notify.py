@@ -38,8 +38,9 @@ _SECONDS_BETWEEN_TICKS = 300
 
 @dg.sensor(
     name="notify",
-    description=f"Reports by mail, chat or webhook when a source fails, is refused, is incomplete, quarantines more "
-    f"records, or works again. Does nothing unless {NOTIFY_VARIABLE} or `notify` of a source is set.",
+    description=f"Reports by mail, chat or webhook when a source fails, is refused, is incomplete, differs from its "
+    f"stored records, quarantines more records, or works again. Does nothing unless {NOTIFY_VARIABLE} or `notify` "
+    "of a source is set.",
     minimum_interval_seconds=_SECONDS_BETWEEN_TICKS,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -56,7 +57,7 @@ def notify(
     database = harvest_stores.database()
     rename_sources(database, harvest_catalog.configs, context.log)
     with database.read() as connection:
-        reader = ConditionReader.read(connection, utc_now())
+        reader = ConditionReader.read(connection, utc_now(), enabled)
         reported = find_reported_states(connection)
     conditions = {
         config.label: condition

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.build import build_defs
@@ -26,6 +26,7 @@ from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS
 from harvest_dagster_tests.orchestration.notifications.receivers import Webhook, mail_server, webhook
 from harvest_dagster_tests.orchestration.sensors.conftest import World, config
+from harvest_dagster_tests.orchestration.sweep_rows import add_sweep, hold_deletions
 
 NAME = "notify"
 # The other tests execute the same statements on both databases.
@@ -319,3 +320,27 @@ def test_many_recipients_do_not_exceed_the_time_of_a_tick(
     assert "HARVEST_NOTIFY 3 was not sent" in result.skip_message
     world.tick(NAME)
     assert len(hook.titles) == 4
+
+
+def test_held_deletions_and_missing_records_are_reported_once(world: World, hook: Webhook) -> None:
+    """Nobody approves what nobody knows of, and each scheduled harvest would look like a recovery."""
+    world.sources(config("a", schedule=None), config("b", schedule=None))
+    for label in "ab":
+        world.harvested(label, 1, 2)
+    keys = {label: world.scope(label).ingest_config_id for label in "ab"}
+    with world.database.begin() as connection:
+        add_sweep(connection, keys["a"], world.clock(), gone=2, held=2)
+        hold_deletions(connection, keys["a"], 2, world.clock())
+        add_sweep(connection, keys["b"], world.clock(), missing=3, repaired=1)
+    world.tick(NAME)
+    assert hook.titles == ["2 sources: 2 differ from their source"]
+    assert "run: harvest deletions approve a" in bodies(hook)
+    assert "Reason: 2 records are still missing or outdated after the last sweep." in bodies(hook)
+    world.harvested("a", 4, 4)  # and 3 May is missing
+    world.tick(NAME)
+    assert len(hook.titles) == 1
+    world.harvested("a", 3, 3)
+    with world.database.begin() as connection:
+        connection.execute(delete(tables.absent_record))
+    world.tick(NAME)
+    assert hook.titles[1:] == ["a works again"]

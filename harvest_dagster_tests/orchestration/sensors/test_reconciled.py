@@ -70,8 +70,8 @@ def test_held_deletions_fail_the_check_with_numbers_examples_and_the_command(wor
     (found,) = reported(world)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert str(found.description).startswith(
-        "3 deletions are held: `deletions.most.count` permits 2. If the source has really removed these records, run: "
-        "harvest deletions approve a"
+        "3 deletions are held: 3 live records are absent from the last list, and `deletions.most.count` permits 2. If "
+        "the source has really removed them, run: harvest deletions approve a"
     )
     assert "| held | oai:held:2 |" in str(found.metadata["examples"].value)
     assert found.metadata["held"].value == 3

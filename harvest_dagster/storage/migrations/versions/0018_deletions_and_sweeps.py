@@ -12,6 +12,7 @@ down_revision = "0017"
 _DELETION_EVIDENCE = "evidence IN ('protocol', 'absent_once', 'absent_twice', 'not_found')"
 _EVIDENCE = "evidence IN ('total', 'single_response', 'reconciled', 'none')"
 _COMPLETENESS = "completeness IN ('complete', 'unverified')"
+_PROBLEMS = "'none', 'incomplete', 'differs', 'fails', 'refused'"
 _STATUSES = "status IN ('STARTED', 'SUCCEEDED', 'FAILED', 'CANCELLED')"
 _DIFFERENCES = ("listed", "known", "missing", "changed", "gone", "duplicates", "sets_differ", "repaired")
 
@@ -19,6 +20,7 @@ _DIFFERENCES = ("listed", "known", "missing", "changed", "gone", "duplicates", "
 def upgrade() -> None:
     """Migrate to this revision."""
     op.add_column("raw_datum", sa.Column("sets_digest", sa.BigInteger()))
+    _allow_the_problem_differs()
     op.add_column("harvest_log", sa.Column("covered_until", sa.DateTime(timezone=True)))
     for name in ("last_complete_list", "list_in_conclusion"):
         op.add_column("ingest_config", sa.Column(name, sa.DateTime(timezone=True)))
@@ -118,6 +120,29 @@ def _create_sweep() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sweep")),
     )
     _create_index("sweep", "ingest_config_id", "date_started")
+
+
+def _allow_the_problem_differs() -> None:
+    name, condition = "ck_reported_state_problem", f"problem IN ({_PROBLEMS})"
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint(op.f(name), "reported_state")
+        op.create_check_constraint(op.f(name), "reported_state", condition)
+        return
+    # SQLite cannot change a constraint.
+    columns = "label, target, problem, quarantined, date_modified"
+    op.create_table(
+        "new_reported_state",
+        sa.Column("label", sa.String(255), nullable=False),
+        sa.Column("target", sa.String(64), nullable=False),
+        sa.Column("problem", sa.String(16), nullable=False),
+        sa.Column("quarantined", sa.Integer(), nullable=False),
+        sa.Column("date_modified", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(condition, name=op.f(name)),
+        sa.PrimaryKeyConstraint("label", "target", name=op.f("pk_reported_state")),
+    )
+    op.execute(f"INSERT INTO new_reported_state ({columns}) SELECT {columns} FROM reported_state")  # noqa: S608
+    op.drop_table("reported_state")
+    op.rename_table("new_reported_state", "reported_state")
 
 
 def _config_id(table: str, **options: Any) -> sa.Column[int]:
