@@ -19,6 +19,9 @@ from harvest_dagster.storage.maintenance import copy
 from harvest_dagster.storage.migrations import HEAD
 from harvest_dagster.storage.raw_data.store import find_data, store_records
 from harvest_dagster.storage.tables import (
+    absent_record,
+    deletion,
+    deletion_decision,
     harvest_log,
     harvest_log_run,
     ingest_log,
@@ -27,8 +30,10 @@ from harvest_dagster.storage.tables import (
     metadata,
     raw_datum,
     raw_original,
+    record_lag,
     request_departure,
     request_host,
+    sweep,
 )
 from harvest_dagster.storage.transform_queue import enqueue
 from harvest_dagster.storage.transform_queue.enqueue import EnqueueOptions, QueueEntry
@@ -36,6 +41,7 @@ from harvest_dagster.storage.transform_queue.queue import TransformQueue
 from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.cli.commands import run
 from harvest_dagster_tests.cli.conftest import SourceLogs, Sources
+from harvest_dagster_tests.cli.stored_deletions import DECISION, fill_deletions
 
 OLD = timedelta(days=400)
 
@@ -66,9 +72,9 @@ def fill(sources: Sources) -> SourceLogs:
 
 def contents(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
     """Return all rows that a copy must have, without the holders of leases."""
-    connection.execute(
-        update(lease).values(owner=None, host=None, process_id=None, process_started=None, expires=None)
-    )
+    free = {"host": None, "process_id": None, "process_started": None, "expires": None}
+    connection.execute(update(lease).values(owner=None, **free))
+    connection.execute(update(sweep).values(**free))
     return {
         table.name: [
             tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key.columns))
@@ -96,9 +102,9 @@ def test_without_a_database_each_command_is_one_line_with_exit_status_1(new_sour
 
 def test_a_sound_database_violates_no_rule(sources: Sources) -> None:
     """A rule that is wrong would send people to look for damage."""
-    fill(sources)
+    fill_deletions(sources.database(), fill(sources).config_id, utc_now() - OLD)
     done = run("db", "check", "--all", "--json")
-    assert (done.status, done.json["violations"], done.json["hashes"]) == (0, [], 3)
+    assert (done.status, done.json["violations"], done.json["hashes"]) == (0, [], 9)
     assert run("db", "check", "--sample", "1", "--json").json["hashes"] == 1
     assert "violates no rule" in run("db", "check").out
 
@@ -122,11 +128,19 @@ def test_a_sound_database_violates_no_rule(sources: Sources) -> None:
             "the window of a log ends after it starts",
         ),
         ("UPDATE harvest_log SET date_completed = NULL", "a log that has ended has the time of its end"),
+        ("UPDATE deletion SET raw_id = 1", "a deletion belongs to the identifier of its datum"),
+        ("UPDATE deletion SET decision_id = NULL", "a deletion belongs to a decision"),
+        ("UPDATE deletion_decision SET ingest_config_id = 9", "a deletion belongs to the source of its"),
+        ("UPDATE absent_record SET ingest_config_id = 9", "an absent record belongs to the source of its"),
+        ("UPDATE absent_record SET since = '2999-01-01 00:00:00'", "a record is absent since the last list"),
+        ("UPDATE sweep SET status = 'FAILED'", "a sweep that has ended has the time of its end"),
+        ("UPDATE record_lag SET records = 0", "counts of late records are positive"),
+        ("DELETE FROM deletion_decision", "deletion.decision_id refers to a row of deletion_decision"),
     ],
 )
 def test_each_kind_of_damage_is_found(small_sources: Sources, statement: str, rule: str) -> None:
     """A restored backup, a bad disk, or a program that writes to the tables."""
-    fill(small_sources)
+    fill_deletions(small_sources.database(), fill(small_sources).config_id, utc_now() - OLD)
     with small_sources.database().engine.connect() as connection:
         connection.connection.cursor().execute("PRAGMA foreign_keys = OFF").close()
         connection.execute(text(statement))
@@ -208,6 +222,34 @@ def test_prune_deletes_only_what_no_later_run_needs(sources: Sources) -> None:
     assert not any(run("db", "prune", "--superseded-revisions", "--json").json.values())
 
 
+def test_prune_keeps_what_an_undoing_brings_back(sources: Sources) -> None:
+    """A decision can be undone as a whole, and a deletion of the present content keeps its evidence."""
+    keys = fill_deletions(sources.database(), sources.logs("a").config_id, utc_now() - OLD)
+    pruned = run("db", "prune", "--superseded-revisions", "--json").json
+    assert (pruned["revisions"], pruned["record_lags"]) == (2, 2)
+    with sources.database().read() as connection:
+        assert set(connection.scalars(select(raw_datum.c.datum))) == {
+            "gone live",
+            "gone tombstone",
+            "back again",
+            "absent live",
+        }
+        left = connection.execute(select(deletion.c.raw_id, deletion.c.previous_raw_id)).all()
+        assert [tuple(row) for row in left] == [(keys["gone tombstone"], keys["gone live"])]
+        assert connection.scalar(select(func.sum(record_lag.c.records))) == 8
+        counts = [
+            connection.scalar(select(func.count()).select_from(table)) for table in (absent_record, sweep)
+        ]
+        assert counts == [1, 1]
+    with sources.database().begin() as connection:
+        connection.execute(update(deletion_decision).values(date_undone=utc_now()))
+    assert run("db", "prune", "--superseded-revisions", "--json").json["revisions"] == 1
+    with sources.database().read() as connection:
+        left = connection.execute(select(deletion.c.raw_id, deletion.c.previous_raw_id)).all()
+        assert [tuple(row) for row in left] == [(keys["gone tombstone"], None)]
+    assert run("db", "check", "--all", "--json").json["violations"] == []
+
+
 def test_prune_keeps_the_requests_that_a_limit_counts(sources: Sources) -> None:
     """Without them, the next requests would exceed the rate limit of the host."""
     database = sources.database()
@@ -241,14 +283,24 @@ def test_a_copy_has_every_row_and_can_be_written_to(sources: Sources, target: st
     """A user moves from SQLite to PostgreSQL, or takes a source of a server home."""
     monkeypatch.setattr(copy, "BATCH_ROWS", 2)
     logs = fill(sources)
+    fill_deletions(sources.database(), logs.config_id, utc_now() - OLD)
     done = run("db", "copy", target, "--json")
     assert done.status == 0, done.err
-    assert done.json["rows"]["raw_datum"] == 3
+    names = ("raw_datum", "deletion_decision", "deletion", "absent_record", "sweep", "record_lag")
+    assert [done.json["rows"][name] for name in names] == [9, 1, 2, 1, 1, 4]
     with sources.database().begin() as connection, Database.open(target) as copied, copied.begin() as other:
         assert contents(other) == contents(connection)
         # The keys of new rows come after the copied ones.
         found = store_records(other, logs.config_id, [Record("z", None, False, "z")], utc_now())
         assert found.new_identifiers == 1
+        values = {
+            "approved": False,
+            "run_id": "new",
+            "ingest_config_id": logs.config_id,
+            "date_created": utc_now(),
+        }
+        added = other.execute(insert(deletion_decision).values(**values).returning(deletion_decision.c.id))
+        assert added.scalar_one() == DECISION + 1
     monkeypatch.setenv("HARVEST_DATABASE_URL", target)
     assert run("db", "check", "--all", "--json").json["violations"] == []
 

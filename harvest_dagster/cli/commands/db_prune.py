@@ -39,16 +39,18 @@ def command(older_than: int, revisions: bool, dry_run: bool, as_json: bool) -> N
     r"""Delete the rows and pages that no later run needs, if they are older than some days.
 
     The command deletes: acquisitions of leases, except the newest of each source; run attempts at windows that have
-    succeeded since; processes of transform runs that transform nothing now; recorded requests that no rate limit needs,
-    whatever their age; and fetched pages in the spool. Coverage, current contents and documents stay.
+    succeeded since; processes of transform runs that transform nothing now; counts of late records that are older than
+    a year, too; recorded requests that no rate limit needs, whatever their age; and fetched pages in the spool.
+    Coverage, current contents, documents, sweeps and deletions stay.
 
     With --superseded-revisions, the command also deletes contents that newer contents have replaced. The history of
-    these records is then lost.
+    these records is then lost, and with it the deletions of records that exist again. What `harvest deletions undo`
+    would bring back stays.
 
     SQLite reuses the space in its file. To make the file smaller, run the statement `VACUUM` while no run is active.
 
-    With --json, standard output is {dry_run, lease_grants, run_attempts, transform_runs, departures, revisions,
-    spool_directories}: the numbers of deleted rows and directories.
+    With --json, standard output is {dry_run, lease_grants, run_attempts, transform_runs, record_lags, departures,
+    revisions, spool_directories}: the numbers of deleted rows and directories.
 
     \b
     Examples:
@@ -79,6 +81,8 @@ def _prune(database: Database, before: datetime, *, dry_run: bool) -> dict[str, 
     for name, step in steps.items():
         with database.begin() as connection:
             deleted[name] = step(connection, before, dry_run=dry_run)
+    with database.begin() as connection:
+        deleted["record_lags"] = prune.prune_lags(connection, before, utc_now(), dry_run=dry_run)
     with database.begin() as connection:
         deleted["departures"] = prune.prune_departures(connection, dry_run=dry_run)
     return deleted

@@ -55,12 +55,13 @@ def find_listed_windows(
     Data that are stored and not launched do not matter here: the lists contained what the source had then.
     """
     rows = connection.execute(
-        select(harvest_log.c.start_date, harvest_log.c.end_date).where(
+        select(harvest_log.c.start_date, covered_end().label("end_date")).where(
             scope.clause,
             covers_condition(scope.arguments_digest),
             list_began() < before,
             harvest_log.c.start_date < window.end,
             harvest_log.c.end_date > window.start,
+            covered_end() > harvest_log.c.start_date,
         )
     )
     listed = (window.intersection(Window(row.start_date, row.end_date)) for row in rows)

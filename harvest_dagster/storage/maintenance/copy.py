@@ -3,8 +3,8 @@
 The source is read in one transaction, so the copy is the state of one instant. The target is written in one
 transaction, so a copy that fails leaves it empty. Memory is bounded by one batch.
 
-Not copied: the request budgets, because their times are those of another clock; and the holders of leases, because the
-runs that hold them write to the source. The tokens of the leases are copied, so that they only increase.
+Not copied: the request budgets, because their times are those of another clock; and the holders of leases and sweeps,
+because their runs write to the source. The tokens of the leases are copied, so that they only increase.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ from sqlalchemy import Column, Connection, Table, bindparam, func, insert, liter
 from harvest_dagster.errors import BadInput, DatabaseError
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.migrations import HEAD
-from harvest_dagster.storage.tables import harvest_log, lease, metadata, request_departure, request_host
+from harvest_dagster.storage.tables import (
+    harvest_log,
+    lease,
+    metadata,
+    request_departure,
+    request_host,
+    sweep,
+)
 
 NOT_COPIED = (request_host, request_departure)
 BATCH_ROWS = 1000
 BATCH_BYTES = 8_000_000
-_FREE = {"owner": None, "host": None, "process_id": None, "process_started": None, "expires": None}
+_NO_PROCESS = {"host": None, "process_id": None, "process_started": None, "expires": None}
 
 
 def copy_database(
@@ -96,7 +103,9 @@ def _copy_table(reader: Connection, writer: Connection, table: Table) -> int:
 def _changed(table: Table, row: Mapping[Any, Any]) -> dict[str, Any]:
     values = {str(name): value for name, value in row.items()}
     if table is lease:
-        return {**values, **_FREE}
+        return {**values, **_NO_PROCESS, "owner": None}
+    if table is sweep:
+        return {**values, **_NO_PROCESS}
     # A log may refer to one with a higher key, which does not exist yet. `_copy_parents` sets it.
     return {**values, "parent_id": None} if table is harvest_log else values
 

@@ -24,12 +24,17 @@ from sqlalchemy import (
 
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import (
+    absent_record,
+    deletion,
+    deletion_decision,
     harvest_log,
     ingest_log,
     metadata,
     normalized_datum,
     raw_datum,
+    record_lag,
     source_unique_identifier,
+    sweep,
 )
 
 EXAMPLES = 5
@@ -128,6 +133,8 @@ def _rules() -> Iterator[_Rule]:
     yield from _revision_rules()
     yield from _owner_rules()
     yield from _log_rules()
+    yield from _deletion_rules()
+    yield from _sweep_rules()
 
 
 def _revision_rules() -> Iterator[_Rule]:
@@ -194,6 +201,55 @@ def _log_rules() -> Iterator[_Rule]:
         ),
     )
     yield "counts are not negative", _logs(or_(harvest_log.c.records < 0, harvest_log.c.quarantined < 0))
+
+
+def _deletion_rules() -> Iterator[_Rule]:
+    """Yield the rules about deletions, and about records that the last complete list did not contain."""
+    suid, datum = source_unique_identifier, raw_datum
+    with_datum = select(deletion.c.id).join(datum, datum.c.id == deletion.c.raw_id)
+    yield (
+        "a deletion belongs to the identifier of its datum, which is deleted",
+        with_datum.where(or_(datum.c.suid_id != deletion.c.suid_id, ~datum.c.deleted)),
+    )
+    yield (
+        "a deletion belongs to a decision, unless the source itself marks the record as deleted",
+        select(deletion.c.id).where(
+            or_(
+                and_(deletion.c.decision_id.is_(None), deletion.c.evidence != "protocol"),
+                and_(deletion.c.decision_id.is_not(None), deletion.c.evidence == "protocol"),
+            )
+        ),
+    )
+    yield (
+        "a deletion belongs to the source of its decision",
+        select(deletion.c.id)
+        .join(deletion_decision, deletion_decision.c.id == deletion.c.decision_id)
+        .join(suid, suid.c.id == deletion.c.suid_id)
+        .where(deletion_decision.c.ingest_config_id != suid.c.ingest_config_id),
+    )
+    absent = select(absent_record.c.suid_id).join(suid, suid.c.id == absent_record.c.suid_id)
+    yield (
+        "an absent record belongs to the source of its identifier",
+        absent.where(absent_record.c.ingest_config_id != suid.c.ingest_config_id),
+    )
+    yield (
+        "a record is absent since the last list that did not contain it, or earlier",
+        select(absent_record.c.suid_id).where(absent_record.c.since > absent_record.c.last_list),
+    )
+
+
+def _sweep_rules() -> Iterator[_Rule]:
+    """Yield the rules about sweeps, and about the counts of late records."""
+    yield (
+        "a sweep that has ended has the time of its end",
+        select(sweep.c.id).where(sweep.c.status != "STARTED", sweep.c.date_completed.is_(None)),
+    )
+    yield (
+        "counts of late records are positive, and those of a whole month",
+        select(record_lag.c.ingest_config_id, record_lag.c.month, record_lag.c.days).where(
+            or_(record_lag.c.records < 1, func.extract("day", record_lag.c.month) != 1)
+        ),
+    )
 
 
 def _logs(condition: ColumnElement[bool]) -> Select[tuple[int]]:

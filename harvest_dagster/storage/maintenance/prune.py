@@ -7,13 +7,16 @@ what is covered, what is current, or what a lost run may still do.
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, update
 
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.rate_limit.rows import database_time, host_of_row
 from harvest_dagster.storage.tables import (
+    deletion,
+    deletion_decision,
     harvest_log,
     harvest_log_run,
     ingest_log,
@@ -21,6 +24,7 @@ from harvest_dagster.storage.tables import (
     normalized_datum,
     raw_datum,
     raw_original,
+    record_lag,
     request_departure,
     request_host,
     source_unique_identifier,
@@ -28,6 +32,8 @@ from harvest_dagster.storage.tables import (
 )
 
 _ROWS_AT_A_TIME = 5000
+# `record_lags.find_lags` reads twelve months.
+_KEEP_LAGS = timedelta(days=366)
 
 
 def prune_lease_grants(connection: Connection, before: datetime, *, dry_run: bool) -> int:
@@ -79,6 +85,12 @@ def prune_transform_runs(connection: Connection, before: datetime, *, dry_run: b
     return _delete(connection, transform_run, condition, dry_run=dry_run)
 
 
+def prune_lags(connection: Connection, before: datetime, now: datetime, *, dry_run: bool) -> int:
+    """Delete the months of the histograms of late records that no lookback is learned from any more."""
+    oldest = min(before, now - _KEEP_LAGS).date().replace(day=1)
+    return _delete(connection, record_lag, record_lag.c.month < oldest, dry_run=dry_run)
+
+
 def prune_departures(connection: Connection, *, dry_run: bool) -> int:
     """Delete the requests that no limit of their host needs any more. The newest of each host stays."""
     now = database_time(connection) if connection.dialect.name == "postgresql" else time.monotonic()
@@ -113,8 +125,9 @@ def _prune_host(connection: Connection, key: int, now: float, *, dry_run: bool) 
 def prune_superseded_data(database: Database, before: datetime, *, dry_run: bool) -> int:
     """Delete old contents of identifiers that have a newer current content, with their ingest logs, in batches.
 
-    The history of these identifiers is lost. A content whose document is still the present one stays, and so does a
-    content that a transform waits for or works on.
+    The history of these identifiers is lost, and with it the deletions of records that exist again. A content whose
+    document is still the present one stays, and so does a content that a transform waits for or works on, or that the
+    undoing of a deletion would bring back.
     """
     newer, known = raw_datum.alias("newer"), source_unique_identifier
     superseded = and_(
@@ -125,6 +138,7 @@ def prune_superseded_data(database: Database, before: datetime, *, dry_run: bool
         ~exists().where(
             ingest_log.c.raw_id == raw_datum.c.id, ingest_log.c.status.in_(("PENDING", "STARTED"))
         ),
+        ~_is_needed_to_undo(),
     )
     if dry_run:
         with database.read() as connection:
@@ -133,12 +147,37 @@ def prune_superseded_data(database: Database, before: datetime, *, dry_run: bool
     while True:
         with database.begin() as connection:
             keys = list(connection.scalars(select(raw_datum.c.id).where(superseded).limit(_ROWS_AT_A_TIME)))
-            for table in (ingest_log, raw_original):
-                connection.execute(delete(table).where(table.c.raw_id.in_(keys)))
-            connection.execute(delete(raw_datum).where(raw_datum.c.id.in_(keys)))
+            _delete_data(connection, keys)
         deleted += len(keys)
         if len(keys) < _ROWS_AT_A_TIME:
             return deleted
+
+
+def _is_needed_to_undo() -> ColumnElement[bool]:
+    """Return the condition that the current content is a deletion that replaced this content and can be undone."""
+    known = source_unique_identifier.alias("deleted")
+    return (
+        select(deletion.c.id)
+        .join(deletion_decision, deletion_decision.c.id == deletion.c.decision_id)
+        .join(known, known.c.id == deletion.c.suid_id)
+        .where(
+            deletion.c.suid_id == raw_datum.c.suid_id,
+            deletion.c.previous_raw_id == raw_datum.c.id,
+            known.c.raw_id == deletion.c.raw_id,
+            deletion_decision.c.date_undone.is_(None),
+        )
+        .exists()
+    )
+
+
+def _delete_data(connection: Connection, keys: Sequence[int]) -> None:
+    for table in (ingest_log, raw_original, deletion):
+        connection.execute(delete(table).where(table.c.raw_id.in_(keys)))
+    # Not a foreign key. SQLite may give the key to another content. The identifiers are there for their index.
+    identifiers = select(raw_datum.c.suid_id).where(raw_datum.c.id.in_(keys))
+    replaced = and_(deletion.c.suid_id.in_(identifiers), deletion.c.previous_raw_id.in_(keys))
+    connection.execute(update(deletion).where(replaced).values(previous_raw_id=None))
+    connection.execute(delete(raw_datum).where(raw_datum.c.id.in_(keys)))
 
 
 def _delete(connection: Connection, table: Table, condition: ColumnElement[bool], *, dry_run: bool) -> int:
