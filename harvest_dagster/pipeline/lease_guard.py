@@ -8,7 +8,7 @@ transaction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -128,19 +128,43 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
     before = _find_lease(harvest)
     owner = LeaseOwner(harvest.run.id, harvest.run.process)
     lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner) or _acquire(harvest, owner))
-    stop = threading.Event()
-    thread = threading.Thread(target=_renew, args=(harvest, lease, stop), name="lease", daemon=True)
-    thread.start()
+
+    def renew() -> None:
+        with harvest.run.database.begin() as connection:
+            leases.renew(connection, lease.lease, harvest.run.clock())
+
     try:
-        yield lease
+        with renewing(harvest, renew, lease.mark_lost):
+            yield lease
     finally:
-        stop.set()
-        thread.join()
         if before is None or before.holder.process != harvest.run.process:
             # The next op has a process of its own, so the end of this process does not mean that the run is dead.
             # Remove the process from the lease.
             with suppress(DatabaseError):  # it would hide the error of the op
                 _adopt(harvest, LeaseOwner(harvest.run.id, None))
+
+
+@contextmanager
+def renewing(
+    harvest: HarvestContext, renew: Callable[[], None], mark_lost: Callable[[], None]
+) -> Iterator[None]:
+    """Renew a lease from a thread as long as the block lasts.
+
+    Args:
+        harvest: the harvest.
+        renew: renews the lease once.
+        mark_lost: called if that raises LeaseLost.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=_renew, args=(harvest, renew, mark_lost, stop), name="lease", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def release(harvest: HarvestContext, lease: LeaseHandle) -> None:
@@ -198,14 +222,15 @@ def _log_takeover(harvest: HarvestContext, run_id: str) -> None:
         harvest.logger.info(f"took over the lease of run {run_id}, which has ended")
 
 
-def _renew(harvest: HarvestContext, lease: LeaseHandle, stop: threading.Event) -> None:
+def _renew(
+    harvest: HarvestContext, renew: Callable[[], None], mark_lost: Callable[[], None], stop: threading.Event
+) -> None:
     interval = leases.TTL.total_seconds() / _RENEWALS
     while not stop.wait(interval):
         try:
-            with harvest.run.database.begin() as connection:
-                leases.renew(connection, lease.lease, harvest.run.clock())
+            renew()
         except LeaseLost:  # noqa: PERF203  # four times a minute
-            lease.mark_lost()
+            mark_lost()
             return
         except Exception as error:
             # Any other error is transient: the next renewal may succeed, and each write verifies the token.

@@ -106,6 +106,15 @@ class SourceAccess:
         return parser
 
     @cached_property
+    def header_parser(self) -> Parser:
+        """The parser of the pages that the harvester's header client requests. It needs no secret.
+
+        Raises: see `parser`.
+        """
+        arguments = arguments_without_secrets(self.config, self.environ)
+        return self.harvester_class(arguments).with_limits(self.response_limits).header_parser()
+
+    @cached_property
     def response_limits(self) -> ResponseLimits:
         """What a response of the source may cost."""
         return ResponseLimits(**dict(self.config.limits))

@@ -63,6 +63,7 @@ class Sweep:
 
     Attributes:
         run_id: the last run that worked on it.
+        run_began: when this run began or continued it.
         expires: until when this run owns the sweep without a renewal.
         process: the process of the op that works now; None between two ops that have a process each.
         status: one of `tables.SWEEP_STATUSES`.
@@ -71,12 +72,14 @@ class Sweep:
         windows: the windows that are listed, in order; empty until they are planned.
         completeness: `complete` if all its lists are proven, otherwise `unverified`; None until all are fetched.
         evidence: the weakest evidence of its lists; None until all are fetched.
+        is_compared: whether the lists were compared, so that `findings` has numbers.
         findings: the counts of the comparison.
     """
 
     id: int
     ingest_config_id: int
     run_id: str
+    run_began: datetime
     expires: datetime | None
     process: Process | None
     status: str
@@ -91,6 +94,7 @@ class Sweep:
     requests: int
     bytes: int
     seconds_waited: float
+    is_compared: bool
     findings: Findings
 
     @property
@@ -165,6 +169,7 @@ def begin(
             run_id=run_id,
             status="STARTED",
             date_started=now,
+            run_began=now,
             expires=now + TTL,
             arguments_digest=arguments_digest,
             **_process_columns(process),
@@ -195,6 +200,7 @@ def take_over(
         .where(sweep_table.c.id == last.id)
         .values(
             run_id=run_id,
+            run_began=last.run_began if last.run_id == run_id else now,
             status="STARTED",
             date_completed=None,
             error=None,
@@ -368,13 +374,14 @@ def _find(connection: Connection, condition: ColumnElement[bool], count: int) ->
 def sweep_of(row: Row[Any]) -> Sweep:
     """Return the sweep of a row that has all columns of the table."""
     values = row._mapping  # SQLAlchemy's public name for it
-    joined = ("process", "windows", "findings")
+    joined = ("process", "windows", "is_compared", "findings")
     plain = {one.name: values[one.name] for one in fields(Sweep) if one.name not in joined}
     counts = {one.name: values[one.name] for one in fields(Findings) if one.name != "examples"}
     return Sweep(
         **plain,
         process=Process(row.host, row.process_id, row.process_started) if row.process_id else None,
         windows=tuple(Window(*map(parse_instant, bounds)) for bounds in values["windows"] or ()),
+        is_compared=values["examples"] is not None,
         findings=Findings(**counts, examples=values["examples"] or {}),
     )
 

@@ -389,6 +389,7 @@ sweep = Table(
     Column("id", Integer, primary_key=True),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("run_id", String(255), nullable=False),  # the last run that worked on it
+    Column("run_began", Instant, nullable=False),  # when that run began or continued it
     # Until when that run owns it without a renewal, and the process of its op that works now, as in `lease`.
     Column("expires", Instant),
     Column("host", Text),

@@ -135,6 +135,31 @@ def find_overlapping(
     return [log_of(row) for row in rows]
 
 
+def find_unverified(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:
+    """Return the logs that a sweep may prove complete, of those whose windows overlap with `window`.
+
+    They have SUCCEEDED without a proof, asked with the arguments of today, had no `limit` (or kept the result of an
+    earlier harvest without one), and all their data are launched.
+    """
+    columns, digest = harvest_log.c, scope.arguments_digest
+    return find_overlapping(
+        connection,
+        scope,
+        window,
+        columns.status == "SUCCEEDED",
+        columns.completeness == "unverified",
+        columns.unlaunched_since.is_(None),
+        ~columns.has_other_values,
+        or_(columns.record_limit.is_(None), columns.covered_since.is_not(None)),
+        or_(columns.covered_since.is_not(None), columns.doubt.is_not(None)),
+        *(
+            []
+            if digest is None
+            else [or_(columns.arguments_digest.is_(None), columns.arguments_digest == digest)]
+        ),
+    )
+
+
 def is_own_window() -> ColumnElement[bool]:
     """Return the condition that a log is not only the range of other windows, SPLIT and never harvested."""
     return or_(

@@ -18,7 +18,7 @@ from harvest_dagster.storage.harvest_log import run_attempts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, find_log, get_log
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.storage.upsert import insert_or_ignore
-from harvest_dagster.windows import Window, whole_day
+from harvest_dagster.windows import Window, whole_day, whole_days
 
 # Two doubtful lists with this time between them are believed. A transient error of the source is over by then.
 _CONFIRMED_AFTER = timedelta(hours=1)
@@ -220,6 +220,31 @@ def mark_doubtful(connection: Connection, log_id: int, doubt: str) -> HarvestLog
         "doubted_since": log.attempt_began,
         "covered_since": None,
         "covered_until": None,
+    }
+    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
+    return get_log(connection, log_id)
+
+
+def mark_reconciled(connection: Connection, log_id: int, *, settle: timedelta = timedelta()) -> HarvestLog:
+    """Mark a window that has SUCCEEDED `complete`: a later sweep found the same identifiers on all its days.
+
+    This also settles a doubt about its list. The log then covers its window, if its list began late enough.
+
+    Args:
+        connection: a transaction under the lease.
+        log_id: the log of the window.
+        settle: of the config.
+    """
+    log = get_log(connection, log_id)
+    # A source with day granularity was asked for whole days.
+    is_late_enough = began_late_enough(log, settle, asked_until=whole_days(log.window).end)
+    covers_now = log.record_limit is None and is_late_enough
+    values = {
+        "completeness": "complete",
+        "evidence": "reconciled",
+        "doubt": None,
+        "doubted_since": None,
+        "covered_since": log.attempt_began if covers_now and log.doubt else log.covered_since,
     }
     connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
     return get_log(connection, log_id)

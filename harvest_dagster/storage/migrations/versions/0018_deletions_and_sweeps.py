@@ -93,6 +93,7 @@ def _create_sweep() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         _config_id("sweep"),
         sa.Column("run_id", sa.String(255), nullable=False),
+        sa.Column("run_began", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires", sa.DateTime(timezone=True)),
         sa.Column("host", sa.Text()),
         sa.Column("process_id", sa.Integer()),

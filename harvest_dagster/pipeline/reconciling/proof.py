@@ -1,0 +1,81 @@
+"""The evidence `reconciled`: a later sweep found the same identifiers on all days of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.fetching.completeness import NONE
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
+from harvest_dagster.pipeline.reconciling.listed_headers import Comparison
+from harvest_dagster.spool import FetchSummary
+from harvest_dagster.storage.harvest_log import queries, transitions
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.sweeps import Sweep
+from harvest_dagster.windows import ALL_TIME, Window, whole_day, whole_days
+
+
+@dataclass(frozen=True)
+class AgreeingDays:
+    """The days for which a sweep proves that the harvest has all records.
+
+    Such a day has ended, with `settle`, before the sweep began. On both sides it has the same live records. Its list is
+    proven; or its list ended without a doubt, and the day has at least one record: an empty answer proves nothing.
+
+    Attributes:
+        harvest: the harvest.
+        sweep: the sweep.
+        summaries: what the list of each of its windows proves.
+        comparison: the comparison after the repair.
+    """
+
+    harvest: HarvestContext
+    sweep: Sweep
+    summaries: Sequence[FetchSummary]
+    comparison: Comparison
+
+    def __contains__(self, day: date) -> bool:
+        window = whole_day(day)
+        if self.comparison.has_undated_difference or day in self.comparison.differing_days:
+            return False
+        if window.end + self.harvest.config.settle > self.sweep.date_started:
+            return False
+        return any(
+            listed.encloses(window) and self._is_listed(day, summary)
+            for listed, summary in zip(self.sweep.windows, self.summaries, strict=True)
+        )
+
+    def _is_listed(self, day: date, summary: FetchSummary) -> bool:
+        if summary.doubt is not None:
+            return False
+        return summary.evidence != NONE or day in self.comparison.listed_days
+
+    def count(self) -> int:
+        """Return the number of these days that have records."""
+        return sum(day in self for day in self.comparison.listed_days)
+
+    def enclose(self, window: Window) -> bool:
+        """Return whether all days of a window are such days."""
+        return all(day in self for day in window.days)
+
+
+def mark_reconciled_logs(
+    harvest: HarvestContext, lease: LeaseHandle, agreeing: AgreeingDays
+) -> list[HarvestLog]:
+    """Mark the harvest logs whose days all agree `complete`, with the evidence `reconciled`. Return them.
+
+    Only logs that are unverified, asked with the present arguments, and have no limit, can get this evidence.
+
+    Raises:
+        LeaseLost: another run took the lease; nothing was written.
+    """
+    with harvest.run.database.read() as connection:
+        logs = queries.find_unverified(connection, harvest.scope, ALL_TIME)
+    proven = [log for log in logs if agreeing.enclose(whole_days(log.window))]
+    if not proven:
+        return []
+    settle = harvest.config.settle
+    with lease.begin() as connection:
+        return [transitions.mark_reconciled(connection, log.id, settle=settle) for log in proven]

@@ -1,0 +1,229 @@
+"""A sweep from its first list to its end: list, compare, repair, delete, prove.
+
+`list_headers` needs no lease of the source. `reconcile` and `finish_sweep` need it. All steps can be repeated after a
+kill: the pages are in the spool, the first comparison is in the row of the sweep, and each repair is a harvest.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld, LeaseLost, RetryLater
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.fetching.completeness import NONE
+from harvest_dagster.pipeline.lease_guard import LeaseHandle, release
+from harvest_dagster.pipeline.reconciling import proof, repair
+from harvest_dagster.pipeline.reconciling.listed_headers import Comparison, ListedHeaders, sort_headers
+from harvest_dagster.pipeline.reconciling.listing import clear_spool, list_headers, summaries
+from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, SweepGuard
+from harvest_dagster.pipeline.run_window import WindowRun
+from harvest_dagster.storage import sweeps
+from harvest_dagster.storage.sweeps import Findings, Sweep
+from harvest_dagster.windows import Window
+
+__all__ = ["Reconciliation", "end_on_failure", "finish_sweep", "list_headers", "reconcile"]
+
+# These errors do not end a sweep: the op is tried again, or another run continues.
+_NOT_AN_END = (LeaseLost, LeaseHeld, DatabaseUnreachable, RetryLater)
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What `reconcile` did.
+
+    Attributes:
+        sweep: the sweep with its findings.
+        harvested: the windows that were harvested again.
+        reconciled: the windows of the harvest logs that are proven complete now.
+        reconciled_days: number of days that agree.
+    """
+
+    sweep: Sweep
+    harvested: tuple[Window, ...] = ()
+    reconciled: tuple[Window, ...] = ()
+
+    @property
+    def days(self) -> set[date]:
+        """The days of these windows: what Dagster shows about them may have changed."""
+        return {day for window in (*self.harvested, *self.reconciled) for day in window.days}
+
+
+@dataclass
+class _Work:
+    """One call of `reconcile`."""
+
+    run: WindowRun
+    guard: SweepGuard
+    harvested: list[Window] = field(default_factory=list)
+
+    @property
+    def harvest(self) -> HarvestContext:
+        return self.run.harvest
+
+
+def reconcile(run: WindowRun, guard: SweepGuard, *, approve: bool = False) -> Reconciliation:
+    """Compare the lists of a sweep with the stored records, and repair what differs.
+
+    Args:
+        run: the steps of a window, with the harvest and the lease of the source. It harvests days again.
+        guard: the sweep, whose lists are fetched.
+        approve: whether deletions above `deletions.most` are approved.
+
+    Raises:
+        HarvestError: a window could not be harvested again. The next run continues the sweep.
+        SpoolError: pages of the lists are missing or damaged. The next run requests them again.
+        LeaseLost: another run has the lease or the sweep.
+    """
+    del approve
+    work = _Work(run, guard)
+    with sort_headers(work.harvest, guard.read()) as listed:
+        _doubt_invalid_headers(work, listed)
+        comparison = listed.compare()
+        _record_first_comparison(work, comparison)
+        comparison = _repair(work, listed, comparison)
+        agreeing = proof.AgreeingDays(
+            work.harvest, guard.read(), summaries(work.harvest, guard.read()), comparison
+        )
+        proven = proof.mark_reconciled_logs(work.harvest, run.lease, agreeing)
+    _record(work, reconciled_days=agreeing.count())
+    sweep = guard.read()
+    work.harvest.logger.info(sweep_line(work.harvest, sweep))
+    return Reconciliation(sweep, tuple(work.harvested), tuple(log.window for log in proven))
+
+
+def finish_sweep(harvest: HarvestContext, guard: SweepGuard, lease: LeaseHandle) -> Sweep:
+    """Mark a sweep SUCCEEDED, delete its pages, and release the lease of the source.
+
+    Raises:
+        LeaseLost: another run has taken over the sweep.
+    """
+    with guard.database.begin() as connection:
+        sweep = sweeps.end(connection, guard.sweep_id, guard.run_id, "SUCCEEDED", now=harvest.run.clock())
+    try:
+        clear_spool(harvest, sweep)
+    except OSError as error:
+        harvest.logger.warning(f"the spool could not be cleared: {error}")
+    release(harvest, lease)
+    return sweep
+
+
+@contextmanager
+def end_on_failure(
+    harvest: HarvestContext, guard: SweepGuard, cancelled_by: tuple[type[BaseException], ...] = ()
+) -> Iterator[None]:
+    """End the sweep if the block raises: FAILED, or CANCELLED. A later run can continue it.
+
+    If the lease or the database is lost, this run must not or cannot write. If the op is tried again, the sweep stays
+    STARTED.
+    """
+    try:
+        yield
+    except LeaseHeld:
+        guard.extend(BETWEEN_OPS, harvest.run.clock())
+        raise
+    except _NOT_AN_END:
+        raise
+    except cancelled_by:
+        _end(harvest, guard, "CANCELLED", "the run was cancelled. The next run continues the sweep.")
+        raise
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error))
+        _end(harvest, guard, "FAILED", f"{type(error).__name__}: {error}\n\n{trace}")
+        raise
+
+
+def _end(harvest: HarvestContext, guard: SweepGuard, status: str, error: str) -> None:
+    with suppress(HarvestError), guard.database.begin() as connection:  # the first error matters more
+        sweeps.end(
+            connection,
+            guard.sweep_id,
+            guard.run_id,
+            status,
+            now=harvest.run.clock(),
+            error=harvest.source.redact(error),
+        )
+
+
+def sweep_line(harvest: HarvestContext, sweep: Sweep) -> str:
+    """Return the line about a sweep in the log of its run."""
+    found = sweep.findings
+    return (
+        f"{harvest.config.label}: {found.listed} identifiers listed, {found.known} known, {found.missing} missing, "
+        f"{found.changed} changed, {found.gone} gone, {found.duplicates} duplicates, {found.sets_differ} with other "
+        f"sets, {found.repaired} repaired, {found.deleted} deleted, {found.held} held, {found.reconciled_days} days "
+        f"reconciled, {sweep.pages} pages, {sweep.requests} requests; {sweep.completeness}, evidence: {sweep.evidence}"
+    )
+
+
+def _doubt_invalid_headers(work: _Work, listed: ListedHeaders) -> None:
+    """Make the sweep unverified if a header cannot be read: its record would seem to be gone."""
+    if not listed.invalid:
+        return
+    work.harvest.logger.warning(
+        f"{listed.invalid} headers cannot be read, so nothing is deleted: their records would seem to be gone"
+    )
+    with work.guard.begin() as connection:
+        sweeps.record_lists(
+            connection,
+            work.guard.sweep_id,
+            work.guard.run_id,
+            pages=listed.sweep.pages,
+            completeness="unverified",
+            evidence=NONE,
+        )
+
+
+def _record_first_comparison(work: _Work, comparison: Comparison) -> None:
+    """Record what differed before the repair. A run that continues the sweep keeps these numbers."""
+    if not work.guard.read().is_compared:
+        found = Findings(
+            listed=comparison.counts.live,
+            known=comparison.counts.known,
+            missing=comparison.count("missing"),
+            changed=comparison.count("changed"),
+            gone=comparison.count("gone"),
+            duplicates=comparison.count("duplicate"),
+            sets_differ=comparison.count("sets"),
+            examples=comparison.examples,
+        )
+        with work.guard.begin() as connection:
+            sweeps.record_findings(connection, work.guard.sweep_id, work.guard.run_id, found)
+
+
+def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Comparison:
+    """Harvest the days of missing and changed records again. Return the comparison after it."""
+    harvest = work.harvest
+    windows = repair.repair_windows(
+        harvest.config,
+        comparison.days_to_harvest,
+        harvest.run.clock(),
+        one_list=harvest.source.has_open_end,
+    )
+    if comparison.undated:
+        harvest.logger.warning(
+            f"{comparison.undated} missing or changed records have no datestamp, so no harvest of a day brings them"
+        )
+    work.harvested = repair.harvest_windows(work.run, windows)
+    if work.harvested:
+        comparison = listed.compare()
+    first, remaining = work.guard.read().findings, comparison.count("missing", "changed")
+    _record(work, repaired=max(0, first.missing + first.changed - remaining))
+    if remaining:
+        shown = ", ".join(
+            [*comparison.examples.get("missing", ()), *comparison.examples.get("changed", ())][:10]
+        )
+        harvest.logger.warning(
+            f"{remaining} records that the source lists did not come with a harvest of their days: {shown}"
+        )
+    return comparison
+
+
+def _record(work: _Work, **changes: Any) -> None:
+    with work.guard.begin() as connection:
+        found = replace(sweeps.get_sweep(connection, work.guard.sweep_id).findings, **changes)
+        sweeps.record_findings(connection, work.guard.sweep_id, work.guard.run_id, found)

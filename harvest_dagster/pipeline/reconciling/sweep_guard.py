@@ -1,0 +1,182 @@
+"""The right of a run to work on a sweep. It does not need the lease of the source until the lists are compared.
+
+`begin_sweep` creates a sweep, or takes over the sweep of a dead run with its pages. `hold_sweep` holds it during one
+op, and a thread renews it. Every write uses `SweepGuard.begin`, which verifies the owner in the same transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
+from harvest_dagster.pipeline.context import HarvestContext, RunHistory
+from harvest_dagster.pipeline.lease_guard import renewing
+from harvest_dagster.processes import Process, is_gone
+from harvest_dagster.storage import sweeps
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.sweeps import Sweep
+from harvest_dagster.windows import format_instant
+
+# The lists of an older sweep are too old: it begins again.
+_TOO_OLD = timedelta(days=7)
+# Until the next op of the run, or its retry.
+BETWEEN_OPS = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class SweepGuard:
+    """A sweep that this process owns. `hold_sweep` creates it.
+
+    Attributes:
+        database: the harvest database.
+        sweep_id: the sweep.
+        run_id: this run.
+        process: this process.
+    """
+
+    database: Database
+    sweep_id: int
+    run_id: str
+    process: Process
+    _lost: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Yield the connection of a transaction. It commits only if this run still owns the sweep.
+
+        Raises:
+            LeaseLost: another run has taken it over; nothing was written.
+        """
+        with self.database.begin() as connection:
+            sweeps.verify_owner(connection, self.sweep_id, self.run_id)
+            yield connection
+
+    def verify_token(self) -> None:
+        """Raise LeaseLost if the database says that another run owns the sweep.
+
+        Raises:
+            LeaseLost: another run has taken it over.
+        """
+        with self.begin():
+            pass
+
+    def extend(self, pause: timedelta, now: datetime) -> None:
+        """Keep the sweep during a pause in which no op works.
+
+        Raises:
+            LeaseLost: another run has taken it over.
+        """
+        with self.database.begin() as connection:
+            sweeps.renew(connection, self.sweep_id, self.run_id, now, process=self.process, pause=pause)
+
+    def raise_if_lost(self) -> None:
+        """Raise LeaseLost if the thread that renews the sweep has lost it.
+
+        Raises:
+            LeaseLost: another run has taken it over.
+        """
+        if self._lost.is_set():
+            self.verify_token()
+
+    def mark_lost(self) -> None:
+        """Record that the sweep is lost."""
+        self._lost.set()
+
+    def read(self) -> Sweep:
+        """Return the sweep as it is now."""
+        with self.database.read() as connection:
+            return sweeps.get_sweep(connection, self.sweep_id)
+
+
+def begin_sweep(harvest: HarvestContext, *, single_process: bool) -> Sweep:
+    """Return the sweep of this run: a new one, or one that it continues.
+
+    A run continues the newest sweep if that has not succeeded, asked with the same arguments, and began less than a
+    week ago. An op that is tried again continues the sweep of its own run.
+
+    Args:
+        harvest: the harvest.
+        single_process: whether all ops of this run share one process. Then the end of the process ends the run.
+
+    Raises:
+        LeaseHeld: another live run compares this source.
+    """
+    now, run = harvest.run.clock(), harvest.run
+    with run.database.read() as connection:
+        last = sweeps.find_last(connection, harvest.config_id)
+    _raise_if_active(harvest, last)
+    process = run.process if single_process else None
+    with run.database.begin() as connection:
+        if last is not None and _may_continue(harvest, last, now):
+            found = sweeps.take_over(connection, last, run_id=run.id, process=process, now=now)
+        else:
+            found = sweeps.begin(
+                connection,
+                harvest.config_id,
+                run_id=run.id,
+                process=process,
+                now=now,
+                arguments_digest=arguments_digest(harvest),
+                last=last,
+            )
+    if last is not None and found.id == last.id and last.run_id != run.id:
+        harvest.logger.info(f"continuing the sweep that run {last.run_id} began or continued")
+    return found
+
+
+def arguments_digest(harvest: HarvestContext) -> str:
+    """Return a digest of all that decides the requests of a sweep. With another one, a sweep is not continued."""
+    return f"{harvest.source.request_digest}-{harvest.scope.arguments_digest}"[:64]
+
+
+@contextmanager
+def hold_sweep(harvest: HarvestContext, sweep_id: int) -> Iterator[SweepGuard]:
+    """Hold the sweep of this run during an op, and renew it.
+
+    Raises:
+        LeaseLost: another run has taken it over.
+    """
+    run, database = harvest.run, harvest.run.database
+    guard = SweepGuard(database, sweep_id, run.id, run.process)
+    before = guard.read()
+
+    def renew(process: Process | None = run.process, pause: timedelta = timedelta()) -> None:
+        with database.begin() as connection:
+            sweeps.renew(connection, sweep_id, run.id, run.clock(), process=process, pause=pause)
+
+    renew()
+    try:
+        with renewing(harvest, renew, guard.mark_lost):
+            yield guard
+    finally:
+        if before.process != run.process:
+            # The next op has a process of its own, so the end of this process does not mean that the run is dead.
+            with suppress(DatabaseError, LeaseLost):  # it would hide the error of the op
+                renew(None, BETWEEN_OPS)
+
+
+def is_dead(sweep: Sweep, runs: RunHistory, now: datetime) -> bool:
+    """Return whether the run of a STARTED sweep has ended, its process is gone, or it has not renewed the sweep."""
+    has_expired = sweep.expires is None or sweep.expires <= now
+    is_process_gone = sweep.process is not None and is_gone(sweep.process)
+    return has_expired or is_process_gone or runs.outcome(sweep.run_id) is not None
+
+
+def _raise_if_active(harvest: HarvestContext, last: Sweep | None) -> None:
+    if last is None or last.status != "STARTED" or last.run_id == harvest.run.id:
+        return
+    if not is_dead(last, harvest.run.history, harvest.run.clock()):
+        since = format_instant(last.run_began.replace(microsecond=0))
+        raise LeaseHeld(f"run {last.run_id} has been comparing this source since {since}.")
+
+
+def _may_continue(harvest: HarvestContext, last: Sweep, now: datetime) -> bool:
+    if last.status not in sweeps.UNFINISHED or last.arguments_digest != arguments_digest(harvest):
+        return False
+    return last.run_id == harvest.run.id or now - last.date_started < _TOO_OLD
