@@ -8,7 +8,7 @@ transaction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.context import HarvestContext, RunHistory
+from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
@@ -60,6 +61,15 @@ class LeaseHandle:
         """
         with self.begin():
             pass
+
+    def renew(self, now: datetime) -> None:
+        """Renew the lease.
+
+        Raises:
+            LeaseLost: another run has acquired the lease.
+        """
+        with self.database.begin() as connection:
+            leases.renew(connection, self.lease, now)
 
     def extend(self, pause: timedelta, now: datetime) -> None:
         """Extend the lease by a pause. No op works during the pause, so no thread renews the lease.
@@ -128,13 +138,8 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
     before = _find_lease(harvest)
     owner = LeaseOwner(harvest.run.id, harvest.run.process)
     lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner) or _acquire(harvest, owner))
-
-    def renew() -> None:
-        with harvest.run.database.begin() as connection:
-            leases.renew(connection, lease.lease, harvest.run.clock())
-
     try:
-        with renewing(harvest, renew, lease.mark_lost):
+        with renewing(harvest, lease):
             yield lease
     finally:
         if before is None or before.holder.process != harvest.run.process:
@@ -145,20 +150,10 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
 
 
 @contextmanager
-def renewing(
-    harvest: HarvestContext, renew: Callable[[], None], mark_lost: Callable[[], None]
-) -> Iterator[None]:
-    """Renew a lease from a thread as long as the block lasts.
-
-    Args:
-        harvest: the harvest.
-        renew: renews the lease once.
-        mark_lost: called if that raises LeaseLost.
-    """
+def renewing(harvest: HarvestContext, guard: WriteGuard) -> Iterator[None]:
+    """Renew a lease, or a sweep, from a thread as long as the block lasts."""
     stop = threading.Event()
-    thread = threading.Thread(
-        target=_renew, args=(harvest, renew, mark_lost, stop), name="lease", daemon=True
-    )
+    thread = threading.Thread(target=_renew, args=(harvest, guard, stop), name="lease", daemon=True)
     thread.start()
     try:
         yield
@@ -222,15 +217,13 @@ def _log_takeover(harvest: HarvestContext, run_id: str) -> None:
         harvest.logger.info(f"took over the lease of run {run_id}, which has ended")
 
 
-def _renew(
-    harvest: HarvestContext, renew: Callable[[], None], mark_lost: Callable[[], None], stop: threading.Event
-) -> None:
+def _renew(harvest: HarvestContext, guard: WriteGuard, stop: threading.Event) -> None:
     interval = leases.TTL.total_seconds() / _RENEWALS
     while not stop.wait(interval):
         try:
-            renew()
+            guard.renew(harvest.run.clock())
         except LeaseLost:  # noqa: PERF203  # four times a minute
-            mark_lost()
+            guard.mark_lost()
             return
         except Exception as error:
             # Any other error is transient: the next renewal may succeed, and each write verifies the token.

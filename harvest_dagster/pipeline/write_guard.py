@@ -39,3 +39,13 @@ class WriteGuard(Protocol):
         Raises:
             LeaseLost: another run has it.
         """
+
+    def renew(self, now: datetime) -> None:
+        """Renew the right. A thread calls this while an op works.
+
+        Raises:
+            LeaseLost: another run has it.
+        """
+
+    def mark_lost(self) -> None:
+        """Record that another run has the right."""

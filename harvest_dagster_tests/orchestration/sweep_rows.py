@@ -24,6 +24,7 @@ def add_sweep(
     values = {
         "ingest_config_id": ingest_config_id,
         "run_id": "past",
+        "run_began": ended - timedelta(hours=1),
         "status": status,
         "date_started": ended - timedelta(hours=1),
         "date_completed": None if status == "STARTED" else ended,

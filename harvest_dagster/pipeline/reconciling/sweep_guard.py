@@ -66,14 +66,33 @@ class SweepGuard:
         with self.begin():
             pass
 
+    def renew(self, now: datetime) -> None:
+        """Renew the sweep.
+
+        Raises:
+            LeaseLost: another run has taken it over.
+        """
+        self._renew(now, self.process)
+
     def extend(self, pause: timedelta, now: datetime) -> None:
         """Keep the sweep during a pause in which no op works.
 
         Raises:
             LeaseLost: another run has taken it over.
         """
+        self._renew(now, self.process, pause)
+
+    def leave(self, now: datetime) -> None:
+        """Keep the sweep until the next op of the run, which has a process of its own.
+
+        Raises:
+            LeaseLost: another run has taken it over.
+        """
+        self._renew(now, None, BETWEEN_OPS)
+
+    def _renew(self, now: datetime, process: Process | None, pause: timedelta = timedelta()) -> None:
         with self.database.begin() as connection:
-            sweeps.renew(connection, self.sweep_id, self.run_id, now, process=self.process, pause=pause)
+            sweeps.renew(connection, self.sweep_id, self.run_id, now, process=process, pause=pause)
 
     def raise_if_lost(self) -> None:
         """Raise LeaseLost if the thread that renews the sweep has lost it.
@@ -142,23 +161,18 @@ def hold_sweep(harvest: HarvestContext, sweep_id: int) -> Iterator[SweepGuard]:
     Raises:
         LeaseLost: another run has taken it over.
     """
-    run, database = harvest.run, harvest.run.database
-    guard = SweepGuard(database, sweep_id, run.id, run.process)
+    run = harvest.run
+    guard = SweepGuard(run.database, sweep_id, run.id, run.process)
     before = guard.read()
-
-    def renew(process: Process | None = run.process, pause: timedelta = timedelta()) -> None:
-        with database.begin() as connection:
-            sweeps.renew(connection, sweep_id, run.id, run.clock(), process=process, pause=pause)
-
-    renew()
+    guard.renew(run.clock())
     try:
-        with renewing(harvest, renew, guard.mark_lost):
+        with renewing(harvest, guard):
             yield guard
     finally:
         if before.process != run.process:
-            # The next op has a process of its own, so the end of this process does not mean that the run is dead.
+            # The end of this process does not mean that the run is dead.
             with suppress(DatabaseError, LeaseLost):  # it would hide the error of the op
-                renew(None, BETWEEN_OPS)
+                guard.leave(run.clock())
 
 
 def is_dead(sweep: Sweep, runs: RunHistory, now: datetime) -> bool:

@@ -58,5 +58,3 @@ def last_sweep(world: World) -> Sweep:
         found = sweeps.find_last(connection, 1)
     assert found is not None
     return found
-
-

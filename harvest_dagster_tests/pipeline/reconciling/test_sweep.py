@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.records import Record
-from harvest_dagster_tests.pipeline.reconciling.sweep_world import last_sweep, run_sweep
+from harvest_dagster_tests.pipeline.reconciling.sweep_world import run_sweep
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
 
 
