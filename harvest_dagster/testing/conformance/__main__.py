@@ -28,7 +28,8 @@ The exit status is 1 if a harvest
   - reports success although records are lost, altered, duplicated or unknown;
   - hangs or crashes, or fails with an error message that does not say what to do;
   - fails although every record was available;
-  - sends too many requests, sends them too fast or too early, or bypasses the HTTP session.
+  - sends too many requests, sends them too fast or too early, or bypasses the HTTP session;
+or if its list of identifiers names other identifiers or datestamps than its records.
 The exit status is 2 if the command is wrong.
 
 examples:

@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -55,11 +55,11 @@ LIMIT = Limit(20, 1.0)
 _SILENT_LOGGER = logging.getLogger(f"{__name__}.silent")
 _SILENT_LOGGER.addHandler(logging.NullHandler())
 _SILENT_LOGGER.propagate = False
-_TIMEOUTS = Timeouts(connect=60.0, read=60.0, response=120.0)
+TIMEOUTS = Timeouts(connect=60.0, read=60.0, response=120.0)
 _SHORT_TIMEOUTS = Timeouts(connect=60.0, read=0.5, response=2.0)
 _LIMITS = ResponseLimits(received_bytes=4 * 2**20, response_bytes=16 * 2**20)
-_RETRY = RetryPolicy(attempts=4, base=0.1, max_backoff=0.5, min_backoff=0.05, max_seconds=600.0)
-_SHORT_RETRY = replace(_RETRY, max_seconds=10.0)
+RETRY = RetryPolicy(attempts=4, base=0.1, max_backoff=0.5, min_backoff=0.05, max_seconds=600.0)
+_SHORT_RETRY = replace(RETRY, max_seconds=10.0)
 _MAX_RETRY_AFTER = 5.0
 _GRACE = 5.0  # seconds after the deadline in which a harvester that checks it can end
 _SLICE = 0.05  # seconds of one wait for the end of a harvest
@@ -122,17 +122,15 @@ class TrialRunner:
         """
         database = self._folder / f"{name}.db"
         shutil.copy(self._template, database)
-        renderer = harvester.create_renderer()
-        paging = harvester.paging
-        with Server(REPOSITORY, behaviours=behaviours, renderer=renderer, paging=paging) as server:
-            patience = (_SHORT_TIMEOUTS, _SHORT_RETRY) if never_answers else (_TIMEOUTS, _RETRY)
+        with serve(harvester, behaviours) as server:
+            patience = (_SHORT_TIMEOUTS, _SHORT_RETRY) if never_answers else (TIMEOUTS, RETRY)
             harvest = _Harvest(harvester, name, server, database, patience)
             worker = threading.Thread(target=harvest, name=f"trial {name}", daemon=True)
             started = time.monotonic()
             worker.start()
-            _wait(worker, self._deadline)
+            wait(worker, self._deadline)
             harvest.is_over.set()
-            _wait(worker, min(self._deadline, _GRACE))
+            wait(worker, min(self._deadline, _GRACE))
             seconds, requests = time.monotonic() - started, server.requests
             stored, quarantined = _read(database, server.root)
         return TrialResult(
@@ -154,7 +152,15 @@ def trial_runner(deadline: float) -> Iterator[TrialRunner]:
         yield TrialRunner(Path(folder), deadline)
 
 
-def _wait(worker: threading.Thread, seconds: float) -> None:
+def serve(
+    harvester: HarvesterUnderTest, behaviours: Sequence[Behaviour] = ()
+) -> AbstractContextManager[Server]:
+    """Return the simulator with the repository, in the protocol of the harvester."""
+    renderer = harvester.create_renderer()
+    return Server(REPOSITORY, behaviours=behaviours, renderer=renderer, paging=harvester.paging)
+
+
+def wait(worker: threading.Thread, seconds: float) -> None:
     """Wait until a thread ends, for a number of slices. On a busy machine, each slice lasts longer."""
     for _ in range(round(seconds / _SLICE)):
         if not worker.is_alive():
@@ -226,7 +232,7 @@ class _Harvest:
 
     @contextmanager
     def _open_source(self, harvest: HarvestContext, deadline: Deadline) -> Iterator[OpenSource]:
-        with _session(deadline, self._timeouts, self._retry) as session:
+        with open_session(deadline, self._timeouts, self._retry) as session:
             try:
                 client = harvest.source.harvester.client(session)
                 yield OpenSource(client, lambda: session.statistics, deadline.raise_if_over)
@@ -234,7 +240,10 @@ class _Harvest:
                 self.requests_sent = session.statistics.requests
 
 
-def _session(deadline: Deadline, timeouts: Timeouts, retry: RetryPolicy) -> HttpSession:
+def open_session(
+    deadline: Deadline, timeouts: Timeouts = TIMEOUTS, retry: RetryPolicy = RETRY
+) -> HttpSession:
+    """Return a session for the simulator."""
     return HttpSession(
         LIMIT,
         timeouts=timeouts,

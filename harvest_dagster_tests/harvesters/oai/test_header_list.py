@@ -231,7 +231,7 @@ def test_the_headers_of_every_recorded_page_equal_those_of_its_records() -> None
         compared += len(expected)
         record_bytes, header_bytes = record_bytes + len(whole.body), header_bytes + len(cheap.body)
     assert compared == 13_789
-    assert header_bytes < 0.25 * record_bytes
+    assert header_bytes < 0.1 * record_bytes
 
 
 @pytest.mark.parametrize("recording", oai_pmh_recordings("ListIdentifiers"), ids=str)

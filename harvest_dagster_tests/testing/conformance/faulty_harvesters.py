@@ -15,8 +15,9 @@ from harvest_dagster.errors import ProtocolError
 from harvest_dagster.harvesters.interface import Arguments, Client, Harvester, Parser, Session
 from harvest_dagster.harvesters.oai.client import OaiClient
 from harvest_dagster.harvesters.oai.harvester import OaiHarvester
+from harvest_dagster.harvesters.oai.header_list import OaiHeaderParser
 from harvest_dagster.harvesters.oai.parser import OaiParser
-from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
+from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader, Request
 from harvest_dagster.windows import Window
 
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
@@ -237,3 +238,28 @@ class FloodingHarvester(OaiHarvester):
 
     def client(self, session: Session) -> OaiClient:
         return FloodingClient(self.arguments, session)
+
+
+class OtherHeaderParser(OaiHeaderParser):
+    def headers(self, page: Page, window: Window) -> Iterator[RecordHeader | InvalidRecord]:
+        for header in super().headers(page, window):
+            if isinstance(header, RecordHeader) and header.identifier.endswith("1"):
+                yield replace(header, identifier=header.identifier.upper())
+            elif isinstance(header, RecordHeader) and header.identifier.endswith("2"):
+                yield replace(header, datestamp=None)
+            else:
+                yield header
+
+
+class OtherHeaderHarvester(OaiHarvester):
+    """Gives some records another identifier in the list of identifiers, and others no datestamp."""
+
+    def header_parser(self) -> OaiHeaderParser:
+        return OtherHeaderParser(self.arguments)
+
+
+class FailingHeaderHarvester(OaiHarvester):
+    """Parses the list of identifiers as a list of records."""
+
+    def header_parser(self) -> OaiParser:  # type: ignore[override]
+        return OaiParser(self.arguments)

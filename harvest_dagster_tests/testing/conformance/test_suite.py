@@ -89,6 +89,17 @@ def test_every_other_fault_is_detected(harvester, behaviour, fault) -> None:
     assert fault in faults(harvester, behaviour)[behaviour]
 
 
+def test_a_list_of_identifiers_that_differs_from_the_records_is_detected() -> None:
+    """A sweep would find these records missing and gone, again and again. The other trials would not show it."""
+    found = faults("OtherHeaderHarvester", "gone")["(none)"].split("; ")
+    assert [fault.partition(", such as")[0] for fault in found] == [
+        "HEADERS: the list of identifiers lacks 4 of 40 records",
+        "HEADERS: the list of identifiers has 4 that are no records",
+        "HEADERS: 4 of 40 records have another datestamp there",
+    ]
+    assert "HEADERS: the list of identifiers failed: " in faults("FailingHeaderHarvester", "gone")["(none)"]
+
+
 def test_duplicated_records_are_detected() -> None:
     """They are detected even in the reference trial, which is compared with itself."""
     assert faults("DuplicatingHarvester", "gone") == {
