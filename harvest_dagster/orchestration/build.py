@@ -16,7 +16,7 @@ from harvest_dagster.orchestration.checks.complete import completeness_check
 from harvest_dagster.orchestration.checks.reconciled import reconciled
 from harvest_dagster.orchestration.checks.up_to_date import up_to_date
 from harvest_dagster.orchestration.executor import EXECUTOR
-from harvest_dagster.orchestration.jobs import harvest
+from harvest_dagster.orchestration.jobs import harvest, reconcile
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors.notify import notify
 from harvest_dagster.orchestration.sensors.orphaned_logs import (
@@ -144,7 +144,7 @@ def build_shared_defs(
     """Return what all sources of a code location share: the job, the sensors, the resources, the reported problems."""
     reports = {"catalog problems": catalog.problems, "catalog warnings": catalog.warnings}
     return dg.Definitions(
-        jobs=[harvest],
+        jobs=[harvest, reconcile],
         sensors=SENSORS,
         resources={"harvest_stores": Stores(), "harvest_catalog": catalog, **(resources or {})},
         executor=executor,

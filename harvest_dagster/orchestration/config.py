@@ -116,6 +116,28 @@ class AdHocParameters(HarvestParameters):
         return self
 
 
+class SweepParameters(_StrictConfig):
+    """The parameters of the job `reconcile`."""
+
+    ingest_config: str = Field(description="Label of the IngestConfig whose identifiers are compared.")
+    approve_deletions: bool = Field(
+        default=False,
+        description="Delete also if the source no longer lists more records than `deletions.most` allows.",
+    )
+    ignore_disabled: bool = Field(default=False, description="Run even if the IngestConfig is disabled.")
+    force: bool = Field(
+        default=False,
+        description="Run even if the IngestConfig is disabled or refused after failures. Never breaks a lock.",
+    )
+
+    @property
+    def harvest(self) -> "StepConfig":
+        """The parameters of the harvests that the sweep needs."""
+        return StepConfig(
+            ingest_config=self.ingest_config, ignore_disabled=self.ignore_disabled, force=self.force
+        )
+
+
 class TransformParameters(_StrictConfig):
     """The parameters of a transform asset."""
 
@@ -142,7 +164,9 @@ def _problem(detail: ErrorDetails) -> str:
     return f"{place}: {message}" if place else message
 
 
-def for_every_op(names: list[str], parameters: HarvestParameters, **more: Any) -> dict[str, Any]:
+def for_every_op(
+    names: list[str], parameters: HarvestParameters | SweepParameters, **more: Any
+) -> dict[str, Any]:
     """Return the same config for each op."""
     values = {name: value for name, value in parameters.model_dump().items() if value is not None}
     return {name: {"config": {**values, **more}} for name in names}

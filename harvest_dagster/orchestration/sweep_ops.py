@@ -1,0 +1,187 @@
+"""The ops of the job `reconcile`. They pass each other only the id of the sweep, so each may have a process of its own.
+
+The op `list_identifiers` does not hold the lease of the source: harvests go on. The op `compare` holds it.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld
+from harvest_dagster.orchestration.asset_keys import keys_of
+from harvest_dagster.orchestration.checks.reconciled import report_reconciled
+from harvest_dagster.orchestration.config import SweepParameters
+from harvest_dagster.orchestration.op_context import (
+    build_harvest,
+    record_refusal,
+    retry_later,
+    retry_while_unavailable,
+)
+from harvest_dagster.orchestration.ops import priority
+from harvest_dagster.orchestration.reports.error_reporting import report_errors, without_secrets
+from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.runs.run_history import tag_run
+from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.reconciling import sweep as steps
+from harvest_dagster.pipeline.reconciling.sweep_guard import SweepGuard, begin_sweep, hold_sweep
+from harvest_dagster.pipeline.run_window import WindowRun
+from harvest_dagster.pipeline.steps.preflight import validate_preconditions
+
+JOB = "reconcile"
+# Below all harvests: a sweep only looks for what they did not notice.
+PRIORITY = -1
+_CancelledBy = (dg.DagsterExecutionInterruptedError, KeyboardInterrupt)
+CatalogParam = dg.ResourceParam[Catalog]
+
+
+@contextmanager
+def _harvest_of(
+    context: dg.OpExecutionContext, config: SweepParameters, stores: Stores, catalog: Catalog
+) -> Generator[HarvestContext, None, None]:
+    """Yield the harvest. An op that has to wait is retried, as the ops of a harvest are."""
+    with (
+        retry_while_unavailable(context, stores.waiting, LeaseHeld, DatabaseUnreachable),
+        retry_later(context),
+    ):
+        harvest = build_harvest(context, config.harvest, stores, catalog)
+        with without_secrets(harvest.source.redact):
+            yield harvest
+
+
+@contextmanager
+def _sweep_of(
+    context: dg.OpExecutionContext, harvest: HarvestContext, catalog: Catalog, sweep_id: int
+) -> Generator[SweepGuard, None, None]:
+    """Hold a sweep during an op. If the op fails, end the sweep, and report that to the asset check."""
+    with hold_sweep(harvest, sweep_id) as guard:
+        try:
+            with steps.end_on_failure(harvest, guard, _CancelledBy):
+                yield guard
+        except Exception:
+            if guard.read().status == "FAILED":
+                _report(context, harvest, catalog)
+            raise
+
+
+@dg.op(
+    name="sweep_preflight",
+    description="Refuses a source that is disabled or that keeps failing, before the run writes anything.",
+    tags=priority(0),
+)
+@report_errors
+def preflight(
+    context: dg.OpExecutionContext,
+    config: SweepParameters,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+) -> int:
+    """Return the id of this process. The next op finds out by it whether all ops run in one process."""
+    with _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest:
+        tag_run(context, label=harvest.config.label)
+        with record_refusal(harvest):
+            validate_preconditions(harvest)
+    return harvest.run.process.id
+
+
+@dg.op(
+    description="Lists all identifiers of the source into the spool. Waits while the source is harvested.",
+    tags=priority(1),
+)
+@report_errors
+def list_identifiers(
+    context: dg.OpExecutionContext,
+    config: SweepParameters,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+    preflight_process: int,
+) -> int:
+    """Return the id of the sweep. A sweep that was not finished is continued."""
+    with _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest:
+        sweep = begin_sweep(harvest, single_process=preflight_process == harvest.run.process.id)
+        with _sweep_of(context, harvest, harvest_catalog, sweep.id) as guard:
+            listed = steps.list_headers(harvest, guard)
+    context.add_output_metadata(
+        {
+            "pages": listed.pages,
+            "requests": listed.requests,
+            "completeness": listed.completeness or "unverified",
+            "evidence": listed.evidence or "none",
+        }
+    )
+    return sweep.id
+
+
+@dg.op(
+    description="Compares the identifiers with the stored ones, and harvests what is missing. Holds the lease of the "
+    "source.",
+    tags=priority(2),
+)
+@report_errors
+def compare(
+    context: dg.OpExecutionContext,
+    config: SweepParameters,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+    sweep_id: int,
+) -> dict[str, Any]:
+    """Return the id of the sweep, and the days about which Dagster may have to report something else now."""
+    with (
+        _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest,
+        _sweep_of(context, harvest, harvest_catalog, sweep_id) as guard,
+        lease_guard.hold_lease(harvest) as lease,
+    ):
+        run = WindowRun(harvest, lease, cancelled_by=_CancelledBy)
+        done = steps.reconcile(run, guard, approve=config.approve_deletions)
+    days = sorted(day.isoformat() for day in done.days)
+    return {"sweep_id": sweep_id, "days": days}
+
+
+@dg.op(
+    name="sweep_finish",
+    description="Ends the sweep, releases the lease, and reports what was found.",
+    out=dg.Out(dg.Nothing),
+    tags=priority(3),
+)
+@report_errors
+def finish(
+    context: dg.OpExecutionContext,
+    config: SweepParameters,
+    harvest_stores: Stores,
+    harvest_catalog: CatalogParam,
+    compared: dict[str, Any],
+) -> None:
+    """End the sweep."""
+    with (
+        _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest,
+        _sweep_of(context, harvest, harvest_catalog, compared["sweep_id"]) as guard,
+        lease_guard.hold_lease(harvest) as lease,
+    ):
+        steps.finish_sweep(harvest, guard, lease)
+        _report_days(context, harvest, [date.fromisoformat(day) for day in compared["days"]])
+        _report(context, harvest, harvest_catalog)
+
+
+def _report(context: dg.OpExecutionContext, harvest: HarvestContext, catalog: Catalog) -> None:
+    """Evaluate the asset check `reconciled`, and show the counts of the sweep on the asset."""
+    key = keys_of(catalog).key_of("raw", harvest.config.label)
+    try:
+        report_reconciled(context, harvest.run.database, harvest.config, key)
+    except HarvestError as error:  # the result of the sweep is in the database
+        context.log.warning(f"the result of the sweep could not be reported to Dagster: {error}")
+
+
+def _report_days(context: dg.OpExecutionContext, harvest: HarvestContext, days: list[date]) -> None:
+    """Report the days whose data or proof has changed."""
+
+
+EVERY_OP = ["preflight", "list_identifiers", "compare", "finish"]
+
+
+def sweep_graph() -> None:
+    """Connect the ops. Call this in the body of a job."""
+    finish.alias("finish")(compare(list_identifiers(preflight.alias("preflight")())))
