@@ -84,6 +84,11 @@ class SweepStatus:
         return NONE if is_proven and not self.is_late else WARNING
 
     @property
+    def differs(self) -> bool:
+        """Whether deletions are held, or records are missing after the last sweep."""
+        return self.problem == ERROR
+
+    @property
     def result(self) -> str | None:
         """The result of the last sweep or snapshot in a few words; None if there was none."""
         last = self.last_list

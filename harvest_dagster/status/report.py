@@ -20,11 +20,20 @@ from harvest_dagster.catalog.hosts import main_host, rate_limit_of
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
+from harvest_dagster.coverage.sweep_status import describe_sweep
 from harvest_dagster.errors import BadInput
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
 from harvest_dagster.status.source_json import opening_of
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
+from harvest_dagster.status.sweep_plot import (
+    DIFFERENCES,
+    HEIGHT,
+    MOST_SWEEPS,
+    WIDTH,
+    describe_sweeps,
+    draw_sweeps,
+)
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import DAY
 
@@ -43,12 +52,14 @@ class SourceEntry:
 
     @property
     def condition(self) -> str:
-        """`failed`, `incomplete`, `late`, `complete`, `never harvested` or `disabled`."""
+        """`failed`, `differs`, `incomplete`, `late`, `complete`, `never harvested` or `disabled`."""
         status = self.state.status
         if self.state.config.disabled:
             return "disabled"
         if self.state.failed:
             return "failed"
+        if self.state.sweep is not None and self.state.sweep.differs:
+            return "differs"
         if status is None or status.complete_until is None:
             return "never harvested"
         if status.missing:
@@ -84,6 +95,22 @@ class SourceEntry:
     def paths(self) -> list[tuple[str, str]]:
         """Each state of the calendar with its days as an SVG path."""
         return list(draw(self.state.calendar)) if self.state.calendar else []
+
+    @property
+    def difference(self) -> str:
+        """What the last comparison with the source found, in sentences; empty if there was none."""
+        sweep = self.state.sweep
+        return describe_sweep(sweep) if sweep is not None and sweep.was_compared else ""
+
+    @cached_property
+    def sweep_paths(self) -> Mapping[str, str]:
+        """Each difference that the last sweeps found with an SVG path."""
+        return draw_sweeps(self.state.recent_sweeps)
+
+    @property
+    def sweep_counts(self) -> str:
+        """The plot of the last sweeps in words."""
+        return describe_sweeps(self.state.recent_sweeps)
 
     @property
     def counts(self) -> str:
@@ -155,7 +182,13 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
-        report=report, meanings=MEANINGS, marks=MARKS, cell=CELL, most_failures=MOST_FAILURES
+        report=report,
+        meanings=MEANINGS,
+        marks=MARKS,
+        cell=CELL,
+        most_failures=MOST_FAILURES,
+        differences=DIFFERENCES,
+        plot=(MOST_SWEEPS * WIDTH, HEIGHT),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.lag import habit_change, lookback_days
 from harvest_dagster.status.source_state import SourceState
+from harvest_dagster.status.sweep_json import comparison_as_json
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.lease.leases import LeaseRow
 from harvest_dagster.windows import Window, format_bounds
@@ -43,6 +44,7 @@ def state_as_json(state: SourceState, now: datetime) -> dict[str, Any]:
         "quarantined": state.quarantined,
         "transforms": {name: state.transforms.get(name, 0) for name in ("PENDING", "STARTED", "FAILED")},
         "calendar": {day.isoformat(): name for day, name in state.calendar.days} if state.calendar else None,
+        **comparison_as_json(state.sweep),
     }
 
 

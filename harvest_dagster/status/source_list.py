@@ -10,6 +10,8 @@ from harvest_dagster.catalog.hosts import main_host
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.coverage.sweep_overview import SweepOverview
+from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import overview
 
@@ -29,6 +31,10 @@ class SourceLine:
         missing_days: the number of days that were requested or scheduled and are not harvested.
         is_late: whether the schedule promised a day that is not harvested yet.
         last_error: the error of the newest failed window that is not harvested since; None if there is none.
+        last_sweep: when the last sweep or snapshot ended; None if there was none.
+        sweep_result: its result: `complete`, `unverified`, `failed`, `cancelled`, or the number of missing records.
+        held_deletions: the number of deletions that wait for an approval.
+        next_sweep: the next scheduled time of a sweep; None without `reconcile`.
     """
 
     label: str
@@ -40,6 +46,10 @@ class SourceLine:
     missing_days: int | None = None
     is_late: bool | None = None
     last_error: str | None = None
+    last_sweep: datetime | None = None
+    sweep_result: str | None = None
+    held_deletions: int | None = None
+    next_sweep: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ def list_sources(configs: Sequence[IngestConfig], database: Database | None, now
         return SourceList(tuple(_line(config) for config in configs))
     with database.read() as connection:
         sources = SourceOverview.read(connection, now)
+        sweeps = SweepOverview.read(connection, now, configs)
         newest = {
             config.label: failures[-1].log_id
             for config in configs
@@ -64,15 +75,35 @@ def list_sources(configs: Sequence[IngestConfig], database: Database | None, now
         errors = overview.find_errors(connection, newest.values())
     return SourceList(
         tuple(
-            _line(config, sources.status_of(config), errors.get(newest.get(config.label, 0)))
+            _line(
+                config,
+                sources.status_of(config),
+                errors.get(newest.get(config.label, 0)),
+                sweeps.status_of(config),
+            )
             for config in configs
         ),
         tuple(sorted(set(sources.config_ids) - {config.label for config in configs})),
     )
 
 
-def _line(config: IngestConfig, status: SourceStatus | None = None, error: str | None = None) -> SourceLine:
+def _line(
+    config: IngestConfig,
+    status: SourceStatus | None = None,
+    error: str | None = None,
+    sweep: SweepStatus | None = None,
+) -> SourceLine:
     line = (config.label, config.harvester, main_host(config), config.schedule, config.disabled)
-    if status is None:
+    if status is None or sweep is None:
         return SourceLine(*line)
-    return SourceLine(*line, status.complete_until, status.missing_days, status.is_late, error)
+    return SourceLine(
+        *line,
+        status.complete_until,
+        status.missing_days,
+        status.is_late,
+        error,
+        last_sweep=sweep.last_time,
+        sweep_result=sweep.result,
+        held_deletions=sweep.counts.held,
+        next_sweep=sweep.next_time,
+    )

@@ -19,14 +19,19 @@ from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram
 from harvest_dagster.coverage.scopes import declared_transformer, log_scope
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.coverage.sweep_overview import SweepOverview
+from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.processes import is_gone
 from harvest_dagster.status.calendar import Calendar, make_calendar
+from harvest_dagster.status.sweep_plot import MOST_SWEEPS
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import overview, queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import LeaseRow
 from harvest_dagster.storage.rate_limit.host_overview import HostBudget, find_budgets
+from harvest_dagster.storage.sweep_overview import find_recent_of_sources
+from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.storage.transform_queue.versions import find_states
 from harvest_dagster.windows import DAY, Window, merged, subtract
 
@@ -69,6 +74,8 @@ class SourceState:
         requests: the number of requests on the last day.
         calendar: the states of the days of the calendar; None without one.
         lags: how late its records came in the last twelve months.
+        sweep: the last comparison with the source, and held deletions; None without a database.
+        recent_sweeps: the last sweeps that have ended, the oldest first; none without a calendar.
     """
 
     config: IngestConfig
@@ -86,6 +93,8 @@ class SourceState:
     requests: int = 0
     calendar: Calendar | None = None
     lags: LagHistogram = NO_LAGS
+    sweep: SweepStatus | None = None
+    recent_sweeps: tuple[Sweep, ...] = ()
 
 
 def read_states(
@@ -105,7 +114,7 @@ def read_states(
     if database is None:
         return [SourceState(config) for config in configs]
     with database.read() as connection:
-        facts = _Facts.read(connection, configs, now)
+        facts = _Facts.read(connection, configs, now, with_recent_sweeps=calendar is not None)
         views = dict(_views(connection, facts, calendar)) if calendar is not None else {}
     return [facts.state_of(config, views.get(config.label)) for config in configs]
 
@@ -140,9 +149,18 @@ class _Facts:
     transforms: Mapping[tuple[int, int], Mapping[str, int]]
     versions: Mapping[str, int]
     requests: Mapping[int, int]
+    sweeps: SweepOverview
+    recent_sweeps: Mapping[int, list[Sweep]]
 
     @classmethod
-    def read(cls, connection: Connection, configs: Sequence[IngestConfig], now: datetime) -> _Facts:
+    def read(
+        cls,
+        connection: Connection,
+        configs: Sequence[IngestConfig],
+        now: datetime,
+        *,
+        with_recent_sweeps: bool,
+    ) -> _Facts:
         labels = [config.label for config in configs]
         sources = SourceOverview.read(connection, now, labels).with_lags(connection, labels)
         ids = [sources.config_ids[config.label] for config in configs if config.label in sources.config_ids]
@@ -162,6 +180,8 @@ class _Facts:
             transforms=overview.count_transforms(connection, ids),
             versions=_transformer_versions(connection, configs),
             requests=overview.count_requests(connection, now - DAY),
+            sweeps=SweepOverview.read(connection, now, configs),
+            recent_sweeps=find_recent_of_sources(connection, ids, MOST_SWEEPS) if with_recent_sweeps else {},
         )
 
     def state_of(self, config: IngestConfig, view: _View | None) -> SourceState:
@@ -185,6 +205,8 @@ class _Facts:
             requests=self.requests.get(key, 0),
             calendar=view.calendar if view else None,
             lags=self.sources.lags_of(config),
+            sweep=self.sweeps.status_of(config),
+            recent_sweeps=tuple(self.recent_sweeps.get(key, ())),
         )
 
     def _open_logs(self, key: int) -> tuple[tuple[HarvestLog, ...], tuple[HarvestLog, ...]]:

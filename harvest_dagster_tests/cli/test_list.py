@@ -11,7 +11,16 @@ from harvest_dagster.storage.database import Database
 from harvest_dagster_tests.cli.commands import run
 from harvest_dagster_tests.cli.conftest import Sources
 
-UNKNOWN = {"complete_up_to": None, "missing_days": None, "is_late": None, "last_error": None}
+UNKNOWN = {
+    "complete_up_to": None,
+    "missing_days": None,
+    "is_late": None,
+    "last_error": None,
+    "last_sweep": None,
+    "sweep_result": None,
+    "held_deletions": None,
+    "next_sweep": None,
+}
 
 
 def test_without_a_database_the_columns_of_harvests_are_empty_and_none_is_created(

@@ -27,7 +27,9 @@ def test_without_a_database_nothing_is_harvested(new_sources: Sources) -> None:
     found = run("status", "a", "--json").json
     assert (found["complete"], found["gaps"], found["complete_up_to"]) == ([], [], None)
     assert "never" in run("status", "a").out
-    assert run("history", "a", "--json").json == {"label": "a", "complete": [], "gaps": [], "history": []}
+    nothing = {"label": "a", "complete": [], "gaps": [], "history": [], "sweeps": []}
+    assert run("history", "a", "--json").json == nothing
+    assert (found["sweep"], found["held_deletions"], found["differs"]) == (None, 0, None)
 
 
 def test_the_harvested_time_and_the_gaps_are_intervals(sources: Sources) -> None:

@@ -13,13 +13,38 @@ from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.intervals import COMPLETE, FAILED, MISSING
 from harvest_dagster.coverage.lag import LagHistogram
 from harvest_dagster.coverage.source_status import SourceStatus
+from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import Calendar
 from harvest_dagster.status.report import HostEntry, Report, SourceEntry, draw, render
 from harvest_dagster.status.source_state import FailedHarvest, SourceState
+from harvest_dagster.storage.sweep_overview import AbsentCounts
+from harvest_dagster.storage.sweeps import Findings, Sweep
 from harvest_dagster.windows import whole_day
 
 NOW = datetime(2024, 5, 15, 12, tzinfo=timezone.utc)
+SWEEP = Sweep(
+    id=1,
+    ingest_config_id=1,
+    run_id="run",
+    run_began=NOW,
+    expires=None,
+    process=None,
+    status="SUCCEEDED",
+    date_started=NOW,
+    date_completed=NOW,
+    error=None,
+    arguments_digest=None,
+    windows=(),
+    completeness="complete",
+    evidence="total",
+    pages=1,
+    requests=1,
+    bytes=1,
+    seconds_waited=0.0,
+    is_compared=True,
+    findings=Findings(),
+)
 HOSTILE = "</td><script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
 
 
@@ -120,3 +145,34 @@ def test_a_source_shows_how_late_its_records_come() -> None:
     assert "99 % within 8 days" in cell
     assert "`lookback: 8d`" in cell
     assert "records" not in other
+
+
+def swept(label: str, *found: tuple[int, int, int], held: int = 0) -> SourceState:
+    """Return the state of a source whose sweeps found so many missing, changed and gone records, the newest last."""
+    recent = tuple(
+        replace(
+            SWEEP,
+            date_started=NOW + number * timedelta(days=7),
+            findings=Findings(0, 0, *counts, repaired=99),
+        )
+        for number, counts in enumerate(found)
+    )
+    one = state(label)
+    status = SweepStatus(one.config, 1, recent[-1], counts=AbsentCounts(held, held))
+    return replace(one, sweep=status, recent_sweeps=recent)
+
+
+def test_the_drift_of_a_source_is_plotted_and_in_words() -> None:
+    """The numbers of one sweep do not show that a source drifts. A reader may not see the plot."""
+    text = page(swept("a", (0, 0, 0), (1, 0, 0), (50, 40, 10)), swept("b", (0, 0, 0), held=3), state("c"))
+    (plot,) = html.fromstring(text).xpath("//tr[1]//svg[@class='plot' and @role='img']")
+    label = plot.get("aria-label")
+    assert label.startswith("2024-05-29: 50 missing, 40 changed, 10 gone; 2024-05-22: 1 missing, 0 changed")
+    paths = {one.get("class"): one.get("d") for one in plot.findall("path")}
+    # 50 of 100 are half of the height, and the single missing record is still seen.
+    assert paths["missing"] == "M10 39h9v1h-9zM20 22h9v18h-9z"
+    assert paths["gone"].startswith("M20 ")
+    rows = cells(text)
+    assert [row[1] for row in rows] == ["complete", "differs", "complete"]
+    assert "3 deletions are held" in rows[1][-2]
+    assert rows[2][-2] == ""

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 BUNDLED = BundledCatalog()
 _BUNDLED_COLUMNS = ("label", "name", "harvester", "host", "format", "unverified since", "terms")
-_COLUMNS = ("label", "harvester", "host", "schedule", "complete up to", "missing days", "last error")
+_COLUMNS = (
+    "label",
+    "harvester",
+    "host",
+    "schedule",
+    "complete up to",
+    "missing days",
+    "last sweep",
+    "result",
+    "held deletions",
+    "next sweep",
+    "last error",
+)
 _LONGEST_ERROR = 100  # characters in the table; --json has the whole line
 
 
@@ -36,11 +48,12 @@ def command(context: click.Context, /, *, text: str | None, is_bundled: bool, as
 
     The columns "complete up to" and "missing days" follow the same rule as the asset check up_to_date: up to that
     instant, nothing is missing since the first harvest of the source. "last error" is the error of the newest window
-    that failed and is not harvested since. Without a database, these columns are empty. The exit status is 1 if a
-    source of the catalog did not load.
+    that failed and is not harvested since. "last sweep" is when all identifiers of the source were last compared with
+    the stored ones, or when its last snapshot ended. "held deletions" wait for `harvest deletions approve LABEL`.
+    Without a database, these columns are empty. The exit status is 1 if a source of the catalog did not load.
 
     With --json, standard output is a list of {label, harvester, host, schedule, disabled, complete_up_to, missing_days,
-    is_late, last_error}. A value that is not known is null.
+    is_late, last_error, last_sweep, sweep_result, held_deletions, next_sweep}. A value that is not known is null.
 
     With --bundled, the command lists the sources of the package: the format of their records, since when nobody has
     compared their facts with the source, and what the operator asks of harvesters. TEXT selects those that have it in
@@ -91,7 +104,10 @@ def _cells(line: SourceLine) -> tuple[object, ...]:
     schedule = "disabled" if line.disabled else line.schedule
     error = shorten(line.last_error, _LONGEST_ERROR) if line.last_error else None
     complete = line.complete_up_to
-    return line.label, line.harvester, line.host, schedule, complete, line.missing_days or None, error
+    return (
+        *(line.label, line.harvester, line.host, schedule, complete, line.missing_days or None),
+        *(line.last_sweep, line.sweep_result, line.held_deletions or None, line.next_sweep, error),
+    )
 
 
 def _print_messages(catalog: Catalog, found: SourceList) -> None:

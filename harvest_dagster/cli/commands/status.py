@@ -14,13 +14,26 @@ from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, optional_label_argument
 from harvest_dagster.cli.output import print_json, print_table
 from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
+from harvest_dagster.coverage.sweep_status import NONE, SweepStatus, describe_sweep
 from harvest_dagster.status.calendar import Calendar, calendar_lines, legend
 from harvest_dagster.status.source_json import opening_of, state_as_json
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
 from harvest_dagster.texts import NO_ERROR
 from harvest_dagster.windows import DAY, Window, format_instant, utc_now
 
-_COLUMNS = ("label", "complete up to", "gaps", "failed", "active", "quarantined", "pending", "waits")
+_COLUMNS = (
+    "label",
+    "complete up to",
+    "gaps",
+    "failed",
+    "active",
+    "quarantined",
+    "pending",
+    "waits",
+    "last sweep",
+    "result",
+    "held",
+)
 _COLOURS = {"#": "green", "+": "cyan", "x": "red", "!": "red", ".": "dim"}
 _LABELS_OF_LINES = 4  # columns before the first week
 _MOST_SHOWN = 10
@@ -38,8 +51,9 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
     The command sends no request, and changes no data.
 
     Without LABEL, each source is one line: up to when it is complete, the number of gaps, failed windows, active
-    windows, quarantined records, data that wait for a transform, and the seconds until the next request to its host is
-    allowed, or when the `hours` of the source begin.
+    windows, quarantined records, data that wait for a transform, the seconds until the next request to its host is
+    allowed, or when the `hours` of the source begin, the end and the result of the last sweep or snapshot, and the
+    deletions that are held until `harvest deletions approve LABEL`.
 
     With LABEL, the calendar has a column for each week and one character for each day:
     # complete and proven, + harvested and not proven, x failed or cancelled, ! a gap, . not requested.
@@ -48,9 +62,11 @@ def command(label: str | None, weeks: int, as_json: bool) -> None:
     With --json, standard output is an object, or a list of objects without LABEL: {label, complete_up_to, is_late,
     complete: [[from, until]], gaps: [[from, until]], before_first_harvest, unverified, failed, active, interrupted,
     lease, waits, hours, lag: {p50, p99, p999, records, late_records, lookback_days, habit_change}, quarantined,
-    transforms, calendar}. `complete` is all that is harvested; `unverified` are the parts of it, within the calendar,
-    that nothing proves. `unverified` and `calendar` are null without LABEL. `lag` says within how many days 50, 99 and
-    99.9 % of the records came, and how many came later than the `lookback`.
+    transforms, calendar, sweep, active_sweep, snapshot, next_sweep, held_deletions, absent, differs}. `complete` is all
+    that is harvested; `unverified` are the parts of it, within the calendar, that nothing proves. `unverified` and
+    `calendar` are null without LABEL. `lag` says within how many days 50, 99 and 99.9 % of the records came, and how
+    many came later than the `lookback`. `sweep` is the last comparison of all identifiers, as in `harvest reconcile
+    --json`. `differs` is true if deletions are held, or if records are missing after it.
 
     \b
     Examples:
@@ -84,6 +100,9 @@ def _cells(state: SourceState, now: datetime) -> tuple[object, ...]:
         state.quarantined or None,
         state.transforms.get("PENDING") or None,
         f"until {format_instant(opening)}" if (opening := opening_of(state.config, now)) else pause,
+        state.sweep.last_time if state.sweep else None,
+        state.sweep.result if state.sweep else None,
+        (state.sweep.counts.held or None) if state.sweep else None,
     )
 
 
@@ -132,6 +151,7 @@ def _facts(state: SourceState, now: datetime) -> Iterator[tuple[str, str]]:
     yield from _budget(state)
     if state.quarantined:
         yield "quarantined", f"{state.quarantined} records; `harvest quarantine list {state.config.label}`"
+    yield from _sweep_facts(state.sweep)
     for name, number in state.transforms.items():
         yield f"transforms {name}", f"{number}"
 
@@ -157,6 +177,21 @@ def _lag_facts(state: SourceState) -> Iterator[tuple[str, str]]:
         yield "habit changed", f"{change}"
     if (warning := lookback_warning(state.config, state.lags)) is not None:
         yield "lookback", warning
+
+
+def _sweep_facts(status: SweepStatus | None) -> Iterator[tuple[str, str]]:
+    """Yield what the last comparison with the source found, and when the next one is due."""
+    if status is None:
+        return
+    if status.was_compared or status.problem != NONE:
+        yield "compared", describe_sweep(status)
+    if status.active is not None:
+        active = status.active
+        yield "active sweep", f"since {format_instant(active.date_started)} by run {active.run_id}"
+    if status.counts.absent:
+        yield "absent", f"{status.counts.absent:,} stored records were not in the last complete list"
+    if status.next_time is not None:
+        yield "next sweep", format_instant(status.next_time)
 
 
 def _budget(state: SourceState) -> Iterator[tuple[str, str]]:

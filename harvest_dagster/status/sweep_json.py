@@ -1,0 +1,53 @@
+"""Sweeps, snapshots and held deletions as values for JSON. The keys are documented in docs/cli.md and stay stable."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from harvest_dagster.coverage.sweep_status import SweepStatus
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.sweeps import Sweep
+from harvest_dagster.texts import first_line
+
+
+def sweep_as_json(sweep: Sweep) -> dict[str, Any]:
+    """Return a sweep: when it ran, what its lists prove, and what the comparison found."""
+    return {
+        "started": sweep.date_started,
+        "ended": sweep.date_completed,
+        "status": sweep.status,
+        "run_id": sweep.run_id,
+        "error": first_line(sweep.error) if sweep.error else None,
+        "completeness": sweep.completeness,
+        "evidence": sweep.evidence,
+        **asdict(sweep.findings),
+        "pages": sweep.pages,
+        "requests": sweep.requests,
+        "bytes": sweep.bytes,
+    }
+
+
+def comparison_as_json(status: SweepStatus | None) -> dict[str, Any]:
+    """Return the state of the comparison of a source with the stored records. Without a database, nothing is known."""
+    last = status.last if status else None
+    active = status.active if status else None
+    return {
+        "sweep": sweep_as_json(last) if last else None,
+        "active_sweep": sweep_as_json(active) if active else None,
+        "snapshot": _snapshot(status.snapshot) if status and status.snapshot else None,
+        "next_sweep": status.next_time if status else None,
+        "held_deletions": status.counts.held if status else 0,
+        "absent": status.counts.absent if status else 0,
+        "differs": status.differs if status else None,
+    }
+
+
+def _snapshot(log: HarvestLog) -> dict[str, Any]:
+    return {
+        "ended": log.date_completed,
+        "run_id": log.run_id,
+        "completeness": log.completeness,
+        "evidence": log.evidence,
+        "records": log.counts.records,
+    }
