@@ -121,10 +121,13 @@ class FeedClient(UndividedClient):
         if document.is_archive:
             return replace(page, total=total)
         first = first_reached(position, page.received)
-        raise_if_out_of_reach(window, first, url=page.request.url)
+        self._raise_if_out_of_reach(window, first, page.request.url)
         if window.start < first:
             return replace(page, may_be_cut=True)
         return replace(page, total=total)
+
+    def _raise_if_out_of_reach(self, window: Window, first: datetime, url: str) -> None:
+        raise_if_out_of_reach(window, first, url=url)
 
     def _link(self, document: FeedDocument) -> str | None:
         return document.next_page or document.previous_archive
@@ -175,3 +178,10 @@ class FeedClient(UndividedClient):
                 [(name, own.get(name, value) if MASK in value else value) for name, value in pairs]
             )
         return found._replace(netloc=f"{user}{at}{found.netloc}", query=query).geturl()
+
+
+class FeedHeaderClient(FeedClient):
+    """Requests the whole feed for a comparison with what is stored, however far the feed reaches back."""
+
+    def _raise_if_out_of_reach(self, window: Window, first: datetime, url: str) -> None:
+        """Accept a feed that begins after the start of the window. `lists_everything` is False for that reason."""

@@ -8,7 +8,7 @@ from harvest_dagster.harvesters.feed.arguments import FeedArguments
 from harvest_dagster.harvesters.interface import Harvester, Session
 
 if TYPE_CHECKING:
-    from harvest_dagster.harvesters.feed.client import FeedClient
+    from harvest_dagster.harvesters.feed.client import FeedClient, FeedHeaderClient
     from harvest_dagster.harvesters.feed.parser import FeedParser
 
 
@@ -30,3 +30,9 @@ class FeedHarvester(Harvester):
         from harvest_dagster.harvesters.feed.parser import FeedParser  # noqa: PLC0415 - see `client`
 
         return FeedParser(self.arguments, self.limits)
+
+    def header_client(self, session: Session) -> FeedHeaderClient:
+        """Return a client of the whole feed that does not fail because older entries have left the feed."""
+        from harvest_dagster.harvesters.feed.client import FeedHeaderClient  # noqa: PLC0415 - see `client`
+
+        return FeedHeaderClient(self.arguments, session, self.limits)

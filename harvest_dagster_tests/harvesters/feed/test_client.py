@@ -8,6 +8,9 @@ import pytest
 
 from harvest_dagster.errors import MalformedResponse, ProtocolError, SourceRefused
 from harvest_dagster.harvesters.feed.arguments import FeedArguments
+from harvest_dagster.harvesters.feed.harvester import FeedHarvester
+from harvest_dagster.records import RecordHeader
+from harvest_dagster.windows import ALL_TIME, parse_instant
 from harvest_dagster_tests.harvesters.feed.feeds import URL, atom, entry, feed, feeds, link, rss, window
 
 FIFTH = window("2024-03-05", "2024-03-06")
@@ -35,6 +38,22 @@ def test_a_window_that_begins_before_the_oldest_entry_is_doubtful() -> None:
     assert page.total is None
     with pytest.raises(SourceRefused):
         source.read(window("2024-03-04", "2024-03-06"))
+
+
+def test_a_comparison_reads_what_the_feed_has_and_proves_no_absence() -> None:
+    """It finds entries that are missing or changed here. Entries that have left the feed are not gone."""
+    source = feed(atom(TOTAL, entry("2", "2024-03-06"), entry("1", "2024-03-05T10:00:00Z")))
+    with pytest.raises(SourceRefused):
+        source.read(ALL_TIME)
+    harvester = FeedHarvester(source.arguments)
+    client = harvester.header_client(source.session)
+    (page,) = client.pages(ALL_TIME)
+    headers = list(harvester.header_parser().headers(page, ALL_TIME))
+    assert headers == [
+        RecordHeader("2", parse_instant("2024-03-06")),
+        RecordHeader("1", parse_instant("2024-03-05T10:00:00Z")),
+    ]
+    assert (page.may_be_cut, page.total, client.lists_everything) == (True, None, False)
 
 
 def test_a_window_within_reach_has_no_doubt_and_keeps_only_its_entries() -> None:
