@@ -38,6 +38,7 @@ from harvest_dagster.pipeline.completed_days import is_covered
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.early_stop import find_stop_reason
 from harvest_dagster.pipeline.report_lines import log_run
+from harvest_dagster.pipeline.snapshots import describe_snapshot, is_snapshot
 from harvest_dagster.pipeline.steps.finish import finish_run
 from harvest_dagster.pipeline.steps.plan import Plan, find_covering_logs, plan_windows
 from harvest_dagster.pipeline.steps.preflight import refuse_repeated_failures, validate_preconditions
@@ -305,7 +306,9 @@ def finish(
         if not is_complete:  # Dagster skips the op of the asset check if the output is missing
             check_window(context, op.harvest, partition_window(context))
     logs = [coverage.log for coverage in covering]
-    report = metadata.RunReport(summary, harvested, logs, is_complete)
+    is_served = bool(harvested) and is_snapshot(op.harvest.config)
+    snapshot = describe_snapshot(op.requested) if is_served else ""
+    report = metadata.RunReport(summary, harvested, logs, is_complete, snapshot)
     metadata.observe_run(context, op.asset_key, report)
     if not is_complete:
         context.log.warning(

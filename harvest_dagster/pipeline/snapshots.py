@@ -34,7 +34,7 @@ def snapshot_window(config: IngestConfig, wanted: Window, now: datetime) -> Wind
     """Return the window of the log of a snapshot that begins now.
 
     It is [earliest_date, start of today). It is longer if the request is: at its start, and at its end if that is not
-    after now. If the request lies completely after its end, the window is that of the request, which is not covered.
+    after now. If no day has ended since then, the window is that of the request, which will not be covered.
 
     Args:
         config: the source.
@@ -57,3 +57,10 @@ def window_of_lineage(attempts: Sequence[WindowAttempt]) -> Window | None:
         attempts: the work of these runs on windows, the newest last.
     """
     return attempts[-1].window if attempts else None
+
+
+def describe_snapshot(wanted: Window) -> str:
+    """Return the sentence that says which range a snapshot serves."""
+    days = len(list(wanted.days))
+    number = "1 day" if days == 1 else f"{days:,} days"
+    return f"one snapshot of the whole source serves the requested range of {number}"

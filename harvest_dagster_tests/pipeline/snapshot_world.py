@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from harvest_dagster.pipeline import lease_guard
@@ -13,9 +14,12 @@ from harvest_dagster.windows import Window
 from harvest_dagster_tests.pipeline.world import World
 
 
-def take(world: World, run: str, wanted: Window, **parameters: Any) -> tuple[Plan, list[HarvestLog]]:
+def take(
+    world: World, run: str, wanted: Window, earlier_ids: tuple[str, ...] = (), **parameters: Any
+) -> tuple[Plan, list[HarvestLog]]:
     """Harvest a range with one run, as the ops do. Return its plan and its logs."""
     harvest = world.harvest(run, **parameters)
+    harvest = replace(harvest, run=replace(harvest.run, earlier_ids=earlier_ids))
     with lease_guard.hold_lease(harvest) as lease:
         try:
             planned = plan.plan_windows(harvest, wanted, lease)

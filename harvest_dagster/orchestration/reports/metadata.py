@@ -160,12 +160,14 @@ class RunReport:
         windows: the output of launch for each window.
         covering: the logs that cover the range, if the run had nothing to do.
         is_complete: whether the whole range is harvested.
+        snapshot: what the snapshot of the run serves, as a sentence; empty if the run took none.
     """
 
     summary: Summary
     windows: Sequence[Mapping[str, Any]]
     covering: Sequence[HarvestLog]
     is_complete: bool
+    snapshot: str = ""
 
 
 def observe_run(context: dg.OpExecutionContext, observed: dg.AssetKey, report: RunReport) -> None:
@@ -228,6 +230,7 @@ def _run_texts(report: RunReport) -> dict[str, Any]:
     return {
         "completeness": report.summary.completeness or "unverified",
         "windows": len(report.windows),
+        **({"snapshot": report.snapshot} if report.snapshot else {}),
         "records_by_day": dg.MetadataValue.md(table(("day", "records"), days[:MAX_TABLE_ROWS])),
         "sample": dg.MetadataValue.md(_sample_table(samples)),
     }

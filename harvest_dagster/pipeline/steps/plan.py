@@ -11,7 +11,13 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
-from harvest_dagster.pipeline.snapshots import is_snapshot, snapshot_window, window_of_lineage
+from harvest_dagster.pipeline.snapshots import (
+    describe_snapshot,
+    is_snapshot,
+    list_window,
+    snapshot_window,
+    window_of_lineage,
+)
 from harvest_dagster.storage.harvest_log import coverage_rule, queries, run_attempts, transitions
 from harvest_dagster.storage.harvest_log.coverage_rule import LogCoverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -49,18 +55,12 @@ def plan_windows(harvest: HarvestContext, wanted: Window, lease: LeaseHandle) ->
     covered_by = [one.log for one in covering]
     _clear_spool(harvest, covered_by)
     windows = _remaining_windows(harvest, wanted, coverage_rule.covered_windows(covering))
-    snapshot = _describe_snapshot(wanted) if windows and is_snapshot(harvest.config) else ""
+    snapshot = describe_snapshot(wanted) if windows and is_snapshot(harvest.config) else ""
     if snapshot:
         harvest.logger.info(f"{harvest.config.label}: {snapshot}")
     harvest.run.monitor.plan(windows)
     parent_id = None if windows == [wanted] else _mark_split(harvest, wanted, lease, several=len(windows) > 1)
     return Plan(windows, parent_id, covered_by, snapshot)
-
-
-def _describe_snapshot(wanted: Window) -> str:
-    days = len(list(wanted.days))
-    number = "1 day" if days == 1 else f"{days:,} days"
-    return f"one snapshot of the whole source serves the requested range of {number}"
 
 
 def _report_changed_arguments(harvest: HarvestContext, wanted: Window, values_digest: str | None) -> None:
@@ -107,8 +107,9 @@ def _find_remaining_windows(
     They are windows that `plan_windows` returned, because both functions cut the same gaps in the same way.
     """
     covered = coverage_rule.covered_windows(find_covering_logs(harvest, wanted))
+    within = list_window(harvest.config, wanted)
     with harvest.run.database.read() as connection:
-        attempts = run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, wanted)
+        attempts = run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, within)
     done = [attempt.window for attempt in attempts if is_done(attempt)]
     if done and is_snapshot(harvest.config):
         return []  # what it does not cover, another snapshot of this run would not cover either
