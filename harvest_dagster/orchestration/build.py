@@ -24,6 +24,7 @@ from harvest_dagster.orchestration.sensors.orphaned_logs import (
     close_orphaned_logs_of_cancelled_runs,
     close_orphaned_logs_of_failed_runs,
 )
+from harvest_dagster.orchestration.sensors.reconcile import reconcile_by_schedule
 from harvest_dagster.orchestration.sensors.repair_gaps import repair_gaps
 from harvest_dagster.orchestration.sensors.schedule import harvest_by_schedule
 from harvest_dagster.orchestration.sensors.source_status import report_source_status
@@ -36,6 +37,7 @@ STRICT_VARIABLE = "HARVEST_STRICT"
 SENSORS = [
     harvest_by_schedule,
     repair_gaps,
+    reconcile_by_schedule,
     transform_pending,
     report_source_status,
     notify,

@@ -8,7 +8,8 @@ import dagster as dg
 
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.orchestration.asset_keys import AssetKeys, Kind, SourceAsset
-from harvest_dagster.orchestration.sensors.run_requests import RANGE_END, RANGE_START
+from harvest_dagster.orchestration.sensors.run_requests import LABEL, RANGE_END, RANGE_START
+from harvest_dagster.orchestration.sweep_ops import JOB as SWEEP_JOB
 from harvest_dagster.windows import DAY
 
 _UNFINISHED = (
@@ -32,10 +33,12 @@ class ActiveRuns:
     Attributes:
         days: the days that they process, by asset. The key None stands for runs of all assets.
         sensors: pairs of a sensor's name and a source's label. The sensor has requested a run of the source.
+        swept: the labels of the sources that a run of the job `reconcile` compares.
     """
 
     days: dict[SourceAsset | None, list[DayRange]] = field(default_factory=dict)
     sensors: set[tuple[str, str]] = field(default_factory=set)
+    swept: set[str] = field(default_factory=set)
 
     @classmethod
     def read(
@@ -50,6 +53,8 @@ class ActiveRuns:
         """
         active = cls()
         for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNFINISHED))):
+            if run.job_name == SWEEP_JOB and (label := label_of_sweep(run)):
+                active.swept.add(label)
             selected = run.asset_selection or _assets_of_job(run, repository)
             active._add(run, [asset for key in selected if (asset := keys.find_source(key))])
         return active
@@ -70,6 +75,12 @@ class ActiveRuns:
     def has_run_of(self, sensor: str, label: str) -> bool:
         """Return whether a run of this source that this sensor requested is active."""
         return (sensor, label) in self.sensors
+
+
+def label_of_sweep(run: dg.DagsterRun) -> str | None:
+    """Return the source of a run of the job `reconcile`. A run that waits in the queue has no tag of our ops yet."""
+    label = run.tags.get(LABEL) or run.run_config.get("ingest_config")
+    return label if isinstance(label, str) else None
 
 
 def _assets_of_job(run: dg.DagsterRun, repository: dg.RepositoryDefinition | None) -> Collection[dg.AssetKey]:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.orchestration import sweep_ops
 from harvest_dagster.orchestration.asset_keys import KINDS, AssetKeys, Kind, SourceAsset
 
 # With a thousand sources, the daemon takes 2 s to submit a run, and no other sensor runs meanwhile. The next tick
@@ -15,11 +16,12 @@ RUNS_PER_TICK = 10
 # A source with many gaps must not use up the runs of a tick.
 RUNS_PER_SOURCE = 2
 # A larger number leaves the queue first. Runs that people launch have priority 0, so a daily run does not wait behind
-# the fifty runs of a backfill.
+# the fifty runs of a backfill. The runs of the job `reconcile` have a negative priority (`sweep_ops.PRIORITY`).
 SCHEDULE, TRANSFORM, REPAIR = 3, 2, 1
 # The tag of runs that may take days but are not urgent. dagster.yaml limits how many of them run at the same time.
 PAST = "harvest/past"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+LABEL = "harvest/label"
 
 
 def remaining_runs(requests: Sequence[dg.RunRequest]) -> int:
@@ -76,11 +78,17 @@ def run_request(
         tags={
             RANGE_START: str(days.first),
             RANGE_END: str(days.last),
-            "harvest/label": label,
+            LABEL: label,
             "dagster/priority": str(priority),
             **({PAST: "yes"} if _is_past(days, priority) else {}),
         },
     )
+
+
+def sweep_request(label: str, *, run_key: str) -> dg.RunRequest:
+    """Return the request for a run of the job `reconcile`. A sweep may take days, so it has the tag PAST."""
+    tags = {LABEL: label, "dagster/priority": str(sweep_ops.PRIORITY), PAST: "yes"}
+    return dg.RunRequest(run_key=run_key, run_config={"ingest_config": label}, tags=tags)
 
 
 def _is_past(days: DayRange, priority: int) -> bool:

@@ -18,6 +18,7 @@ from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors import (
     notify,
+    reconcile,
     repair_gaps,
     schedule,
     source_status,
@@ -159,6 +160,6 @@ def _may(first: int, last: int) -> Window:
 def world(database: Database, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> World:
     """A world on each database. Its clock shows noon until a test changes it."""
     clock = Clock(NOON)
-    for module in (schedule, repair_gaps, transform_pending, source_status, notify):
+    for module in (schedule, reconcile, repair_gaps, transform_pending, source_status, notify):
         monkeypatch.setattr(module, "utc_now", clock)
     return World(database, instance, clock)
