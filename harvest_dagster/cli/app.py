@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Entry] = {
     "add": Entry("add", "Write the YAML of a source from what the source reports about itself."),
     "plan": Entry("plan", "Estimate the requests, the time and the disk space of a backfill."),
     "quarantine": Entry("quarantine", "Show, retry and discard invalid records."),
+    "deletions": Entry("deletions", "List, approve and undo the deletions that were concluded from lists."),
     "replay": Entry("replay", "Transform the stored data of a source again, without a request."),
     "report": Entry("report", "Write one HTML page about all sources."),
     "db": Entry("db", "Upgrade, check, measure, prune and copy the database."),

@@ -10,13 +10,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from harvest_dagster import spool
+from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.errors import BadInput
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.source_access import SourceAccess
 from harvest_dagster.processes import this_process
 from harvest_dagster.spool import Spool
+from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import utc_now
 
@@ -58,3 +61,23 @@ def held_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
             yield lease
         finally:
             lease_guard.release(harvest, lease)
+
+
+@contextmanager
+def held_source(database: Database, label: str, command: str) -> Iterator[tuple[HarvestContext, LeaseHandle]]:
+    """Hold the lease of a source that was harvested before, for a command that changes its data.
+
+    Raises:
+        UnknownIngestConfig: the catalog has no such source.
+        BadInput: the source was never harvested.
+        LeaseHeld: a run holds the lease.
+    """
+    catalog = load_catalog()
+    config = catalog.get(label)
+    with database.read() as connection:
+        config_id = ingest_configs.find_id(connection, label)
+    if config_id is None:
+        raise BadInput(f"{label} was never harvested")
+    harvest = harvest_context(command_run(database, command), config, config_id, catalog.configs)
+    with held_lease(harvest) as lease:
+        yield harvest, lease

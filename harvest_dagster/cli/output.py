@@ -7,6 +7,7 @@ its width: empty columns are left out, or each row becomes a block. Elsewhere th
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -25,6 +26,15 @@ _COPIED = frozenset({"label"})  # columns whose values people copy, so that they
 def print_json(value: Any) -> None:
     """Print a value as JSON, with a line break at its end. Instants are in UTC with a `Z`."""
     click.echo(json_text(value))
+
+
+def print_json_array(values: Iterable[Any]) -> None:
+    """Print values as one JSON array, each as soon as it is read. So a long list needs little memory."""
+    separator = "["
+    for value in values:
+        click.echo(separator + textwrap.indent("\n" + json_text(value), "  ").rstrip("\n"), nl=False)
+        separator = ","
+    click.echo("[]" if separator == "[" else "\n]")
 
 
 def json_text(value: Any) -> str:

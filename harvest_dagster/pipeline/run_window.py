@@ -16,6 +16,7 @@ from harvest_dagster.errors import DatabaseUnreachable, LeaseLost, RetryLater, S
 from harvest_dagster.http.models import Statistics
 from harvest_dagster.pipeline.completed_days import DayCounts
 from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.deletions import snapshots
 from harvest_dagster.pipeline.fetching import deferral
 from harvest_dagster.pipeline.fetching.source_session import OpenSource, harvest_deadline, open_source
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
@@ -88,7 +89,9 @@ class WindowRun:
         return launch.launch(self.harvest, log, self.lease, self._unless_stopped(self.lease.raise_if_lost))
 
     def finish(self, log: HarvestLog) -> HarvestLog:
-        """Mark the window SUCCEEDED, log its line, and clear its spool."""
+        """Mark the window SUCCEEDED, log its line, and clear its spool. A snapshot first shows what was removed."""
+        keep_going = self._unless_stopped(self.lease.raise_if_lost)
+        snapshots.remove_unlisted(self.harvest, log, self.lease, keep_going)
         finished = finish.finish_window(self.harvest, log, self.lease)
         self.harvest.logger.info(window_line(self.harvest, finished))
         self.harvest.run.monitor.end_window(finished.window)

@@ -72,6 +72,7 @@ class FetchSummary:
         source_time: the earliest time of a list page by the clock of the source; None if it gives none.
         clock_offset: seconds by which the clock of the source is ahead of ours, negative if behind; None if unknown.
         asked_until: end of the time that the source was asked for, if that is longer than the window.
+        lists_everything: whether a list of the whole source has all its records (`harvesters.interface.Client`).
     """
 
     pages: int
@@ -86,6 +87,7 @@ class FetchSummary:
     source_time: datetime | None = None
     asked_until: datetime | None = None
     clock_offset: float | None = None
+    lists_everything: bool = True
 
 
 def fingerprints(identifiers: Iterable[str]) -> bytes:

@@ -46,7 +46,9 @@ class Counts:
     new_identifiers: int = _count("rows added to source_unique_identifier", "store", is_in_json=True)
     new_data: int = _count("rows added to raw_datum", "store", is_in_json=True)
     changed: int = _count("known identifiers whose current content is a new one", "store")
-    deleted: int = _count("records that the source marks as deleted", "store", is_in_json=True)
+    deleted: int = _count(
+        "records that the source marks as deleted, or no longer lists", "store", is_in_json=True
+    )
     quarantined: int = _count("invalid records", "store", is_in_json=True)
     outside_window: int = _count("stored records whose datestamp is outside the window", "store")
     undated: int = _count("stored records without a datestamp", "store")

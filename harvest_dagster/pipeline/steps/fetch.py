@@ -145,7 +145,11 @@ def fetch(
         is_provable = log.record_limit is None and not doubts and client.has_all_lists()
         evidence = tracker.evidence() if is_provable else NONE
         summary = _summarize(harvest, log, tracker, completeness_of(evidence), evidence)
-        summary = replace(summary, doubt=" and ".join(doubts) or tracker.doubt())
+        summary = replace(
+            summary,
+            doubt=" and ".join(doubts) or tracker.doubt(),
+            lists_everything=client.lists_everything,
+        )
     _record_summary(harvest, log, lease, summary)
     return summary
 

@@ -67,7 +67,7 @@ def launch_records(
     """Create or update the ingest logs of records of a window that are stored."""
     day_of = partial(day_of_record, harvest, log)
     found = store.find_data(connection, harvest.config_id, records)
-    enqueue.enqueue_data(connection, _enqueue_options(harvest), _queue_entries(records, found, day_of))
+    enqueue.enqueue_data(connection, enqueue_options(harvest), _queue_entries(records, found, day_of))
 
 
 def day_of_record(harvest: HarvestContext, log: HarvestLog, record: Record) -> date:
@@ -121,7 +121,8 @@ def _queue_entries(
     return list(by_datum.values())
 
 
-def _enqueue_options(harvest: HarvestContext) -> EnqueueOptions:
+def enqueue_options(harvest: HarvestContext) -> EnqueueOptions:
+    """Return the options with which this run adds data to the transform queue."""
     to_transform = harvest.parameters.transform and harvest.config.transformer is not None
     return EnqueueOptions(
         TransformQueue(harvest.config_id, harvest.transformer_version),

@@ -26,6 +26,8 @@ from harvest_dagster.records import Record
 from harvest_dagster.spool import ParsedPage, fingerprints
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.day_versions import add_changes, digest_of
+from harvest_dagster.storage.deletions import absences
+from harvest_dagster.storage.deletions.decisions import add_protocol_deletions
 from harvest_dagster.storage.harvest_log import counters, quarantine, queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.raw_data.originals import put_originals
@@ -60,6 +62,8 @@ def store(
         OutOfWindowCounter(list_window(harvest.config, log.window)),
     )
     stored, missing_originals = Counts(), 0
+    with harvest.run.database.read() as connection:
+        has_absent = absences.has_absences(connection, harvest.config_id)
     lags = LagCounter.read(harvest, log)
     for number in range(log.pages_stored, spool.require_parsed().pages):
         parsed_page = read_or_parse(harvest, log, number, keep_going)
@@ -67,6 +71,8 @@ def store(
             counts = _store_page(connection, harvest, log, number, parsed_page, lags=lags)
             counts += out_of_window.count(parsed_page.records)
             quarantined.remove_valid(connection, parsed_page)
+            if has_absent:
+                absences.remove_arrived(connection, harvest.config_id, _listed_identifiers(parsed_page))
             counters.count_page(connection, log.id, number, counts)
         stored += counts
         if harvest.config.keep_original:
@@ -121,6 +127,12 @@ def _count_identifiers(
         return seen.count_distinct([0])
 
 
+def _listed_identifiers(parsed_page: ParsedPage) -> list[str]:
+    """Return the identifiers of a page, also those of invalid records: the source still has these records."""
+    invalid = (record.identifier for record in parsed_page.invalid if record.identifier is not None)
+    return [*(record.identifier for record in parsed_page.records), *invalid]
+
+
 def _store_page(
     connection: Connection,
     harvest: HarvestContext,
@@ -153,11 +165,13 @@ def store_valid_records(
     records: Sequence[Record],
     now: datetime,
 ) -> StoreCounts:
-    """Store records of a window, and add their changes to the data versions of their days."""
+    """Store records of a window. Add their changes to the data versions of their days, and record deletions."""
     new = store_records(connection, harvest.config_id, records, now)
     if harvest.config.keep_original:
         put_originals(connection, harvest.config_id, records, now)
     _add_to_day_versions(connection, harvest, log, new.changed)
+    deleted = [record.identifier for record, _ in new.changed if record.deleted]
+    add_protocol_deletions(connection, harvest.config_id, deleted, harvest.run.id, now)
     return new
 
 
