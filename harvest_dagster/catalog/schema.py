@@ -295,8 +295,8 @@ class IngestConfig(_Strict):
     lookback: Lookback = Field(
         default=timedelta(days=3),
         description="at each scheduled time, how far before the newest day to harvest again, because sources "
-        "publish records late under an earlier date; 0 for a source that never does; `auto`: the days that cover "
-        "99.9 % of the records of the last twelve months, from 1 to 60; 3 until 1,000 records are counted",
+        "publish records late under an earlier date; 0 for a source that never does; `auto`: a little more than what "
+        "covers 99.9 % of the records of the last twelve months, from 1 to 60 days; 3 until 1,000 records are counted",
         examples=["3d", "auto"],
     )
     settle: DurationOrZero = Field(

@@ -4,7 +4,9 @@ The lag of a record counts days of the schedule: 0 if the record came with the n
 3 if it came when that day was three days after the day of its datestamp. So `lookback: 3d` finds all lags up to 3.
 
 Only the lag of the source counts, not ours. A backfill requests old days for the first time, so its records say nothing
-about the source. `LagRule` decides which records count; `LagHistogram` is what was counted.
+about the source. A sweep finds records that came at any time since the day was listed before; they count with the
+shortest lag that is possible, one day more than that of the earlier list. With a list on each day, this is the time
+from the datestamp to the first harvest. `LagRule` decides which records count; `LagHistogram` is what was counted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from functools import cached_property
 
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import newest_settled_day
-from harvest_dagster.windows import DAY, Window
+from harvest_dagster.windows import DAY, Window, merged, subtract
 
 # The upper bounds of the histogram, in days. The last one stands for all longer lags, too.
 BOUNDS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 365, 999)
@@ -47,6 +49,19 @@ _FEWEST_LATE = 50
 
 
 @dataclass(frozen=True)
+class EarlierList:
+    """A list that has covered a window.
+
+    Attributes:
+        window: the window.
+        began: when the list began.
+    """
+
+    window: Window
+    began: datetime
+
+
+@dataclass(frozen=True)
 class LagRule:
     """Decides which new or newly dated records of one list count, and with which lag.
 
@@ -54,27 +69,31 @@ class LagRule:
         window: the window of the list.
         began: when the list began.
         settle: the `settle` of the source.
-        covered: the parts of the window that earlier lists covered; in order, and no two overlap.
+        earlier: the lists that have covered parts of the window before; in any order, and they may overlap.
     """
 
     window: Window
     began: datetime
     settle: timedelta
-    covered: Sequence[Window] = ()
+    earlier: Sequence[EarlierList] = ()
 
     @cached_property
     def _newest(self) -> date:
         return newest_settled_day(self.began, self.settle)
 
     @cached_property
+    def _latest(self) -> list[EarlierList]:
+        return _latest_lists(self.earlier)
+
+    @cached_property
     def _starts(self) -> list[datetime]:
-        return [window.start for window in self.covered]
+        return [one.window.start for one in self._latest]
 
     @property
     def can_count(self) -> bool:
         """Whether any record of the list can count. A backfill of old days counts nothing."""
         last = (self.window.end - datetime.resolution).date()
-        return bool(self.covered) or (self._newest - last).days <= _ON_TIME
+        return bool(self.earlier) or (self._newest - last).days <= _ON_TIME
 
     def lag_of(self, datestamp: datetime | None) -> int | None:
         """Return the lag of a record in days; None if the record does not count.
@@ -84,17 +103,34 @@ class LagRule:
         """
         if datestamp is None or datestamp not in self.window:
             return None
-        days = max(0, (self._newest - datestamp.date()).days)
-        return days if days <= _ON_TIME or self._was_covered(datestamp) else None
+        days = (self._newest - datestamp.date()).days
+        listed = self._last_listed(datestamp)
+        if listed is None:
+            return max(0, days) if days <= _ON_TIME else None
+        days_before = (newest_settled_day(listed, self.settle) - datestamp.date()).days
+        return max(0, min(days, days_before + 1))
 
     def count(self, datestamps: Iterable[datetime | None]) -> Counter[int]:
         """Return the number of records that count, by the bound of their lag."""
         lags = map(self.lag_of, datestamps) if self.can_count else ()
         return Counter(bound_of(lag) for lag in lags if lag is not None)
 
-    def _was_covered(self, datestamp: datetime) -> bool:
+    def _last_listed(self, datestamp: datetime) -> datetime | None:
+        """Return when the last earlier list began that should have contained a datestamp; None if none should."""
         index = bisect_right(self._starts, datestamp) - 1
-        return index >= 0 and datestamp in self.covered[index]
+        return self._latest[index].began if index >= 0 and datestamp in self._latest[index].window else None
+
+
+def _latest_lists(earlier: Iterable[EarlierList]) -> list[EarlierList]:
+    """Return parts of the lists that do not overlap, in order: for each instant the list that began last."""
+    found: list[EarlierList] = []
+    covered: list[Window] = []
+    for one in sorted(earlier, key=lambda one: one.began, reverse=True):
+        parts = list(subtract(one.window, covered))
+        if parts:
+            found += [EarlierList(part, one.began) for part in parts]
+            covered = list(merged([*covered, *parts]))
+    return sorted(found, key=lambda one: one.window)
 
 
 def bound_of(lag: int) -> int:
@@ -137,11 +173,16 @@ class LagHistogram:
 
     @property
     def learned_lookback(self) -> int:
-        """The days of `lookback: auto`."""
+        """The days of `lookback: auto`: one bound more than what covers almost all records.
+
+        A lookback finds no later record than its own days. Without the additional bound, it would never notice that
+        the source has become slower.
+        """
         bound = self.bound(LEARNED_SHARE)
         if bound is None or self.records < FEWEST_RECORDS:
             return DEFAULT_LOOKBACK
-        return min(max(1, bound), LONGEST_LEARNED)
+        longer = BOUNDS[min(BOUNDS.index(bound) + 1, len(BOUNDS) - 1)]
+        return min(longer, LONGEST_LEARNED)
 
 
 NO_LAGS = LagHistogram()
@@ -209,9 +250,11 @@ def lookback_warning(config: IngestConfig, lags: LagHistogram) -> str | None:
     late, bound = lags.late_records(days), lags.bound(LEARNED_SHARE)
     if bound is None or late < _FEWEST_LATE or late <= lags.records * (1 - EXPECTED_SHARE):
         return None
-    learned = "`lookback: auto` learns this value"
+    learned = "`lookback: auto` learns what is needed"
     if bound > LONGEST_LEARNED:
-        learned = f"`lookback: auto` harvests at most {LONGEST_LEARNED} days again; `reconcile` finds what comes later"
+        learned = (
+            f"but `lookback: auto` repeats at most {LONGEST_LEARNED} days; `reconcile` finds what comes later"
+        )
     return (
         f"{late} of {lags.records} records came later than the {_days(days)} of `lookback` in the last twelve months. "
         f"`lookback: {bound}d` covers {LEARNED_SHARE:.1%} of them; {learned}."

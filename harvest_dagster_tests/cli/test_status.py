@@ -261,5 +261,5 @@ def test_the_status_shows_how_late_records_come(sources: Sources) -> None:
     assert "`lookback: 8d` covers 99.9%" in text
     sources.write("a", lookback="auto")
     learned = run("status", "a", "--json").json["lag"]
-    assert (learned["lookback_days"], learned["late_records"]) == (8, 0)
-    assert "lookback of 8 days, learned" in run("status", "a").out
+    assert (learned["lookback_days"], learned["late_records"]) == (13, 0)
+    assert "lookback of 13 days, learned" in run("status", "a").out

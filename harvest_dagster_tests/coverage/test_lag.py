@@ -15,6 +15,7 @@ from harvest_dagster.coverage.lag import (
     DEFAULT_LOOKBACK,
     LONGEST_LEARNED,
     NO_LAGS,
+    EarlierList,
     LagHistogram,
     LagRule,
     bound_of,
@@ -29,9 +30,20 @@ MONDAY = datetime(2024, 5, 13, tzinfo=timezone.utc)
 SETTLE = timedelta(hours=6)
 
 
-def rule(first: int, last: int, *covered: Window, began: datetime = MONDAY + 7 * HOUR) -> LagRule:
-    """Return the rule of a list of the days from `first` to `last`, counted from the Monday on which it began."""
-    return LagRule(days(first, last), began, SETTLE, covered)
+def rule(
+    first: int, last: int, *covered: Window, began: datetime = MONDAY + 7 * HOUR, days_before: float = 1
+) -> LagRule:
+    """Return the rule of a list of the days from `first` to `last`, counted from the Monday on which it began.
+
+    Args:
+        first: the first day.
+        last: the last day.
+        covered: the windows of earlier lists.
+        began: when the list began.
+        days_before: how many days before the earlier lists began.
+    """
+    earlier = [EarlierList(window, began - days_before * DAY) for window in covered]
+    return LagRule(days(first, last), began, SETTLE, earlier)
 
 
 def days(first: int, last: int) -> Window:
@@ -66,6 +78,35 @@ def test_only_the_covered_part_of_a_window_makes_a_record_late() -> None:
     assert [gap.lag_of(MONDAY - days_ago * DAY) for days_ago in (25, 20.5, 15, 10, 3)] == [24, 20, None, 9, 2]
 
 
+def test_a_record_that_a_sweep_finds_has_the_shortest_possible_lag() -> None:
+    """Nobody knows when it came. With the time of the sweep, a longer lookback would find lost records and grow on."""
+    lookback = rule(-60, -1, days(-60, -31), days_before=27)
+    assert lookback.lag_of(MONDAY - 31 * DAY) == 4
+    twice = [EarlierList(days(-9, -1), MONDAY - 6 * DAY), EarlierList(days(-5, -1), MONDAY - 3 * DAY)]
+    of_two = LagRule(days(-9, -1), MONDAY + 7 * HOUR, SETTLE, twice)
+    assert [of_two.lag_of(MONDAY - days_ago * DAY) for days_ago in (9, 6, 5)] == [2, 0, 1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20), st.integers(0, 5)), max_size=8),
+    st.integers(0, 40),
+)
+def test_the_last_list_that_should_have_had_a_record_counts(
+    lists: list[tuple[int, int, int]], hour: int
+) -> None:
+    """Lookbacks overlap: each day has many lists, and only the last one says that the record was not there yet."""
+    earlier = [
+        EarlierList(
+            Window(MONDAY + start * HOUR, MONDAY + (start + length) * HOUR), MONDAY + (2 + began) * DAY
+        )
+        for start, length, began in lists
+    ]
+    stamp, now = MONDAY + hour * HOUR, MONDAY + 30 * DAY
+    found = LagRule(days(0, 1), now, timedelta(), earlier).lag_of(stamp)
+    began = [one.began for one in earlier if stamp in one.window]
+    assert found == ((max(began) - MONDAY).days - stamp.day + MONDAY.day if began else None)
+
+
 def test_settle_does_not_make_a_record_late() -> None:
     """Before `settle` is over, the newest day that can be harvested is the day before yesterday."""
     early = rule(-5, -1, days(-5, -3), began=MONDAY + 3 * HOUR)
@@ -85,7 +126,7 @@ def test_a_lookback_of_the_lag_requests_the_day_of_the_record(
     now, config = MONDAY + timedelta(seconds=began), source("0s", settle=f"{settle}h", schedule="0 * * * *")
     stamp = MONDAY - (ago + 2) * DAY + timedelta(seconds=second)
     everything = Window(MONDAY - 60 * DAY, MONDAY + DAY)
-    lag = LagRule(everything, now, config.settle, [everything]).lag_of(stamp)
+    lag = LagRule(everything, now, config.settle, [EarlierList(everything, now)]).lag_of(stamp)
     assert lag is not None
 
     def requests(lookback: int) -> bool:
@@ -109,8 +150,10 @@ def test_each_lag_has_the_smallest_bound_that_is_not_below_it() -> None:
         ({21: 999}, DEFAULT_LOOKBACK),
         ({0: 100_000}, 1),
         ({0: 999, 1: 1}, 1),
+        ({0: 998, 1: 2}, 2),
         ({0: 9990, 13: 10}, 1),
-        ({0: 9989, 13: 11}, 13),
+        ({0: 9989, 13: 11}, 21),
+        ({0: 1000, 55: 10}, LONGEST_LEARNED),
         ({0: 1000, 999: 10}, LONGEST_LEARNED),
     ],
 )
@@ -127,7 +170,7 @@ def test_a_schedule_with_a_learned_lookback_repeats_the_days_that_it_covers() ->
     covered, now = [Window(MONDAY - 100 * DAY, MONDAY)], MONDAY + 7 * HOUR
     (learned,) = due_days(config, covered, now, LagHistogram(before={0: 900, 8: 100}))
     (default,) = due_days(config, covered, now)
-    assert (len(learned.days), len(default.days)) == (9, DEFAULT_LOOKBACK + 1)
+    assert (len(learned.days), len(default.days)) == (14, DEFAULT_LOOKBACK + 1)
 
 
 def test_a_change_of_habit_needs_two_buckets_and_fifty_records() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from harvest_dagster.coverage.lag import LagRule
+from harvest_dagster.coverage.lag import EarlierList, LagRule
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import coverage_rule
@@ -31,8 +31,9 @@ class LagCounter:
         """Read what lists that began before the present one have covered."""
         began = log.attempt_began or harvest.run.clock()
         with harvest.run.database.read() as connection:
-            covered = coverage_rule.find_listed_windows(connection, harvest.scope, log.window, before=began)
-        return cls(harvest.config_id, LagRule(log.window, began, harvest.config.settle, covered))
+            listed = coverage_rule.find_listed_windows(connection, harvest.scope, log.window, before=began)
+        earlier = [EarlierList(window, list_began) for window, list_began in listed]
+        return cls(harvest.config_id, LagRule(log.window, began, harvest.config.settle, earlier))
 
     def count(self, connection: Connection, stored: StoreCounts) -> None:
         """Count the records of a page that are new, or have a new datestamp, in the transaction that stores them.

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
 from harvest_dagster.storage.tables import harvest_log
-from harvest_dagster.windows import Window, merged, subtract
+from harvest_dagster.windows import Window, subtract
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,23 @@ def find_coverage(connection: Connection, scope: LogScope, window: Window) -> li
 
 def find_listed_windows(
     connection: Connection, scope: LogScope, window: Window, *, before: datetime
-) -> list[Window]:
-    """Return the parts of `window` that lists covered that began before an instant, in order and merged.
+) -> list[tuple[Window, datetime]]:
+    """Return the parts of `window` that lists covered, and when each list began, if that was before an instant.
 
     Data that are stored and not launched do not matter here: the lists contained what the source had then.
     """
     rows = connection.execute(
-        select(harvest_log.c.start_date, covered_end().label("end_date")).where(
+        select(harvest_log.c.start_date, covered_end().label("end_date"), list_began().label("began")).where(
             scope.clause,
             covers_condition(scope.arguments_digest),
             list_began() < before,
             harvest_log.c.start_date < window.end,
-            harvest_log.c.end_date > window.start,
             covered_end() > harvest_log.c.start_date,
+            covered_end() > window.start,
         )
     )
-    listed = (window.intersection(Window(row.start_date, row.end_date)) for row in rows)
-    return list(merged([part for part in listed if part is not None]))
+    listed = ((window.intersection(Window(row.start_date, row.end_date)), row.began) for row in rows)
+    return [(part, began) for part, began in listed if part is not None]
 
 
 def find_other_arguments(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:

@@ -127,7 +127,7 @@ def test_a_learned_lookback_covers_what_came_late(world: World) -> None:
         found = requested(world.tick(NAME))
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    assert sorted(found) == [("a", "05-06", "05-14"), ("b", "05-13", "05-14"), ("c", "05-11", "05-14")]
+    assert sorted(found) == [("a", "05-01", "05-14"), ("b", "05-13", "05-14"), ("c", "05-11", "05-14")]
     assert len(statements) == 1
 
 

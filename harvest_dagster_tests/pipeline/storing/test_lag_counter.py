@@ -38,15 +38,16 @@ def test_the_first_harvest_of_a_day_is_on_time_and_that_of_an_old_day_does_not_c
 def test_a_record_that_an_earlier_list_did_not_have_is_late(world: World) -> None:
     """The second list is a lookback, or the repair of a sweep: both only repeat the window."""
     world.source.items = records(3)
-    world.run("run 1")
-    world.clock.forward(days=6)
+    for day in range(6):
+        world.run(f"day {day}", optimize=False)
+        world.clock.forward(days=1)
     world.source.items += [Record("late", WINDOW.start, False, "L")]
     world.run("run 2", optimize=False)
     assert counted(world) == {("2024-05", 0): 3, ("2024-05", 8): 1}
     world.clock.forward(days=30)
     world.source.items += [Record("later", WINDOW.start, False, "M"), Record("too", WINDOW.start, True, "N")]
     world.run("run 3", WINDOW, superfluous=True)
-    assert counted(world) == {("2024-05", 0): 3, ("2024-05", 8): 1, ("2024-06", 55): 2}
+    assert counted(world) == {("2024-05", 0): 3, ("2024-05", 8): 1, ("2024-06", 8): 2}
 
 
 def test_the_earlier_list_may_be_that_of_another_window(world: World) -> None:
@@ -56,10 +57,10 @@ def test_the_earlier_list_may_be_that_of_another_window(world: World) -> None:
         world.run(f"day {days}", Window(MIDNIGHT - days * DAY, MIDNIGHT - (days - 1) * DAY))
         world.clock.forward(hours=2)
         world.run(f"day {days} again", Window(MIDNIGHT - days * DAY, MIDNIGHT - (days - 1) * DAY))
-    world.clock.forward(days=3)
+    world.clock.forward(days=1)
     world.source.items = [Record("late", MIDNIGHT - DAY / 2, False, "L")]
     world.run("lookback", Window(MIDNIGHT - 2 * DAY, MIDNIGHT), optimize=False)
-    assert counted(world) == {("2024-05", 3): 1}
+    assert counted(world) == {("2024-05", 1): 1}
 
 
 def test_a_record_that_changes_under_the_same_datestamp_is_not_late(world: World) -> None:
@@ -76,11 +77,11 @@ def test_a_record_that_changed_late_is_late_once(world: World) -> None:
     """Its new datestamp lies in a window that was harvested. The list delivers it on two pages."""
     world.source.items = records(4, stamp=WINDOW.start)
     world.run("run 1")
-    world.clock.forward(days=2)
+    world.clock.forward(days=1)
     changed = Record("x0", WINDOW.start + DAY / 2, False, "B")
     world.source.items = [changed, *records(4)[1:], changed]
     world.run("run 2", superfluous=True)
-    assert counted(world) == {("2024-05", 0): 4, ("2024-05", 2): 1}
+    assert counted(world) == {("2024-05", 0): 4, ("2024-05", 1): 1}
 
 
 @pytest.mark.parametrize("within_a_page", [True, False])
@@ -90,7 +91,7 @@ def test_after_a_kill_no_record_counts_twice(
     """The counts and the records are in one transaction. The earlier list still counts for the rest of the pages."""
     world.source.items = records(1)
     world.run("run 0")
-    world.clock.forward(days=2)
+    world.clock.forward(days=1)
     world.source.items = records(10)
     harvest = world.harvest("run 1", superfluous=True)
     with pytest.raises(Killed), lease_guard.hold_lease(harvest) as lease:  # noqa: PT012 - the run ends inside
@@ -99,10 +100,10 @@ def test_after_a_kill_no_record_counts_twice(
             monkeypatch.setattr(counters, "count_page", _killed)
         world.step("store", harvest, log.id, lease, kill_after(2))
     monkeypatch.undo()
-    assert counted(world) == ({("2024-05", 0): 1} | ({} if within_a_page else {("2024-05", 2): 3}))
+    assert counted(world) == ({("2024-05", 0): 1} | ({} if within_a_page else {("2024-05", 1): 3}))
     world.clock.forward(minutes=2)
     world.run("run 2", superfluous=True)
-    assert counted(world) == {("2024-05", 0): 1, ("2024-05", 2): 9}
+    assert counted(world) == {("2024-05", 0): 1, ("2024-05", 1): 9}
 
 
 def _killed(*_: object, **__: object) -> None:
