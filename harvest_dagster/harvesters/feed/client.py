@@ -185,3 +185,7 @@ class FeedHeaderClient(FeedClient):
 
     def _raise_if_out_of_reach(self, window: Window, first: datetime, url: str) -> None:
         """Accept a feed that begins after the start of the window. `lists_everything` is False for that reason."""
+
+    def has_all_lists(self) -> bool:
+        """Return False: whatever total the feed gives, older entries may have left it."""
+        return False

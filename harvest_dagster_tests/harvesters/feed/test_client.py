@@ -54,6 +54,8 @@ def test_a_comparison_reads_what_the_feed_has_and_proves_no_absence() -> None:
         RecordHeader("1", parse_instant("2024-03-05T10:00:00Z")),
     ]
     assert (page.may_be_cut, page.total, client.lists_everything) == (True, None, False)
+    assert not client.has_all_lists()
+    assert harvester.client(source.session).has_all_lists()
 
 
 def test_a_window_within_reach_has_no_doubt_and_keeps_only_its_entries() -> None:
