@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "history": Entry("history", "Show the harvests of a source and their runs."),
     "run": Entry("run", "Harvest a source into the database, as its asset does."),
+    "reconcile": Entry("reconcile", "Compare all identifiers of a source with the stored ones."),
     "fetch": Entry("fetch", "Show records of a source, and store nothing."),
     "identify": Entry("identify", "Show what an OAI-PMH repository reports about itself."),
     "sets": Entry("sets", "List the sets of an OAI-PMH repository."),

@@ -51,10 +51,17 @@ def private_terminal() -> Iterator[TextIO]:
 
 
 class ProgressView:
-    """Shows the progress of one run on a stream."""
+    """Shows the progress of one run on a stream.
 
-    def __init__(self, stream: TextIO, label: str) -> None:
+    Args:
+        stream: the terminal, or a file.
+        label: the source.
+        unit: what the pages have: records, or identifiers.
+    """
+
+    def __init__(self, stream: TextIO, label: str, unit: str = "records") -> None:
         self._label = label
+        self._unit = unit
         self._stream = stream
         self._began = self._last_line = time.monotonic()
         self._last_pages = 0
@@ -117,8 +124,8 @@ class ProgressView:
         parts = [
             *([f"{progress.windows_ended} of {progress.windows} windows"] if progress.windows > 1 else []),
             f"{progress.pages:,} page{'' if progress.pages == 1 else 's'}",
-            f"{progress.records:,}{expected} records",
-            f"{progress.fetched_records / elapsed:,.0f} records/s",
+            f"{progress.records:,}{expected} {self._unit}",
+            f"{progress.fetched_records / elapsed:,.0f} {self._unit}/s",
         ]
         if progress.seconds_waited >= _SHORTEST_SHOWN_WAIT:
             parts.append(f"waited {_duration(progress.seconds_waited)}")

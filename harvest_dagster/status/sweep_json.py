@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.storage.sweeps import Sweep
+from harvest_dagster.storage.sweeps import Findings, Sweep
 from harvest_dagster.texts import first_line
 
+_KEYS = (
+    *("started", "ended", "status", "run_id", "error", "completeness", "evidence"),
+    *("pages", "requests", "bytes"),
+)
+_NOTHING_FOUND: dict[str, Any] = dict.fromkeys(one.name for one in fields(Findings))
 
-def sweep_as_json(sweep: Sweep) -> dict[str, Any]:
-    """Return a sweep: when it ran, what its lists prove, and what the comparison found."""
+
+def sweep_as_json(sweep: Sweep | None) -> dict[str, Any]:
+    """Return a sweep: when it ran, what its lists prove, and what the comparison found.
+
+    What the comparison finds is null before it. All values are null if there is no sweep.
+    """
+    found = asdict(sweep.findings) if sweep and sweep.is_compared else _NOTHING_FOUND
+    if sweep is None:
+        return {**dict.fromkeys(_KEYS), **found}
     return {
         "started": sweep.date_started,
         "ended": sweep.date_completed,
@@ -21,10 +33,10 @@ def sweep_as_json(sweep: Sweep) -> dict[str, Any]:
         "error": first_line(sweep.error) if sweep.error else None,
         "completeness": sweep.completeness,
         "evidence": sweep.evidence,
-        **asdict(sweep.findings),
         "pages": sweep.pages,
         "requests": sweep.requests,
         "bytes": sweep.bytes,
+        **found,
     }
 
 

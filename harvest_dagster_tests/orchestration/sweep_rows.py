@@ -30,9 +30,10 @@ def add_sweep(
         "date_completed": None if status == "STARTED" else ended,
         "error": error,
         "completeness": completeness,
+        "examples": {} if status == "SUCCEEDED" else None,  # a sweep with examples was compared
         "evidence": {"complete": "total", "unverified": "none", None: None}[completeness],
     }
-    key = connection.execute(insert(sweep).values(**values, **counts)).inserted_primary_key
+    key = connection.execute(insert(sweep).values({**values, **counts})).inserted_primary_key
     assert key is not None
     return int(key[0])
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-import dagster as dg
 
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.cli.options import (
@@ -24,10 +20,10 @@ from harvest_dagster.cli.options import (
     until_option,
 )
 from harvest_dagster.cli.output import print_json, print_message
-from harvest_dagster.cli.progress import ProgressView, private_terminal
+from harvest_dagster.cli.run_execution import Outcome, execute, raise_if_disabled, raise_if_of_component
 from harvest_dagster.coverage.due_days import days_on_request
 from harvest_dagster.coverage.source_overview import SourceOverview
-from harvest_dagster.errors import BadInput, ConfigDisabled
+from harvest_dagster.errors import BadInput
 from harvest_dagster.orchestration.runs.code_location import (
     PACKAGE_MODULE,
     CodeLocation,
@@ -35,7 +31,6 @@ from harvest_dagster.orchestration.runs.code_location import (
 )
 from harvest_dagster.orchestration.runs.local_runs import (
     LocalRun,
-    RunningRun,
     build_run,
     open_instance,
     partition_days,
@@ -44,17 +39,6 @@ from harvest_dagster.orchestration.runs.run_results import RunResult, read_resul
 from harvest_dagster.pipeline.lease_guard import release_of_runs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import Window, utc_now, whole_day
-
-_POLL = 0.2  # seconds
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """The outcome of the runs of one command: their ids, the status of the last one, and the errors of their steps."""
-
-    run_ids: tuple[str, ...]
-    status: str
-    errors: tuple[str, ...]
 
 
 @click.command("run")
@@ -130,43 +114,20 @@ def command(
     began, now = time.monotonic(), utc_now()
     location = load_code_location(module, Path.cwd())
     config = location.catalog.get(label)
-    _raise_if_of_component(location, config.label)
-    _raise_if_disabled(config, flags)
+    raise_if_of_component(location, config.label)
+    raise_if_disabled(config, flags)
     instance, message = open_instance(Path.cwd())
     if message:
         print_message(message)
     parameters = _parameters(flags, limit)
     with location.database() as database, instance:
         requests = _requests(location, config, database, (start, end), parameters, now=now)
-        outcome = _execute(requests, instance)
+        outcome = execute(requests, instance)
         release_of_runs(database, config.label, outcome.run_ids)
         result = read_result(database, config, outcome.run_ids, [request.window for request in requests])
     _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
     is_whole = not result.uncovered or limit is not None
     context.exit(0 if outcome.status == "SUCCESS" and not result.failed and is_whole else 1)
-
-
-def _raise_if_of_component(location: CodeLocation, label: str) -> None:
-    """Raise BadInput if the assets of a source belong to a Dagster project, and not to the package.
-
-    The run would materialize raw/LABEL, whatever key the project gives to the asset.
-    """
-    if location.module == PACKAGE_MODULE and label in location.catalog.of_components:
-        place = location.catalog.places[label]
-        message = (
-            f"{label} is a source of the Dagster component {place.file}:{place.line}, so its assets belong to that "
-            "project. Name the module of its definitions: --definitions my_project.definitions."
-        )
-        raise BadInput(message)
-
-
-def _raise_if_disabled(config: IngestConfig, flags: Mapping[str, bool]) -> None:
-    """Raise ConfigDisabled as preflight does, before there is a run."""
-    if config.disabled and not (flags["force"] or flags["ignore_disabled"]):
-        message = (
-            f"{config.label} is disabled. Run with --ignore-disabled, or remove `disabled` from its YAML."
-        )
-        raise ConfigDisabled(message)
 
 
 def _parameters(flags: Mapping[str, bool], limit: int | None) -> dict[str, Any]:
@@ -214,66 +175,10 @@ def _requests(
     return [build_run(location, config, Window(start, end), parameters, now=now)]
 
 
-def _execute(requests: Sequence[LocalRun], instance: dg.DagsterInstance) -> _Outcome:
-    """Execute the runs one after the other, up to the first that does not succeed."""
-    run_ids: list[str] = []
-    status, errors = "SUCCESS", []
-    with private_terminal() as stream:
-        for request in requests:
-            running = RunningRun(request, instance)
-            with ProgressView(stream, request.label) as view:
-                _follow(running, view)
-            run_ids += [running.monitor.run_id] if running.monitor.run_id else []
-            errors += running.failures()
-            status = running.run.status.value if running.run else "FAILURE"
-            if status != "SUCCESS":
-                break
-    return _Outcome(tuple(run_ids), status, tuple(errors))
-
-
-def _follow(running: RunningRun, view: ProgressView) -> None:
-    """Show a run until it ends. A signal stops it after a page; a second one stops it at once."""
-    monitor, is_announced = running.monitor, False
-    with _signals() as received:
-        running.start()
-        while not running.wait(_POLL):
-            _print_messages(running, view)
-            view.show(monitor.progress)
-            if received:
-                running.stop()
-                if not is_announced:
-                    view.print("stopping after this page; press Ctrl-C again to stop at once")
-                is_announced = True
-            if len(received) > 1 or (received and monitor.is_deferred):
-                running.abandon()
-                break
-    _print_messages(running, view)
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Yield a list that gets each SIGINT and SIGTERM, which do nothing else meanwhile."""
-    received: list[int] = []
-    former = {
-        number: signal.signal(number, lambda number, _: received.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield received
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
-
-
-def _print_messages(running: RunningRun, view: ProgressView) -> None:
-    for is_warning, text in running.new_messages():
-        view.print(f"warning: {text}" if is_warning else text)
-
-
 def _print_result(
     config: IngestConfig,
     requests: Sequence[LocalRun],
-    outcome: _Outcome,
+    outcome: Outcome,
     result: RunResult,
     seconds: float,
     *,
@@ -291,7 +196,7 @@ def _print_result(
         click.echo(_line(config, requests, result, seconds))
 
 
-def _problems(config: IngestConfig, outcome: _Outcome, result: RunResult) -> Iterator[str]:
+def _problems(config: IngestConfig, outcome: Outcome, result: RunResult) -> Iterator[str]:
     """Yield one line for each problem, and how to continue."""
     yield from (f"error: {text}" for text in outcome.errors)
     if outcome.status == "CANCELED":
@@ -326,7 +231,7 @@ def _line(config: IngestConfig, requests: Sequence[LocalRun], result: RunResult,
 
 
 def _as_json(
-    config: IngestConfig, requests: Sequence[LocalRun], outcome: _Outcome, result: RunResult, seconds: float
+    config: IngestConfig, requests: Sequence[LocalRun], outcome: Outcome, result: RunResult, seconds: float
 ) -> dict[str, Any]:
     counts = result.counts
     return {

@@ -96,7 +96,8 @@ def observation_of(key: dg.AssetKey, sweep: Sweep) -> dg.AssetObservation:
     Dagster plots its numbers over time, in the order of their names. With the prefix, they come after those of the days
     and the runs.
     """
-    numbers = {name: getattr(sweep.findings, name) for name in _COUNTS}
+    # In a plot, a gap is correct for an unknown number, and a zero is not.
+    numbers = {name: getattr(sweep.findings, name) for name in _COUNTS if sweep.is_compared}
     seconds = (sweep.date_completed - sweep.date_started).total_seconds() if sweep.date_completed else 0.0
     numbers |= {"requests": sweep.requests, "seconds": round(seconds, 3)}
     texts = {
@@ -154,7 +155,7 @@ def _sweep_table(recent: Sequence[Sweep]) -> str:
             format_instant(one.date_started.replace(microsecond=0)),
             one.status,
             one.completeness or "",
-            *(getattr(one.findings, name) for name in _COUNTS),
+            *(getattr(one.findings, name) if one.is_compared else "" for name in _COUNTS),
             shorten(first_line(one.error), _LONGEST_ERROR) if one.error else "",
         )
         for one in recent

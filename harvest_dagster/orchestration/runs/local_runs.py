@@ -1,6 +1,7 @@
 """Runs that this process executes: the same runs as those of the UI, with the same record, partitions and tags.
 
-`harvest run` uses them. Whole days materialize the assets of a source. Any other range runs the job `harvest`. The run
+`harvest run` uses them. Whole days materialize the assets of a source. Any other range runs the job `harvest`.
+`harvest reconcile` runs the job `reconcile` (`local_sweeps`). The run
 executes in a thread, so that the main thread can show its progress and receive signals: Dagster replaces the handlers
 of signals only in the main thread, and would interrupt a page.
 """
@@ -14,13 +15,13 @@ import threading
 import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 
@@ -37,6 +38,26 @@ from harvest_dagster.texts import one_line
 from harvest_dagster.windows import Window
 
 HOME_VARIABLE = "DAGSTER_HOME"
+
+
+class RunRequest(Protocol):
+    """A run to execute."""
+
+    @property
+    def label(self) -> str:
+        """The source."""
+
+    def command(self) -> AbstractContextManager[list[str]]:
+        """Yield the arguments of the command `dagster` that executes this run."""
+
+
+@contextmanager
+def job_command(module: str, job: str, run_config: Mapping[str, Any]) -> Generator[list[str], None, None]:
+    """Yield the arguments of the command `dagster` that executes a job of a module with this run config."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "run.yaml")
+        file.write_text(json.dumps(run_config), encoding="utf-8")
+        yield [*("job", "execute", "-m", module), "--job", job, "--config", str(file)]
 
 
 @dataclass(frozen=True)
@@ -71,10 +92,8 @@ class LocalRun:
             return
         bounds = {"start_date": self.window.start.isoformat(), "end_date": self.window.end.isoformat()}
         run_config = {"ingest_config": self.label, **bounds, **self.parameters}
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "run.yaml")
-            file.write_text(json.dumps(run_config), encoding="utf-8")
-            yield [*("job", "execute", "-m", self.location.module), "--job", "harvest", "--config", str(file)]
+        with job_command(self.location.module, "harvest", run_config) as arguments:
+            yield arguments
 
     def _assets(self, days: DayRange) -> list[str]:
         arguments = ["--select", " or ".join(f'key:"{key.to_user_string()}"' for key in self._keys())]
@@ -274,7 +293,7 @@ class RunningRun:
         monitor: its progress.
     """
 
-    request: LocalRun
+    request: RunRequest
     instance: dg.DagsterInstance
     monitor: RunMonitor = field(default_factory=RunMonitor)
     _error: BaseException | None = None

@@ -198,10 +198,12 @@ def test_the_check_can_be_run_from_the_ui(world: World) -> None:
 
 @ON_SQLITE
 def test_an_observation_of_a_sweep_that_failed_has_its_status(world: World) -> None:
-    """Its zeros would look like an agreement in the plot."""
+    """Zeros would look like an agreement in the plot."""
     world.sources(config("a", schedule=None))
     swept(world, status="FAILED", completeness=None)
     with world.database.read() as connection:
         last = sweeps.find_last(connection, world.scope("a").ingest_config_id)
     assert last is not None
-    assert observation_of(RAW, last).metadata["sweep_status"].value == "FAILED"
+    metadata = observation_of(RAW, last).metadata
+    assert metadata["sweep_status"].value == "FAILED"
+    assert "sweep_missing" not in metadata
