@@ -234,18 +234,17 @@ def describe_lag(config: IngestConfig, lags: LagHistogram) -> str | None:
         return None
     (half, bound), *others = shares
     within = "".join(f", {100 * share:.4g} % within {_days(days)}" for share, days in others)
-    days = lookback_days(config, lags)
-    learned = ", learned" if config.lookback == "auto" else ""
-    return (
-        f"{half:.0%} of the records come within {_days(bound)}{within} ({lags.records} records in twelve months); "
-        f"{lags.late_records(days)} came later than the lookback of {_days(days)}{learned}"
-    )
+    line = f"{half:.0%} of the records come within {_days(bound)}{within} ({lags.records} records in twelve months)"
+    if not config.selective:
+        return line
+    days, learned = lookback_days(config, lags), ", learned" if config.lookback == "auto" else ""
+    return f"{line}; {lags.late_records(days)} came later than the lookback of {_days(days)}{learned}"
 
 
 def lookback_warning(config: IngestConfig, lags: LagHistogram) -> str | None:
     """Return why a fixed `lookback` is too short, and what to write instead; None if it suffices."""
-    if config.lookback == "auto":
-        return None
+    if config.lookback == "auto" or not config.selective:
+        return None  # each harvest of a source that is not selective finds all late records
     days = lookback_days(config, lags)
     late, bound = lags.late_records(days), lags.bound(LEARNED_SHARE)
     if bound is None or late < _FEWEST_LATE or late <= lags.records * (1 - EXPECTED_SHARE):

@@ -98,13 +98,14 @@ def _hours(state: SourceState, now: datetime) -> dict[str, Any] | None:
 
 def _lag(state: SourceState) -> dict[str, Any]:
     """Return how late records come, in days; null if no record is counted."""
-    lags, days, change = state.lags, lookback_days(state.config, state.lags), habit_change(state.lags)
+    lags, change = state.lags, habit_change(state.lags)
+    days = lookback_days(state.config, lags) if state.config.selective else None
     return {
         "p50": lags.bound(0.5),
         "p99": lags.bound(0.99),
         "p999": lags.bound(0.999),
         "records": lags.records,
-        "late_records": lags.late_records(days),
+        "late_records": 0 if days is None else lags.late_records(days),
         "lookback_days": days,
         "habit_change": {"before": change.before, "recent": change.recent} if change else None,
     }

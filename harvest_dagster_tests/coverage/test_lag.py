@@ -202,6 +202,7 @@ def test_a_fixed_lookback_that_is_too_short_is_reported_with_the_value_to_write(
     assert "`lookback: auto`" in found
     assert lookback_warning(source("auto"), lags) is None
     assert lookback_warning(source("21d"), lags) is None
+    assert lookback_warning(source("3d", selective=False), lags) is None
     assert lookback_warning(source("14d"), lags) is None, "some of the bucket up to 21 days may be covered"
     assert lookback_warning(source("3d"), LagHistogram({0: 100_000, 21: 60})) is None
     beyond = lookback_warning(source("3d"), LagHistogram({0: 100, 365: 60}))
