@@ -13,6 +13,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld
 from harvest_dagster.orchestration.asset_keys import keys_of
+from harvest_dagster.orchestration.checks.complete import check_days
 from harvest_dagster.orchestration.checks.reconciled import report_reconciled
 from harvest_dagster.orchestration.config import SweepParameters
 from harvest_dagster.orchestration.op_context import (
@@ -22,6 +23,7 @@ from harvest_dagster.orchestration.op_context import (
     retry_while_unavailable,
 )
 from harvest_dagster.orchestration.ops import priority
+from harvest_dagster.orchestration.reports.day_reports import report_changed_days
 from harvest_dagster.orchestration.reports.error_reporting import report_errors, without_secrets
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs.run_history import tag_run
@@ -161,8 +163,10 @@ def finish(
         _sweep_of(context, harvest, harvest_catalog, compared["sweep_id"]) as guard,
         lease_guard.hold_lease(harvest) as lease,
     ):
+        key = keys_of(harvest_catalog).key_of("raw", harvest.config.label)
+        changed = report_changed_days(context, harvest, key)
+        check_days(context, harvest, key, changed.union(map(date.fromisoformat, compared["days"])))
         steps.finish_sweep(harvest, guard, lease)
-        _report_days(context, harvest, [date.fromisoformat(day) for day in compared["days"]])
         _report(context, harvest, harvest_catalog)
 
 
@@ -173,10 +177,6 @@ def _report(context: dg.OpExecutionContext, harvest: HarvestContext, catalog: Ca
         report_reconciled(context, harvest.run.database, harvest.config, key)
     except HarvestError as error:  # the result of the sweep is in the database
         context.log.warning(f"the result of the sweep could not be reported to Dagster: {error}")
-
-
-def _report_days(context: dg.OpExecutionContext, harvest: HarvestContext, days: list[date]) -> None:
-    """Report the days whose data or proof has changed."""
 
 
 EVERY_OP = ["preflight", "list_identifiers", "compare", "finish"]

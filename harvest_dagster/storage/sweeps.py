@@ -312,6 +312,15 @@ def record_lists(
     _update(connection, sweep_id, run_id, pages=pages, completeness=completeness, evidence=evidence)
 
 
+def add_deleted(connection: Connection, sweep_id: int, run_id: str, count: int) -> None:
+    """Add to the number of deleted records, in the transaction that deletes them.
+
+    Raises:
+        LeaseLost: another run has taken it over, or it has ended.
+    """
+    _update(connection, sweep_id, run_id, deleted=sweep_table.c.deleted + count)
+
+
 def record_findings(connection: Connection, sweep_id: int, run_id: str, findings: Findings) -> None:
     """Record what the comparison found, and what was done.
 

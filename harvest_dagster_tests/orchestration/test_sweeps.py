@@ -42,3 +42,26 @@ def test_a_sweep_harvests_a_late_record_and_reports_it(deploy: Deploy, source: S
     assert (tags["harvest/label"], tags["dagster/priority"]) == (LABEL, "-1")
     assert any("1 missing" in line for line in messages(result, deployment.instance).splitlines())
     assert not list((deployment.spool / LABEL).glob("sweep-*"))
+
+
+def test_a_repaired_day_is_reported_once_and_its_check_names_the_evidence(
+    on_sqlite: Deploy, source: Server
+) -> None:
+    """Otherwise assets downstream do not see the late record."""
+    source.edits.hide(LATE)
+    deployment = on_sqlite(source.url)
+    assert deployment.materialize(DAYS[0], DAYS[-1]).success
+    source.edits.show(LATE)
+    first, second = run(deployment), run(deployment)
+    reported = [[event.partition for event in events(one)] for one in (first, second)]
+    assert reported == [[DAYS[1]], []]
+
+
+def events(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
+    """Return the materializations of a run."""
+    assert result.success
+    return [
+        event.step_materialization_data.materialization
+        for event in result.all_events
+        if event.event_type_value == "ASSET_MATERIALIZATION"
+    ]

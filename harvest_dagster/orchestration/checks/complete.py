@@ -7,6 +7,8 @@ partitions. The check blocks no downstream asset.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
 from typing import Any, get_args, get_type_hints
 
 import dagster as dg
@@ -29,7 +31,7 @@ from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
 from harvest_dagster.texts import first_line
-from harvest_dagster.windows import Window, whole_days
+from harvest_dagster.windows import Window, whole_day, whole_days
 
 CHECK = "complete"
 _DESCRIPTION = """\
@@ -119,6 +121,19 @@ def check_window(context: dg.OpExecutionContext, harvest: HarvestContext, window
     """Evaluate the partitions of a window from within a harvest run."""
     if has_partitions(context):
         _log_days(context, context.asset_key, _window_statuses(context, harvest, window))
+
+
+def check_days(
+    context: dg.OpExecutionContext, harvest: HarvestContext, key: dg.AssetKey, days: AbstractSet[date]
+) -> None:
+    """Evaluate those of some days that are partitions, from within a run of a job without partitions."""
+    partitions = set(daily(harvest.config).get_partition_keys())
+    wanted = {day for day in days if day.isoformat() in partitions}
+    if wanted:
+        window = Window(whole_day(min(wanted)).start, whole_day(max(wanted)).end)
+        with harvest.run.database.read() as connection:
+            found = day_statuses(connection, harvest.scope, window)
+        _log_days(context, key, [status for status in found if status.day in wanted])
 
 
 def check_done_window(context: dg.OpExecutionContext, harvest: HarvestContext, window: Window) -> None:

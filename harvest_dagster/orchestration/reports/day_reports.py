@@ -150,6 +150,51 @@ def report_covered_days(
 
 
 @dataclass(frozen=True)
+class _JobRun:
+    """The run of a job without partitions that changed days of an asset."""
+
+    context: dg.OpExecutionContext
+    asset_key: dg.AssetKey
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """The instance of the run."""
+        return self.context.instance
+
+    @property
+    def run(self) -> dg.DagsterRun:
+        """The run."""
+        return self.context.run
+
+    def log_event(self, event: dg.AssetMaterialization) -> None:
+        """Report an event of the run."""
+        self.context.log_event(event)
+
+
+def report_changed_days(
+    context: dg.OpExecutionContext, harvest: HarvestContext, key: dg.AssetKey
+) -> set[date]:
+    """Report all covered days of a source whose data has changed since they were reported. Return them.
+
+    Args:
+        context: an op of a job without partitions, such as `reconcile`.
+        harvest: the harvest.
+        key: the asset of the source's raw data.
+    """
+    partitions = daily(harvest.config).get_partition_keys()
+    if not partitions:
+        return set()
+    first, last = (whole_day(date.fromisoformat(partitions[end])) for end in (0, -1))
+    covered = covered_days(harvest, Window(first.start, last.end))
+    asset = _StoredAsset("raw", harvest.run.database, harvest.config_id, harvest.scope.harvester_version)
+    found = _Days.read(_JobRun(context, key), asset, covered)
+    changed = {day for day in covered if found.is_changed(day)}
+    for day in sorted(changed):
+        found.report(day, metadata.covered_metadata(covered[day]))
+    return changed
+
+
+@dataclass(frozen=True)
 class _EndedRun:
     """A run that has ended. Events about its days are not a part of it any more."""
 
@@ -261,7 +306,7 @@ def report_transformed(
             days.report(day, shown, inputs)
 
 
-_Context = dg.OpExecutionContext | dg.AssetExecutionContext | _EndedRun
+_Context = dg.OpExecutionContext | dg.AssetExecutionContext | _JobRun | _EndedRun
 
 
 @dataclass(frozen=True)
@@ -314,7 +359,9 @@ class _Days:
     @cached_property
     def _partitions(self) -> int:
         """The number of partitions of the run."""
-        return len(self.reports) if isinstance(self.context, _EndedRun) else len(self.context.partition_keys)
+        if isinstance(self.context, _JobRun | _EndedRun):
+            return len(self.reports)
+        return len(self.context.partition_keys)
 
     def is_changed(self, day: date) -> bool:
         """Return whether the data of a day has changed since it was reported. Days without a version never changed."""
