@@ -7,24 +7,34 @@ kill: the pages are in the spool, the first comparison is in the row of the swee
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from sqlalchemy import Connection
+
 from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld, LeaseLost, RetryLater
+from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.deletions import removal
 from harvest_dagster.pipeline.fetching.completeness import NONE
 from harvest_dagster.pipeline.lease_guard import LeaseHandle, release
 from harvest_dagster.pipeline.reconciling import proof, repair
 from harvest_dagster.pipeline.reconciling.listed_headers import Comparison, ListedHeaders, sort_headers
-from harvest_dagster.pipeline.reconciling.listing import clear_spool, list_headers, summaries
+from harvest_dagster.pipeline.reconciling.listing import (
+    HeaderOpener,
+    clear_spool,
+    list_headers,
+    open_header_client,
+    summaries,
+)
 from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, SweepGuard
 from harvest_dagster.pipeline.run_window import WindowRun
 from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.sweeps import Findings, Sweep
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
 
 __all__ = ["Reconciliation", "end_on_failure", "finish_sweep", "list_headers", "reconcile"]
 
@@ -66,26 +76,34 @@ class _Work:
         return self.run.harvest
 
 
-def reconcile(run: WindowRun, guard: SweepGuard, *, approve: bool = False) -> Reconciliation:
+def reconcile(
+    run: WindowRun,
+    guard: SweepGuard,
+    *,
+    approve: bool = False,
+    open_headers: HeaderOpener = open_header_client,
+) -> Reconciliation:
     """Compare the lists of a sweep with the stored records, and repair what differs.
 
     Args:
         run: the steps of a window, with the harvest and the lease of the source. It harvests days again.
         guard: the sweep, whose lists are fetched.
         approve: whether deletions above `deletions.most` are approved.
+        open_headers: opens a client that can be asked for single records.
 
     Raises:
         HarvestError: a window could not be harvested again. The next run continues the sweep.
         SpoolError: pages of the lists are missing or damaged. The next run requests them again.
         LeaseLost: another run has the lease or the sweep.
     """
-    del approve
     work = _Work(run, guard)
     with sort_headers(work.harvest, guard.read()) as listed:
         _doubt_invalid_headers(work, listed)
         comparison = listed.compare()
         _record_first_comparison(work, comparison)
         comparison = _repair(work, listed, comparison)
+        if _remove(work, listed, comparison, open_headers, approve=approve):
+            comparison = listed.compare()
         agreeing = proof.AgreeingDays(
             work.harvest, guard.read(), summaries(work.harvest, guard.read()), comparison
         )
@@ -221,6 +239,51 @@ def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Compa
             f"{remaining} records that the source lists did not come with a harvest of their days: {shown}"
         )
     return comparison
+
+
+def _remove(
+    work: _Work,
+    listed: ListedHeaders,
+    comparison: Comparison,
+    open_headers: HeaderOpener,
+    *,
+    approve: bool,
+) -> int:
+    """Conclude which records the source has removed, if the lists are complete. Return how many were deleted."""
+    harvest, guard = work.harvest, work.guard
+    sweep = guard.read()
+    if not sweep.is_complete or not comparison.counts.live:
+        return 0
+    the_list = removal.CompleteList("sweep", sweep.date_started, harvest.run.id)
+
+    def count(connection: Connection, deleted: int) -> None:
+        sweeps.add_deleted(connection, guard.sweep_id, guard.run_id, deleted)
+
+    with ExitStack() as stack:
+        ask = None
+        if harvest.config.deletions.by == "reconcile" and comparison.absent_count:
+            ask = _ask_for(stack.enter_context(open_headers(harvest, guard)).client)
+        result = removal.conclude(
+            harvest,
+            work.run.lease,
+            the_list,
+            listed.absent(comparison),
+            ask=ask,
+            approve=approve,
+            count=count,
+        )
+    _record(work, held=result.held)
+    return result.deleted
+
+
+def _ask_for(client: Client) -> Callable[[str], bool | None]:
+    """Return a function that asks the source whether a record does not exist. None: the answer is not clear."""
+
+    def does_not_exist(identifier: str) -> bool | None:
+        answer = client.has_record(identifier, ALL_TIME)
+        return None if answer is None else not answer
+
+    return does_not_exist
 
 
 def _record(work: _Work, **changes: Any) -> None:

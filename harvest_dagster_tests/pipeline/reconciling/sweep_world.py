@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import HarvestContext, RunOutcome
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.pipeline.reconciling.sweep import Reconciliation, finish_sweep, list_headers, reconcile
+from harvest_dagster.pipeline.reconciling.sweep import (
+    Reconciliation,
+    end_on_failure,
+    finish_sweep,
+    list_headers,
+    reconcile,
+)
 from harvest_dagster.pipeline.reconciling.sweep_guard import SweepGuard, begin_sweep, hold_sweep
 from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.sweeps import Sweep
-from harvest_dagster_tests.pipeline.world import WINDOW, World
+from harvest_dagster_tests.pipeline.world import WINDOW, World, nothing
 
 
-def run_sweep(world: World, run: str = "sweep 1", *, approve: bool = False) -> Sweep:
-    """Run a whole sweep. If it raises, the run is on record as failed."""
+def run_sweep(
+    world: World,
+    run: str = "sweep 1",
+    *,
+    approve: bool = False,
+    between: Callable[[], object] = nothing,
+) -> Sweep:
+    """Run a whole sweep. If it raises, the run is on record as failed.
+
+    Args:
+        world: the world.
+        run: the id of the run.
+        approve: whether deletions are approved.
+        between: called after the identifiers are listed, and before they are compared.
+    """
     harvest = world.harvest(run)
     try:
-        with held_sweep(harvest) as guard:
+        with held_sweep(harvest) as guard, end_on_failure(harvest, guard):
             list_headers(harvest, guard, open_headers=world.open_source)
+            between()
             with held_lease(harvest) as lease:
                 compare(world, harvest, lease, guard, approve=approve)
                 return finish_sweep(harvest, guard, lease)
@@ -33,7 +53,7 @@ def compare(
     world: World, harvest: HarvestContext, lease: LeaseHandle, guard: SweepGuard, *, approve: bool = False
 ) -> Reconciliation:
     """Compare the lists with the stored records."""
-    return reconcile(world.window_run(harvest, lease), guard, approve=approve)
+    return reconcile(world.window_run(harvest, lease), guard, approve=approve, open_headers=world.open_source)
 
 
 @contextmanager

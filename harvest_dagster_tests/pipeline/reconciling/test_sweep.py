@@ -2,23 +2,153 @@
 
 from __future__ import annotations
 
-from harvest_dagster.records import Record
-from harvest_dagster_tests.pipeline.reconciling.sweep_world import run_sweep
+from datetime import timedelta
+
+import pytest
+
+from harvest_dagster.errors import HarvestError
+from harvest_dagster.records import InvalidRecord, Record
+from harvest_dagster.storage.tables import absent_record
+from harvest_dagster.windows import DAY, Window
+from harvest_dagster_tests.pipeline.reconciling.sweep_world import last_sweep, run_sweep
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
 
+LATE = Record("late", WINDOW.start, False, "late")
 
-def test_a_missing_record_is_harvested_and_the_window_is_proven(world: World) -> None:
-    """Otherwise a record that was published late under an old date is lost."""
-    world.source.items = [*records(3)]
+
+def harvested(world: World, *items: Record | InvalidRecord) -> None:
+    """Harvest a source with these records, in a list without a total. Then a day passes."""
+    world.source.items = [*items]
     world.run("run 1")
     assert world.logs()[WINDOW].evidence == "none"
-    world.clock.forward(hours=1)
-    world.source.items = [*records(3), Record("late", WINDOW.start, False, "late")]
+    world.clock.forward(days=1)
+
+
+def stored(world: World) -> set[str]:
+    """Return the stored identifiers."""
+    return {identifier for identifier, _ in world.stored()}
+
+
+def test_a_missing_record_is_harvested(world: World) -> None:
+    """Otherwise a record that was published late under an old date is lost."""
+    harvested(world, *records(3))
+    world.source.items = [*records(3), LATE]
     world.source.total = 4
     sweep = run_sweep(world)
     found = sweep.findings
     assert (found.listed, found.known, found.missing, found.repaired) == (4, 3, 1, 1)
     assert found.examples == {"missing": ["late"]}
     assert (sweep.status, sweep.completeness, sweep.evidence) == ("SUCCEEDED", "complete", "total")
-    assert "late" in {identifier for identifier, _ in world.stored()}
-    assert world.logs()[WINDOW].completeness == "complete"
+    assert "late" in stored(world)
+
+
+def test_a_changed_record_is_harvested(world: World) -> None:
+    """Otherwise its old content stays, if the change came late."""
+    morning, evening = WINDOW.start + timedelta(hours=8), WINDOW.start + timedelta(hours=20)
+    harvested(world, *records(2, stamp=morning))
+    world.source.items = [records(1, stamp=morning)[0], Record("x1", evening, False, "new")]
+    found = run_sweep(world).findings
+    assert (found.missing, found.changed, found.repaired) == (0, 1, 1)
+    assert ("x1", "new") in world.stored()
+
+
+def test_a_day_that_agrees_is_proven(world: World) -> None:
+    """Otherwise a source without totals never has a proof."""
+    harvested(world, *records(3))
+    world.source.total = 3
+    sweep = run_sweep(world)
+    assert sweep.findings.reconciled_days == 1
+    log = world.logs()[WINDOW]
+    assert (log.completeness, log.evidence, log.status) == ("complete", "reconciled", "SUCCEEDED")
+
+
+def test_a_day_with_records_is_proven_by_a_list_without_a_total(world: World) -> None:
+    """Most sources without totals have none in their lists of identifiers either."""
+    harvested(world, *records(3))
+    sweep = run_sweep(world)
+    assert (sweep.completeness, sweep.evidence) == ("unverified", "none")
+    assert world.logs()[WINDOW].evidence == "reconciled"
+
+
+def test_a_day_with_a_record_that_the_source_does_not_list_is_not_proven(world: World) -> None:
+    """The source may have dropped more than this record."""
+    harvested(world, *records(3))
+    world.source.items, world.source.total = [*records(2)], 2
+    sweep = run_sweep(world)
+    assert (sweep.findings.gone, sweep.findings.reconciled_days) == (1, 0)
+    assert sweep.findings.examples == {"gone": ["x2"]}
+    assert world.logs()[WINDOW].evidence == "none"
+
+
+def test_a_window_that_reaches_beyond_the_agreeing_days_is_not_proven(world: World) -> None:
+    """Its other day may lack records."""
+    both = Window(WINDOW.start - DAY, WINDOW.end)
+    world.source.items = [*records(3), Record("before", both.start, False, "before")]
+    world.run("run 1", both)
+    world.clock.forward(days=1)
+    world.source.items = [*records(3)]
+    world.source.total = 3
+    assert run_sweep(world).findings.reconciled_days == 1
+    assert world.logs()[both].evidence == "none"
+
+
+def test_a_doubtful_window_counts_once_a_sweep_has_found_the_same(world: World) -> None:
+    """Otherwise a window that was cut at a thousand records by chance is harvested for ever."""
+    world.source.page_size = 1000
+    world.source.items = [*records(1000)]
+    world.run("run 1")
+    before = world.logs()[WINDOW]
+    assert before.doubt is not None
+    assert before.covered_since is None
+    world.clock.forward(days=1)
+    world.source.total = 1000
+    run_sweep(world)
+    after = world.logs()[WINDOW]
+    assert (after.evidence, after.doubt, after.covered_since) == ("reconciled", None, before.attempt_began)
+
+
+@pytest.mark.parametrize("listed", ["nothing", "too few", "an invalid header"])
+def test_an_incomplete_list_deletes_and_proves_nothing(world: World, listed: str) -> None:
+    """A source that is broken for an hour would lose all its records here."""
+    harvested(world, *records(3))
+    world.change(deletions={"by": "reconcile", "wait": "0s", "most": {"share": 1, "count": 100}})
+    world.source.total = {"nothing": 0, "too few": 4, "an invalid header": 3}[listed]
+    invalid = InvalidRecord(b"?", "no identifier")
+    world.source.items = [] if listed == "nothing" else [*records(2), invalid]
+    if listed == "too few":
+        world.source.items = [*records(2)]
+    sweep = run_sweep(world)
+    assert (sweep.status, sweep.completeness, sweep.evidence) == ("SUCCEEDED", "unverified", "none")
+    assert (sweep.findings.deleted, sweep.findings.held, sweep.findings.reconciled_days) == (0, 0, 0)
+    with world.database.read() as connection:
+        assert connection.execute(absent_record.select()).all() == []
+    assert world.logs()[WINDOW].evidence == "none"
+
+
+def test_a_record_that_is_only_listed_is_reported(world: World) -> None:
+    """The source lists a header that its lists of records do not deliver: nobody else notices."""
+    harvested(world, *records(2))
+    world.source.items, world.source.total = [*records(2), LATE], 3
+
+    def stop_listing() -> None:
+        world.source.items, world.source.total = [*records(2)], None
+
+    sweep = run_sweep(world, between=stop_listing)
+    assert (sweep.status, sweep.findings.missing, sweep.findings.repaired) == ("SUCCEEDED", 1, 0)
+    assert any("1 records that the source lists did not come" in line for line in world.log_lines)
+
+
+def test_a_window_that_cannot_be_harvested_fails_the_sweep(world: World) -> None:
+    """Otherwise nobody notices that its records are still missing. The next run does not list again."""
+    harvested(world, *records(2))
+    world.source.items, world.source.total = [*records(2), LATE], 3
+    with pytest.raises(HarvestError, match="the connection broke"):
+        run_sweep(world, between=lambda: setattr(world.source, "breaks_at", 0))
+    world.source.breaks_at = None
+    failed = last_sweep(world)
+    assert (failed.status, failed.findings.missing, failed.findings.repaired) == ("FAILED", 1, 0)
+    asked = len(world.source.asked)
+    sweep = run_sweep(world, "sweep 2")
+    assert (sweep.id, sweep.status) == (failed.id, "SUCCEEDED")
+    assert (sweep.findings.missing, sweep.findings.repaired) == (1, 1)
+    assert len(world.source.asked) - asked == 2  # the two pages of the window
