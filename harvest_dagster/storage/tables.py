@@ -135,6 +135,8 @@ ingest_config = Table(
     Column("last_complete_list", Instant),
     # Start of the list from which they are concluded now, or were when a run died; null otherwise.
     Column("list_in_conclusion", Instant),
+    # Start of the last complete list that lacked more records than `deletions.most` allows.
+    Column("last_exceeding_list", Instant),
 )
 
 # What the sensor `notify` has reported about a source to each place that it reports to.

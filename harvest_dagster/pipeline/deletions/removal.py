@@ -157,6 +157,8 @@ class _Remover:
         if bound is not None and not self.approve:
             return self._hold(bound)
         with self.lease.begin() as connection:
+            if bound is None:
+                absences.restart_absences(connection, config_id, self.the_list.began)
             absences.set_held(connection, config_id, held=False)
         if self.ask is not None and requirement.may_ask and bound is None:
             self._ask_source(self.ask)
@@ -180,6 +182,7 @@ class _Remover:
         """Hold the deletions, because the list shows too many records as removed."""
         config_id = self.harvest.config_id
         with self.lease.begin() as connection:
+            absences.mark_exceeding(connection, config_id, self.the_list.began)
             absences.set_held(connection, config_id, held=True)
             numbers = absences.count_absences(connection, config_id)
             found = absences.find_proven(connection, config_id, 0, _EXAMPLES)

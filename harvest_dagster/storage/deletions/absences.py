@@ -106,6 +106,30 @@ def end_list(connection: Connection, ingest_config_id: int, began: datetime) -> 
     _set_lists(connection, ingest_config_id, last_complete_list=began, list_in_conclusion=None)
 
 
+def mark_exceeding(connection: Connection, ingest_config_id: int, began: datetime) -> None:
+    """Record that a list lacks more records than the bounds allow."""
+    _set_lists(connection, ingest_config_id, last_exceeding_list=began)
+
+
+def restart_absences(connection: Connection, ingest_config_id: int, began: datetime) -> None:
+    """Let those absences begin with this list that began with a list above the bounds, or before one.
+
+    A list above the bounds proves no removal: a source that recovers slowly lacks many records, and then a few of them.
+
+    Args:
+        connection: a transaction under the lease.
+        ingest_config_id: the source.
+        began: the start of a list within the bounds.
+    """
+    exceeding = select(ingest_config.c.last_exceeding_list).where(ingest_config.c.id == ingest_config_id)
+    evidence = case((_ABSENT.evidence == "absent_twice", null()), else_=_ABSENT.evidence)
+    connection.execute(
+        update(absent_record)
+        .where(_of(ingest_config_id), _ABSENT.since <= exceeding.scalar_subquery())
+        .values(since=began, evidence=evidence)
+    )
+
+
 def _set_lists(connection: Connection, ingest_config_id: int, **values: datetime | None) -> None:
     connection.execute(update(ingest_config).where(ingest_config.c.id == ingest_config_id).values(**values))
 

@@ -128,6 +128,17 @@ def test_the_bound_counts_all_that_a_list_lacks(small_world: World) -> None:
     assert lists.live() == set("abcd")
 
 
+def test_a_list_above_the_bounds_is_no_evidence_for_a_later_one(world: World) -> None:
+    """A source that is indexed again lacks most of its records, and on the next day only the last of them."""
+    lists = Lists(world)
+    lists.harvest(*FOUR)
+    assert lists.conclude("a") == Removal(waiting=3)
+    lists.later(days=2)
+    assert lists.conclude("abc") == Removal(waiting=1)
+    lists.later(days=2)
+    assert lists.conclude("abc") == Removal(deleted=1, examples=("d",))
+
+
 def test_an_approval_is_one_decision_and_can_be_undone(world: World) -> None:
     """A person who approves the wrong list must get everything back."""
     lists = Lists(world, wait=0, most={"share": 0, "count": 0})

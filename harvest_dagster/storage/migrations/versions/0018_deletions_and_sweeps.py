@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.add_column("raw_datum", sa.Column("sets_digest", sa.BigInteger()))
     _allow_the_problem_differs()
     op.add_column("harvest_log", sa.Column("covered_until", sa.DateTime(timezone=True)))
-    for name in ("last_complete_list", "list_in_conclusion"):
+    for name in ("last_complete_list", "list_in_conclusion", "last_exceeding_list"):
         op.add_column("ingest_config", sa.Column(name, sa.DateTime(timezone=True)))
     _create_absent_record()
     _create_deletions()
