@@ -55,7 +55,8 @@ def remove_unlisted(
             )
             return None
         removal = _conclude(harvest, log, lease, sort)
-    harvest.logger.info(f"records that the source no longer lists: {removal}")
+    if removal != Removal():
+        harvest.logger.info(f"records that the source no longer lists: {removal}")
     return removal
 
 
