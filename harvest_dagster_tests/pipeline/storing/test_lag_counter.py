@@ -13,6 +13,7 @@ from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import counters
 from harvest_dagster.storage.tables import record_lag
 from harvest_dagster.windows import DAY, Window
+from harvest_dagster_tests.pipeline.reconciling.sweep_world import run_sweep
 from harvest_dagster_tests.pipeline.steps.test_store import Killed, kill_after
 from harvest_dagster_tests.pipeline.world import MIDNIGHT, WINDOW, World, records
 
@@ -145,3 +146,16 @@ def test_a_run_warns_of_a_fixed_lookback_that_is_too_short(world: World) -> None
     world.change(lookback="auto")
     world.run("run 2", superfluous=True)
     assert not [line for line in world.log_lines if "lookback" in line]
+
+
+def test_a_record_that_a_sweep_repairs_is_late(world: World) -> None:
+    """Otherwise `lookback: auto` would never learn of records that come after all lookbacks."""
+    world.source.items = records(3)
+    for day in range(5):
+        world.run(f"day {day}", optimize=False)
+        world.clock.forward(days=1)
+    world.clock.forward(days=20)
+    world.source.items += [Record("late", WINDOW.start, False, "L")]
+    world.source.total = 4
+    assert run_sweep(world).findings.repaired == 1
+    assert counted(world) == {("2024-05", 0): 3, ("2024-05", 5): 1}
