@@ -48,7 +48,6 @@ def report_source_status(
     now = utc_now()
     with database.read() as connection:
         sources = SourceOverview.read(connection, now)
-        sources = sources.with_lags(connection, [config.label for config in enabled])
         sweeps = SweepOverview.read(connection, now, enabled)
     undefined = _undefined_labels(sources, harvest_catalog)
     warnings = [
@@ -103,7 +102,10 @@ def _results(
         sweeps.status_of(config),
     )
 
-    lags = sources.lags_of(config)
+    def evaluate_status() -> dg.AssetCheckEvaluation:
+        with database.read() as connection:
+            lags = sources.with_lags(connection, [config.label]).lags_of(config)
+        return evaluation_of(key, config, status, lags)
 
     def evaluate_sweep() -> dg.AssetCheckEvaluation:
         with database.read() as connection:
@@ -111,7 +113,7 @@ def _results(
 
     is_nothing = not sweep_status.was_compared and sweep_status.problem == NONE
     return [
-        _Result(_digest(config, status), lambda: evaluation_of(key, config, status, lags)),
+        _Result(_digest(config, status), evaluate_status),
         _Result(_sweep_digest(config, sweep_status), evaluate_sweep, is_nothing),
     ]
 
