@@ -119,6 +119,10 @@ class ListedHeaders:
             if difference.kind == "gone" and difference.header is None and difference.known is not None:
                 yield difference.known
 
+    def find_live(self) -> str | None:
+        """Return the identifier of a record that the source lists as live, None if there is none."""
+        return next((header.identifier for header in self._headers() if not header.deleted), None)
+
     def _differences(self, comparison: Comparison) -> Iterator[Difference]:
         listed = _count_days(self._headers(), comparison.listed_days)
         with self.harvest.run.database.read() as connection:

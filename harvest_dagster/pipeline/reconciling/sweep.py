@@ -262,7 +262,8 @@ def _remove(
     with ExitStack() as stack:
         ask = None
         if harvest.config.deletions.by == "reconcile" and comparison.absent_count:
-            ask = _ask_for(stack.enter_context(open_headers(harvest, guard)).client)
+            client = stack.enter_context(open_headers(harvest, guard)).client
+            ask = _ask_for(client) if _answers_rightly(work, listed, client) else None
         result = removal.conclude(
             harvest,
             work.run.lease,
@@ -274,6 +275,22 @@ def _remove(
         )
     _record(work, held=result.held)
     return result.deleted
+
+
+def _answers_rightly(work: _Work, listed: ListedHeaders, client: Client) -> bool:
+    """Return whether the source says of a record that it lists that it has it.
+
+    A source whose GetRecord fails with idDoesNotExist, or a wrong `url` of details, would say of no record that it
+    exists.
+    """
+    example = listed.find_live()
+    answer = None if example is None else client.has_record(example, ALL_TIME)
+    if answer is False:
+        work.harvest.logger.warning(
+            f"the source lists the record {example}, but says that it does not exist. So the source is not asked for "
+            "the records that it no longer lists."
+        )
+    return answer is True
 
 
 def _ask_for(client: Client) -> Callable[[str], bool | None]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from html import unescape
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from harvest_dagster.testing.simulator.errors import OaiError
 from harvest_dagster.testing.simulator.protocols import oai_xml
@@ -91,7 +91,7 @@ def respond(snapshot: RepositorySnapshot, request: Request, paging: Paging) -> R
 def _page(snapshot: RepositorySnapshot, request: Request, paging: Paging) -> Page:
     _, _, identifier = request.path.partition(f"{JSON_LIST}/")
     if identifier:
-        index = lists.find_record(snapshot, identifier)
+        index = lists.find_record(snapshot, unquote(identifier))
         return Page((_render_record(snapshot.repository, snapshot.edits, index),))
     parameters = _valid_parameters(request)
     position = _position(snapshot, parameters, paging)
