@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from harvest_dagster.diagnosis.connection import Connection
-from harvest_dagster.diagnosis.findings import Finding, in_order
+from harvest_dagster.diagnosis.findings import Finding, ignored_dates, in_order
 from harvest_dagster.diagnosis.http_checks import check_http, explain_failure
 from harvest_dagster.diagnosis.oai_doctor import OaiDoctor
 from harvest_dagster.errors import MisconfiguredPath, SourceError
 from harvest_dagster.harvesters.oai.client import OaiClient
+from harvest_dagster.harvesters.rest.arguments import RestArguments
 from harvest_dagster.harvesters.undivided import UndividedClient
+from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.records import InvalidRecord, Page
 from harvest_dagster.texts import shorten
 from harvest_dagster.windows import DAY, Window, whole_day
@@ -35,6 +37,7 @@ def _examine_any(connection: Connection, now: datetime) -> Iterator[Finding]:
     end = whole_day(now.date()).start
     first = whole_day(connection.source.config.earliest_date).start
     window, failure = Window(min(max(end - _RECENT, first), end - DAY), end), None
+    window = list_window(connection.source.config, window)
     try:
         pages = list(islice(connection.client.list_pages(window), 2))
     except MisconfiguredPath as error:
@@ -80,9 +83,14 @@ def _check_pages(connection: Connection, pages: list[Page], window: Window) -> I
     ]
     if outside:
         text = f"{len(outside)} of {len(records)} records have a datestamp outside the requested window"
-        yield Finding(
-            "selective harvesting", "problem", text, f"{window}", "check the date parameters", _KWARGS
-        )
+        yield ignored_dates(connection.source.config, text, f"{window}", _or_correct(connection))
+
+
+def _or_correct(connection: Connection) -> str:
+    """Return what else to change if a source ignores dates. The arguments of a REST API may name wrong parameters."""
+    if not isinstance(connection.client.arguments, RestArguments):
+        return ""
+    return ", without {from} and {until} in harvester_kwargs; or correct the date parameters"
 
 
 def _check_total(connection: Connection, pages: list[Page], window: Window) -> Finding:
@@ -106,6 +114,11 @@ def _pages_with_records(connection: Connection, pages: list[Page], window: Windo
 
 def _check_future(connection: Connection, now: datetime) -> Iterator[Finding]:
     topic, window = "selective harvesting", Window(now + 2 * DAY, now + 3 * DAY)
+    if not connection.source.config.selective:
+        yield Finding(
+            topic, "ok", "each harvest requests one list of the whole source, as `selective: false` says"
+        )
+        return
     if isinstance(connection.client, UndividedClient):
         yield Finding(
             topic, "ok", "each list has the whole source; the harvester selects the records by date"
@@ -121,6 +134,6 @@ def _check_future(connection: Connection, now: datetime) -> Iterator[Finding]:
     if count:
         text = "the source ignores the dates: each window contains all records"
         evidence = f"{count} records in the future window {window}"
-        yield Finding(topic, "problem", text, evidence, "check the date parameters", _KWARGS)
+        yield ignored_dates(connection.source.config, text, evidence, _or_correct(connection))
     else:
         yield Finding(topic, "ok", "a window in the future is empty, so the source obeys the dates")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harvest_dagster.catalog.loader import load_files, source_entries
+from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.catalog.source_files import source_files
 from harvest_dagster.catalog.yaml_documents import YamlDocument
 
@@ -34,6 +35,21 @@ class Finding:
     evidence: str = ""
     change: str = ""
     key: KeyPath = ()
+
+
+def ignored_dates(config: IngestConfig, text: str, evidence: str, more: str = "") -> Finding:
+    """Return the finding that a source ignores dates, with the line that makes each harvest a snapshot.
+
+    Args:
+        config: the config of the source.
+        text: what was found.
+        evidence: what the source sent.
+        more: what else to change.
+    """
+    topic = "selective harvesting"
+    if not config.selective:
+        return Finding(topic, "ok", f"{text}, as `selective: false` says", evidence)
+    return Finding(topic, "problem", text, evidence, f"selective: false{more}", ("selective",))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from harvest_dagster.catalog.problems import did_you_mean
 from harvest_dagster.catalog.source_files import is_of_components
 from harvest_dagster.diagnosis.connection import Connection, ObservedResponse
 from harvest_dagster.diagnosis.http_checks import PERMANENT_REDIRECTS
-from harvest_dagster.diagnosis.repository import identify, list_formats
+from harvest_dagster.diagnosis.repository import identify, ignores_dates, list_formats
 from harvest_dagster.errors import BadInput, SourceError
 from harvest_dagster.harvesters.oai.identify import Identity
 from harvest_dagster.http.rate_limit.response_headers import parse_rate_limit_headers
@@ -34,6 +35,9 @@ _DEFAULT_DIRECTORY = "sources"
 _LONGEST_LABEL = 40
 _FIRST_YEAR = (
     1990  # an earlier earliestDatestamp is probably the default of some software, such as 1970-01-01
+)
+_SNAPSHOTS = (
+    "selective: false  # the repository ignores `from`, so each harvest is one list of all its records"
 )
 _LABEL = r"[a-z][a-z0-9_]*"
 _DELETIONS = {
@@ -77,9 +81,13 @@ def describe_source(connection: Connection, label: str | None, now: datetime) ->
     if not re.fullmatch(_LABEL, chosen):
         message = f"{chosen!r} is not a label. Use lower-case letters, digits and _, beginning with a letter: --label."
         raise BadInput(message)
+    prefix = _PREFERRED if _PREFERRED in prefixes or not prefixes else prefixes[0]
+    is_undated = ignores_dates(connection, report.identity.granularity, prefix, now)
     lines = _lines(
         chosen, url, report.identity, prefixes, limit=_announced_limit(connection.responses, now), now=now
     )
+    if is_undated:
+        lines = chain(lines, [_SNAPSHOTS])
     return NewSource(chosen, "\n".join(lines) + "\n", tuple(unknown))
 
 

@@ -14,7 +14,7 @@ from lxml import etree
 
 from harvest_dagster.catalog.problems import did_you_mean
 from harvest_dagster.diagnosis.connection import Connection
-from harvest_dagster.diagnosis.findings import Finding
+from harvest_dagster.diagnosis.findings import Finding, ignored_dates
 from harvest_dagster.diagnosis.http_checks import (
     URL_KEY,
     check_clock,
@@ -243,14 +243,11 @@ class OaiDoctor:
         late = [one for one in past if one.datestamp is not None and one.datestamp >= oldest]
         ignored = [name for name, found in (("from", future), ("until", late)) if found]
         if ignored:
-            yield Finding(
-                topic,
-                "problem",
-                f"the repository ignores {' and '.join(ignored)}: each window contains records of other days",
-                f"{len(future)} records after the future, {len(late)} records before the oldest one",
-                "harvest the whole repository in one window: set max_window to the length of its history",
-                ("max_window",),
+            text = (
+                f"the repository ignores {' and '.join(ignored)}: each window contains records of other days"
             )
+            evidence = f"{len(future)} records after the future, {len(late)} records before the oldest one"
+            yield ignored_dates(self.config, text, evidence)
             return
         yield Finding(topic, "ok", "the repository obeys from and until")
         yield from self._check_ends(known, unit, format_date)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from harvest_dagster.diagnosis.connection import Connection
 from harvest_dagster.errors import SourceError
+from harvest_dagster.harvesters.oai.endpoint import Endpoint
 from harvest_dagster.harvesters.oai.errors import NoSetHierarchy
 from harvest_dagster.harvesters.oai.identify import Identity, MetadataFormat, Set
+from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
+from harvest_dagster.windows import DAY
 
 _DELETION_POLICIES = ("no", "transient", "persistent")
 
@@ -93,3 +97,14 @@ def list_formats(connection: Connection) -> list[MetadataFormat]:
         SourceError: the repository does not answer it.
     """
     return connection.oai.list_metadata_formats()
+
+
+def ignores_dates(connection: Connection, granularity: Granularity, prefix: str, now: datetime) -> bool:
+    """Return whether a list that begins in the future has records. False if the repository refuses the request."""
+    format_date = "%Y-%m-%d" if granularity is Granularity.DAY else "%Y-%m-%dT%H:%M:%SZ"
+    arguments = {"metadataPrefix": prefix, "from": (now + 2 * DAY).strftime(format_date)}
+    endpoint = Endpoint(connection.oai.arguments.base_url, connection.session, several_names=True)
+    try:
+        return bool(endpoint.request("ListIdentifiers", arguments).items)
+    except SourceError:
+        return False

@@ -106,6 +106,14 @@ def test_a_source_that_does_not_answer_leaves_no_file(folder: Path) -> None:
     assert not (folder / "sources").exists()
 
 
+def test_a_repository_that_ignores_dates_gets_snapshots(folder: Path) -> None:
+    """A person would notice it after the first backfill, which downloads everything once for each window."""
+    with Server(Repository(days=2), behaviours=scenario.parse_behaviours(["dates-ignored"])) as server:
+        done = run("add", server.url, "--label", "all_of_it")
+    assert done.status == 0, done.err
+    assert load_catalog(str(folder / "sources")).get("all_of_it").selective is False
+
+
 @pytest.mark.parametrize(
     ("url", "label"),
     [

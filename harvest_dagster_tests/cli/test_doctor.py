@@ -87,6 +87,7 @@ def test_a_wrong_config_is_found_with_its_lines(deployment: Deployment) -> None:
         ("single-day-refused", "ends of windows", "advice", "if from and until are the same"),
         ("html-bot-wall", "bot protection", "problem", "blocks the harvester"),
         ("html-login", "access", "problem", "login"),
+        ("dates-ignored", "selective harvesting", "problem", "ignores from and until"),
         ("gone", "access", "problem", "does not answer"),
         ("rate-headers:calls=50,period=10", "rate limit", "advice", "without its period"),
     ],
@@ -100,6 +101,14 @@ def test_a_fault_of_the_source_is_found(
     assert text in found[topic]["text"]
     assert found[topic]["evidence"]
     assert done.status == (1 if status == "problem" else 0)
+
+
+def test_a_source_that_ignores_dates_gets_the_line_of_the_yaml(deployment: Deployment) -> None:
+    """Each window would download everything. With the line, the report has no problem."""
+    _, found = examine(deployment, "dates-ignored")
+    assert found["selective harvesting"]["change"] == "selective: false"
+    done, found = examine(deployment, "dates-ignored", selective=False)
+    assert (done.status, found["selective harvesting"]["status"]) == (0, "ok")
 
 
 def test_headers_are_compared_with_the_config() -> None:
@@ -151,7 +160,8 @@ def test_a_source_of_another_protocol_is_examined_by_two_pages(deployment: Deplo
     topics = {finding["topic"]: finding for finding in bad.json["findings"]}
     assert (good.status, bad.status) == (0, 1)
     assert topics["selective harvesting"]["status"] == "problem"
-    assert topics["selective harvesting"]["line"] > 1
+    assert topics["selective harvesting"]["line"] > 0
+    assert topics["selective harvesting"]["change"].startswith("selective: false, without {from} and {until}")
     assert topics["totals"]["evidence"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection
+from hashlib import blake2b
 from types import TracebackType
 
 _CACHE = 16 * 1024  # kibibytes; SQLite writes a larger table to a temporary file
@@ -49,3 +50,10 @@ class SeenIdentifiers:
             [json.dumps(list(list_numbers))],
         ).fetchone()
         return int(count)
+
+    def digest(self) -> str:
+        """Return a digest of all different fingerprints, which does not depend on their order."""
+        found = blake2b(digest_size=16)
+        for (fingerprint,) in self._connection.execute("SELECT fingerprint FROM seen GROUP BY fingerprint"):
+            found.update(fingerprint.to_bytes(8, "big", signed=True))
+        return found.hexdigest()

@@ -18,6 +18,7 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE, CompletenessTracker, completeness_of
 from harvest_dagster.pipeline.fetching.empty_lists import EmptyList
 from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
+from harvest_dagster.pipeline.fetching.ignored_dates import find_repeated_list, warn
 from harvest_dagster.pipeline.fetching.list_progress import count_own_records
 from harvest_dagster.pipeline.fetching.source_observations import source_observations_of
 from harvest_dagster.pipeline.fetching.source_report import report_source
@@ -25,7 +26,7 @@ from harvest_dagster.pipeline.fetching.source_session import harvest_deadline
 from harvest_dagster.pipeline.fetching.window_fetcher import FetchTarget, WindowFetcher
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
-from harvest_dagster.pipeline.snapshots import list_window
+from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
 from harvest_dagster.pipeline.storing.quarantine_policy import exceeds_limits
 from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.records import Page, Record
@@ -150,6 +151,8 @@ def fetch(
             doubt=" and ".join(doubts) or tracker.doubt(),
             lists_everything=client.lists_everything,
         )
+        warning = find_repeated_list(client, log, tracker, seen_identifiers, observations)
+    warn(harvest, lease, None if is_snapshot(harvest.config) else warning)
     _record_summary(harvest, log, lease, summary)
     return summary
 

@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
+from harvest_dagster.pipeline.fetching.ignored_dates import describe_outside_records, warn
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.pipeline.snapshots import list_window
+from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
 from harvest_dagster.pipeline.steps.launch import day_of_record
 from harvest_dagster.pipeline.steps.split import read_or_parse
 from harvest_dagster.pipeline.storing import quarantine_policy
@@ -87,6 +88,8 @@ def store(
         )
     if report := out_of_window.report(stored):
         harvest.logger.debug(report)
+    warning = describe_outside_records(log, log.counts + stored, out_of_window.outside_example)
+    warn(harvest, lease, None if is_snapshot(harvest.config) else warning)
     if stored.outdated:
         harvest.logger.warning(
             f"{stored.outdated} records are older than what is stored, by their datestamps. They are kept as history "
