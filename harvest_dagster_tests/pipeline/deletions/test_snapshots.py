@@ -87,12 +87,14 @@ class Model:
         most: how many records a list may lack.
         live: records that are stored as live.
         since: the start of the first of the lists in a row that lack a record.
+        exceeding: the start of the last list that lacked too many.
     """
 
     wait: int
     most: int
     live: set[str] = field(default_factory=lambda: set(NAMES))
     since: dict[str, datetime] = field(default_factory=dict)
+    exceeding: datetime | None = None
 
     def harvest(self, listed: set[str], began: datetime, *, is_proven: bool) -> set[str]:
         """Return what is deleted."""
@@ -103,9 +105,13 @@ class Model:
             return set()
         for name in self.live - listed:
             self.since.setdefault(name, began)
-        due = {name for name, since in self.since.items() if began - since >= timedelta(days=self.wait)}
         if len(self.since) > self.most:
+            self.exceeding = began
             return set()
+        for name, since in self.since.items():
+            if self.exceeding is not None and since <= self.exceeding:
+                self.since[name] = began
+        due = {name for name, since in self.since.items() if began - since >= timedelta(days=self.wait)}
         self.live -= due
         self.since = {name: since for name, since in self.since.items() if name not in due}
         return due
