@@ -10,6 +10,7 @@ import pytest
 
 from harvest_dagster import plugins
 from harvest_dagster.storage.database import Database
+from harvest_dagster_tests.pipeline.history_world import HistoryWorld
 from harvest_dagster_tests.pipeline.random_world import RandomWorld
 from harvest_dagster_tests.pipeline.world import World
 
@@ -41,3 +42,16 @@ def random_world(migrated_sqlite: Path, tmp_path: Path) -> Iterator[RandomWorld]
     """Yield a world on SQLite. All examples of a test share it, under different labels."""
     with Database.open(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'random.db')}") as database:
         yield RandomWorld(database, tmp_path / "spool")
+
+
+@pytest.fixture
+def history_world(database: Database, tmp_path: Path) -> HistoryWorld:
+    """Return a world whose source has a history, on SQLite and on PostgreSQL. All examples of a test share it."""
+    return HistoryWorld(database, tmp_path / "spool")
+
+
+@pytest.fixture
+def small_history_world(migrated_sqlite: Path, tmp_path: Path) -> Iterator[HistoryWorld]:
+    """Yield a world whose source has a history, on SQLite only."""
+    with Database.open(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'history.db')}") as database:
+        yield HistoryWorld(database, tmp_path / "spool")

@@ -36,12 +36,12 @@ def histories(
         at = start + timedelta(seconds=second)
         until = at + timedelta(hours=draw(st.integers(1, 72)))
         identifier = repository.identifier(draw(st.integers(0, repository.size - 1)))
-        possible = _possible_events(repository, events, identifier, at, until, f"Title {number}")
+        possible = possible_events(repository, events, identifier, at, until, f"Title {number}")
         events.append(draw(st.sampled_from(possible)))
     return History(repository, events)
 
 
-def _possible_events(  # noqa: PLR0917 - all of them describe the next event
+def possible_events(  # noqa: PLR0917 - all of them describe the next event
     repository: Repository,
     events: Sequence[Event],
     identifier: str,
