@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,15 +40,15 @@ PHASES = {
     "deletion, before the decision is committed": Moment("UPDATE sweep SET deleted"),
     "proof, before the logs are marked": Moment("UPDATE harvest_log SET completeness"),
     "finish, before the sweep ends": Moment("UPDATE sweep SET .*status="),
-    "finish, the spool partly removed": Moment("os.remove .*/sweep-", 3),
 }
 
 
 def run(deployment: Deployment, killed_at: Moment | None = None) -> Command:
     """Start the job `reconcile`."""
+    file = deployment.folder / "reconcile.yaml"
+    file.write_text(f"ingest_config: {LABEL}\n")
     return deployment.start(
-        *("job", "execute", "-m", "harvest_dagster.definitions", "--job", "reconcile"),
-        *("--config-json", json.dumps({"ingest_config": LABEL})),
+        *("job", "execute", "-m", "harvest_dagster.definitions", "--job", "reconcile", "--config", str(file)),
         killed_at=killed_at,
     )
 
@@ -81,6 +80,18 @@ def test_sweeps_killed_in_every_phase_continue_with_the_same_result(
     run(deployment).succeed()
     assert len(listed_pages(deployment)) - before <= PAGES + len(phases)
     assert_swept_once(deployment)
+
+
+@pytest.mark.slow
+def test_pages_that_a_killed_sweep_left_are_deleted_by_the_next_sweep(deploy: Deploy) -> None:
+    """Otherwise they fill the disk."""
+    deployment = deploy()
+    prepare(deployment)
+    run(deployment).succeed()
+    assert run(deployment, Moment("os.remove", 3)).wait() == -9
+    assert any(path.is_file() for path in deployment.spool.rglob("*"))
+    run(deployment).succeed()
+    assert not any(path.is_file() for path in deployment.spool.rglob("*"))
 
 
 def assert_swept_once(deployment: Deployment) -> None:

@@ -18,7 +18,8 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
 from harvest_dagster.pipeline.snapshots import is_snapshot, snapshot_window
 from harvest_dagster.storage.harvest_log import queries
-from harvest_dagster.windows import Window, merged, whole_day
+from harvest_dagster.storage.tables import harvest_log
+from harvest_dagster.windows import ALL_TIME, Window, merged, whole_day
 
 # These errors are not about a window. The op is tried again, or another run continues.
 _NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater)
@@ -76,6 +77,18 @@ def harvest_windows(run: WindowRun, windows: Sequence[Window]) -> list[Window]:
     if failures:
         raise HarvestError(" ".join(failures))
     return harvested
+
+
+def half_stored_windows(harvest: HarvestContext, since: datetime) -> list[Window]:
+    """Return the windows whose data were stored since an instant, and not all launched: a run was killed.
+
+    Their records are no longer missing, so the comparison does not find them.
+    """
+    with harvest.run.database.read() as connection:
+        logs = queries.find_overlapping(
+            connection, harvest.scope, ALL_TIME, harvest_log.c.unlaunched_since >= since
+        )
+    return [log.window for log in logs]
 
 
 def _begun_windows(harvest: HarvestContext) -> list[Window]:

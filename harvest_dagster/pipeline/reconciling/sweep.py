@@ -226,7 +226,8 @@ def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Compa
         harvest.logger.warning(
             f"{comparison.undated} missing or changed records have no datestamp, so no harvest of a day brings them"
         )
-    work.harvested = repair.harvest_windows(work.run, windows)
+    half_stored = repair.half_stored_windows(harvest, listed.sweep.date_started)
+    work.harvested = repair.harvest_windows(work.run, list(dict.fromkeys([*half_stored, *windows])))
     if work.harvested:
         comparison = listed.compare()
     first, remaining = work.guard.read().findings, comparison.count("missing", "changed")
