@@ -47,7 +47,7 @@ def fill_deletions(database: Database, config_id: int, then: datetime) -> dict[s
         absence = {"suid_id": suids["absent"], "since": then, "last_list": then}
         connection.execute(insert(absent_record).values(**absence, **of_run))
         holder = {"expires": utc_now(), "host": "h", "process_id": 1, "process_started": "p"}
-        values = {"status": "STARTED", "date_started": then, "windows": [["a", "b"]]}
+        values = {"status": "STARTED", "date_started": then, "run_began": then, "windows": [["a", "b"]]}
         connection.execute(insert(sweep).values(**values, **holder, **of_run))
         for month in (then.date(), utc_now().date()):
             record_lags.add_lags(connection, config_id, month, {0: 7, 3: 1})
