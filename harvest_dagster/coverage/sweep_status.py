@@ -138,11 +138,12 @@ def find_sweep_status(
 
 def describe_sweep(status: SweepStatus) -> str:
     """Return what is wrong, and what the last comparison found, in one or more sentences."""
-    sentences = [*_problems(status), *_findings(status)]
+    sentences = [*sweep_problems(status), *sweep_findings(status)]
     return " ".join(sentences) if sentences else "never compared"
 
 
-def _problems(status: SweepStatus) -> Iterator[str]:
+def sweep_problems(status: SweepStatus) -> Iterator[str]:
+    """Yield a sentence for each problem."""
     last = status.last
     if status.counts.held:
         yield _held_sentence(status)
@@ -170,11 +171,12 @@ def _held_sentence(status: SweepStatus) -> str:
     records = "record is" if absent == 1 else "records are"
     return (
         f"{deletions} held: {absent:,} live {records} absent from the last list, and {bound}. If the source has really "
-        f"removed them, run: harvest deletions approve {status.config.label}"
+        f"removed them, run `harvest deletions approve {status.config.label}`."
     )
 
 
-def _findings(status: SweepStatus) -> Iterator[str]:
+def sweep_findings(status: SweepStatus) -> Iterator[str]:
+    """Yield what the last sweep or snapshot found, in one sentence; nothing if there was none, or if it failed."""
     last, time = status.last_list, status.last_time
     if last is None or time is None:
         return

@@ -20,7 +20,7 @@ from harvest_dagster.catalog.hosts import main_host, rate_limit_of
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
-from harvest_dagster.coverage.sweep_status import describe_sweep
+from harvest_dagster.coverage.sweep_status import sweep_problems
 from harvest_dagster.errors import BadInput
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
@@ -97,10 +97,9 @@ class SourceEntry:
         return list(draw(self.state.calendar)) if self.state.calendar else []
 
     @property
-    def difference(self) -> str:
-        """What the last comparison with the source found, in sentences; empty if there was none."""
-        sweep = self.state.sweep
-        return describe_sweep(sweep) if sweep is not None and sweep.was_compared else ""
+    def differences(self) -> list[str]:
+        """What is wrong with the last comparison with the source, a sentence for each problem."""
+        return list(sweep_problems(self.state.sweep)) if self.state.sweep is not None else []
 
     @cached_property
     def sweep_paths(self) -> Mapping[str, str]:

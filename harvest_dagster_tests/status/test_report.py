@@ -174,5 +174,6 @@ def test_the_drift_of_a_source_is_plotted_and_in_words() -> None:
     assert paths["gone"].startswith("M20 ")
     rows = cells(text)
     assert [row[1] for row in rows] == ["complete", "differs", "complete"]
-    assert "3 deletions are held" in rows[1][-2]
+    assert "3 deletions are held" in rows[1][0]
+    assert rows[1][-2] == "2024-05-15 12:00: complete"
     assert rows[2][-2] == ""

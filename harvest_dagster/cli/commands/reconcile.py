@@ -14,7 +14,7 @@ from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json, print_message
 from harvest_dagster.cli.run_execution import Outcome, execute, raise_if_disabled, raise_if_of_component
 from harvest_dagster.coverage.sweep_overview import SweepOverview
-from harvest_dagster.coverage.sweep_status import NONE, SweepStatus, describe_sweep
+from harvest_dagster.coverage.sweep_status import NONE, SweepStatus, sweep_problems
 from harvest_dagster.orchestration.runs.code_location import PACKAGE_MODULE, load_code_location
 from harvest_dagster.orchestration.runs.local_runs import open_instance
 from harvest_dagster.orchestration.runs.local_sweeps import LocalSweep
@@ -111,7 +111,7 @@ def _problems(status: SweepStatus, outcome: Outcome, sweep: Sweep | None) -> Ite
         label = status.config.label
         yield f"stopped. To continue after the last page, run the same command again: harvest reconcile {label}"
     elif outcome.status == "SUCCESS" and sweep is not None and status.problem != NONE:
-        yield describe_sweep(status)
+        yield from sweep_problems(status)
 
 
 def _print_sweep(label: str, sweep: Sweep) -> None:

@@ -14,7 +14,7 @@ from harvest_dagster.cli.database import existing_database, report_if_missing
 from harvest_dagster.cli.options import json_option, optional_label_argument
 from harvest_dagster.cli.output import print_json, print_table
 from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
-from harvest_dagster.coverage.sweep_status import NONE, SweepStatus, describe_sweep
+from harvest_dagster.coverage.sweep_status import SweepStatus, sweep_findings, sweep_problems
 from harvest_dagster.status.calendar import Calendar, calendar_lines, legend
 from harvest_dagster.status.source_json import opening_of, state_as_json
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
@@ -183,8 +183,10 @@ def _sweep_facts(status: SweepStatus | None) -> Iterator[tuple[str, str]]:
     """Yield what the last comparison with the source found, and when the next one is due."""
     if status is None:
         return
-    if status.was_compared or status.problem != NONE:
-        yield "compared", describe_sweep(status)
+    for sentence in sweep_problems(status):
+        yield "problem", sentence
+    for sentence in sweep_findings(status):
+        yield "compared", sentence
     if status.active is not None:
         active = status.active
         yield "active sweep", f"since {format_instant(active.date_started)} by run {active.run_id}"

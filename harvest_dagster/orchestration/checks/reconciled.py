@@ -35,7 +35,7 @@ The check has one of three results:
 - **failed**: deletions are held until a person approves them, or records are missing after the sweep
 """
 _MOST_SWEEPS = 5
-_MOST_EXAMPLES = 10
+_MOST_EXAMPLES = 5  # of each difference
 _LONGEST_ERROR = 200
 # The order of the columns, by the names of the findings.
 _COUNTS = {
@@ -134,6 +134,9 @@ def _metadata(connection: Connection, status: SweepStatus) -> Iterator[tuple[str
         yield "last_comparison", dg.MetadataValue.timestamp(status.last_time)
     last = status.last
     if last is not None:
+        if last.is_compared:
+            # Dagster plots them over the evaluations. What is held now is above.
+            yield from ((name, getattr(last.findings, name)) for name in _COUNTS if name != "held")
         yield "completeness", last.completeness or "unverified"
         yield "evidence", last.evidence or "none"
         recent = sweeps.find_recent(connection, status.config_id, _MOST_SWEEPS)

@@ -334,7 +334,7 @@ def test_held_deletions_and_missing_records_are_reported_once(world: World, hook
         add_sweep(connection, keys["b"], world.clock(), missing=3, repaired=1)
     world.tick(NAME)
     assert hook.titles == ["2 sources: 2 differ from their source"]
-    assert "run: harvest deletions approve a" in bodies(hook)
+    assert "run `harvest deletions approve a`." in bodies(hook)
     assert "Reason: 2 records are still missing or outdated after the last sweep." in bodies(hook)
     world.harvested("a", 4, 4)  # and 3 May is missing
     world.tick(NAME)

@@ -52,6 +52,7 @@ def test_the_check_says_what_the_last_sweep_found_and_the_sensor_reports_it_once
     world.clock.forward(hours=1)
     swept(world, listed=100, known=100)
     (found,) = reported(world)
+    assert (found.metadata["listed"].value, found.metadata["missing"].value) == (100, 0)
     rows = str(found.metadata["sweeps"].value).splitlines()
     assert rows[0].startswith(
         "| started | status | completeness | listed | stored | missing | changed | gone"
@@ -71,7 +72,7 @@ def test_held_deletions_fail_the_check_with_numbers_examples_and_the_command(wor
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert str(found.description).startswith(
         "3 deletions are held: 3 live records are absent from the last list, and `deletions.most.count` permits 2. If "
-        "the source has really removed them, run: harvest deletions approve a"
+        "the source has really removed them, run `harvest deletions approve a`."
     )
     assert "| held | oai:held:2 |" in str(found.metadata["examples"].value)
     assert found.metadata["held"].value == 3
