@@ -79,6 +79,24 @@ def test_runs_killed_at_random_moments_lose_nothing(deploy: Deploy, seed: int) -
     assert_harvested_once(deployment, attempts)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_snapshot_that_is_killed_in_its_phases_is_continued(deploy: Deploy) -> None:
+    """The list of the whole source is the longest one, so it must not begin again after a kill."""
+    deployment = deploy()
+    source = deployment.folder / "sources" / "source.yaml"
+    source.write_text(f"{source.read_text().rstrip()}\nselective: false\n")
+    attempts = []
+    for phase in (name for name in PHASES if "second window" not in name):
+        attempt = deployment.materialize(FIRST, LAST, killed_at=PHASES[phase])
+        assert attempt.wait() == -9, f"{phase}: {attempt.printed}"
+        attempts.append(attempt)
+    attempts.append(deployment.materialize(FIRST, LAST).succeed())
+    assert_harvested_once(deployment, attempts)
+    requests = deployment.source.requests
+    assert not any({"from", "until"} & set(request.parameters) for request in requests)
+
+
 def kill(deployment: Deployment, dice: random.Random, attempts: list[Command]) -> bool:
     """Start a command and kill it. Return False if it ended before."""
     if dice.random() < 0.5:
