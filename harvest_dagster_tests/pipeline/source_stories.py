@@ -78,7 +78,7 @@ def _steps(random: Random) -> Iterator[Step]:
     """Yield harvests and sweeps at growing instants, the first one a harvest."""
     now = START
     yield Step(now, "harvest")
-    for _ in range(random.randint(4, 6)):
+    for _ in range(random.randint(3, 5)):
         now += random.randint(5, 50) * HOUR
         yield Step(now, random.choice(["harvest", "sweep"]))
 
