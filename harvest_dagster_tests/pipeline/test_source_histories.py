@@ -130,3 +130,20 @@ def test_an_outage_deletes_nothing_and_loses_no_change(small_history_world: Hist
     )
     assert play(small_history_world, story) == []
     assert not small_history_world.inferred
+
+
+def test_a_list_without_proof_shows_that_a_record_is_there(small_history_world: HistoryWorld) -> None:
+    """A list that may lack records still contains the others: they are not absent any more."""
+    world = small_history_world
+    phases = [
+        half_missing(DAY, DAY + HOUR, share=0.3),
+        Phase("total-none", Window(START + 2 * DAY, START + 2 * DAY + HOUR)),
+        half_missing(3 * DAY, 3 * DAY + HOUR, share=0.3),
+    ]
+    with world.serving(plain_story(Hide(LAST_EVENT, FIRST), phases=phases), START):
+        world.harvest_due_days()
+        for _ in range(4):
+            world.clock.forward(days=1)
+            world.sweep()
+        assert world.differences() == []
+    assert not world.inferred

@@ -126,6 +126,31 @@ def conclude(
     return removal
 
 
+def end_absences(
+    harvest: HarvestContext, lease: LeaseHandle, run_id: str, absent: Iterable[KnownRecord]
+) -> None:
+    """Record that a list without proof contains records: they are not absent. About the others it says nothing.
+
+    Args:
+        harvest: the harvest.
+        lease: the lease of the source.
+        run_id: the run that compared the list.
+        absent: the live records that it does not contain, as in `conclude`.
+
+    Raises:
+        LeaseLost: another run took the lease; the present batch was not written.
+    """
+    with harvest.run.database.read() as connection:
+        if not absences.has_absences(connection, harvest.config_id):
+            return
+    stream = (record.suid_id for record in absent)
+    while suid_ids := list(islice(stream, BATCH)):
+        with lease.begin() as connection:
+            absences.mark_still_absent(connection, harvest.config_id, suid_ids, run_id)
+    with lease.begin() as connection:
+        absences.remove_unmarked(connection, harvest.config_id, run_id)
+
+
 def _add_absences(
     harvest: HarvestContext, lease: LeaseHandle, the_list: CompleteList, absent: Iterable[KnownRecord]
 ) -> None:

@@ -254,6 +254,7 @@ def _remove(
     harvest, guard = work.harvest, work.guard
     sweep = guard.read()
     if not sweep.is_complete or not comparison.counts.live:
+        removal.end_absences(harvest, work.run.lease, harvest.run.id, listed.absent(comparison))
         return 0
     the_list = removal.CompleteList("sweep", sweep.date_started, harvest.run.id)
 

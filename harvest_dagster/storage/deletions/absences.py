@@ -164,6 +164,23 @@ def remove_listed(connection: Connection, ingest_config_id: int, began: datetime
     connection.execute(delete(absent_record).where(_of(ingest_config_id), _ABSENT.last_list < began))
 
 
+def mark_still_absent(
+    connection: Connection, ingest_config_id: int, suid_ids: Sequence[int], run_id: str
+) -> None:
+    """Set the run of the rows of records that a list without proof does not contain. Insert none."""
+    if suid_ids:
+        connection.execute(
+            update(absent_record)
+            .where(_of(ingest_config_id), _ABSENT.suid_id.in_(list(suid_ids)))
+            .values(run_id=run_id)
+        )
+
+
+def remove_unmarked(connection: Connection, ingest_config_id: int, run_id: str) -> None:
+    """Delete the rows of records that a list without proof contains, after `mark_still_absent` for the others."""
+    connection.execute(delete(absent_record).where(_of(ingest_config_id), _ABSENT.run_id != run_id))
+
+
 def remove_absences(connection: Connection, suid_ids: Sequence[int]) -> None:
     """Delete the rows of these records."""
     if suid_ids:
