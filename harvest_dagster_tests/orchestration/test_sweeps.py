@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.orchestration.build import build_defs
+from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
 from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.conftest import Deploy
-from harvest_dagster_tests.orchestration.deployment import DAYS, LABEL, REPOSITORY, Deployment, messages
+from harvest_dagster_tests.orchestration.deployment import (
+    DAYS,
+    LABEL,
+    REPOSITORY,
+    Deployment,
+    config,
+    messages,
+)
 
 LATE = REPOSITORY.identifier(8)
 
@@ -65,3 +77,49 @@ def events(result: dg.ExecuteInProcessResult) -> list[dg.AssetMaterialization]:
         for event in result.all_events
         if event.event_type_value == "ASSET_MATERIALIZATION"
     ]
+
+
+def with_processes(base_url: str, database_url: str, spool: str) -> dg.JobDefinition:
+    """Return the job with an executor that gives each op a process. Every process of a run calls this function."""
+    stores = Stores(database_url=database_url, spool_url=spool)
+    defs = build_defs(
+        Catalog((config(base_url),)),
+        resources={"harvest_stores": stores},
+        executor=dg.multiprocess_executor.configured(
+            {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
+        ),
+    )
+    return defs.resolve_job_def("reconcile")
+
+
+@pytest.mark.slow
+def test_each_op_of_a_sweep_can_run_in_its_own_process(
+    deploy: Deploy, source: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ops must pass on the sweep and its pages without shared memory."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\nnux: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    source.edits.hide(LATE)
+    deployment = deploy(source.url)
+    assert deployment.materialize(DAYS[0], DAYS[-1]).success
+    source.edits.show(LATE)
+    given = {
+        "base_url": source.url,
+        "database_url": deployment.database_url,
+        "spool": str(deployment.spool),
+    }
+    with dg.DagsterInstance.get() as instance:
+        result = dg.execute_job(
+            dg.build_reconstructable_job(__name__, "with_processes", reconstructable_kwargs=given),
+            instance=instance,
+            run_config={"ingest_config": LABEL},
+        )
+    assert result.success
+    ended = [event for event in result.all_events if event.event_type_value == "STEP_SUCCESS"]
+    assert [event.step_key for event in ended] == ["preflight", "list_identifiers", "compare", "finish"]
+    assert len({event.pid for event in ended}) == len(ended)
+    (sweep,) = deployment.rows(tables.sweep)
+    assert (sweep.status, sweep.missing, sweep.repaired) == ("SUCCEEDED", 1, 1)
+    assert LATE in stored(deployment)
