@@ -58,11 +58,13 @@ class Phase:
         behaviour: the name of the behaviour.
         time: when the source shows it.
         settings: the settings of the behaviour.
+        verb: the only requests that show it; None for all.
     """
 
     behaviour: str
     time: Window
     settings: dict[str, Any] = field(default_factory=dict)
+    verb: str | None = None
 
     @property
     def hides_records(self) -> bool:
@@ -184,8 +186,7 @@ class HistoryWorld(World):
         self._deleted: set[str] = set()
         self._saved = ("", 0)
         behaviours = [
-            REGISTRY[phase.behaviour](when=self._during(phase.time), **phase.settings)
-            for phase in story.phases
+            REGISTRY[phase.behaviour](when=self._during(phase), **phase.settings) for phase in story.phases
         ]
         behaviours.append(SlowAnswers(self.clock, story.pause))
         with Server(history=story.history, behaviours=behaviours, clock=self.clock) as self.server:
@@ -202,9 +203,9 @@ class HistoryWorld(World):
             )
             yield self.server
 
-    def _during(self, time: Window) -> Condition:
-        def is_selected(_: Request) -> bool:
-            return self.clock() in time
+    def _during(self, phase: Phase) -> Condition:
+        def is_selected(request: Request) -> bool:
+            return self.clock() in phase.time and phase.verb in (None, request.verb)
 
         return Condition(is_selected)
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -38,6 +38,8 @@ from harvest_dagster.windows import ALL_TIME, Window
 
 __all__ = ["Reconciliation", "end_on_failure", "finish_sweep", "list_headers", "reconcile"]
 
+# Of another run: between its end and this run, the source may have changed. A long sweep of one run may take days.
+_OLDEST_LISTS = timedelta(days=1)
 # These errors do not end a sweep: the op is tried again, or another run continues.
 _NOT_AN_END = (LeaseLost, LeaseHeld, DatabaseUnreachable, RetryLater)
 
@@ -253,7 +255,13 @@ def _remove(
     """Conclude which records the source has removed, if the lists are complete. Return how many were deleted."""
     harvest, guard = work.harvest, work.guard
     sweep = guard.read()
-    if not sweep.is_complete or not comparison.counts.live:
+    is_outdated = _is_outdated(sweep, harvest.run.clock())
+    if is_outdated:
+        harvest.logger.warning(
+            "another run began this sweep more than a day ago, so nothing is concluded about removed records: they may "
+            "have returned since"
+        )
+    if is_outdated or not sweep.is_complete or not comparison.counts.live:
         removal.end_absences(harvest, work.run.lease, harvest.run.id, listed.absent(comparison))
         return 0
     the_list = removal.CompleteList("sweep", sweep.date_started, harvest.run.id)
@@ -277,6 +285,11 @@ def _remove(
         )
     _record(work, held=result.held)
     return result.deleted
+
+
+def _is_outdated(sweep: Sweep, now: datetime) -> bool:
+    """Return whether this run compares the lists of another run that are too old to delete a record."""
+    return sweep.run_began > sweep.date_started and now - sweep.date_started > _OLDEST_LISTS
 
 
 def _answers_rightly(work: _Work, listed: ListedHeaders, client: Client) -> bool:
