@@ -6,8 +6,8 @@ Both sides are streams, ordered by identifier in the order of code points. So me
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, time
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from typing import Literal, NamedTuple
 
 from harvest_dagster.records import RecordHeader, sets_digest
@@ -44,11 +44,22 @@ class ComparedRecords:
         listed: different identifiers in the list, live and deleted.
         live: those that are listed as live.
         known: records that are stored as live.
+        other_days: the days of live records whose listed and stored datestamps are on different days. If the listed one
+            is the older one, that is no difference: the stored record is not out of date.
     """
 
     listed: int = 0
     live: int = 0
     known: int = 0
+    other_days: set[date] = field(default_factory=set)
+
+    def add_days(self, header: RecordHeader | None, stored: KnownRecord | None) -> None:
+        """Add the days of a record that is live on both sides, if they differ."""
+        if header is None or stored is None or header.deleted or stored.deleted:
+            return
+        listed, known = header.datestamp, stored.datestamp
+        if listed is not None and known is not None and listed.date() != known.date():
+            self.other_days.update((listed.date(), known.date()))
 
 
 def compare(
@@ -82,6 +93,7 @@ def compare(
             yield Difference("duplicate", entry.header.identifier, header, stored)
         if stored is not None and stored.changed_at is not None and stored.changed_at >= began:
             continue
+        counts.add_days(header, stored)
         kind = find_difference(header, stored)
         if kind is not None:
             yield Difference(kind, _identifier(header, stored), header, stored)

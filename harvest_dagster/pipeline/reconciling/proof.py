@@ -38,7 +38,8 @@ class AgreeingDays:
 
     def __contains__(self, day: date) -> bool:
         window = whole_day(day)
-        if self.comparison.has_undated_difference or day in self.comparison.differing_days:
+        found = self.comparison
+        if found.has_undated_difference or day in found.differing_days or day in found.counts.other_days:
             return False
         if window.end + self.harvest.config.settle > self.sweep.date_started:
             return False

@@ -80,6 +80,16 @@ def test_a_day_with_a_record_that_the_source_does_not_list_is_not_proven(world: 
     assert world.logs()[WINDOW].evidence == "none"
 
 
+def test_a_day_is_not_proven_if_the_source_lists_one_of_its_records_on_an_older_day(world: World) -> None:
+    """The record is not out of date, but the days of the two sides differ."""
+    harvested(world, *records(3))
+    older = Record("x2", WINDOW.start - DAY, False, "A2")
+    world.source.items, world.source.total = [*records(2), older], 3
+    sweep = run_sweep(world)
+    assert (sweep.findings.changed, sweep.findings.reconciled_days) == (0, 0)
+    assert world.logs()[WINDOW].evidence == "none"
+
+
 def test_a_window_that_reaches_beyond_the_agreeing_days_is_not_proven(world: World) -> None:
     """Its other day may lack records."""
     both = Window(WINDOW.start - DAY, WINDOW.end)
