@@ -158,12 +158,18 @@ def arguments_digest(harvest: HarvestContext) -> str:
 def hold_sweep(harvest: HarvestContext, sweep_id: int) -> Iterator[SweepGuard]:
     """Hold the sweep of this run during an op, and renew it.
 
+    A run that is executed again from a failed op takes over the sweep of the failed run here.
+
     Raises:
         LeaseLost: another run has taken it over.
     """
     run = harvest.run
     guard = SweepGuard(run.database, sweep_id, run.id, run.process)
     before = guard.read()
+    is_left = before.status in sweeps.UNFINISHED and (before.run_id, before.status) != (run.id, "STARTED")
+    if is_left and before.run_id in run.all_ids:
+        with run.database.begin() as connection:
+            before = sweeps.take_over(connection, before, run_id=run.id, process=None, now=run.clock())
     guard.renew(run.clock())
     try:
         with renewing(harvest, guard):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -123,3 +124,17 @@ def test_a_source_that_cannot_be_divided_is_one_list_without_dates(small_world: 
     """Windows of it would download everything several times."""
     small_world.source.items = [*records(4)]
     assert run_sweep(small_world).windows == (ALL_TIME,)
+
+
+def test_a_run_that_is_executed_again_continues_the_sweep_of_the_failed_run(small_world: World) -> None:
+    """Dagster starts it with the op that failed, so it does not begin the sweep again."""
+    world = small_world
+    world.source.items, world.source.breaks_at = [*records(4)], 0
+    with pytest.raises(SourceUnreachable):
+        run_sweep(world, "sweep 1")
+    failed, again = last_sweep(world), world.harvest("sweep 2")
+    with pytest.raises(LeaseLost), hold_sweep(again, failed.id):
+        pass
+    again = replace(again, run=replace(again.run, earlier_ids=("sweep 1",)))
+    with hold_sweep(again, failed.id) as guard:
+        assert (guard.read().run_id, guard.read().status) == ("sweep 2", "STARTED")
