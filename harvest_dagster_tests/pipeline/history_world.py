@@ -288,11 +288,12 @@ class HistoryWorld(World):
     def _seems_healthy(self) -> bool:
         """Return whether the source lists something now, and the records that it lacks are within the bounds.
 
-        The bound is a share of all records that are live here after the list: it counts those that the list brings.
+        The bound is a share of all records that are live here after the list: it counts those that the list brings, and
+        that are at most all that the source has. A slow source may show more of them than it does now.
         """
         listed = self._listed()
         ours = {name for name, record in self.current().items() if not record.deleted}
-        live = ours | {name for name, record in listed.items() if not record.deleted}
+        live = ours | self.live().keys()
         absent = ours - listed.keys()
         return bool(listed) and len(absent) <= self.config.deletions.most.share * len(live)
 
