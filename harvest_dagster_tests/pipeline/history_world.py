@@ -295,7 +295,8 @@ class HistoryWorld(World):
         ours = {name for name, record in self.current().items() if not record.deleted}
         live = ours | self.live().keys()
         absent = ours - listed.keys()
-        return bool(listed) and len(absent) <= self.config.deletions.most.share * len(live)
+        may_list = bool(listed) or self.story.pause > timedelta()
+        return may_list and len(absent) <= self.config.deletions.most.share * len(live)
 
     def attempt(self, work: Callable[[], object]) -> None:
         """Do something that may fail because of the source, and check what it has deleted."""
