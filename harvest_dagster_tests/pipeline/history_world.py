@@ -288,15 +288,13 @@ class HistoryWorld(World):
     def _seems_healthy(self) -> bool:
         """Return whether the source lists something now, and the records that it lacks are within the bounds.
 
-        The bound is a share of all records that are live here after the list: it counts those that the list brings, and
-        that are at most all that the source has. A slow source may show more of them than it does now.
+        A slow source may show more of them than it does now.
         """
         listed = self._listed()
         ours = {name for name, record in self.current().items() if not record.deleted}
-        live = ours | self.live().keys()
         absent = ours - listed.keys()
         may_list = bool(listed) or self.story.pause > timedelta()
-        return may_list and len(absent) <= self.config.deletions.most.share * len(live)
+        return may_list and len(absent) <= self.config.deletions.most.share * len(ours)
 
     def attempt(self, work: Callable[[], object]) -> None:
         """Do something that may fail because of the source, and check what it has deleted."""

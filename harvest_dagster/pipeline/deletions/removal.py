@@ -175,7 +175,12 @@ class _Remover:
         config_id = self.harvest.config_id
         with self.harvest.run.database.read() as connection:
             numbers = absences.count_absences(connection, config_id)
-            live = count_live(connection, config_id) if numbers.absent and requirement else 0
+            # Without the records that this list brings: a source that shows others instead has lost the share of these.
+            live = (
+                count_live(connection, config_id, self.the_list.began)
+                if numbers.absent and requirement
+                else 0
+            )
         if requirement is None or not numbers.absent:
             return Removal(waiting=numbers.absent)
         bound = find_exceeded_bound(numbers.absent, live, self.harvest.config.deletions.most)

@@ -48,7 +48,7 @@ def find_exceeded_bound(absent: int, live: int, most: MostDeletions) -> str | No
 
     Args:
         absent: number of live records that the list does not contain.
-        live: number of live records, with these.
+        live: number of live records that were stored before the list began, with these.
         most: the bounds of the source.
     """
     if absent > most.count:

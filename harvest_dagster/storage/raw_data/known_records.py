@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from harvest_dagster.storage.tables import raw_datum, source_unique_identifier
 
@@ -82,12 +82,17 @@ def stream_known_records(connection: Connection, ingest_config_id: int) -> Itera
             yield KnownRecord(*row)
 
 
-def count_live(connection: Connection, ingest_config_id: int) -> int:
-    """Return the number of records of a source that are not deleted."""
+def count_live(connection: Connection, ingest_config_id: int, before: datetime) -> int:
+    """Return the number of records of a source that are not deleted and were first stored before an instant."""
     query = (
         select(func.count())
         .select_from(source_unique_identifier)
         .join(raw_datum, _DATUM.id == _KNOWN.raw_id)
-        .where(_KNOWN.ingest_config_id == ingest_config_id, _DATUM.deleted.is_(False))
+        .where(
+            _KNOWN.ingest_config_id == ingest_config_id,
+            _DATUM.deleted.is_(False),
+            # Null in rows from before the upgrade.
+            or_(_KNOWN.first_seen.is_(None), _KNOWN.first_seen < before),
+        )
     )
     return connection.execute(query).scalar_one()

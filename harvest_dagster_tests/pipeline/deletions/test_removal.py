@@ -118,6 +118,15 @@ def test_above_a_bound_nothing_is_deleted(world: World, most: dict[str, Any], bo
     assert lists.absent() == {}
 
 
+def test_the_share_is_of_the_records_that_were_stored_before_the_list(small_world: World) -> None:
+    """A source that shows other records than before has lost all of its records, not half of them."""
+    lists = Lists(small_world, wait=0, most={"share": 0.5, "count": 9})
+    lists.harvest(record("a"))
+    began = small_world.clock()
+    lists.harvest(record("b"))
+    assert lists.conclude("b", began=began) == Removal(held=1, examples=("a",))
+
+
 def test_the_bound_counts_all_that_a_list_lacks(small_world: World) -> None:
     """A list that lacks half of the source is broken. It must not confirm that one record was removed before."""
     lists = Lists(small_world, most={"share": 0.25, "count": 9})

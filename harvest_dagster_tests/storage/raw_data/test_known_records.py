@@ -38,7 +38,8 @@ def test_each_identifier_has_its_current_content(database: Database) -> None:
     assert [one.changed_at for one in found] == [later, NOW, NOW]
     assert len({one.suid_id for one in found}) == len({one.raw_id for one in found}) == 3
     with database.read() as connection:
-        assert count_live(connection, source.config_id) == 2
+        assert count_live(connection, source.config_id, later) == 2
+        assert count_live(connection, source.config_id, NOW) == 0
 
 
 def test_the_order_is_that_of_code_points(database: Database) -> None:
