@@ -359,6 +359,7 @@ deletion_decision = Table(
     Column("approved", Boolean, nullable=False),  # whether a person approved it
     Column("records", Integer, nullable=False, server_default="0"),
     Column("date_created", Instant, nullable=False),
+    Column("date_completed", Instant),  # null while it is carried out, or if that was interrupted
     Column("date_undone", Instant),
     Index(None, "ingest_config_id", "date_created"),
 )

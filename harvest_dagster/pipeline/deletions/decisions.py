@@ -21,7 +21,7 @@ class Approval:
 
     Attributes:
         decision_id: the decision; None if nothing was held.
-        deleted: number of records that were marked as deleted.
+        deleted: number of records that this call marked as deleted.
     """
 
     decision_id: int | None
@@ -50,15 +50,17 @@ class Undoing:
 
 
 def approve_held(harvest: HarvestContext, lease: LeaseHandle) -> Approval:
-    """Mark all held records as deleted, as one decision.
+    """Mark all held records as deleted, as one decision. An approval that was killed is continued.
 
     Raises:
         LeaseLost: another run took the lease; the present batch was not written.
     """
-    began = harvest.run.clock()
-    deleted, _ = delete_proven(harvest, lease, harvest.run.id, None, approved=True, only_held=True)
     with harvest.run.database.read() as connection:
-        decision_id = decisions.find_continued(connection, harvest.config_id, harvest.run.id, began)
+        unfinished = decisions.find_unfinished(connection, harvest.config_id)
+    deleted, _ = delete_proven(harvest, lease, harvest.run.id, unfinished, approved=True, only_held=True)
+    with lease.begin() as connection:
+        decision_id = decisions.find_unfinished(connection, harvest.config_id)
+        decisions.complete_decisions(connection, harvest.config_id, harvest.run.clock())
     return Approval(decision_id, deleted)
 
 

@@ -101,6 +101,8 @@ def conclude(
     config_id, began = harvest.config_id, the_list.began
     with lease.begin() as connection:
         is_newest = absences.begin_list(connection, config_id, began)
+        if is_newest:  # otherwise an interrupted decision about another list would be continued
+            decisions.complete_decisions(connection, config_id, harvest.run.clock(), before=began)
     if not is_newest:
         harvest.logger.warning(
             f"nothing is concluded from the list that began at {format_instant(began)}: a newer one was compared before"
@@ -123,6 +125,7 @@ def conclude(
     removal = _Remover(harvest, lease, the_list, ask, approve, count).remove(requirement)
     with lease.begin() as connection:
         absences.end_list(connection, config_id, began)
+        decisions.complete_decisions(connection, config_id, harvest.run.clock())
     return removal
 
 
@@ -193,9 +196,7 @@ class _Remover:
         if self.ask is not None and requirement.may_ask and bound is None:
             self._ask_source(self.ask)
         with self.harvest.run.database.read() as connection:
-            decision_id = decisions.find_continued(
-                connection, config_id, self.the_list.run_id, self.the_list.began
-            )
+            decision_id = decisions.find_unfinished(connection, config_id)
         deleted, examples = delete_proven(
             self.harvest,
             self.lease,

@@ -11,11 +11,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     func,
     insert,
     literal,
     null,
     select,
+    true,
     update,
 )
 
@@ -99,17 +101,40 @@ def create_decision(
     )
 
 
-def find_continued(connection: Connection, ingest_config_id: int, run_id: str, since: datetime) -> int | None:
-    """Return the key of the decision that a run has begun since an instant, None if there is none."""
+def find_unfinished(connection: Connection, ingest_config_id: int) -> int | None:
+    """Return the key of the last decision that is not completed and not undone, None if there is none.
+
+    Whoever repeats an interrupted decision continues it, so that one undo reverts all of it.
+    """
     found: int | None = connection.scalar(
         select(func.max(_DECISION.id)).where(
-            _DECISION.ingest_config_id == ingest_config_id,
-            _DECISION.run_id == run_id,
-            _DECISION.date_created >= since,
-            _DECISION.date_undone.is_(None),
+            _is_unfinished(ingest_config_id), _DECISION.date_undone.is_(None)
         )
     )
     return found
+
+
+def complete_decisions(
+    connection: Connection, ingest_config_id: int, now: datetime, *, before: datetime | None = None
+) -> None:
+    """Mark the decisions of a source as completed: nothing continues them.
+
+    Args:
+        connection: a transaction under the lease.
+        ingest_config_id: the source.
+        now: the time.
+        before: only those that were made before this instant.
+    """
+    is_before = true() if before is None else _DECISION.date_created < literal(before, Instant())
+    connection.execute(
+        update(deletion_decision)
+        .where(_is_unfinished(ingest_config_id), is_before)
+        .values(date_completed=now)
+    )
+
+
+def _is_unfinished(ingest_config_id: int) -> ColumnElement[bool]:
+    return and_(_DECISION.ingest_config_id == ingest_config_id, _DECISION.date_completed.is_(None))
 
 
 def find_decision(

@@ -79,8 +79,8 @@ class Lists:
             lease_guard.release(harvest, lease)
         return removal
 
-    def approve(self) -> Approval:
-        return self._with_lease(approve_held)
+    def approve(self, run: str = "") -> Approval:
+        return self._with_lease(approve_held, run)
 
     def undo(self, decision_id: int | None = None) -> Undoing:
         def undo(harvest: HarvestContext, lease: LeaseHandle) -> Undoing:
@@ -91,8 +91,8 @@ class Lists:
 
         return self._with_lease(undo)
 
-    def _with_lease(self, act: Callable[[HarvestContext, LeaseHandle], _Result]) -> _Result:
-        harvest = self.world.harvest(f"run {next(_runs)}")
+    def _with_lease(self, act: Callable[[HarvestContext, LeaseHandle], _Result], run: str = "") -> _Result:
+        harvest = self.world.harvest(run or f"run {next(_runs)}")
         with lease_guard.hold_lease(harvest) as lease:
             result = act(harvest, lease)
             lease_guard.release(harvest, lease)

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from harvest_dagster import plugins
+from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.pipeline.deletions import removal as removal_module
 from harvest_dagster.pipeline.deletions.removal import Removal
+from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.day_versions import find_versions
 from harvest_dagster.storage.deletions.absences import AbsenceCounts, count_absences
 from harvest_dagster.storage.maintenance.prune import prune_superseded_data
@@ -165,6 +167,55 @@ def test_an_approval_is_one_decision_and_can_be_undone(world: World) -> None:
     assert lists.records() == before
     lists.later()
     assert lists.conclude("ab") == Removal(held=2, examples=("c", "d"))
+
+
+def approve_and_die(lists: Lists, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Approve, and be killed after the first batch. Then an hour passes."""
+
+    def die(_: LeaseHandle) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LeaseHandle, "raise_if_lost", die)  # called after each batch
+        with pytest.raises(KeyboardInterrupt):
+            lists.approve("killed")
+    lists.world.outcomes["killed"] = RunOutcome("FAILED", "it was killed")
+    lists.later()
+
+
+def test_an_approval_that_was_killed_is_continued(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second approval was a second decision, so `undo` left what the first one had deleted."""
+    monkeypatch.setattr(removal_module, "BATCH", 2)
+    lists = Lists(world, wait=0, most={"share": 0, "count": 0})
+    lists.harvest(*FOUR, record("e"))
+    before = lists.records()
+    lists.conclude("a")
+
+    approve_and_die(lists, monkeypatch)
+    assert lists.live() == set("ade")
+    approval = lists.approve()
+    assert (lists.live(), approval.deleted) == ({"a"}, 2)
+    undoing = lists.undo(approval.decision_id)
+    assert (undoing.restored, lists.records()) == (4, before)
+    lists.later()
+    assert lists.conclude("a").held == 4
+    assert (again := lists.approve()).deleted == 4
+    assert again.decision_id != approval.decision_id
+
+
+def test_an_approval_after_a_new_list_is_a_new_decision(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person approves what a list shows. One undo must not revert what another list showed."""
+    lists = Lists(small_world, wait=0, most={"share": 0, "count": 0})
+    lists.harvest(*FOUR)
+    lists.conclude("abc")
+    approve_and_die(lists, monkeypatch)
+    assert lists.live() == set("abc")
+    assert lists.conclude("ab").held == 1
+    assert lists.approve().deleted == 1
+    assert lists.undo().restored == 1
+    assert lists.live() == set("abc")
 
 
 def test_undo_leaves_what_has_changed_since(small_world: World) -> None:

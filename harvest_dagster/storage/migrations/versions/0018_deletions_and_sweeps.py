@@ -62,6 +62,7 @@ def _create_deletions() -> None:
         sa.Column("approved", sa.Boolean(), nullable=False),
         sa.Column("records", sa.Integer(), server_default="0", nullable=False),
         sa.Column("date_created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("date_completed", sa.DateTime(timezone=True)),
         sa.Column("date_undone", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deletion_decision")),
     )
