@@ -63,7 +63,7 @@ class Deletion(NamedTuple):
         evidence: one of `tables.DELETION_EVIDENCE`.
         since: start of the first list that did not contain the record.
         datestamp: the newest datestamp of the record.
-        is_current: whether the record is still deleted by this deletion.
+        is_current: whether the record is still deleted by this deletion, and by no later one.
         previous_raw_id: the key of the content that it replaced.
     """
 
@@ -175,6 +175,14 @@ def add_deletions(
 
 def find_deletions(connection: Connection, decision_id: int, after: int, count: int) -> list[Deletion]:
     """Return deletions of a decision with a higher key than `after`, ordered by key."""
+    other = deletion.alias("other")
+    # All deletions of a record by decisions have the same content, so its key alone does not show the last one.
+    last = (
+        select(func.max(other.c.id))
+        .where(other.c.suid_id == _DELETION.suid_id)
+        .correlate(deletion)
+        .scalar_subquery()
+    )
     rows = connection.execute(
         select(
             _DELETION.id,
@@ -182,7 +190,7 @@ def find_deletions(connection: Connection, decision_id: int, after: int, count: 
             _DELETION.evidence,
             _DELETION.since,
             _KNOWN.current_datestamp,
-            _KNOWN.raw_id == _DELETION.raw_id,
+            and_(_KNOWN.raw_id == _DELETION.raw_id, _DELETION.id == last),
             _DELETION.previous_raw_id,
         )
         .select_from(deletion)

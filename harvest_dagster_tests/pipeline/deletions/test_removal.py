@@ -15,6 +15,7 @@ from harvest_dagster.pipeline.deletions.removal import Removal
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.storage.day_versions import find_versions
 from harvest_dagster.storage.deletions.absences import AbsenceCounts, count_absences
+from harvest_dagster.storage.deletions.decisions import find_decision
 from harvest_dagster.storage.maintenance.prune import prune_superseded_data
 from harvest_dagster.storage.tables import ingest_log, raw_datum
 from harvest_dagster_tests.pipeline.deletions.lists import Lists, record
@@ -229,6 +230,23 @@ def test_undo_leaves_what_has_changed_since(small_world: World) -> None:
     assert (undoing.restored, undoing.unchanged) == (1, 2)
     assert lists.live() == set("abd")
     assert ("b", False, "b new") in lists.records()
+
+
+def test_undo_of_an_older_decision_leaves_what_a_later_one_deleted(small_world: World) -> None:
+    """The record had returned with new content before. The undo would otherwise bring back the content before that."""
+    lists = Lists(small_world, wait=0)
+    lists.harvest(*FOUR)
+    lists.conclude("abc")
+    with small_world.database.read() as connection:
+        first = find_decision(connection, small_world.harvest("any").config_id)
+    assert first is not None
+    lists.harvest(record("d", "new"))
+    lists.conclude("abc")
+    undoing = lists.undo(first.id)
+    assert (undoing.restored, undoing.unchanged) == (0, 1)
+    assert lists.live() == set("abc")
+    lists.undo()
+    assert ("d", False, "d new") in lists.records()
 
 
 def test_the_run_may_permit_to_exceed_the_bounds(small_world: World) -> None:
