@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.source_access import SourceAccess
+from harvest_dagster.pipeline.transform import TransformContext, TransformOutcome, transform
 from harvest_dagster.processes import this_process
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage import ingest_configs
@@ -47,6 +49,26 @@ def harvest_context(
     """Return the context of a source for the steps of a harvest."""
     source = SourceAccess(config, os.environ, tuple(catalog))
     return HarvestContext(config, config_id, Parameters(), run, source)
+
+
+def transform_pending(
+    database: Database, config: IngestConfig, days: tuple[date, date], command: str
+) -> TransformOutcome:
+    """Transform the PENDING data of some days in this process. Return the outcome.
+
+    Args:
+        database: the harvest database.
+        config: the source. It has a transformer.
+        days: first and last partition, both included.
+        command: the name of the command.
+    """
+    with database.read() as connection:
+        config_id = ingest_configs.find_id(connection, config.label)
+    if config_id is None:
+        return TransformOutcome()
+    run = command_run(database, command)
+    context = TransformContext(config, config_id, days, superfluous=False, run=run, environ=os.environ)
+    return sum(transform(context).values(), TransformOutcome())
 
 
 @contextmanager

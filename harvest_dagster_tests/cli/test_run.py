@@ -183,6 +183,16 @@ def test_without_a_range_the_due_days_are_harvested(deployment: Deployment) -> N
     assert again.out == "example: nothing is due. Use --from to harvest other days.\n"
 
 
+@pytest.mark.slow
+def test_a_snapshot_is_transformed_on_all_days(deployment: Deployment) -> None:
+    """Without a daemon, the documents of records that changed or vanished on other days would stay for ever."""
+    with Server(DAYS) as source:
+        deployment.source("example", source.url, earliest_date="2024-01-01", selective=False)
+        done = invoke("run", "example", "--from", "2024-01-02", "--until", "2024-01-03")
+    assert len(deployment.documents("example")) == 400
+    assert "records of other days: " in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "expected"),
     [

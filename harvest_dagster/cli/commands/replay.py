@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime
 
 import click
 
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.cli.contexts import command_run
+from harvest_dagster.cli.contexts import transform_pending
 from harvest_dagster.cli.database import required_database
 from harvest_dagster.cli.options import Instant, json_option, label_argument, raise_if_reversed
 from harvest_dagster.cli.output import print_json, print_message
 from harvest_dagster.coverage.scopes import declared_transformer
 from harvest_dagster.errors import BadInput
-from harvest_dagster.pipeline.transform import TransformContext, TransformOutcome, transform
+from harvest_dagster.pipeline.transform import TransformOutcome
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.transform_queue.queue import TransformQueue, find_days, requeue_current
@@ -70,7 +69,9 @@ def command(
     first, last = start.date() if start else date.min, _last_day(end) if end else date.max
     with required_database() as database:
         pending = _requeue(database, config, (first, last), only_failed=failed)
-        outcome = _transform(database, config, (first, last)) if at_once else TransformOutcome()
+        outcome = (
+            transform_pending(database, config, (first, last), "replay") if at_once else TransformOutcome()
+        )
     _print(label, pending, outcome, as_json=as_json, at_once=at_once)
     context.exit(1 if outcome.failed else 0)
 
@@ -92,17 +93,6 @@ def _requeue(database: Database, config: IngestConfig, days: tuple[date, date], 
         with database.begin() as connection:
             pending += requeue_current(connection, queue, day, utc_now(), only_failed=only_failed)
     return pending
-
-
-def _transform(database: Database, config: IngestConfig, days: tuple[date, date]) -> TransformOutcome:
-    with database.read() as connection:
-        config_id = ingest_configs.find_id(connection, config.label)
-    if config_id is None:
-        return TransformOutcome()
-    run = command_run(database, "replay")
-    context = TransformContext(config, config_id, days, superfluous=False, run=run, environ=os.environ)
-    outcomes = transform(context)
-    return sum(outcomes.values(), TransformOutcome())
 
 
 def _print(label: str, pending: int, outcome: TransformOutcome, *, as_json: bool, at_once: bool) -> None:
