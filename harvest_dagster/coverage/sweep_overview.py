@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.sweep_status import SweepStatus, find_sweep_status
 from harvest_dagster.storage import ingest_configs, sweep_overview
+from harvest_dagster.storage.deletions import absences
+from harvest_dagster.storage.deletions.absences import NO_ABSENCES, AbsenceCounts
 from harvest_dagster.storage.harvest_log.overview import find_config_ids
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.storage.sweep_overview import NO_ABSENT, AbsentCounts
 from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.windows import whole_day
 
@@ -41,7 +42,7 @@ class SweepOverview:
     ended: Mapping[int, Sweep]
     active: Mapping[int, Sweep]
     snapshots: Mapping[int, HarvestLog]
-    absent: Mapping[int, AbsentCounts]
+    absent: Mapping[int, AbsenceCounts]
     configured: Mapping[int, tuple[str | None, datetime]]
 
     @classmethod
@@ -57,7 +58,7 @@ class SweepOverview:
             ended=sweep_overview.find_last_ended(connection, selected),
             active=sweep_overview.find_active(connection, selected),
             snapshots=sweep_overview.find_last_snapshots(connection, starts),
-            absent=sweep_overview.count_absent(connection, selected),
+            absent=absences.count_absences_of_sources(connection, selected),
             configured=ingest_configs.find_reconcile_times(
                 connection, [key for key, one in known.items() if one.reconcile]
             ),
@@ -78,6 +79,6 @@ class SweepOverview:
             last=self.ended.get(key),
             active=self.active.get(key),
             snapshot=self.snapshots.get(key),
-            counts=self.absent.get(key, NO_ABSENT),
+            counts=self.absent.get(key, NO_ABSENCES),
             configured_since=since if expression == config.reconcile else None,
         )

@@ -12,8 +12,8 @@ from itertools import islice
 
 from harvest_dagster.catalog.cron import last_scheduled_time, next_scheduled_time
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.storage.deletions.absences import NO_ABSENCES, AbsenceCounts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.storage.sweep_overview import NO_ABSENT, AbsentCounts
 from harvest_dagster.storage.sweeps import Findings, Sweep
 from harvest_dagster.texts import NO_ERROR, first_line
 from harvest_dagster.windows import format_instant
@@ -44,7 +44,7 @@ class SweepStatus:
     last: Sweep | None = None
     active: Sweep | None = None
     snapshot: HarvestLog | None = None
-    counts: AbsentCounts = NO_ABSENT
+    counts: AbsenceCounts = NO_ABSENCES
     next_time: datetime | None = None
     is_late: bool = False
 
@@ -109,7 +109,7 @@ def find_sweep_status(
     last: Sweep | None = None,
     active: Sweep | None = None,
     snapshot: HarvestLog | None = None,
-    counts: AbsentCounts = NO_ABSENT,
+    counts: AbsenceCounts = NO_ABSENCES,
     configured_since: datetime | None = None,
 ) -> SweepStatus:
     """Return the state of the comparison of a source.

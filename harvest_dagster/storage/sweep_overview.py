@@ -1,4 +1,4 @@
-"""Read the sweeps, the snapshots and the held deletions of many sources, with one statement for each.
+"""Read the last sweeps and snapshots of many sources, with one statement for each.
 
 `sweeps` reads and writes the sweeps of one source.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,29 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, log_of
 from harvest_dagster.storage.sweeps import Sweep, sweep_of
-from harvest_dagster.storage.tables import (
-    absent_record,
-    harvest_log,
-    ingest_config,
-    source_unique_identifier,
-    sweep,
-)
-
-
-@dataclass(frozen=True)
-class AbsentCounts:
-    """The live records of a source that its last complete list did not contain.
-
-    Attributes:
-        absent: their number.
-        held: those of them whose deletion waits for an approval.
-    """
-
-    absent: int = 0
-    held: int = 0
-
-
-NO_ABSENT = AbsentCounts()
+from harvest_dagster.storage.tables import harvest_log, ingest_config, sweep
 
 
 def find_last_ended(connection: Connection, ids: Collection[int] | None = None) -> dict[int, Sweep]:
@@ -70,27 +47,6 @@ def find_recent_of_sources(
     for row in rows:
         found.setdefault(row.ingest_config_id, []).append(sweep_of(row))
     return found
-
-
-def count_absent(connection: Connection, ids: Collection[int] | None = None) -> dict[int, AbsentCounts]:
-    """Return the numbers of absent records and of held deletions of each of these configs, or of all."""
-    absent, held = (_absent_of_config(*condition) for condition in ((), (absent_record.c.held,)))
-    columns = (ingest_config.c.id, absent.label("absent"), held.label("held"))
-    rows = connection.execute(_of_configs(select(*columns), ids))
-    return {row.id: AbsentCounts(row.absent, row.held) for row in rows if row.absent}
-
-
-def find_held_identifiers(connection: Connection, ingest_config_id: int, most: int) -> list[str]:
-    """Return a few identifiers of a config whose deletion waits for an approval."""
-    return list(
-        connection.scalars(
-            select(source_unique_identifier.c.identifier)
-            .join(absent_record, absent_record.c.suid_id == source_unique_identifier.c.id)
-            .where(absent_record.c.ingest_config_id == ingest_config_id, absent_record.c.held)
-            .order_by(absent_record.c.suid_id)
-            .limit(most)
-        )
-    )
 
 
 def find_last_snapshots(connection: Connection, starts: Mapping[int, datetime]) -> dict[int, HarvestLog]:
@@ -139,16 +95,6 @@ def _newest(
     keys = [row.id for row in found if row.id is not None]
     rows = connection.execute(select(sweep).where(sweep.c.id.in_(keys))) if keys else ()
     return {row.ingest_config_id: sweep_of(row) for row in rows}
-
-
-def _absent_of_config(*conditions: ColumnElement[bool]) -> Any:
-    return (
-        select(func.count())
-        .select_from(absent_record)
-        .where(absent_record.c.ingest_config_id == ingest_config.c.id, *conditions)
-        .correlate(ingest_config)
-        .scalar_subquery()
-    )
 
 
 def _of_configs(statement: Select[Any], ids: Collection[int] | None) -> Select[Any]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
@@ -39,7 +39,7 @@ class Findings:
         repaired: missing or changed ones that a harvest of this sweep corrected.
         deleted: records that were deleted, because they are gone.
         held: deletions that wait for an approval.
-        reconciled_days: days whose live identifiers and datestamps agree on both sides.
+        reconciled_days: days whose live identifiers agree, and that have no newer datestamp in the lists.
         examples: a few identifiers of each difference, by its name, such as `missing`.
     """
 
@@ -110,24 +110,18 @@ def get_sweep(connection: Connection, sweep_id: int) -> Sweep:
 
 def find_recent(connection: Connection, ingest_config_id: int, count: int) -> list[Sweep]:
     """Return the newest sweeps of a config, the newest first."""
-    return _find(connection, sweep_table.c.ingest_config_id == ingest_config_id, count)
+    rows = connection.execute(
+        select(sweep_table)
+        .where(sweep_table.c.ingest_config_id == ingest_config_id)
+        .order_by(sweep_table.c.date_started.desc(), sweep_table.c.id.desc())
+        .limit(count)
+    )
+    return [sweep_of(row) for row in rows]
 
 
 def find_last(connection: Connection, ingest_config_id: int) -> Sweep | None:
     """Return the newest sweep of a config, whether it has ended or not."""
     return next(iter(find_recent(connection, ingest_config_id, 1)), None)
-
-
-def find_last_succeeded(connection: Connection, ingest_config_id: int) -> Sweep | None:
-    """Return the newest sweep of a config that SUCCEEDED."""
-    condition = and_(sweep_table.c.ingest_config_id == ingest_config_id, sweep_table.c.status == "SUCCEEDED")
-    return next(iter(_find(connection, condition, 1)), None)
-
-
-def find_unfinished(connection: Connection, ingest_config_id: int) -> Sweep | None:
-    """Return the newest sweep of a config if it has not SUCCEEDED: it is under way, or it can be continued."""
-    last = find_last(connection, ingest_config_id)
-    return last if last is not None and last.status in UNFINISHED else None
 
 
 def begin(
@@ -372,12 +366,6 @@ def _raise_if_other(connection: Connection, ingest_config_id: int, last: Sweep |
 
 def _identity(found: Sweep | None) -> tuple[object, ...] | None:
     return None if found is None else (found.id, found.run_id, found.status)
-
-
-def _find(connection: Connection, condition: ColumnElement[bool], count: int) -> list[Sweep]:
-    newest_first = (sweep_table.c.date_started.desc(), sweep_table.c.id.desc())
-    rows = connection.execute(select(sweep_table).where(condition).order_by(*newest_first).limit(count))
-    return [sweep_of(row) for row in rows]
 
 
 def sweep_of(row: Row[Any]) -> Sweep:

@@ -7,7 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from harvest_dagster.storage.tables import absent_record, source_unique_identifier, sweep
+from harvest_dagster.records import Record
+from harvest_dagster.storage.deletions import absences
+from harvest_dagster.storage.raw_data.known_records import stream_known_records
+from harvest_dagster.storage.raw_data.store import store_records
+from harvest_dagster.storage.tables import sweep
 
 
 def add_sweep(
@@ -40,9 +44,13 @@ def add_sweep(
 
 def hold_deletions(connection: Connection, ingest_config_id: int, number: int, since: datetime) -> None:
     """Add records whose deletion is held."""
-    for count in range(number):
-        identifier = {"ingest_config_id": ingest_config_id, "identifier": f"oai:held:{count}"}
-        key = connection.execute(insert(source_unique_identifier).values(**identifier)).inserted_primary_key
-        assert key is not None
-        values = {"suid_id": key[0], "ingest_config_id": ingest_config_id, "since": since, "last_list": since}
-        connection.execute(insert(absent_record).values(**values, evidence="absent_twice", held=True))
+    records = [Record(f"oai:held:{count}", since, False, "{}") for count in range(number)]
+    store_records(connection, ingest_config_id, records, since)
+    suid_ids = [
+        one.suid_id
+        for one in stream_known_records(connection, ingest_config_id)
+        if one.identifier.startswith("oai:held:")
+    ]
+    absences.add_absences(connection, ingest_config_id, suid_ids, since, "run")
+    absences.set_evidence(connection, ingest_config_id, "absent_twice", since, keep_not_found=False)
+    absences.set_held(connection, ingest_config_id, held=True)

@@ -18,7 +18,7 @@ from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import Calendar
 from harvest_dagster.status.report import HostEntry, Report, SourceEntry, draw, render
 from harvest_dagster.status.source_state import FailedHarvest, SourceState
-from harvest_dagster.storage.sweep_overview import AbsentCounts
+from harvest_dagster.storage.deletions.absences import AbsenceCounts
 from harvest_dagster.storage.sweeps import Findings, Sweep
 from harvest_dagster.windows import whole_day
 
@@ -158,7 +158,7 @@ def swept(label: str, *found: tuple[int, int, int], held: int = 0) -> SourceStat
         for number, counts in enumerate(found)
     )
     one = state(label)
-    status = SweepStatus(one.config, 1, recent[-1], counts=AbsentCounts(held, held))
+    status = SweepStatus(one.config, 1, recent[-1], counts=AbsenceCounts(held, held))
     return replace(one, sweep=status, recent_sweeps=recent)
 
 

@@ -17,8 +17,9 @@ from harvest_dagster.coverage.sweep_status import ERROR, NONE, SweepStatus, desc
 from harvest_dagster.orchestration.asset_keys import AssetKeys
 from harvest_dagster.orchestration.reports.markdown import table
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.storage import sweep_overview, sweeps
+from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.deletions import absences
 from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.texts import first_line, shorten
 from harvest_dagster.windows import format_instant, utc_now
@@ -148,8 +149,8 @@ def _metadata(connection: Connection, status: SweepStatus) -> Iterator[tuple[str
 
 def _held_examples(connection: Connection, status: SweepStatus) -> Iterator[tuple[str, str]]:
     if status.counts.held:
-        for identifier in sweep_overview.find_held_identifiers(connection, status.config_id, _MOST_EXAMPLES):
-            yield "held", identifier
+        for record in absences.find_proven(connection, status.config_id, 0, _MOST_EXAMPLES, only_held=True):
+            yield "held", record.identifier
 
 
 def _sweep_table(recent: Sequence[Sweep]) -> str:

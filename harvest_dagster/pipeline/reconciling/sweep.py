@@ -52,7 +52,6 @@ class Reconciliation:
         sweep: the sweep with its findings.
         harvested: the windows that were harvested again.
         reconciled: the windows of the harvest logs that are proven complete now.
-        reconciled_days: number of days that agree.
     """
 
     sweep: Sweep

@@ -7,7 +7,7 @@ the first and the last of the lists in a row that do not contain it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     Connection,
+    ScalarSelect,
     Text,
     any_,
     bindparam,
@@ -64,17 +65,18 @@ class AbsentRecord(NamedTuple):
 
 
 class AbsenceCounts(NamedTuple):
-    """Numbers of absent records of a source.
+    """The live records of a source that its last complete list did not contain.
 
     Attributes:
-        absent: all of them.
-        proven: those with evidence that suffices.
-        held: those of them that wait for an approval.
+        absent: their number.
+        held: those of them whose deletion waits for an approval.
     """
 
-    absent: int
-    proven: int
-    held: int
+    absent: int = 0
+    held: int = 0
+
+
+NO_ABSENCES = AbsenceCounts()
 
 
 def begin_list(connection: Connection, ingest_config_id: int, began: datetime) -> bool:
@@ -269,12 +271,34 @@ def find_proven(
 
 def count_absences(connection: Connection, ingest_config_id: int) -> AbsenceCounts:
     """Return the numbers of absent records of a source."""
-    row = connection.execute(
-        select(func.count(), func.count(_ABSENT.evidence), func.sum(case((_ABSENT.held, 1), else_=0))).where(
-            _of(ingest_config_id)
-        )
-    ).one()
-    return AbsenceCounts(row[0], row[1], row[2] or 0)
+    return count_absences_of_sources(connection, [ingest_config_id]).get(ingest_config_id, NO_ABSENCES)
+
+
+def count_absences_of_sources(
+    connection: Connection, ids: Collection[int] | None = None
+) -> dict[int, AbsenceCounts]:
+    """Return the numbers of absent records of each of these configs, or of all, with one statement.
+
+    A config without absent records has no entry.
+    """
+    absent, held = _count_of_config(), _count_of_config(_ABSENT.held)
+    statement = select(ingest_config.c.id, absent.label("absent"), held.label("held"))
+    if ids is not None:
+        statement = statement.where(ingest_config.c.id.in_(ids))
+    return {
+        row.id: AbsenceCounts(row.absent, row.held) for row in connection.execute(statement) if row.absent
+    }
+
+
+def _count_of_config(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Return the number of absent records of a row of ingest_config. It reads only the index."""
+    return (
+        select(func.count())
+        .select_from(absent_record)
+        .where(_ABSENT.ingest_config_id == ingest_config.c.id, *conditions)
+        .correlate(ingest_config)
+        .scalar_subquery()
+    )
 
 
 def _of(ingest_config_id: int) -> ColumnElement[bool]:

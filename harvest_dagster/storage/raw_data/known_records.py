@@ -35,7 +35,6 @@ class KnownRecord(NamedTuple):
 
     Attributes:
         suid_id: the key of the identifier.
-        raw_id: the key of the current content.
         identifier: the identifier.
         datestamp: the newest datestamp of the current content, None if it has none.
         deleted: whether the current content is that of a deleted record.
@@ -44,7 +43,6 @@ class KnownRecord(NamedTuple):
     """
 
     suid_id: int
-    raw_id: int
     identifier: str
     datestamp: datetime | None
     deleted: bool
@@ -62,7 +60,6 @@ def stream_known_records(connection: Connection, ingest_config_id: int) -> Itera
     query = (
         select(
             _KNOWN.id,
-            _KNOWN.raw_id,
             _KNOWN.identifier,
             func.coalesce(_KNOWN.current_datestamp, _DATUM.datestamp, type_=_DATUM.datestamp.type),
             _DATUM.deleted,

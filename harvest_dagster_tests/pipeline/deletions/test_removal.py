@@ -114,7 +114,7 @@ def test_above_a_bound_nothing_is_deleted(world: World, most: dict[str, Any], bo
     assert bound in warning
     assert "`harvest deletions approve fake`, such as c, d" in warning
     with world.database.read() as connection:
-        assert count_absences(connection, world.harvest().config_id) == AbsenceCounts(2, 2, 2)
+        assert count_absences(connection, world.harvest().config_id) == AbsenceCounts(absent=2, held=2)
 
     lists.later()
     assert lists.conclude("abc") == Removal(deleted=1, examples=("d",))

@@ -28,7 +28,7 @@ def known(
     changed_at: datetime | None = BEGAN - HOUR,
     sets: tuple[str, ...] = (),
 ) -> KnownRecord:
-    return KnownRecord(1, 1, identifier, stamp, deleted, changed_at, sets_digest(tuple(sorted(sets))))
+    return KnownRecord(1, identifier, stamp, deleted, changed_at, sets_digest(tuple(sorted(sets))))
 
 
 def kinds(listed: list[RecordHeader], stored: list[KnownRecord]) -> list[tuple[str, str]]:

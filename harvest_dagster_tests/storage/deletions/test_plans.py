@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.deletions import absences, decisions
 from harvest_dagster.storage.deletions.decisions import NewDeletion
 from harvest_dagster.storage.raw_data.known_records import stream_known_records
+from harvest_dagster.storage.tables import source_unique_identifier
 from harvest_dagster_tests.storage.configs import NOW
 from harvest_dagster_tests.storage.stored_source import Source, record
 
@@ -32,8 +33,11 @@ def source(database: Database) -> Source:
         absences.add_absences(connection, source.config_id, suid_ids, NOW, "run")
         absences.set_evidence(connection, source.config_id, "absent_once", NOW, keep_not_found=False)
         decision = decisions.create_decision(connection, source.config_id, "run", approved=True, now=NOW)
+        keys = select(source_unique_identifier.c.id, source_unique_identifier.c.raw_id)
+        raw_ids = dict(connection.execute(keys).tuples().all())
         deleted = [
-            NewDeletion(one.suid_id, "absent_once", one.raw_id, one.raw_id, NOW) for one in known[1::3]
+            NewDeletion(one.suid_id, "absent_once", raw_ids[one.suid_id], raw_ids[one.suid_id], NOW)
+            for one in known[1::3]
         ]
         decisions.add_deletions(connection, decision, deleted, "run", NOW)
     return source
