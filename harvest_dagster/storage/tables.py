@@ -337,9 +337,10 @@ absent_record = Table(
         "suid_id", BigId, ForeignKey("source_unique_identifier.id"), primary_key=True, autoincrement=False
     ),
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
-    # Start of the first and of the last of the complete lists in a row that did not contain it.
-    Column("since", Instant, nullable=False),
-    Column("last_list", Instant, nullable=False),
+    Column(
+        "since", Instant, nullable=False
+    ),  # start of the first list of those in a row that did not contain it
+    Column("last_list", Instant, nullable=False),  # start of the last one
     # The evidence that the record was removed. Null as long as it does not suffice.
     Column("evidence", String(16)),
     # Whether the evidence suffices and the deletion waits for an approval.
@@ -393,8 +394,8 @@ sweep = Table(
     Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
     Column("run_id", String(255), nullable=False),  # the last run that worked on it
     Column("run_began", Instant, nullable=False),  # when that run began or continued it
-    # Until when that run owns it without a renewal, and the process of its op that works now, as in `lease`.
-    Column("expires", Instant),
+    Column("expires", Instant),  # until when that run owns it without a renewal
+    # The process of its op that works now, as in `lease`.
     Column("host", Text),
     Column("process_id", Integer),
     Column("process_started", Text),
@@ -412,7 +413,9 @@ sweep = Table(
     Column("requests", Integer, nullable=False, server_default="0"),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("seconds_waited", Double, nullable=False, server_default="0"),
-    Column("listed", BigInteger, nullable=False, server_default="0"),  # different identifiers in the lists
+    Column(
+        "listed", BigInteger, nullable=False, server_default="0"
+    ),  # different live identifiers in the lists
     Column("known", BigInteger, nullable=False, server_default="0"),  # live records that were stored
     Column(
         "missing", BigInteger, nullable=False, server_default="0"
@@ -434,7 +437,7 @@ sweep = Table(
     Index(None, "ingest_config_id", "date_started"),
 )
 
-# How late records come: the time from the datestamp of a record to its first harvest, counted by month
+# How late records come: the shortest lag that is possible for each new or newly dated record, counted by month
 # (`coverage.lag`).
 record_lag = Table(
     "record_lag",

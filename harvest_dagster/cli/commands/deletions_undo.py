@@ -26,9 +26,9 @@ from harvest_dagster.storage.deletions.decisions import Decision
 def command(context: click.Context, label: str, decision_id: int | None, as_json: bool) -> None:
     r"""Undo the last decision to delete records of LABEL. It may have been approved, or made by a run.
 
-    All its records are live again, with the content that they had. A record that has changed since stays as it is. The
-    next complete list begins to count anew: with `deletions.wait: 0` it deletes the records again, unless the source
-    lists them or `deletions.by` is `protocol`. The command holds the lease of the source meanwhile.
+    All its records are live again, with the content that they had. A record that has changed since stays as it is.
+    Their `deletions.wait` begins again with the next complete list. With a `wait` of 0, that list deletes them again,
+    unless it contains them or `deletions.by` is `protocol`. The command holds the lease of the source meanwhile.
 
     The exit status is 1 if there is no decision to undo, or if the content of a record was pruned.
 
