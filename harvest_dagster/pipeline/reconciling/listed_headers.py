@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.fetching.completeness import NONE
 from harvest_dagster.pipeline.reconciling.comparison import ComparedRecords, Difference, compare
 from harvest_dagster.pipeline.reconciling.header_sort import HeaderSort
 from harvest_dagster.pipeline.reconciling.listing import spool_of
-from harvest_dagster.records import InvalidRecord, RecordHeader
-from harvest_dagster.spool import AttemptSpool
+from harvest_dagster.records import InvalidRecord, Page, RecordHeader
 from harvest_dagster.storage.raw_data.known_records import KnownRecord, stream_known_records
 from harvest_dagster.storage.sweeps import Sweep
-from harvest_dagster.windows import Window
+from harvest_dagster.texts import is_storable
 
 _MOST_EXAMPLES = 10
 _MOST_ABSENT = 10_000  # kept in memory; more are read again
@@ -92,11 +92,15 @@ class ListedHeaders:
         harvest: the harvest.
         sweep: the sweep.
         invalid: number of headers that cannot be read. A record may seem to be gone because of them.
+        invalid_windows: the numbers of the windows that have such headers, or identifiers that no database stores.
+        end_days: the days with which lists without a proof end. Such a list may have been cut there.
     """
 
     harvest: HarvestContext
     sweep: Sweep
     invalid: int
+    invalid_windows: frozenset[int]
+    end_days: frozenset[date]
     _sort: HeaderSort
     _is_listed_again: bool
 
@@ -140,28 +144,56 @@ def sort_headers(harvest: HarvestContext, sweep: Sweep) -> Iterator[ListedHeader
     Raises:
         SpoolError: pages are missing or damaged.
     """
-    invalid, is_listed_again = 0, False
+    is_listed_again, read = False, _ReadPages()
     with HeaderSort() as sort:
         for number, window in enumerate(sweep.windows):
             spool = spool_of(harvest, sweep, number)
             summary = spool.require_fetched()
             is_listed_again = is_listed_again or summary.sub_windows > 1
-            for page in range(summary.pages):
-                headers, more_invalid, list_number = _read_page(harvest, spool, page, window)
-                sort.add(headers)
-                invalid += more_invalid
-                is_listed_again = is_listed_again or list_number > 0
-        yield ListedHeaders(harvest, sweep, invalid, sort, is_listed_again)
+            for page_number in range(summary.pages):
+                page = spool.read_page(page_number)
+                headers = list(harvest.source.header_parser.headers(page, window))
+                sort.add(read.add(number, page, headers, is_proven=summary.evidence != NONE))
+                is_listed_again = is_listed_again or page.cursor.list_number > 0
+        yield ListedHeaders(
+            harvest,
+            sweep,
+            read.invalid,
+            frozenset(read.invalid_windows),
+            frozenset(read.end_days),
+            sort,
+            is_listed_again,
+        )
 
 
-def _read_page(
-    harvest: HarvestContext, spool: AttemptSpool, number: int, window: Window
-) -> tuple[list[RecordHeader], int, int]:
-    """Return the headers of a page, the number of invalid ones, and the number of its list."""
-    page = spool.read_page(number)
-    found = list(harvest.source.header_parser.headers(page, window))
-    headers = [header for header in found if not isinstance(header, InvalidRecord)]
-    return headers, len(found) - len(headers), page.cursor.list_number
+@dataclass
+class _ReadPages:
+    """What the pages show that the sorted headers no longer do. See `ListedHeaders` for the attributes."""
+
+    invalid: int = 0
+    invalid_windows: set[int] = field(default_factory=set)
+    end_days: set[date] = field(default_factory=set)
+    _last_day: date | None = None
+
+    def add(
+        self, window_number: int, page: Page, found: list[RecordHeader | InvalidRecord], *, is_proven: bool
+    ) -> list[RecordHeader]:
+        """Return the valid headers of a page, which follows the pages before in the order of the lists."""
+        readable = [header for header in found if not isinstance(header, InvalidRecord)]
+        headers = [header for header in readable if is_storable(header.identifier)]
+        self.invalid += len(found) - len(readable)
+        if len(headers) < len(
+            found
+        ):  # an identifier that no database stores: its record is in the quarantine
+            self.invalid_windows.add(window_number)
+        if headers and headers[-1].datestamp is not None:
+            self._last_day = headers[-1].datestamp.date()
+        is_last = page.next is None or page.next.list_number != page.cursor.list_number
+        if is_last:
+            if self._last_day is not None and not is_proven:
+                self.end_days.add(self._last_day)
+            self._last_day = None
+        return headers
 
 
 def _count_days(headers: Iterable[RecordHeader], days: set[date]) -> Iterator[RecordHeader]:

@@ -106,7 +106,7 @@ def reconcile(
         if _remove(work, listed, comparison, open_headers, approve=approve):
             comparison = listed.compare()
         agreeing = proof.AgreeingDays(
-            work.harvest, guard.read(), summaries(work.harvest, guard.read()), comparison
+            work.harvest, guard.read(), summaries(work.harvest, guard.read()), listed, comparison
         )
         proven = proof.mark_reconciled_logs(work.harvest, run.lease, agreeing)
     _record(work, reconciled_days=agreeing.count())

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from harvest_dagster.errors import HarvestError
+from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.storage.tables import absent_record
 from harvest_dagster.windows import DAY, Window
@@ -14,6 +15,7 @@ from harvest_dagster_tests.pipeline.reconciling.sweep_world import last_sweep, r
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
 
 LATE = Record("late", WINDOW.start, False, "late")
+NEXT_DAY = Record("next", WINDOW.end + timedelta(hours=1), False, "next")
 
 
 def harvested(world: World, *items: Record | InvalidRecord) -> None:
@@ -64,10 +66,42 @@ def test_a_day_that_agrees_is_proven(world: World) -> None:
 
 def test_a_day_with_records_is_proven_by_a_list_without_a_total(world: World) -> None:
     """Most sources without totals have none in their lists of identifiers either."""
-    harvested(world, *records(3))
+    harvested(world, *records(3), NEXT_DAY)
     sweep = run_sweep(world)
     assert (sweep.completeness, sweep.evidence) == ("unverified", "none")
     assert world.logs()[WINDOW].evidence == "reconciled"
+
+
+def test_the_day_with_which_a_list_without_a_proof_ends_is_not_proven(world: World) -> None:
+    """A source that ends every list after three records ends both lists at the same record of the day."""
+    harvested(world, *records(3))
+    sweep = run_sweep(world)
+    assert (sweep.findings.missing, sweep.findings.reconciled_days) == (0, 0)
+    assert world.logs()[WINDOW].evidence == "none"
+
+
+def test_a_harvest_after_the_list_of_identifiers_is_not_proven_by_it(world: World) -> None:
+    """A run that continues a sweep after days would prove a list that is younger than the list of identifiers."""
+    harvested(world, *records(3), NEXT_DAY)
+
+    def harvest_again() -> None:
+        world.clock.forward(hours=1)
+        world.outcomes["run 1"] = RunOutcome("SUCCEEDED", "")
+        world.run("run 2", superfluous=True)
+        world.outcomes["run 2"] = RunOutcome("SUCCEEDED", "")
+
+    run_sweep(world, between=harvest_again)
+    assert world.logs()[WINDOW].evidence == "none"
+    run_sweep(world, "sweep 2")
+    assert world.logs()[WINDOW].evidence == "reconciled"
+
+
+def test_a_day_is_not_proven_by_a_list_with_an_invalid_header(world: World) -> None:
+    """It may be the header of a record of the day that is missing."""
+    harvested(world, *records(3), NEXT_DAY)
+    world.source.items = [*records(3), InvalidRecord(b"?", "no identifier"), NEXT_DAY]
+    assert run_sweep(world).findings.reconciled_days == 0
+    assert world.logs()[WINDOW].evidence == "none"
 
 
 def test_a_day_with_a_record_that_the_source_does_not_list_is_not_proven(world: World) -> None:
