@@ -13,6 +13,7 @@ from uuid import uuid4
 from harvest_dagster import spool
 from harvest_dagster.catalog.loader import load_catalog
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.cli.output import print_message
 from harvest_dagster.errors import BadInput
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import CurrentRun, HarvestContext, Parameters, RunHistory
@@ -69,6 +70,15 @@ def transform_pending(
     run = command_run(database, command)
     context = TransformContext(config, config_id, days, superfluous=False, run=run, environ=os.environ)
     return sum(transform(context).values(), TransformOutcome())
+
+
+def report_pending_documents(config: IngestConfig, changed: int) -> None:
+    """Say who transforms the records that a command has deleted or restored: without a daemon, no sensor does it."""
+    if changed and config.transformer is not None:
+        print_message(
+            f"their documents are PENDING: the sensor transform_pending transforms them, or `harvest replay "
+            f"{config.label} --failed --now`"
+        )
 
 
 @contextmanager

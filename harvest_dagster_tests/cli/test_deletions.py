@@ -58,14 +58,18 @@ def test_held_deletions_are_listed_approved_and_undone(sources: Sources) -> None
     with sources.database().read() as connection:
         queued = select(ingest_log.c.status, ingest_log.c.partition_date).join_from(ingest_log, raw_datum)
         assert set(connection.execute(queued.where(raw_datum.c.deleted))) == {("PENDING", STAMP.date())}
+    assert "`harvest replay a --failed --now`" in approved.err
+    assert run("replay", "a", "--failed", "--now", "--json").json["deleted"] == 2
     again = run("deletions", "approve", "a", "--json")
     assert (again.status, again.json) == (0, {"decision": None, "deleted": 0})
+    assert again.err == ""
 
     undone = run("deletions", "undo", "a", "--json")
     assert (undone.status, undone.json) == (
         0,
         {"decision": decision, "restored": 2, "unchanged": 0, "lost": 0},
     )
+    assert "`harvest replay a --failed --now`" in undone.err
     assert deleted() == []
     (row,) = run("deletions", "list", "a", "--decisions", "--json").json
     assert (row["id"], row["records"], row["approved"]) == (decision, 2, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from harvest_dagster.cli.contexts import held_source
+from harvest_dagster.cli.contexts import held_source, report_pending_documents
 from harvest_dagster.cli.database import required_database
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json
@@ -33,6 +33,7 @@ def command(label: str, as_json: bool) -> None:
         held_source(database, label, "deletions approve") as (harvest, lease),
     ):
         approval = approve_held(harvest, lease)
+    report_pending_documents(harvest.config, approval.deleted)
     if as_json:
         print_json({"decision": approval.decision_id, "deleted": approval.deleted})
     elif approval.decision_id is None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from harvest_dagster.cli.contexts import held_source
+from harvest_dagster.cli.contexts import held_source, report_pending_documents
 from harvest_dagster.cli.database import required_database
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json, print_message
@@ -43,6 +43,7 @@ def command(context: click.Context, label: str, decision_id: int | None, as_json
     with required_database() as database, held_source(database, label, "deletions undo") as (harvest, lease):
         decision = _find(harvest, decision_id)
         undoing = undo_decision(harvest, lease, decision)
+    report_pending_documents(harvest.config, undoing.restored)
     if as_json:
         print_json({"decision": decision.id, **asdict(undoing)})
     else:
