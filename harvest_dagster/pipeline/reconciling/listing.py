@@ -271,7 +271,8 @@ def _fetch(listed: _ListedWindow, fetcher: WindowFetcher, client: Client) -> Fet
     tracker = fetcher.tracker
     try:
         fetcher.fetch()
-        is_proven = tracker.own_records > 0 and client.has_all_lists() and not _may_lack_a_list(fetcher)
+        is_whole = client.lists_everything and client.has_all_lists() and not _may_lack_a_list(fetcher)
+        is_proven = tracker.own_records > 0 and is_whole
         evidence, doubt = (tracker.evidence() if is_proven else NONE), tracker.doubt()
     except IncompleteList as error:
         listed.harvest.logger.warning(f"the list of {tracker.window} is not complete: {error}")

@@ -14,6 +14,7 @@ from harvest_dagster.pipeline.reconciling.listing import list_headers, spool_of
 from harvest_dagster.pipeline.reconciling.sweep_guard import begin_sweep, hold_sweep
 from harvest_dagster.pipeline.source_access import WaitLimits
 from harvest_dagster.windows import ALL_TIME
+from harvest_dagster_tests.pipeline.fakes import FakeClient
 from harvest_dagster_tests.pipeline.reconciling.sweep_world import held_sweep, last_sweep, run_sweep
 from harvest_dagster_tests.pipeline.world import World, records
 
@@ -118,6 +119,16 @@ def test_a_damaged_list_is_requested_again(small_world: World) -> None:
         list_headers(harvest, guard, open_headers=world.open_source)
     assert world.source.asked == [0, 2, 0, 2]
     assert any("is requested again" in line for line in world.log_lines)
+
+
+@pytest.mark.parametrize(("lists_everything", "expected"), [(True, "complete"), (False, "unverified")])
+def test_a_list_that_lacks_existing_records_proves_nothing(
+    small_world: World, monkeypatch: pytest.MonkeyPatch, lists_everything: bool, expected: str
+) -> None:
+    """With a total of its newest records, a source such as a feed would lose all older ones here."""
+    small_world.source.items, small_world.source.total = [*records(4)], 4
+    monkeypatch.setattr(FakeClient, "lists_everything", lists_everything)
+    assert run_sweep(small_world).completeness == expected
 
 
 def test_a_source_that_cannot_be_divided_is_one_list_without_dates(small_world: World) -> None:
