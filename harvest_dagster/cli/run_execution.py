@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import click
 import dagster as dg
 
 from harvest_dagster.catalog.schema import IngestConfig
@@ -16,6 +17,21 @@ from harvest_dagster.orchestration.runs.code_location import PACKAGE_MODULE, Cod
 from harvest_dagster.orchestration.runs.local_runs import RunningRun, RunRequest
 
 _POLL = 0.2  # seconds
+
+force_option = click.option(
+    "--force", is_flag=True, help="Run even if the source is disabled, or refused after repeated failures."
+)
+ignore_disabled_option = click.option(
+    "--ignore-disabled", is_flag=True, help="Run even if the source is disabled."
+)
+definitions_option = click.option(
+    "--definitions",
+    "module",
+    metavar="MODULE",
+    default=PACKAGE_MODULE,
+    show_default=True,
+    help="The Python module of the code location that has the source, as for `dagster dev -m`.",
+)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,18 @@ import click
 
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json, print_message
-from harvest_dagster.cli.run_execution import Outcome, execute, raise_if_disabled, raise_if_of_component
+from harvest_dagster.cli.run_execution import (
+    Outcome,
+    definitions_option,
+    execute,
+    force_option,
+    ignore_disabled_option,
+    raise_if_disabled,
+    raise_if_of_component,
+)
 from harvest_dagster.coverage.sweep_overview import SweepOverview
 from harvest_dagster.coverage.sweep_status import NONE, SweepStatus, sweep_problems
-from harvest_dagster.orchestration.runs.code_location import PACKAGE_MODULE, load_code_location
+from harvest_dagster.orchestration.runs.code_location import load_code_location
 from harvest_dagster.orchestration.runs.local_runs import open_instance
 from harvest_dagster.orchestration.runs.local_sweeps import LocalSweep
 from harvest_dagster.pipeline.lease_guard import release_of_runs
@@ -34,18 +42,9 @@ _MOST_EXAMPLES = 5  # of each difference; --json has all that are stored
     is_flag=True,
     help="Delete also if the source no longer lists more records than `deletions.most` permits.",
 )
-@click.option(
-    "--force", is_flag=True, help="Run even if the source is disabled, or refused after repeated failures."
-)
-@click.option("--ignore-disabled", is_flag=True, help="Run even if the source is disabled.")
-@click.option(
-    "--definitions",
-    "module",
-    metavar="MODULE",
-    default=PACKAGE_MODULE,
-    show_default=True,
-    help="The Python module of the code location that has the source, as for `dagster dev -m`.",
-)
+@force_option
+@ignore_disabled_option
+@definitions_option
 @json_option
 @click.pass_context
 def command(context: click.Context, /, *, label: str, module: str, as_json: bool, **flags: bool) -> None:

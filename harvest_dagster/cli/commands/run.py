@@ -21,12 +21,19 @@ from harvest_dagster.cli.options import (
     until_option,
 )
 from harvest_dagster.cli.output import print_json, print_message
-from harvest_dagster.cli.run_execution import Outcome, execute, raise_if_disabled, raise_if_of_component
+from harvest_dagster.cli.run_execution import (
+    Outcome,
+    definitions_option,
+    execute,
+    force_option,
+    ignore_disabled_option,
+    raise_if_disabled,
+    raise_if_of_component,
+)
 from harvest_dagster.coverage.due_days import days_on_request
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.errors import BadInput
 from harvest_dagster.orchestration.runs.code_location import (
-    PACKAGE_MODULE,
     CodeLocation,
     load_code_location,
 )
@@ -59,21 +66,12 @@ from harvest_dagster.windows import Window, utc_now, whole_day
 @click.option(
     "--no-optimize", is_flag=True, help="Harvest covered days again; transform only what has changed."
 )
-@click.option(
-    "--force", is_flag=True, help="Run even if the source is disabled, or refused after repeated failures."
-)
-@click.option("--ignore-disabled", is_flag=True, help="Run even if the source is disabled.")
+@force_option
+@ignore_disabled_option
 @click.option(
     "--no-transform", is_flag=True, help="Store raw records only; leave the asset transformed/LABEL alone."
 )
-@click.option(
-    "--definitions",
-    "module",
-    metavar="MODULE",
-    default=PACKAGE_MODULE,
-    show_default=True,
-    help="The Python module of the code location that has the source, as for `dagster dev -m`.",
-)
+@definitions_option
 @json_option
 @click.pass_context
 def command(
