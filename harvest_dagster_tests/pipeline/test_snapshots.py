@@ -11,18 +11,18 @@ import pytest
 from sqlalchemy import text
 
 from harvest_dagster.coverage.source_overview import SourceOverview
-from harvest_dagster.errors import IncompleteList, SourceError
+from harvest_dagster.errors import IncompleteList, SourceError, SourceUnreachable
 from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.pipeline.steps import plan
 from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
 from harvest_dagster.testing.simulator import Repository, TruncatedBody
 from harvest_dagster.testing.simulator.behaviours.conditions import from_nth
 from harvest_dagster.testing.simulator.scenario import parse_behaviours
-from harvest_dagster.windows import DAY, Window, whole_day
-from harvest_dagster_tests.pipeline.fakes import Clock
+from harvest_dagster.windows import ALL_TIME, DAY, Window, whole_day
+from harvest_dagster_tests.pipeline.fakes import Clock, FakeClient
 from harvest_dagster_tests.pipeline.served import lists, serving
 from harvest_dagster_tests.pipeline.snapshot_world import take
-from harvest_dagster_tests.pipeline.world import MIDNIGHT, World
+from harvest_dagster_tests.pipeline.world import MIDNIGHT, World, records
 
 REPOSITORY = Repository(first_day=date(2024, 4, 20), days=9, records_per_day=11, page_size=20)
 EARLIEST = date(2014, 5, 1)
@@ -174,3 +174,25 @@ def test_records_are_in_the_partitions_of_their_datestamps(small_world: World) -
     days = Counter(day for (day,) in small_world.rows(ingest_log, "partition_date"))
     assert days[date(2024, 4, 22)] == 11 * 3
     assert (days[date(2024, 4, 28)], days[date(2024, 4, 30)]) == (10, 1)
+
+
+def test_an_empty_snapshot_whose_records_cannot_be_asked_for_is_doubtful(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GetRecord that failed made the snapshot fail. For a window, it leaves a doubt."""
+    asked: list[Window] = []
+
+    def fail(_: FakeClient, __: str, window: Window) -> bool:
+        asked.append(window)
+        raise SourceUnreachable("the connection broke. Try again.")
+
+    monkeypatch.setattr(FakeClient, "has_record", fail)
+    make_snapshots(small_world)
+    small_world.source.items = [*records(3)]
+    small_world.run("run 1")
+    small_world.source.items = []
+    [log] = small_world.run("run 2", superfluous=True)
+    assert (log.status, log.counts.records, log.completeness) == ("SUCCEEDED", 0, "unverified")
+    assert log.doubt is not None
+    assert "had 3 records before" in log.doubt
+    assert set(asked) == {ALL_TIME}

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import IncompleteList
+from harvest_dagster.errors import IncompleteList, SourceError
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE
@@ -73,8 +73,7 @@ class EmptyList:
         doubts = self.doubts(self._logs_nearby())
         had_records = any(doubt.startswith(_HAD_RECORDS) for doubt in doubts)
         known = self._known_identifiers() if had_records else []
-        window = list_window(self.harvest.config, self.log.window)
-        answers = [self.client.has_record(identifier, window) for identifier in known]
+        answers = [self._has_record(identifier) for identifier in known]
         if True in answers:
             identifier = known[answers.index(True)]
             message = (
@@ -84,6 +83,13 @@ class EmptyList:
             raise IncompleteList(message, sub_window=sub_window, announced=len(known), received=0)
         has_moved = all(answer is False for answer in answers)
         return [doubt for doubt in doubts if not (has_moved and doubt.startswith(_HAD_RECORDS))]
+
+    def _has_record(self, identifier: str) -> bool | None:
+        """Return whether the source still has a record of the list; None if it gives no answer now."""
+        try:
+            return self.client.has_record(identifier, list_window(self.harvest.config, self.log.window))
+        except SourceError:  # raised only for a snapshot; for a window, the answer is None
+            return None
 
     def _logs_nearby(self) -> list[HarvestLog]:
         with self.harvest.run.database.read() as connection:
