@@ -183,6 +183,8 @@ def sweep_findings(status: SweepStatus) -> Iterator[str]:
     if isinstance(last, Sweep):
         if last.status == "SUCCEEDED":
             yield f"The last sweep ended at {_shown(time)}, {last.completeness}: {_counts(last.findings)}."
+            if not last.lists_everything:
+                yield "The source lists only its newest records, so a sweep cannot show which ones it has removed."
     else:
         yield (
             f"The last snapshot ended at {_shown(time)}, {last.completeness}: {last.counts.records:,} records; "

@@ -72,6 +72,7 @@ class Sweep:
         windows: the windows that are listed, in order; empty until they are planned.
         completeness: `complete` if all its lists are proven, otherwise `unverified`; None until all are fetched.
         evidence: the weakest evidence of its lists; None until all are fetched.
+        lists_everything: whether its lists have all records of the source. If not, they cannot show what is gone.
         is_compared: whether the lists were compared, so that `findings` has numbers.
         findings: the counts of the comparison.
     """
@@ -90,6 +91,7 @@ class Sweep:
     windows: tuple[Window, ...]
     completeness: str | None
     evidence: str | None
+    lists_everything: bool
     pages: int
     requests: int
     bytes: int
@@ -288,7 +290,14 @@ def add_costs(
 
 
 def record_lists(
-    connection: Connection, sweep_id: int, run_id: str, *, pages: int, completeness: str, evidence: str
+    connection: Connection,
+    sweep_id: int,
+    run_id: str,
+    *,
+    pages: int,
+    completeness: str,
+    evidence: str,
+    lists_everything: bool = True,
 ) -> None:
     """Record that all lists are fetched, and what they prove.
 
@@ -299,11 +308,13 @@ def record_lists(
         pages: number of pages of all lists.
         completeness: `complete` or `unverified`.
         evidence: one of `tables.EVIDENCE`.
+        lists_everything: whether the lists have all records of the source.
 
     Raises:
         LeaseLost: another run has taken it over, or it has ended.
     """
-    _update(connection, sweep_id, run_id, pages=pages, completeness=completeness, evidence=evidence)
+    proof = {"completeness": completeness, "evidence": evidence, "lists_everything": lists_everything}
+    _update(connection, sweep_id, run_id, pages=pages, **proof)
 
 
 def add_deleted(connection: Connection, sweep_id: int, run_id: str, count: int) -> None:

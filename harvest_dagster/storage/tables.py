@@ -31,6 +31,7 @@ from sqlalchemy import (
     false,
     literal_column,
     text,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -422,6 +423,8 @@ sweep = Table(
     ),  # listed as live, and not stored as live
     Column("changed", BigInteger, nullable=False, server_default="0"),  # listed with a newer datestamp
     Column("gone", BigInteger, nullable=False, server_default="0"),  # stored as live, and not listed as live
+    # Whether the lists have all records of the source. Those of a feed cannot show what is gone.
+    Column("lists_everything", Boolean, nullable=False, server_default=true()),
     Column("duplicates", BigInteger, nullable=False, server_default="0"),  # listed more than once
     Column("sets_differ", BigInteger, nullable=False, server_default="0"),  # listed with other sets
     Column(

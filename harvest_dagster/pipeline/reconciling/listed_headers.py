@@ -29,6 +29,8 @@ class Comparison:
     """What one comparison of all headers with all stored records found.
 
     Attributes:
+        lists_everything: whether the lists have all records of the source. Otherwise a record that they lack is not
+            counted as gone, but its day still differs.
         counts: how many records were compared.
         found: the number of differences of each kind.
         examples: a few identifiers of each kind.
@@ -41,6 +43,7 @@ class Comparison:
         absent_count: the number of these records.
     """
 
+    lists_everything: bool = True
     counts: ComparedRecords = field(default_factory=ComparedRecords)
     found: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -59,10 +62,8 @@ class Comparison:
     def add(self, difference: Difference) -> None:
         """Count a difference."""
         kind, header, known = difference.kind, difference.header, difference.known
-        self.found[kind] = self.found.get(kind, 0) + 1
-        examples = self.examples.setdefault(kind, [])
-        if len(examples) < _MOST_EXAMPLES:
-            examples.append(difference.identifier)
+        if self.lists_everything or kind != "gone" or header is not None:
+            self._count(kind, difference.identifier)
         if kind in ("missing", "changed", "gone"):
             self._add_days(header, known)
         if kind in ("missing", "changed") or (kind == "gone" and header is not None):
@@ -71,6 +72,12 @@ class Comparison:
             self.absent_count += 1
             if len(self.absent) < _MOST_ABSENT:
                 self.absent.append(known)
+
+    def _count(self, kind: str, identifier: str) -> None:
+        self.found[kind] = self.found.get(kind, 0) + 1
+        examples = self.examples.setdefault(kind, [])
+        if len(examples) < _MOST_EXAMPLES:
+            examples.append(identifier)
 
     def _add_days(self, header: RecordHeader | None, known: KnownRecord | None) -> None:
         stamps = [side.datestamp for side in (header, known) if side is not None]
@@ -109,7 +116,7 @@ class ListedHeaders:
 
         A record that changed here after the sweep began is left out: the lists may be older than the change.
         """
-        comparison = Comparison()
+        comparison = Comparison(self.sweep.lists_everything)
         for difference in self._differences(comparison):
             comparison.add(difference)
         return comparison

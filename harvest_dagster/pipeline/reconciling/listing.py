@@ -290,6 +290,7 @@ def _fetch(listed: _ListedWindow, fetcher: WindowFetcher, client: Client) -> Fet
         doubt=doubt,
         source_time=tracker.source_time,
         asked_until=tracker.asked_until,
+        lists_everything=client.lists_everything,
     )
 
 
@@ -343,5 +344,6 @@ def _record_lists(harvest: HarvestContext, guard: SweepGuard) -> Sweep:
             pages=sum(summary.pages for summary in found),
             completeness=completeness_of(evidence),
             evidence=evidence,
+            lists_everything=all(summary.lists_everything for summary in found),
         )
     return guard.read()

@@ -171,11 +171,15 @@ def _end(harvest: HarvestContext, guard: SweepGuard, status: str, error: str) ->
 def sweep_line(harvest: HarvestContext, sweep: Sweep) -> str:
     """Return the line about a sweep in the log of its run."""
     found = sweep.findings
+    not_shown = (
+        "" if sweep.lists_everything else "; the source lists only its newest records, so none counts as gone"
+    )
     return (
         f"{harvest.config.label}: {found.listed} identifiers listed, {found.known} known, {found.missing} missing, "
         f"{found.changed} changed, {found.gone} gone, {found.duplicates} duplicates, {found.sets_differ} with other "
         f"sets, {found.repaired} repaired, {found.deleted} deleted, {found.held} held, {found.reconciled_days} days "
         f"reconciled, {sweep.pages} pages, {sweep.requests} requests; {sweep.completeness}, evidence: {sweep.evidence}"
+        f"{not_shown}"
     )
 
 
@@ -194,6 +198,7 @@ def _doubt_invalid_headers(work: _Work, listed: ListedHeaders) -> None:
             pages=listed.sweep.pages,
             completeness="unverified",
             evidence=NONE,
+            lists_everything=listed.sweep.lists_everything,
         )
 
 
@@ -260,7 +265,8 @@ def _remove(
             "another run began this sweep more than a day ago, so nothing is concluded about removed records: they may "
             "have returned since"
         )
-    if is_outdated or not sweep.is_complete or not comparison.counts.live:
+    is_proof = sweep.is_complete and sweep.lists_everything and comparison.counts.live > 0
+    if is_outdated or not is_proof:
         removal.end_absences(harvest, work.run.lease, harvest.run.id, listed.absent(comparison))
         return 0
     the_list = removal.CompleteList("sweep", sweep.date_started, harvest.run.id)

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from harvest_dagster.coverage.sweep_status import SweepStatus, describe_sweep
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.storage.tables import absent_record
 from harvest_dagster.windows import DAY, Window
+from harvest_dagster_tests.pipeline.fakes import FakeClient
 from harvest_dagster_tests.pipeline.reconciling.sweep_world import last_sweep, run_sweep
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
 
@@ -180,6 +182,23 @@ def test_a_record_that_is_only_listed_is_reported(world: World) -> None:
     sweep = run_sweep(world, between=stop_listing)
     assert (sweep.status, sweep.findings.missing, sweep.findings.repaired) == ("SUCCEEDED", 1, 0)
     assert any("1 records that the source lists did not come" in line for line in world.log_lines)
+
+
+@pytest.mark.parametrize("total", [None, 2])
+def test_what_has_left_a_feed_is_not_gone(
+    small_world: World, monkeypatch: pytest.MonkeyPatch, total: int | None
+) -> None:
+    """Each sweep of a feed reported all older entries as gone. Its list never shows a removal, whatever it proves."""
+    monkeypatch.setattr(FakeClient, "lists_everything", False)
+    small_world.change(deletions={"by": "reconcile", "wait": 0, "most": {"share": 1, "count": 9}})
+    harvested(small_world, *records(3))
+    small_world.source.items, small_world.source.total = [*records(2)], total
+    sweep = run_sweep(small_world)
+    assert (sweep.lists_everything, sweep.findings.gone, sweep.findings.deleted) == (False, 0, 0)
+    assert (sweep.findings.examples, sweep.findings.reconciled_days) == ({}, 0)
+    assert "lists only its newest records" in small_world.log_lines[-1]
+    status = SweepStatus(small_world.config, last=sweep)
+    assert "cannot show which ones it has removed" in describe_sweep(status)
 
 
 def test_a_window_that_cannot_be_harvested_fails_the_sweep(world: World) -> None:
