@@ -202,6 +202,7 @@ def _counts(found: Findings) -> str:
         "duplicates": found.duplicates,
         "with other sets": found.sets_differ,
         "repaired": found.repaired,
+        "quarantined": found.quarantined,
         "deleted": found.deleted,
         "held": found.held,
     }

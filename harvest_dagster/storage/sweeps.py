@@ -37,6 +37,8 @@ class Findings:
         duplicates: listed more than once.
         sets_differ: listed with other sets than the stored ones.
         repaired: missing or changed ones that a harvest of this sweep corrected.
+        quarantined: missing or changed as well, but invalid: in the quarantine, or with an identifier that cannot be
+            stored. They do not count as missing or changed.
         deleted: records that were deleted, because they are gone.
         held: deletions that wait for an approval.
         reconciled_days: days whose live identifiers agree, and that have no newer datestamp in the lists.
@@ -51,6 +53,7 @@ class Findings:
     duplicates: int = 0
     sets_differ: int = 0
     repaired: int = 0
+    quarantined: int = 0
     deleted: int = 0
     held: int = 0
     reconciled_days: int = 0

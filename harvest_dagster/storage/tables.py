@@ -430,6 +430,8 @@ sweep = Table(
     Column(
         "repaired", BigInteger, nullable=False, server_default="0"
     ),  # missing or changed, and harvested then
+    # Missing or changed as well, but known to be invalid. They do not count as missing or changed.
+    Column("quarantined", BigInteger, nullable=False, server_default="0"),
     Column("deleted", BigInteger, nullable=False, server_default="0"),
     Column("held", BigInteger, nullable=False, server_default="0"),  # deletions that wait for an approval
     Column("reconciled_days", Integer, nullable=False, server_default="0"),

@@ -47,7 +47,7 @@ def test_a_sweep_is_read_as_it_was_written(database: Database) -> None:
     config_id = new_config(database)
     sweep = begin(database, config_id, "a")
     assert (sweep.process, sweep.status, sweep.windows, sweep.completeness) == (PROCESS, "STARTED", (), None)
-    findings = Findings(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, {"missing": ["x", "y"]})
+    findings = Findings(*range(1, 13), {"missing": ["x", "y"]})
     with database.begin() as connection:
         sweeps.set_windows(connection, sweep.id, "a", [HALF, ALL_TIME])
         for _ in range(2):

@@ -62,10 +62,10 @@ def command(context: click.Context, /, *, label: str, module: str, as_json: bool
     missing, or deletions are held.
 
     With --json, standard output is an object {label, started, ended, status, run_id, error, completeness, evidence,
-    pages, requests, bytes, listed, known, missing, changed, gone, duplicates, sets_differ, repaired, deleted, held,
-    reconciled_days, examples, unrepaired, held_deletions, passed, run_status, errors, seconds, home}. `known` is the
-    number of stored live records. `examples` has a few identifiers of each difference, by its name. What the comparison
-    finds is null before it.
+    pages, requests, bytes, listed, known, missing, changed, gone, duplicates, sets_differ, repaired, quarantined,
+    deleted, held, reconciled_days, examples, unrepaired, held_deletions, passed, run_status, errors, seconds, home}.
+    `known` is the number of stored live records. `examples` has a few identifiers of each difference, by its name. What
+    the comparison finds is null before it.
 
     \b
     Examples:
@@ -119,7 +119,8 @@ def _print_sweep(label: str, sweep: Sweep) -> None:
     click.echo(
         f"{label}: {found.listed:,} listed, {found.known:,} stored; {found.missing:,} missing, {found.changed:,} "
         f"changed, {found.gone:,} gone, {found.duplicates:,} duplicates, {found.sets_differ:,} with other sets; "
-        f"{found.repaired:,} repaired, {found.deleted:,} deleted, {found.held:,} held; {proof}; "
+        f"{found.repaired:,} repaired, {found.quarantined:,} quarantined, {found.deleted:,} deleted, "
+        f"{found.held:,} held; {proof}; "
         f"{found.reconciled_days:,} days agree"
     )
     for difference, identifiers in found.examples.items():

@@ -48,6 +48,7 @@ _COUNTS = {
     "duplicates": "duplicates",
     "sets_differ": "other sets",
     "repaired": "repaired",
+    "quarantined": "quarantined",
     "deleted": "deleted",
     "held": "held",
 }

@@ -14,7 +14,7 @@ from harvest_dagster.records import RecordHeader, sets_digest
 from harvest_dagster.storage.raw_data.known_records import KnownRecord
 from harvest_dagster.windows import ALL_TIME
 
-Kind = Literal["missing", "changed", "gone", "duplicate", "sets"]
+Kind = Literal["missing", "changed", "gone", "duplicate", "sets", "quarantined"]
 
 
 class Difference(NamedTuple):
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
     Attributes:
         kind: `missing`, listed as live, and not stored as live; `changed`, listed with a newer datestamp than the
             stored one; `gone`, stored as live, and not listed as live; `duplicate`, listed more than once; `sets`,
-            listed with other sets.
+            listed with other sets. `known_invalid.mark_invalid` also sets `quarantined`.
         identifier: the identifier.
         header: what the list says. None if the list does not contain the record. Only then is a record that is gone
             also absent: otherwise the source itself marks it as deleted.

@@ -9,19 +9,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.completeness import NONE
 from harvest_dagster.pipeline.reconciling.comparison import ComparedRecords, Difference, compare
 from harvest_dagster.pipeline.reconciling.header_sort import HeaderSort
+from harvest_dagster.pipeline.reconciling.known_invalid import mark_invalid
 from harvest_dagster.pipeline.reconciling.listing import spool_of
 from harvest_dagster.records import InvalidRecord, Page, RecordHeader
 from harvest_dagster.storage.raw_data.known_records import KnownRecord, stream_known_records
 from harvest_dagster.storage.sweeps import Sweep
-from harvest_dagster.texts import is_storable
+from harvest_dagster.texts import is_storable, make_storable
 
 _MOST_EXAMPLES = 10
 _MOST_ABSENT = 10_000  # kept in memory; more are read again
+_MOST_UNSORTED = 10_000  # kept in memory; more are not counted
 
 
 @dataclass
@@ -36,7 +39,7 @@ class Comparison:
         examples: a few identifiers of each kind.
         days_to_harvest: days that have a missing or changed record, or a record that the source marks as deleted.
         undated: missing or changed records without a datestamp. No harvest of a day brings them.
-        differing_days: days on which the two sides differ.
+        differing_days: days on which the two sides differ, and those with a record that cannot be stored.
         has_undated_difference: whether a record without a datestamp is missing or gone. It may belong to any day.
         listed_days: days that have at least one live record in the lists.
         absent: the first of the stored live records that no list contains.
@@ -64,7 +67,7 @@ class Comparison:
         kind, header, known = difference.kind, difference.header, difference.known
         if self.lists_everything or kind != "gone" or header is not None:
             self._count(kind, difference.identifier)
-        if kind in ("missing", "changed", "gone"):
+        if kind in ("missing", "changed", "gone", "quarantined"):
             self._add_days(header, known)
         if kind in ("missing", "changed") or (kind == "gone" and header is not None):
             self._add_day_to_harvest(header)
@@ -110,6 +113,7 @@ class ListedHeaders:
     end_days: frozenset[date]
     _sort: HeaderSort
     _is_listed_again: bool
+    _unsorted: frozenset[RecordHeader]
 
     def compare(self) -> Comparison:
         """Compare the headers with the records that are stored now.
@@ -117,7 +121,9 @@ class ListedHeaders:
         A record that changed here after the sweep began is left out: the lists may be older than the change.
         """
         comparison = Comparison(self.sweep.lists_everything)
-        for difference in self._differences(comparison):
+        for header in self._unsorted:
+            comparison.add(Difference("quarantined", make_storable(header.identifier), header, None))
+        for difference in mark_invalid(self.harvest, self._differences(comparison)):
             comparison.add(difference)
         return comparison
 
@@ -170,6 +176,7 @@ def sort_headers(harvest: HarvestContext, sweep: Sweep) -> Iterator[ListedHeader
             frozenset(read.end_days),
             sort,
             is_listed_again,
+            frozenset(read.unsorted),
         )
 
 
@@ -180,6 +187,7 @@ class _ReadPages:
     invalid: int = 0
     invalid_windows: set[int] = field(default_factory=set)
     end_days: set[date] = field(default_factory=set)
+    unsorted: set[RecordHeader] = field(default_factory=set)
     _last_day: date | None = None
 
     def add(
@@ -193,6 +201,7 @@ class _ReadPages:
             found
         ):  # an identifier that no database stores: its record is in the quarantine
             self.invalid_windows.add(window_number)
+            self.unsorted.update(_unsortable(readable, _MOST_UNSORTED - len(self.unsorted)))
         if headers and headers[-1].datestamp is not None:
             self._last_day = headers[-1].datestamp.date()
         is_last = page.next is None or page.next.list_number != page.cursor.list_number
@@ -201,6 +210,12 @@ class _ReadPages:
                 self.end_days.add(self._last_day)
             self._last_day = None
         return headers
+
+
+def _unsortable(headers: Iterable[RecordHeader], most: int) -> Iterator[RecordHeader]:
+    """Return the live headers that `HeaderSort` leaves out, because no database stores their identifiers."""
+    found = (header for header in headers if not header.deleted and not is_storable(header.identifier))
+    return islice(found, max(0, most))
 
 
 def _count_days(headers: Iterable[RecordHeader], days: set[date]) -> Iterator[RecordHeader]:

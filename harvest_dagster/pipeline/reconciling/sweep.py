@@ -177,7 +177,8 @@ def sweep_line(harvest: HarvestContext, sweep: Sweep) -> str:
     return (
         f"{harvest.config.label}: {found.listed} identifiers listed, {found.known} known, {found.missing} missing, "
         f"{found.changed} changed, {found.gone} gone, {found.duplicates} duplicates, {found.sets_differ} with other "
-        f"sets, {found.repaired} repaired, {found.deleted} deleted, {found.held} held, {found.reconciled_days} days "
+        f"sets, {found.repaired} repaired, {found.quarantined} quarantined, "
+        f"{found.deleted} deleted, {found.held} held, {found.reconciled_days} days "
         f"reconciled, {sweep.pages} pages, {sweep.requests} requests; {sweep.completeness}, evidence: {sweep.evidence}"
         f"{not_shown}"
     )
@@ -213,6 +214,7 @@ def _record_first_comparison(work: _Work, comparison: Comparison) -> None:
             gone=comparison.count("gone"),
             duplicates=comparison.count("duplicate"),
             sets_differ=comparison.count("sets"),
+            quarantined=comparison.count("quarantined"),
             examples=comparison.examples,
         )
         with work.guard.begin() as connection:
@@ -236,8 +238,8 @@ def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Compa
     work.harvested = repair.harvest_windows(work.run, list(dict.fromkeys([*half_stored, *windows])))
     if work.harvested:
         comparison = listed.compare()
-    first, remaining = work.guard.read().findings, comparison.count("missing", "changed")
-    _record(work, repaired=max(0, first.missing + first.changed - remaining))
+    remaining = comparison.count("missing", "changed")
+    _record(work, **_findings_after_repair(work.guard.read().findings, comparison))
     if remaining:
         shown = ", ".join(
             [*comparison.examples.get("missing", ()), *comparison.examples.get("changed", ())][:10]
@@ -246,6 +248,27 @@ def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Compa
             f"{remaining} records that the source lists did not come with a harvest of their days: {shown}"
         )
     return comparison
+
+
+def _findings_after_repair(first: Findings, comparison: Comparison) -> dict[str, Any]:
+    """Return the counts and examples that change with the repair.
+
+    A missing record that the repair has quarantined counts as quarantined. Otherwise it would seem to be repaired.
+    """
+    invalid = comparison.count("quarantined")
+    newly = max(0, invalid - first.quarantined)
+    missing = max(0, first.missing - newly)
+    changed = max(0, first.changed - max(0, newly - first.missing))
+    shown = comparison.examples.get("quarantined", [])
+    kept = {kind: [one for one in found if one not in shown] for kind, found in first.examples.items()}
+    examples = {kind: found for kind, found in {**kept, "quarantined": shown}.items() if found}
+    return {
+        "missing": missing,
+        "changed": changed,
+        "repaired": max(0, missing + changed - comparison.count("missing", "changed")),
+        "quarantined": invalid,
+        "examples": examples,
+    }
 
 
 def _remove(

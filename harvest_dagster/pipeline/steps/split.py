@@ -156,11 +156,19 @@ def as_storable(parsed: Record | InvalidRecord) -> Record | InvalidRecord:
 
 def _find_problem(record: Record) -> str | None:
     """Return why a database cannot store the record, or None if it can."""
-    if not record.identifier:
+    return find_identifier_problem(record.identifier) or _find_text_problem(record.identifier + record.blob)
+
+
+def find_identifier_problem(identifier: str) -> str | None:
+    """Return why no record with this identifier can be stored, or None if it can."""
+    if not identifier:
         return "its identifier is empty"
-    if len(record.identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER:
+    if len(identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER:
         return f"its identifier is longer than {LONGEST_IDENTIFIER} bytes"
-    text = record.identifier + record.blob
+    return _find_text_problem(identifier)
+
+
+def _find_text_problem(text: str) -> str | None:
     if "\0" in text:
         return "it contains a NUL character"
     if not _is_utf8(text):

@@ -13,10 +13,12 @@ from datetime import datetime
 
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     Connection,
     Text,
     any_,
     bindparam,
+    case,
     delete,
     false,
     func,
@@ -84,16 +86,39 @@ def find_identifiers(connection: Connection, ingest_config_id: int, most: int) -
     return found if len(found) <= most else None
 
 
+def find_list_times(
+    connection: Connection, scope: LogScope, identifiers: Sequence[str]
+) -> dict[str, datetime]:
+    """Return those of these identifiers that are quarantined, with the start of the last list that showed it.
+
+    Lists that were asked for with other arguments do not count: the record may be valid in the present one.
+    """
+    digest = harvest_log.c.arguments_digest
+    has_same_arguments = or_(digest.is_(None), digest == scope.arguments_digest)
+    is_present = quarantine.c.attempt == harvest_log.c.attempt
+    began = case((is_present, harvest_log.c.attempt_began), else_=quarantine.c.date_created)
+    rows = connection.execute(
+        select(quarantine.c.identifier, func.max(func.coalesce(began, quarantine.c.date_created)))
+        .join_from(quarantine, harvest_log)
+        .where(scope.clause, has_same_arguments, _is_one_of(connection, identifiers))
+        .group_by(quarantine.c.identifier)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def remove_identifiers(connection: Connection, ingest_config_id: int, valid: Sequence[str]) -> None:
     """Delete the quarantined records of these identifiers, because valid versions are stored."""
     logs = select(harvest_log.c.id).where(harvest_log.c.ingest_config_id == ingest_config_id)
-    if connection.dialect.name == "postgresql":
-        is_valid = quarantine.c.identifier == any_(bindparam("valid", valid, type_=ARRAY(Text)))
-    else:
-        # One JSON array: there may be more identifiers than SQLite accepts parameters.
-        listed = func.json_each(json.dumps(valid)).table_valued("value")
-        is_valid = quarantine.c.identifier.in_(select(listed.c.value))
+    is_valid = _is_one_of(connection, valid)
     connection.execute(delete(quarantine).where(is_valid, quarantine.c.harvest_log_id.in_(logs)))
+
+
+def _is_one_of(connection: Connection, identifiers: Sequence[str]) -> ColumnElement[bool]:
+    if connection.dialect.name == "postgresql":
+        return quarantine.c.identifier == any_(bindparam("valid", identifiers, type_=ARRAY(Text)))
+    # One JSON array: there may be more identifiers than SQLite accepts parameters.
+    listed = func.json_each(json.dumps(identifiers)).table_valued("value")
+    return quarantine.c.identifier.in_(select(listed.c.value))
 
 
 def remove_outdated(connection: Connection, log: HarvestLog) -> None:

@@ -172,7 +172,7 @@ def test_an_op_reports_the_check_and_numbers_that_dagster_plots(world: World) ->
     (record,) = world.instance.fetch_observations(RAW, limit=10).records
     assert record.asset_observation is not None
     shown = {name: value.value for name, value in record.asset_observation.metadata.items()}
-    zeros = ("missing", "changed", "duplicates", "sets_differ", "repaired", "deleted", "held")
+    zeros = ("missing", "changed", "duplicates", "sets_differ", "repaired", "quarantined", "deleted", "held")
     numbers = {"listed": 9, "known": 10, "gone": 1, "requests": 4, "seconds": 3600.0}
     texts = {"status": "SUCCEEDED", "completeness": "complete", "evidence": "total"}
     expected = dict.fromkeys(zeros, 0) | numbers | texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from harvest_dagster.coverage.sweep_status import SweepStatus, describe_sweep
 from harvest_dagster.errors import HarvestError
 from harvest_dagster.pipeline.context import RunOutcome
-from harvest_dagster.records import InvalidRecord, Record
+from harvest_dagster.records import InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.storage.tables import absent_record
 from harvest_dagster.windows import DAY, Window
-from harvest_dagster_tests.pipeline.fakes import FakeClient
+from harvest_dagster_tests.pipeline.fakes import FakeClient, FakeParser
 from harvest_dagster_tests.pipeline.reconciling.sweep_world import last_sweep, run_sweep
 from harvest_dagster_tests.pipeline.world import WINDOW, World, records
 
@@ -182,6 +183,62 @@ def test_a_record_that_is_only_listed_is_reported(world: World) -> None:
     sweep = run_sweep(world, between=stop_listing)
     assert (sweep.status, sweep.findings.missing, sweep.findings.repaired) == ("SUCCEEDED", 1, 0)
     assert any("1 records that the source lists did not come" in line for line in world.log_lines)
+
+
+def list_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the source list valid headers of invalid records."""
+
+    def headers(parser: FakeParser, page: Page, window: Window) -> Iterator[RecordHeader]:
+        for item in parser.records(page, window):
+            yield RecordHeader(item.identifier or "", getattr(item, "datestamp", WINDOW.start))
+
+    monkeypatch.setattr(FakeParser, "headers", headers)
+
+
+def test_a_record_that_cannot_be_stored_is_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sweep harvested its day again, and the check failed. The quarantine shows such records."""
+    list_all(monkeypatch)
+    names = ["a\0b", "bad", "y" * 5000]
+    invalid = [
+        InvalidRecord(b"?", "broken", "bad"),
+        *(Record(one, WINDOW.start, False, "x") for one in names[::2]),
+    ]
+    harvested(world, *records(9), *invalid)
+    world.source.total = 12
+    sweep = run_sweep(world)
+    found = sweep.findings
+    assert (found.missing, found.quarantined, found.repaired, found.reconciled_days) == (0, 3, 0, 0)
+    assert set(found.examples) == {"quarantined"}
+    assert [one[:1] for one in found.examples["quarantined"]] == ["a", "b", "y"]
+    assert world.logs()[WINDOW].completions == 1
+    assert "0 missing, 0 changed" in world.log_lines[-1]
+    assert "3 quarantined" in world.log_lines[-1]
+    status = SweepStatus(world.config, last=sweep)
+    assert (status.problem, "3 quarantined" in describe_sweep(status)) == ("none", True)
+
+
+def test_a_record_that_the_repair_quarantines_is_not_repaired(
+    small_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day is harvested once, and once more when the source has changed the record."""
+    list_all(monkeypatch)
+    harvested(small_world, *records(9))
+    small_world.source.items = [*records(9), InvalidRecord(b"?", "broken", "bad")]
+    small_world.source.total = 10
+    for run in ("sweep 1", "sweep 2"):
+        sweep = run_sweep(small_world, run)
+        found = sweep.findings
+        assert (found.missing, found.quarantined, found.repaired) == (0, 1, 0)
+        assert found.examples == {"quarantined": ["bad"]}
+        assert SweepStatus(small_world.config, last=sweep).problem == "none"
+        small_world.clock.forward(days=1)
+    assert small_world.logs()[WINDOW].completions == 2
+    changed = Record("bad", small_world.clock(), False, "good")
+    small_world.clock.forward(hours=1)
+    small_world.source.items[-1] = changed
+    found = run_sweep(small_world, "sweep 3").findings
+    assert (found.missing, found.quarantined, found.repaired) == (1, 0, 1)
+    assert "bad" in stored(small_world)
 
 
 @pytest.mark.parametrize("total", [None, 2])

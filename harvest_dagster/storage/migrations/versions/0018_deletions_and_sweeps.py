@@ -113,6 +113,7 @@ def _create_sweep() -> None:
         _count("seconds_waited", sa.Double()),
         *(_count(name) for name in _DIFFERENCES),
         sa.Column("lists_everything", sa.Boolean(), server_default=sa.true(), nullable=False),
+        _count("quarantined"),
         _count("deleted"),
         _count("held"),
         _count("reconciled_days", sa.Integer()),
