@@ -12,6 +12,7 @@ from datetime import datetime, time, timezone
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.diagnosis.connection import Connection
 from harvest_dagster.errors import BadParameters
+from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.windows import Window
 
@@ -39,17 +40,28 @@ def fetch_records(
 ) -> Iterator[Record | InvalidRecord]:
     """Yield the records of a window, page by page, up to a limit.
 
+    A source with `selective: false` is asked for one list of all its records. Of these, the records with a datestamp
+    outside the window are left out. Invalid records and those without a datestamp may belong to any window.
+
     Raises:
         SourceError: the list broke. The records of the pages before that were yielded.
     """
-    count = 0
-    with closing(connection.client.pages(window)) as pages:  # type: ignore[type-var]  # it is a generator
+    count, listed = 0, list_window(connection.source.config, window)
+    with closing(connection.client.pages(listed)) as pages:  # type: ignore[type-var]  # it is a generator
         for page in pages:
-            for record in connection.source.parser.records(page, window):
+            for record in connection.source.parser.records(page, listed):
+                if listed != window and _is_outside(record, window):
+                    continue
                 yield record
                 count += 1
                 if count == limit:
                     return
+
+
+def _is_outside(record: Record | InvalidRecord, window: Window) -> bool:
+    if isinstance(record, InvalidRecord) or record.datestamp is None:
+        return False
+    return record.datestamp not in window
 
 
 def fetch_record(connection: Connection, identifier: str) -> Record | InvalidRecord:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,32 @@ def test_fetch_shows_records_and_stores_nothing(source: Server, deployment: Depl
     identifier = records[0]["identifier"]
     (one,) = run("fetch", "example", "--id", identifier, "--json").out.splitlines()
     assert json.loads(one) == records[0]
+
+
+@pytest.mark.parametrize("harvester", ["oai", "rest"])
+def test_fetch_requests_one_list_of_a_source_that_cannot_be_asked_by_date(
+    deployment: Deployment, harvester: str
+) -> None:
+    """A source that ignores dates showed records of other days. A REST source without dates was refused."""
+    with Server(Repository(first_day=date(2024, 1, 1), days=3, records_per_day=5)) as server:
+        kwargs: dict[str, Any] = {"base_url": server.url}
+        if harvester == "rest":
+            names = {"records": "records", "identifier": "id", "datestamp": "updated"}
+            paging = {"next": {"by": "cursor", "path": "next", "param": "cursor"}}
+            kwargs = {"base_url": server.json_url, **names, **paging}
+        deployment.source(
+            "all", harvester=harvester, harvester_kwargs=kwargs, selective=False, transformer=None
+        )
+        done = run("fetch", "all", "--from", "2024-01-02", "--until", "2024-01-03", "--json")
+        asked = [dict(request.arguments) for request in server.requests]
+        doctor = run("doctor", "all", "--json").json
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.status, {record["datestamp"][:10] for record in records}) == (0, {"2024-01-02"})
+    assert len(records) == 5
+    assert "without dates. The records of" in done.err
+    assert not any({"from", "until"} & set(arguments) for arguments in asked)
+    statuses = {one["topic"]: one["status"] for one in doctor["findings"]}
+    assert statuses["selective harvesting"] == "ok"
 
 
 @pytest.mark.parametrize(

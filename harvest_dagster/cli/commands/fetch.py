@@ -20,9 +20,10 @@ from harvest_dagster.cli.options import (
 from harvest_dagster.cli.output import print_message
 from harvest_dagster.diagnosis.connection import Connection
 from harvest_dagster.diagnosis.records import fetch_record, fetch_records, requested_window
+from harvest_dagster.pipeline.snapshots import is_snapshot
 from harvest_dagster.records import InvalidRecord, Record
 from harvest_dagster.texts import escape_controls, one_line
-from harvest_dagster.windows import format_instant, utc_now
+from harvest_dagster.windows import ALL_TIME, format_instant, utc_now
 
 _DEFAULT_LIMIT = 10
 
@@ -51,7 +52,8 @@ def command(
 
     The requests count in the rate limit of the source. The range begins at `earliest_date` and ends now, unless --from
     and --until say otherwise; --until is excluded. A list that breaks is an error: only a harvest recovers it and
-    verifies that it is complete.
+    verifies that it is complete. A source with `selective: false` is asked for one list without dates, and the records
+    of the range are selected here.
 
     With --json, each line is one record: {label, identifier, datestamp, deleted, hash, datum}, or
     {label, identifier, error, datum} for an invalid one.
@@ -83,9 +85,16 @@ def _records(
     if identifier is not None:
         yield fetch_record(connection, identifier)
         return
-    window = requested_window(connection.source.config, *bounds, utc_now())
+    config = connection.source.config
+    window = requested_window(config, *bounds, utc_now())
     if limit is None and bounds == (None, None):
         limit = _DEFAULT_LIMIT
+    if is_snapshot(config):
+        text = (
+            f"{config.label} has `selective: false`: one list of the whole source is requested, without dates"
+        )
+        window = window if any(bounds) else ALL_TIME
+        print_message(f"{text}. The records of {window} are selected here." if any(bounds) else text)
     yield from fetch_records(connection, window, limit)
 
 
