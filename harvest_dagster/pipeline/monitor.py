@@ -18,13 +18,13 @@ class Monitor:
         """Receive the id of the run. Each op calls this when it begins."""
 
     def plan(self, windows: Sequence[Window]) -> None:
-        """Receive the windows that the run will harvest."""
+        """Receive the windows that the run will harvest, or whose identifiers it will list."""
 
     def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
         """Receive the manifest of a page. The pages of an earlier run (`is_resumed`) come first."""
 
     def end_window(self, window: Window) -> None:
-        """Receive a window that has succeeded or failed."""
+        """Receive a window that has succeeded or failed, or whose identifiers are listed."""
 
     def wait(self, seconds: float, reason: str) -> None:
         """Receive the length of a wait that begins, and its reason."""

@@ -227,7 +227,8 @@ class RunMonitor(Monitor):
     def plan(self, windows: Sequence[Window]) -> None:
         """See Monitor."""
         self._planned = sum((window.length for window in windows), start=timedelta())
-        self._update(windows=len(windows))
+        # A sweep plans again if Dagster retries its op.
+        self._update(windows=len(windows), windows_ended=0, share_ended=0.0)
 
     def add_page(self, window: Window, page: PageManifest, *, is_resumed: bool = False) -> None:
         """See Monitor."""

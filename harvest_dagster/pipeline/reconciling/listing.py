@@ -100,9 +100,11 @@ def list_headers(
     try:
         _remove_damaged_lists(harvest, guard.read())
         planned = _windows(harvest, guard, open_headers)
-        for number in range(len(planned)):
+        harvest.run.monitor.plan(planned)
+        for number, window in enumerate(planned):
             if spool_of(harvest, guard.read(), number).read_summary() is None:
                 _list_window(_ListedWindow(harvest, guard, number), open_headers)
+            harvest.run.monitor.end_window(window)
     except LeaseHeld:
         guard.extend(BETWEEN_OPS, harvest.run.clock())
         raise

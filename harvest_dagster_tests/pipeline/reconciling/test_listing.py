@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost, SourceUnreachable
+from harvest_dagster.orchestration.runs.local_runs import RunMonitor
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.pipeline.reconciling.listing import list_headers, spool_of
@@ -32,6 +33,25 @@ def test_a_sweep_continues_after_the_last_page(world: World) -> None:
     listed = world.source.asked[: world.source.asked.index(-1)]
     assert listed.count(0) == 1
     assert sorted(set(listed)) == [0, 2, 4]
+
+
+def test_the_progress_of_the_list_is_reported(small_world: World) -> None:
+    """`harvest reconcile` showed no progress of a list that takes days."""
+    small_world.source.items, small_world.source.breaks_at = [*records(6)], 2
+    monitor = RunMonitor()
+    harvest = small_world.harvest("sweep 1")
+    harvest = replace(harvest, run=replace(harvest.run, monitor=monitor))
+    with held_sweep(harvest) as guard:
+        with pytest.raises(SourceUnreachable):
+            list_headers(harvest, guard, open_headers=small_world.open_source)
+        shown = monitor.progress
+        assert (shown.windows, shown.windows_ended, shown.pages, shown.records) == (1, 0, 2, 4)
+        small_world.source.breaks_at = None
+        for _ in range(2):  # a repetition counts no window twice
+            list_headers(harvest, guard, open_headers=small_world.open_source)
+    shown = monitor.progress
+    assert (shown.windows, shown.windows_ended, shown.share) == (1, 1, 1.0)
+    assert shown.fetched_records == 6
 
 
 @pytest.mark.parametrize("reason", ["a week has passed", "other arguments"])
