@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -46,6 +47,26 @@ def test_a_late_record_is_harvested_and_a_second_sweep_agrees(deployment: Deploy
         assert evaluation is not None
         assert evaluation.evaluation is not None
         assert evaluation.evaluation.passed
+
+
+def test_held_deletions_are_approved_by_the_next_sweep(deployment: Deployment) -> None:
+    """Without the option, a person approves a list that nobody has compared again."""
+    removed = [SMALL.identifier(number) for number in (1, 5, 9)]
+    permitted = {"by": "reconcile", "wait": 0, "most": {"share": 0.1, "count": 100}}
+    with Server(SMALL) as source:
+        deployment.source("example", source.url, earliest_date="2024-01-01", deletions=permitted)
+        invoke("run", "example", "--from", "2024-01-01", "--until", "2024-01-03")
+        for identifier in removed:
+            source.edits.hide(identifier)
+        held = invoke("reconcile", "example", "--json", status=1)
+        approved = invoke("reconcile", "example", "--approve-deletions", "--json").json
+    assert (held.json["gone"], held.json["held"], held.json["deleted"]) == (3, 3, 0)
+    assert "harvest deletions approve example" in held.err
+    assert (approved["gone"], approved["held"], approved["deleted"], approved["passed"]) == (3, 0, 3, True)
+    rows = [json.loads(line) for line in run("records", "example").out.splitlines()]
+    assert {row["identifier"] for row in rows if row["deleted"]} == set(removed)
+    (decision,) = run("deletions", "list", "example", "--decisions", "--json").json
+    assert (decision["records"], decision["approved"]) == (3, True)
 
 
 @pytest.mark.slow
