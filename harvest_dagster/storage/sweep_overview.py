@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, column, func, select, values
 
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, log_of
 from harvest_dagster.storage.sweeps import Sweep, sweep_of
-from harvest_dagster.storage.tables import harvest_log, ingest_config, sweep
+from harvest_dagster.storage.tables import Instant, harvest_log, ingest_config, sweep
 
 
 def find_last_ended(connection: Connection, ids: Collection[int] | None = None) -> dict[int, Sweep]:
@@ -58,11 +58,12 @@ def find_last_snapshots(connection: Connection, starts: Mapping[int, datetime]) 
     """
     if not starts:
         return {}
-    is_snapshot = or_(
-        *(
-            and_(harvest_log.c.ingest_config_id == key, harvest_log.c.start_date <= start)
-            for key, start in starts.items()
-        )
+    # A table of values: SQLite refuses more than a thousand conditions with OR.
+    begins = (
+        values(column("id", Integer), column("start", Instant()), name="begins").data([*starts.items()]).cte()
+    )
+    is_snapshot = and_(
+        harvest_log.c.ingest_config_id == begins.c.id, harvest_log.c.start_date <= begins.c.start
     )
     number = func.row_number().over(
         partition_by=harvest_log.c.ingest_config_id,
@@ -70,7 +71,8 @@ def find_last_snapshots(connection: Connection, starts: Mapping[int, datetime]) 
     )
     numbered = (
         select(harvest_log.c.id, number.label("number"))
-        .where(is_snapshot, harvest_log.c.status == "SUCCEEDED")
+        .join(begins, is_snapshot)
+        .where(harvest_log.c.status == "SUCCEEDED")
         .subquery()
     )
     rows = connection.execute(
