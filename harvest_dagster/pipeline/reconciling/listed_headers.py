@@ -68,7 +68,7 @@ class Comparison:
         if self.lists_everything or kind != "gone" or header is not None:
             self._count(kind, difference.identifier)
         if kind in ("missing", "changed", "gone", "quarantined"):
-            self._add_days(header, known)
+            self.add_days(header, known)
         if kind in ("missing", "changed") or (kind == "gone" and header is not None):
             self._add_day_to_harvest(header)
         if kind == "gone" and header is None and known is not None:
@@ -82,7 +82,8 @@ class Comparison:
         if len(examples) < _MOST_EXAMPLES:
             examples.append(identifier)
 
-    def _add_days(self, header: RecordHeader | None, known: KnownRecord | None) -> None:
+    def add_days(self, header: RecordHeader | None, known: KnownRecord | None) -> None:
+        """Add the days of a difference to those that are not proven."""
         stamps = [side.datestamp for side in (header, known) if side is not None]
         self.differing_days.update(stamp.date() for stamp in stamps if stamp is not None)
         self.has_undated_difference = self.has_undated_difference or not any(stamps)
@@ -124,8 +125,21 @@ class ListedHeaders:
         for header in self._unsorted:
             comparison.add(Difference("quarantined", make_storable(header.identifier), header, None))
         for difference in mark_invalid(self.harvest, self._differences(comparison)):
-            comparison.add(difference)
+            if self._is_too_old(difference):
+                comparison.add_days(difference.header, difference.known)
+            else:
+                comparison.add(difference)
         return comparison
+
+    def _is_too_old(self, difference: Difference) -> bool:
+        """Return whether a record was never stored because it is older than `earliest_date`.
+
+        A list without dates has such records. A snapshot stores them, a harvest by date does not.
+        """
+        config, header = self.harvest.config, difference.header
+        if not config.selective or difference.known is not None or header is None or header.datestamp is None:
+            return False
+        return difference.kind == "missing" and header.datestamp.date() < config.earliest_date
 
     def absent(self, comparison: Comparison) -> Iterator[KnownRecord]:
         """Yield the stored live records that no list contains, as a comparison found them."""

@@ -172,6 +172,16 @@ def test_an_incomplete_list_deletes_and_proves_nothing(world: World, listed: str
     assert world.logs()[WINDOW].evidence == "none"
 
 
+def test_a_record_older_than_the_first_day_is_not_missing(world: World) -> None:
+    """A sweep of a file with twenty years would store all of them, although the source begins last year."""
+    world.change(earliest_date=WINDOW.start.date())
+    harvested(world, *records(3))
+    world.source.items = [*records(3), Record("old", WINDOW.start - 9 * DAY, False, "old")]
+    world.source.total = 4
+    assert run_sweep(world).findings.missing == 0
+    assert "old" not in stored(world)
+
+
 def test_a_record_that_is_only_listed_is_reported(world: World) -> None:
     """The source lists a header that its lists of records do not deliver: nobody else notices."""
     harvested(world, *records(2))
