@@ -72,6 +72,26 @@ def transform_pending(
     return sum(transform(context).values(), TransformOutcome())
 
 
+def transform_other_days(database: Database, config: IngestConfig, command: str) -> None:
+    """Transform all PENDING data of a source in this process, and report it: without a daemon, no run comes for them.
+
+    Args:
+        database: the harvest database.
+        config: the source.
+        command: the command, for the name of its run.
+    """
+    if config.transformer is None:
+        return
+    outcome = transform_pending(database, config, (date.min, date.max), command)
+    if outcome != TransformOutcome():
+        print_message(
+            f"records of other days: {outcome.transformed:,} transformed, {outcome.deleted:,} deleted, "
+            f"{outcome.failed:,} failed"
+        )
+    for error in outcome.errors:
+        print_message(f"error: {error}")
+
+
 def report_pending_documents(config: IngestConfig, changed: int) -> None:
     """Say who transforms the records that a command has deleted or restored: without a daemon, no sensor does it."""
     if changed and config.transformer is not None:

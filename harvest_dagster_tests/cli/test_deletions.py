@@ -34,7 +34,7 @@ def hold(logs: SourceLogs, *identifiers: str) -> None:
         absences.add_absences(connection, logs.config_id, list(found.scalars()), SINCE, "run 1")
         until = SINCE + timedelta(days=1)
         absences.set_evidence(connection, logs.config_id, "absent_twice", until, keep_not_found=False)
-        absences.set_held(connection, logs.config_id, held=True)
+        absences.hold_all(connection, logs.config_id)
 
 
 def deleted(label: str = "a") -> list[str]:
@@ -44,7 +44,7 @@ def deleted(label: str = "a") -> list[str]:
 
 def test_held_deletions_are_listed_approved_and_undone(sources: Sources) -> None:
     """The check of the source names the command. It must show what it would delete, and take it back."""
-    hold(sources.logs("a", transformer="oai_dc"), "b", "c")
+    hold(sources.logs("a", transformer="oai_dc", deletions={"by": "snapshot"}), "b", "c")
     held = [{"identifier": one, "evidence": "absent_twice", "since": "2024-02-01"} for one in ("b", "c")]
     assert run("deletions", "list", "a", "--json").json == held
     assert "absent_twice" in run("deletions", "list", "a").out
@@ -76,9 +76,18 @@ def test_held_deletions_are_listed_approved_and_undone(sources: Sources) -> None
     assert row["date_undone"] is not None
 
 
+def test_nothing_is_approved_for_a_source_whose_own_marks_decide(small_sources: Sources) -> None:
+    """Deletions were held before the YAML changed. The documentation says that nothing is concluded from lists."""
+    hold(small_sources.logs("a"), "b")
+    refused = run("deletions", "approve", "a")
+    assert refused.status == 1
+    assert "`deletions.by` of a is protocol" in refused.err
+    assert deleted() == []
+
+
 def test_without_a_decision_there_is_nothing_to_undo(small_sources: Sources) -> None:
     """A script must notice a wrong label or a wrong id."""
-    hold(small_sources.logs("a"))
+    hold(small_sources.logs("a", deletions={"by": "snapshot"}))
     for arguments in (["a"], ["a", "--decision", "7"], ["nobody"]):
         done = run("deletions", "undo", *arguments)
         assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
@@ -92,7 +101,7 @@ def test_without_a_decision_there_is_nothing_to_undo(small_sources: Sources) -> 
 
 def test_a_decision_is_undone_once(small_sources: Sources) -> None:
     """The second undo would otherwise undo the decision before it."""
-    hold(small_sources.logs("a"), "b")
+    hold(small_sources.logs("a", deletions={"by": "snapshot"}), "b")
     decision = str(run("deletions", "approve", "a", "--json").json["decision"])
     assert run("deletions", "undo", "a", "--decision", decision).status == 0
     again = run("deletions", "undo", "a", "--decision", decision)
@@ -101,7 +110,7 @@ def test_a_decision_is_undone_once(small_sources: Sources) -> None:
 
 def test_a_source_that_is_harvested_now_is_left_alone(small_sources: Sources) -> None:
     """Two writers would mix their revisions (docs/failures.md#lost-lock-keeps-writing)."""
-    logs = small_sources.logs("a")
+    logs = small_sources.logs("a", deletions={"by": "snapshot"})
     hold(logs, "b")
     with small_sources.database().begin() as connection:
         leases.acquire(connection, logs.config_id, LeaseOwner("run 9", None), utc_now())

@@ -53,4 +53,4 @@ def hold_deletions(connection: Connection, ingest_config_id: int, number: int, s
     ]
     absences.add_absences(connection, ingest_config_id, suid_ids, since, "run")
     absences.set_evidence(connection, ingest_config_id, "absent_twice", since, keep_not_found=False)
-    absences.set_held(connection, ingest_config_id, held=True)
+    absences.hold_all(connection, ingest_config_id)

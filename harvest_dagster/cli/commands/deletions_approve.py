@@ -8,6 +8,7 @@ from harvest_dagster.cli.contexts import held_source, report_pending_documents
 from harvest_dagster.cli.database import required_database
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json
+from harvest_dagster.errors import BadInput
 from harvest_dagster.pipeline.deletions.decisions import approve_held
 
 
@@ -32,6 +33,12 @@ def command(label: str, as_json: bool) -> None:
         required_database() as database,
         held_source(database, label, "deletions approve") as (harvest, lease),
     ):
+        if harvest.config.deletions.by == "protocol":
+            message = (
+                f"`deletions.by` of {label} is protocol, so only records that the source marks as deleted are deleted. "
+                "To approve others, set `by: snapshot` or `by: reconcile`."
+            )
+            raise BadInput(message)
         approval = approve_held(harvest, lease)
     report_pending_documents(harvest.config, approval.deleted)
     if as_json:

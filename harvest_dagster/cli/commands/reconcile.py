@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from harvest_dagster.cli.contexts import transform_other_days
 from harvest_dagster.cli.options import json_option, label_argument
 from harvest_dagster.cli.output import print_json, print_message
 from harvest_dagster.cli.run_execution import (
@@ -55,7 +56,7 @@ def command(context: click.Context, /, *, label: str, module: str, as_json: bool
 
     While the identifiers are listed, harvests of the source go on. If a run harvests the source, the list waits for it.
     Missing and changed records are harvested again. Records that the source no longer lists are deleted only if
-    `deletions` in the YAML of the source permits it.
+    `deletions` in the YAML of the source permits it. At the end, all pending data of the source are transformed.
 
     Ctrl-C stops the run after the current page. The next one continues there if it begins within seven days. The exit
     status is 1 if the check does not pass: the sweep failed, its lists are not proven to be complete, records are still
@@ -84,6 +85,8 @@ def command(context: click.Context, /, *, label: str, module: str, as_json: bool
     with location.database() as database, instance:
         outcome = execute([request], instance, unit="identifiers")
         release_of_runs(database, config.label, outcome.run_ids)
+        if outcome.status == "SUCCESS":
+            transform_other_days(database, config, "reconcile")
         with database.read() as connection:
             status = SweepOverview.read(connection, utc_now(), [config]).status_of(config)
     sweep = _sweep_of(status, outcome)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.cli.contexts import transform_pending
+from harvest_dagster.cli.contexts import transform_other_days
 from harvest_dagster.cli.options import (
     from_option,
     json_option,
@@ -45,7 +45,6 @@ from harvest_dagster.orchestration.runs.local_runs import (
 )
 from harvest_dagster.orchestration.runs.run_results import RunResult, read_result
 from harvest_dagster.pipeline.lease_guard import release_of_runs
-from harvest_dagster.pipeline.transform import TransformOutcome
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import Window, utc_now, whole_day
 
@@ -125,28 +124,12 @@ def command(
         outcome = execute(requests, instance)
         release_of_runs(database, config.label, outcome.run_ids)
         result = read_result(database, config, outcome.run_ids, [request.window for request in requests])
-        if outcome.status == "SUCCESS" and not flags["no_transform"]:
-            _transform_other_days(database, config)
+        if outcome.status == "SUCCESS" and not flags["no_transform"] and not config.selective:
+            # A snapshot of yesterday also has new, changed and removed records of all earlier days.
+            transform_other_days(database, config, "run")
     _print_result(config, requests, outcome, result, time.monotonic() - began, as_json=as_json)
     is_whole = not result.uncovered or limit is not None
     context.exit(0 if outcome.status == "SUCCESS" and not result.failed and is_whole else 1)
-
-
-def _transform_other_days(database: Database, config: IngestConfig) -> None:
-    """Transform what a snapshot has changed on days that were not requested: without a daemon, no run comes for them.
-
-    A snapshot of yesterday also has new, changed and removed records of all earlier days.
-    """
-    if config.selective or config.transformer is None:
-        return
-    outcome = transform_pending(database, config, (date.min, date.max), "run")
-    if outcome != TransformOutcome():
-        print_message(
-            f"records of other days: {outcome.transformed:,} transformed, {outcome.deleted:,} deleted, "
-            f"{outcome.failed:,} failed"
-        )
-    for error in outcome.errors:
-        print_message(f"error: {error}")
 
 
 def _parameters(flags: Mapping[str, bool], limit: int | None) -> dict[str, Any]:

@@ -192,7 +192,9 @@ class _Remover:
         with self.lease.begin() as connection:
             if bound is None:
                 absences.restart_absences(connection, config_id, self.the_list.began)
-            absences.set_held(connection, config_id, held=False)
+            else:
+                absences.hold_all(connection, config_id)  # gives all of them their evidence
+            absences.release_held(connection, config_id)
         if self.ask is not None and requirement.may_ask and bound is None:
             self._ask_source(self.ask)
         with self.harvest.run.database.read() as connection:
@@ -210,27 +212,26 @@ class _Remover:
         return Removal(deleted=deleted, waiting=waiting, examples=examples)
 
     def _hold(self, bound: str) -> Removal:
-        """Hold the deletions, because the list shows too many records as removed."""
+        """Hold all deletions, because the list shows too many records as removed."""
         config_id = self.harvest.config_id
         with self.lease.begin() as connection:
             absences.mark_exceeding(connection, config_id, self.the_list.began)
-            absences.set_held(connection, config_id, held=True)
-            numbers = absences.count_absences(connection, config_id)
+            absences.hold_all(connection, config_id)
+            held = absences.count_absences(connection, config_id).held
             found = absences.find_proven(connection, config_id, 0, _EXAMPLES)
         examples = tuple(record.identifier for record in found)
-        such_as = f", such as {', '.join(examples)}" if examples else ""
         self.harvest.logger.warning(
-            f"the source no longer lists {numbers.absent:,} live records, {bound}. None of them is deleted. "
-            f"{numbers.held:,} wait for `harvest deletions approve {self.harvest.config.label}`{such_as}."
+            f"the source no longer lists {held:,} live records, {bound}, such as {', '.join(examples)}. None of them "
+            f"is deleted. They wait for `harvest deletions approve {self.harvest.config.label}`."
         )
-        return Removal(held=numbers.held, waiting=numbers.absent - numbers.held, examples=examples)
+        return Removal(held=held, examples=examples)
 
     def _ask_source(self, ask: Callable[[str], bool | None]) -> None:
-        """Ask the source for each absent record whose evidence does not suffice. No transaction is open meanwhile."""
+        """Ask the source for each absent record. One that it has is not deleted. No transaction is open meanwhile."""
         after = 0
         while True:
             with self.harvest.run.database.read() as connection:
-                batch = absences.find_unproven(connection, self.harvest.config_id, after, BATCH)
+                batch = absences.find_absent(connection, self.harvest.config_id, after, BATCH)
             if not batch:
                 return
             for record in batch:

@@ -39,8 +39,11 @@ def find_requirement(deletions: Deletions, kind: ListKind, began: datetime) -> R
     """
     if deletions.by == "protocol":
         return None
-    evidence = "absent_twice" if deletions.wait > timedelta() else "absent_once"
-    return Requirement(evidence, began - deletions.wait, deletions.by == "reconcile" and kind == "sweep")
+    if deletions.by == "snapshot" and not deletions.wait:
+        return Requirement("absent_once", began, may_ask=False)
+    # Without a wait, `reconcile` still needs a second list, or the answer of the source.
+    wait = max(deletions.wait, timedelta.resolution)
+    return Requirement("absent_twice", began - wait, deletions.by == "reconcile" and kind == "sweep")
 
 
 def find_exceeded_bound(absent: int, live: int, most: MostDeletions) -> str | None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    true,
     update,
 )
 
@@ -248,17 +249,22 @@ def clear_evidence(connection: Connection, ingest_config_id: int) -> None:
     connection.execute(update(absent_record).where(_of(ingest_config_id)).values(**values))
 
 
-def set_held(connection: Connection, ingest_config_id: int, *, held: bool) -> None:
-    """Hold the records whose evidence suffices, or release all."""
-    values = _ABSENT.evidence.is_not(None) if held else false()
-    connection.execute(update(absent_record).where(_of(ingest_config_id)).values(held=values))
+def hold_all(connection: Connection, ingest_config_id: int) -> None:
+    """Hold all absent records of a source. Those without sufficient evidence get `absent_once`: a person decides."""
+    evidence = func.coalesce(_ABSENT.evidence, "absent_once")
+    connection.execute(
+        update(absent_record).where(_of(ingest_config_id)).values(evidence=evidence, held=true())
+    )
 
 
-def find_unproven(
-    connection: Connection, ingest_config_id: int, after: int, count: int
-) -> list[AbsentRecord]:
-    """Return absent records without sufficient evidence and with a higher key than `after`, ordered by key."""
-    return _find(connection, ingest_config_id, _ABSENT.evidence.is_(None), after, count)
+def release_held(connection: Connection, ingest_config_id: int) -> None:
+    """Hold no absent record of a source any more."""
+    connection.execute(update(absent_record).where(_of(ingest_config_id)).values(held=false()))
+
+
+def find_absent(connection: Connection, ingest_config_id: int, after: int, count: int) -> list[AbsentRecord]:
+    """Return absent records with a higher key than `after`, ordered by key."""
+    return _find(connection, ingest_config_id, true(), after, count)
 
 
 def find_proven(

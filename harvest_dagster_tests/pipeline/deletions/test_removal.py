@@ -112,7 +112,8 @@ def test_above_a_bound_nothing_is_deleted(world: World, most: dict[str, Any], bo
     assert lists.absent() == dict.fromkeys("cd", ("absent_once", True))
     (warning,) = [line for line in world.log_lines if "wait for" in line]
     assert bound in warning
-    assert "`harvest deletions approve fake`, such as c, d" in warning
+    assert "such as c, d. None of them is deleted" in warning
+    assert "`harvest deletions approve fake`" in warning
     with world.database.read() as connection:
         assert count_absences(connection, world.harvest().config_id) == AbsenceCounts(absent=2, held=2)
 
@@ -136,7 +137,8 @@ def test_the_bound_counts_all_that_a_list_lacks(small_world: World) -> None:
     lists.harvest(*FOUR)
     lists.conclude("abc")
     lists.later(days=1)
-    assert lists.conclude("ab") == Removal(held=1, waiting=1, examples=("d",))
+    assert lists.conclude("ab") == Removal(held=2, examples=("c", "d"))
+    assert lists.absent() == {"c": ("absent_once", True), "d": ("absent_twice", True)}
     assert lists.live() == set("abcd")
 
 
@@ -144,7 +146,7 @@ def test_a_list_above_the_bounds_is_no_evidence_for_a_later_one(world: World) ->
     """A source that is indexed again lacks most of its records, and on the next day only the last of them."""
     lists = Lists(world)
     lists.harvest(*FOUR)
-    assert lists.conclude("a") == Removal(waiting=3)
+    assert lists.conclude("a") == Removal(held=3, examples=("b", "c", "d"))
     lists.later(days=2)
     assert lists.conclude("abc") == Removal(waiting=1)
     lists.later(days=2)
@@ -302,6 +304,20 @@ def test_the_source_is_asked_for_absent_records(world: World) -> None:
     assert lists.deletions()[1] == ("d", "absent_twice")
 
 
+def test_a_sweep_without_a_wait_needs_a_second_list_or_an_answer(small_world: World) -> None:
+    """A source may cut its list and announce the length of the rest. It still has the record."""
+    lists = Lists(small_world, by="reconcile", wait=0, most={"share": 1, "count": 9})
+    lists.harvest(*FOUR)
+    assert lists.conclude("abc", kind="sweep", ask=lambda _: None) == Removal(waiting=1)
+    lists.later()
+    assert lists.conclude("abc", kind="sweep", ask=lambda _: False) == Removal()
+    for _ in range(2):
+        lists.later()
+        removal = lists.conclude("abc", kind="sweep")
+    assert removal == Removal(deleted=1, examples=("d",))
+    assert lists.deletions() == [("d", "absent_twice")]
+
+
 def test_above_the_bounds_the_source_is_not_asked(small_world: World) -> None:
     """Thousands of requests would follow each list of a source that has a bad day."""
     lists = Lists(small_world, by="reconcile", most={"share": 0.5, "count": 9})
@@ -310,7 +326,7 @@ def test_above_the_bounds_the_source_is_not_asked(small_world: World) -> None:
     def ask(identifier: str) -> bool:
         raise AssertionError(identifier)
 
-    assert lists.conclude("a", kind="sweep", ask=ask) == Removal(waiting=3)
+    assert lists.conclude("a", kind="sweep", ask=ask) == Removal(held=3, examples=("b", "c", "d"))
     lists.later()
     assert lists.conclude("abc", kind="snapshot", ask=ask) == Removal(waiting=1)
 
