@@ -80,8 +80,7 @@ class SweepStatus:
         """ERROR if deletions are held or records are missing; WARNING if nothing proves the opposite; or NONE."""
         if self.counts.held or self.unrepaired:
             return ERROR
-        is_proven = self.last is None or (self.last.status == "SUCCEEDED" and self.last.is_complete)
-        return NONE if is_proven and not self.is_late else WARNING
+        return WARNING if self.is_late or not (self.last is None or _is_conclusive(self.last)) else NONE
 
     @property
     def differs(self) -> bool:
@@ -153,8 +152,9 @@ def sweep_problems(status: SweepStatus) -> Iterator[str]:
         yield f"The last sweep failed: {first_line(last.error or '') or NO_ERROR}"
     if last is not None and last.status == "CANCELLED":
         yield "The last sweep was cancelled. The next one continues there."
-    if last is not None and last.status == "SUCCEEDED" and not last.is_complete:
-        yield "Nothing proves that the lists of the last sweep were complete."
+    if last is not None and last.status == "SUCCEEDED" and not _is_conclusive(last):
+        doubt = f": {last.doubt}" if last.doubt else ""
+        yield f"Nothing proves that the lists of the last sweep were complete{doubt}."
     if status.is_late:
         begin = f"no sweep since {_shown(last.date_started)}" if last else "never compared"
         yield f"{begin}, although two scheduled times have passed."
@@ -183,6 +183,8 @@ def sweep_findings(status: SweepStatus) -> Iterator[str]:
     if isinstance(last, Sweep):
         if last.status == "SUCCEEDED":
             yield f"The last sweep ended at {_shown(time)}, {last.completeness}: {_counts(last.findings)}."
+            if not last.is_complete and last.has_all_stored:
+                yield "The source gives no totals, but its lists contain each stored record."
             if not last.lists_everything:
                 yield "The source lists only its newest records, so a sweep cannot show which ones it has removed."
     else:
@@ -208,6 +210,11 @@ def _counts(found: Findings) -> str:
     }
     always = ("listed", "stored", "missing", "changed", "gone")
     return ", ".join(f"{number:,} {name}" for name, number in counts.items() if number or name in always)
+
+
+def _is_conclusive(last: Sweep) -> bool:
+    """Return whether nothing is open after a sweep: its lists are proven, or they contain each stored record."""
+    return last.status == "SUCCEEDED" and (last.is_complete or last.has_all_stored)
 
 
 def _shown(time: datetime) -> str:

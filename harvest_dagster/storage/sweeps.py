@@ -75,6 +75,7 @@ class Sweep:
         windows: the windows that are listed, in order; empty until they are planned.
         completeness: `complete` if all its lists are proven, otherwise `unverified`; None until all are fetched.
         evidence: the weakest evidence of its lists; None until all are fetched.
+        doubt: why one of its lists may be wrong, as a clause; None if there is no doubt.
         lists_everything: whether its lists have all records of the source. If not, they cannot show what is gone.
         is_compared: whether the lists were compared, so that `findings` has numbers.
         findings: the counts of the comparison.
@@ -94,6 +95,7 @@ class Sweep:
     windows: tuple[Window, ...]
     completeness: str | None
     evidence: str | None
+    doubt: str | None
     lists_everything: bool
     pages: int
     requests: int
@@ -106,6 +108,14 @@ class Sweep:
     def is_complete(self) -> bool:
         """Whether all lists of the sweep are proven complete."""
         return self.completeness == "complete"
+
+    @property
+    def has_all_stored(self) -> bool:
+        """Whether its lists contain each stored live record, and there is no doubt about them.
+
+        A list without a total proves no more than that. A list that was cut would lack stored records.
+        """
+        return self.lists_everything and self.doubt is None and self.is_compared and not self.findings.gone
 
 
 def get_sweep(connection: Connection, sweep_id: int) -> Sweep:
@@ -300,6 +310,7 @@ def record_lists(
     pages: int,
     completeness: str,
     evidence: str,
+    doubt: str | None = None,
     lists_everything: bool = True,
 ) -> None:
     """Record that all lists are fetched, and what they prove.
@@ -311,13 +322,14 @@ def record_lists(
         pages: number of pages of all lists.
         completeness: `complete` or `unverified`.
         evidence: one of `tables.EVIDENCE`.
+        doubt: why one of them may be wrong.
         lists_everything: whether the lists have all records of the source.
 
     Raises:
         LeaseLost: another run has taken it over, or it has ended.
     """
-    proof = {"completeness": completeness, "evidence": evidence, "lists_everything": lists_everything}
-    _update(connection, sweep_id, run_id, pages=pages, **proof)
+    proof = {"completeness": completeness, "evidence": evidence, "doubt": doubt}
+    _update(connection, sweep_id, run_id, pages=pages, lists_everything=lists_everything, **proof)
 
 
 def add_deleted(connection: Connection, sweep_id: int, run_id: str, count: int) -> None:

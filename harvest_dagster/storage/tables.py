@@ -423,6 +423,8 @@ sweep = Table(
     ),  # listed as live, and not stored as live
     Column("changed", BigInteger, nullable=False, server_default="0"),  # listed with a newer datestamp
     Column("gone", BigInteger, nullable=False, server_default="0"),  # stored as live, and not listed as live
+    # Why one of its lists may be wrong. Null if there is no doubt.
+    Column("doubt", ErrorText),
     # Whether the lists have all records of the source. Those of a feed cannot show what is gone.
     Column("lists_everything", Boolean, nullable=False, server_default=true()),
     Column("duplicates", BigInteger, nullable=False, server_default="0"),  # listed more than once

@@ -59,8 +59,8 @@ def command(context: click.Context, /, *, label: str, module: str, as_json: bool
     `deletions` in the YAML of the source permits it. At the end, all pending data of the source are transformed.
 
     Ctrl-C stops the run after the current page. The next one continues there if it begins within seven days. The exit
-    status is 1 if the check does not pass: the sweep failed, its lists are not proven to be complete, records are still
-    missing, or deletions are held.
+    status is 1 if the check does not pass: the sweep failed, its lists lack stored records and are not proven to be
+    complete, records are still missing, or deletions are held.
 
     With --json, standard output is an object {label, started, ended, status, run_id, error, completeness, evidence,
     pages, requests, bytes, listed, known, missing, changed, gone, duplicates, sets_differ, repaired, quarantined,

@@ -346,6 +346,7 @@ def _record_lists(harvest: HarvestContext, guard: SweepGuard) -> Sweep:
             pages=sum(summary.pages for summary in found),
             completeness=completeness_of(evidence),
             evidence=evidence,
+            doubt=next((summary.doubt for summary in found if summary.doubt is not None), None),
             lists_everything=all(summary.lists_everything for summary in found),
         )
     return guard.read()

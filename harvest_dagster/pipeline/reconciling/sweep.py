@@ -199,6 +199,7 @@ def _doubt_invalid_headers(work: _Work, listed: ListedHeaders) -> None:
             pages=listed.sweep.pages,
             completeness="unverified",
             evidence=NONE,
+            doubt=f"{listed.invalid} headers cannot be read",
             lists_everything=listed.sweep.lists_everything,
         )
 

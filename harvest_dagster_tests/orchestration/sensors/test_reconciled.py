@@ -90,9 +90,14 @@ def test_held_deletions_fail_the_check_with_numbers_examples_and_the_command(wor
         ({"status": "FAILED", "error": "no luck\nat line 3"}, "WARN", "The last sweep failed: no luck"),
         ({"status": "CANCELLED"}, "WARN", "The last sweep was cancelled."),
         (
-            {"completeness": "unverified"},
+            {"completeness": "unverified", "gone": 1},
             "WARN",
             "Nothing proves that the lists of the last sweep were complete.",
+        ),
+        (
+            {"completeness": "unverified", "doubt": "a list ended at 1,000 records"},
+            "WARN",
+            "Nothing proves that the lists of the last sweep were complete: a list ended at 1,000 records.",
         ),
         ({"status": "FAILED", "missing": 4}, "WARN", "The last sweep failed: no error is on record"),
     ],
@@ -106,6 +111,16 @@ def test_a_sweep_that_proves_nothing_is_a_warning_and_missing_records_are_an_err
     (found,) = reported(world)
     assert (found.passed, found.severity.value) == (False, severity)
     assert words in str(found.description)
+
+
+@ON_SQLITE
+def test_lists_without_totals_that_contain_all_that_is_stored_are_no_problem(world: World) -> None:
+    """Many sources give no total. A warning that no sweep can end hides the other warnings."""
+    world.sources(config("a", schedule=None))
+    swept(world, completeness="unverified", listed=5, known=5)
+    (found,) = reported(world)
+    assert found.passed
+    assert "gives no totals, but its lists contain each stored record" in str(found.description)
 
 
 @ON_SQLITE

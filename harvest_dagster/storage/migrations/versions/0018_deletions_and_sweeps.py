@@ -107,6 +107,7 @@ def _create_sweep() -> None:
         sa.Column("windows", _json()),
         sa.Column("completeness", sa.String(16)),
         sa.Column("evidence", sa.String(16)),
+        sa.Column("doubt", sa.Text()),
         _count("pages", sa.Integer()),
         _count("requests", sa.Integer()),
         _count("bytes"),
