@@ -24,7 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from sqlalchemy import URL, make_url
+
+SLOW_ON_POSTGRESQL = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
+"""A test on both databases that takes long. The default tests run it on SQLite only."""
 
 VARIABLE = "HARVEST_TEST_POSTGRESQL"
 HIDE_INSTALLED = "HARVEST_TEST_POSTGRESQL_HIDE_INSTALLED"

@@ -49,6 +49,7 @@ def test_a_late_record_is_harvested_and_a_second_sweep_agrees(deployment: Deploy
         assert evaluation.evaluation.passed
 
 
+@pytest.mark.slow
 def test_held_deletions_are_approved_by_the_next_sweep(deployment: Deployment) -> None:
     """Without the option, a person approves a list that nobody has compared again."""
     removed = [SMALL.identifier(number) for number in (1, 5, 9)]

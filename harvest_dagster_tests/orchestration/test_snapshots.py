@@ -10,6 +10,7 @@ from harvest_dagster.storage import tables
 from harvest_dagster.testing.simulator import Repository, Server, TruncatedBody
 from harvest_dagster.testing.simulator.behaviours.conditions import from_nth
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.databases import SLOW_ON_POSTGRESQL
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, messages
 
@@ -21,6 +22,7 @@ def lists(source: Server) -> int:
     return sum(request.verb == "ListRecords" for request in source.requests)
 
 
+@SLOW_ON_POSTGRESQL
 def test_a_run_reports_the_requested_days_and_nothing_else(source: Server, deploy: Deploy) -> None:
     """The log of the snapshot covers the other days, too. A later run finds them done without a request."""
     deployment = deploy(source.url, selective=False, max_window="1d")

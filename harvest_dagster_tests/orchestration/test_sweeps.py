@@ -13,6 +13,7 @@ from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
 from harvest_dagster.testing.simulator import Server
+from harvest_dagster_tests.databases import SLOW_ON_POSTGRESQL
 from harvest_dagster_tests.orchestration.conftest import Deploy
 from harvest_dagster_tests.orchestration.deployment import (
     DAYS,
@@ -39,6 +40,7 @@ def stored(deployment: Deployment) -> set[str]:
     return {row.identifier for row in deployment.rows(tables.source_unique_identifier)}
 
 
+@SLOW_ON_POSTGRESQL
 def test_a_sweep_harvests_a_late_record_and_reports_it(deploy: Deploy, source: Server) -> None:
     """A record that is published late under an old date would otherwise be lost."""
     source.edits.hide(LATE)

@@ -15,6 +15,7 @@ from harvest_dagster.storage.tables import ingest_config, record_lag, source_uni
 from harvest_dagster.testing.simulator import Repository
 from harvest_dagster.testing.simulator.behaviours.over_time.datestamps import LatePublication
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.databases import SLOW_ON_POSTGRESQL
 from harvest_dagster_tests.pipeline.served import harvest_window, serving
 from harvest_dagster_tests.pipeline.world import World
 
@@ -49,6 +50,7 @@ def stored_by_day(world: World, label: str) -> list[int]:
     ]
 
 
+@SLOW_ON_POSTGRESQL
 def test_a_learned_lookback_finds_what_a_fixed_one_loses(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

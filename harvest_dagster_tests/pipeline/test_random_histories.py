@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import pytest
 
 from harvest_dagster.windows import DAY
+from harvest_dagster_tests.databases import SLOW_ON_POSTGRESQL
 from harvest_dagster_tests.examples import RANDOM_EXAMPLES
 from harvest_dagster_tests.pipeline.history_world import HistoryWorld, SourceStory, Step
 from harvest_dagster_tests.pipeline.source_stories import (
@@ -29,6 +30,7 @@ EXPECTED = ("deletions", "lists of a broken source", "lists of a healthy source"
 FIRST = random.getrandbits(32) if RANDOM_EXAMPLES else 0  # the number of the first story
 
 
+@SLOW_ON_POSTGRESQL
 def test_random_sources_have_the_same_records_here_and_there(history_world: HistoryWorld) -> None:
     """The promise of this project: what the source has is here, and what it removed is not (docs/completeness.md)."""
     prove(history_world, range(FIRST, FIRST + QUICK))

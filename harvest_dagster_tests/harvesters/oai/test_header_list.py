@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -212,11 +213,27 @@ def as_header_list(body: bytes) -> bytes:
     return etree.tostring(root)
 
 
+@pytest.mark.slow
 @requires_recorded
 def test_the_headers_of_every_recorded_page_equal_those_of_its_records() -> None:
     """13,789 records of 239 recorded responses, once as records and once as headers alone."""
+    compared, share = compare_headers(oai_pmh_recordings("ListRecords"))
+    assert compared == 13_789
+    assert share < 0.1
+
+
+@requires_recorded
+def test_the_headers_of_recorded_pages_equal_those_of_their_records() -> None:
+    """The same for each eighth page. A sweep would otherwise find differences that do not exist."""
+    compared, share = compare_headers(oai_pmh_recordings("ListRecords")[::8])
+    assert compared > 1000
+    assert share < 0.1
+
+
+def compare_headers(recordings: Sequence[Recording]) -> tuple[int, float]:
+    """Return how many records were compared, and the share of the bytes that their headers need."""
     compared, record_bytes, header_bytes = 0, 0, 0
-    for recording in oai_pmh_recordings("ListRecords"):
+    for recording in recordings:
         answered = as_answered(recording)
         arguments = as_asked(recording)
         token = arguments.pop("resumptionToken", None)
@@ -230,8 +247,7 @@ def test_the_headers_of_every_recorded_page_equal_those_of_its_records() -> None
         assert (cheap.total, cheap.count, cheap.next) == (whole.total, whole.count, whole.next)
         compared += len(expected)
         record_bytes, header_bytes = record_bytes + len(whole.body), header_bytes + len(cheap.body)
-    assert compared == 13_789
-    assert header_bytes < 0.1 * record_bytes
+    return compared, header_bytes / record_bytes
 
 
 @pytest.mark.parametrize("recording", oai_pmh_recordings("ListIdentifiers"), ids=str)
