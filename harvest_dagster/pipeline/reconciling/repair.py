@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.errors import (
-    DatabaseUnreachable,
-    HarvestError,
-    LeaseHeld,
-    LeaseLost,
-    RetryLater,
-)
+from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost, RetryLater
 from harvest_dagster.pipeline import early_stop
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
@@ -23,6 +18,19 @@ from harvest_dagster.windows import ALL_TIME, Window, merged, whole_day
 
 # These errors are not about a window. The op is tried again, or another run continues.
 _NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was harvested again.
+
+    Attributes:
+        harvested: the windows that were harvested.
+        failure: what failed, and which windows were not tried; None if all were harvested.
+    """
+
+    harvested: tuple[Window, ...] = ()
+    failure: str | None = None
 
 
 def repair_windows(
@@ -50,15 +58,13 @@ def repair_windows(
     return [part for window in windows for part in window.split(config.max_window)]
 
 
-def harvest_windows(run: WindowRun, windows: Sequence[Window]) -> list[Window]:
-    """Harvest windows one after the other, whether they are covered or not. Return those that were harvested.
+def harvest_windows(run: WindowRun, windows: Sequence[Window]) -> Repair:
+    """Harvest windows one after the other, whether they are covered or not. A failed one does not stop the others.
 
     A window that an earlier attempt of this op began comes first, so that its log ends.
-
-    Raises:
-        HarvestError: some of them failed. The others are harvested, unless the run stops early.
     """
-    harvest, harvested = run.harvest, []
+    harvest = run.harvest
+    harvested: list[Window] = []
     failures: list[str] = []
     begun = _begun_windows(harvest)
     pending = [*begun, *(window for window in windows if window not in begun)]
@@ -74,9 +80,7 @@ def harvest_windows(run: WindowRun, windows: Sequence[Window]) -> list[Window]:
             failures.append(f"{window}: {type(error).__name__}: {error}")
         else:
             harvested.append(window)
-    if failures:
-        raise HarvestError(" ".join(failures))
-    return harvested
+    return Repair(tuple(harvested), " ".join(failures) or None)
 
 
 def half_stored_windows(harvest: HarvestContext, since: datetime) -> list[Window]:

@@ -30,6 +30,7 @@ from harvest_dagster.pipeline.reconciling.listing import (
     open_header_client,
     summaries,
 )
+from harvest_dagster.pipeline.reconciling.repair import Repair
 from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, SweepGuard
 from harvest_dagster.pipeline.run_window import WindowRun
 from harvest_dagster.storage import sweeps
@@ -70,7 +71,7 @@ class _Work:
 
     run: WindowRun
     guard: SweepGuard
-    harvested: list[Window] = field(default_factory=list)
+    repair: Repair = field(default_factory=Repair)
 
     @property
     def harvest(self) -> HarvestContext:
@@ -93,7 +94,8 @@ def reconcile(
         open_headers: opens a client that can be asked for single records.
 
     Raises:
-        HarvestError: a window could not be harvested again. The next run continues the sweep.
+        HarvestError: a window could not be harvested again. What follows from the lists for the other days is done. The
+            next run continues the sweep.
         SpoolError: pages of the lists are missing or damaged. The next run requests them again.
         LeaseLost: another run has the lease or the sweep.
     """
@@ -112,7 +114,9 @@ def reconcile(
     _record(work, reconciled_days=agreeing.count())
     sweep = guard.read()
     work.harvest.logger.info(sweep_line(work.harvest, sweep))
-    return Reconciliation(sweep, tuple(work.harvested), tuple(log.window for log in proven))
+    if work.repair.failure is not None:
+        raise HarvestError(work.repair.failure)
+    return Reconciliation(sweep, work.repair.harvested, tuple(log.window for log in proven))
 
 
 def finish_sweep(harvest: HarvestContext, guard: SweepGuard, lease: LeaseHandle) -> Sweep:
@@ -236,12 +240,12 @@ def _repair(work: _Work, listed: ListedHeaders, comparison: Comparison) -> Compa
             f"{comparison.undated} missing or changed records have no datestamp, so no harvest of a day brings them"
         )
     half_stored = repair.half_stored_windows(harvest, listed.sweep.date_started)
-    work.harvested = repair.harvest_windows(work.run, list(dict.fromkeys([*half_stored, *windows])))
-    if work.harvested:
+    work.repair = repair.harvest_windows(work.run, list(dict.fromkeys([*half_stored, *windows])))
+    if work.repair.harvested:
         comparison = listed.compare()
     remaining = comparison.count("missing", "changed")
     _record(work, **_findings_after_repair(work.guard.read().findings, comparison))
-    if remaining:
+    if remaining and work.repair.failure is None:
         shown = ", ".join(
             [*comparison.examples.get("missing", ()), *comparison.examples.get("changed", ())][:10]
         )

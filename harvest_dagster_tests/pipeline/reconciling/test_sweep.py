@@ -282,3 +282,15 @@ def test_a_window_that_cannot_be_harvested_fails_the_sweep(world: World) -> None
     assert (sweep.id, sweep.status) == (failed.id, "SUCCEEDED")
     assert (sweep.findings.missing, sweep.findings.repaired) == (1, 1)
     assert len(world.source.asked) - asked == 2  # the two pages of the window
+
+
+def test_a_window_that_cannot_be_harvested_does_not_stop_the_rest(small_world: World) -> None:
+    """A source with one day that fails for weeks would otherwise never lose a removed record."""
+    small_world.change(deletions={"by": "snapshot", "wait": 0, "most": {"share": 1, "count": 9}})
+    harvested(small_world, *records(2))
+    small_world.source.items, small_world.source.total = [records(2)[0], LATE], 2
+    with pytest.raises(HarvestError, match="the connection broke"):
+        run_sweep(small_world, between=lambda: setattr(small_world.source, "breaks_at", 0))
+    failed = last_sweep(small_world)
+    assert (failed.status, failed.findings.missing, failed.findings.deleted) == ("FAILED", 1, 1)
+    assert "late" not in stored(small_world)
