@@ -38,6 +38,7 @@ SWEEP = Sweep(
     windows=(),
     completeness="complete",
     evidence="total",
+    doubt=None,
     lists_everything=True,
     pages=1,
     requests=1,
