@@ -47,6 +47,7 @@ def test_sensors_harvest_and_transform_what_is_missing(deploy: Deploy) -> None:
         start(deployment, GAPS)
         wait_until(lambda: transformed(database) == 15)
         start(deployment, SCHEDULE)
+        start(deployment, "reconcile_by_schedule")
         wait_until(lambda: transformed(database) >= 15 + 25)
         served = cursor(instance, SCHEDULE)
         wait_until(lambda: cursor(instance, SCHEDULE)["until"] >= served["until"] + 60)
