@@ -45,12 +45,12 @@ def test_a_run_reports_the_requested_days_and_nothing_else(source: Server, deplo
 def test_the_next_run_of_the_day_continues_the_list(on_sqlite: Deploy) -> None:
     """All runs of a day share one log and one spool, so the longest list of a source does not begin again."""
     repository = Repository(first_day=date(2024, 3, 1), days=4, records_per_day=6, page_size=4)
-    mended: list[bool] = []
-    cut = TruncatedBody(3000, announced=False, when=from_nth(3, "ListRecords") & (lambda _: not mended))
+    repaired: list[bool] = []
+    cut = TruncatedBody(3000, announced=False, when=from_nth(3, "ListRecords") & (lambda _: not repaired))
     with Server(repository, behaviours=[cut]) as source:
         deployment = on_sqlite(source.url, selective=False)
         assert not deployment.materialize(DAYS[3]).success
-        mended.append(True)
+        repaired.append(True)
         before = lists(source)
         assert deployment.materialize(DAYS[0], DAYS[3]).success
         assert lists(source) - before == 4

@@ -86,10 +86,13 @@ def find_problem(world: HistoryWorld, story: SourceStory) -> str | None:
 
 
 def compare_with_a_quiet_source(world: HistoryWorld, story: SourceStory) -> None:
-    """Wait until nothing happens any more. Harvest, and take two complete lists at least `wait` apart."""
+    """Wait until nothing happens any more. Harvest, and take complete lists at least `wait` apart.
+
+    Two are enough, and a third one if the first is above the bounds: it is then no evidence for the second.
+    """
     pause = HOUR + world.config.deletions.wait
     world.do(Step(LAST_EVENT + LONGEST_ABSENCE + HOUR, "harvest"))
-    for _ in range(2):
+    for _ in range(3):
         if not story.is_selective:  # each harvest is a list of the whole source, at most one for each day
             world.do(Step(world.clock() + pause + DAY, "harvest"))
         else:

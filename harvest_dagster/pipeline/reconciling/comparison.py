@@ -151,7 +151,7 @@ def _merge_repetitions(listed: Iterable[RecordHeader]) -> Iterator[_Entry]:
 
 
 def _age(header: RecordHeader) -> tuple[datetime, bool]:
-    """Return the key of which the highest one counts: the newest datestamp, then a live record."""
+    """Return a sort key. The header with the highest key counts: the newest datestamp, then a live record."""
     return header.datestamp or ALL_TIME.start, not header.deleted
 
 

@@ -104,7 +104,7 @@ def create_decision(
 def find_unfinished(connection: Connection, ingest_config_id: int) -> int | None:
     """Return the key of the last decision that is not completed and not undone, None if there is none.
 
-    Whoever repeats an interrupted decision continues it, so that one undo reverts all of it.
+    A repeated call continues an interrupted decision, so that one undo reverts all of it.
     """
     found: int | None = connection.scalar(
         select(func.max(_DECISION.id)).where(

@@ -193,7 +193,7 @@ def test_an_empty_list_of_headers_is_one_empty_page() -> None:
 
 
 def test_a_page_of_headers_has_no_records() -> None:
-    """Whoever calls `records` would store nothing, and believe that the window is empty."""
+    """A caller of `records` would store nothing, and the window would seem to be empty."""
     source = harvester()
     (page,) = source.header_client(session_of(listed(header("a"), verb=VERB))).pages(DAY)
     with pytest.raises(TypeError, match="headers"):
