@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,7 +31,7 @@ from harvest_dagster.pipeline.reconciling.listing import (
     summaries,
 )
 from harvest_dagster.pipeline.reconciling.repair import Repair
-from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, SweepGuard
+from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, COMPARED_TOO_OLD, SweepGuard
 from harvest_dagster.pipeline.run_window import WindowRun
 from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.sweeps import Findings, Sweep
@@ -39,8 +39,6 @@ from harvest_dagster.windows import ALL_TIME, Window
 
 __all__ = ["Reconciliation", "end_on_failure", "finish_sweep", "list_headers", "reconcile"]
 
-# Of another run: between its end and this run, the source may have changed. A long sweep of one run may take days.
-_OLDEST_LISTS = timedelta(days=1)
 # These errors do not end a sweep: the op is tried again, or another run continues.
 _NOT_AN_END = (LeaseLost, LeaseHeld, DatabaseUnreachable, RetryLater)
 
@@ -321,8 +319,11 @@ def _remove(
 
 
 def _is_outdated(sweep: Sweep, now: datetime) -> bool:
-    """Return whether this run compares the lists of another run that are too old to delete a record."""
-    return sweep.run_began > sweep.date_started and now - sweep.date_started > _OLDEST_LISTS
+    """Return whether this run compares the lists of another run that are too old to delete a record.
+
+    A long sweep of one run may take days.
+    """
+    return sweep.run_began > sweep.date_started and now - sweep.date_started > COMPARED_TOO_OLD
 
 
 def _answers_rightly(work: _Work, listed: ListedHeaders, client: Client) -> bool:

@@ -23,8 +23,9 @@ from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.windows import format_instant
 
-# The lists of an older sweep are too old: it begins again.
+# An older sweep begins again. One whose lists are compared does so sooner: the source may have changed since.
 _TOO_OLD = timedelta(days=7)
+COMPARED_TOO_OLD = timedelta(days=1)
 # Until the next op of the run, or its retry.
 BETWEEN_OPS = timedelta(minutes=15)
 
@@ -117,7 +118,8 @@ def begin_sweep(harvest: HarvestContext, *, single_process: bool) -> Sweep:
     """Return the sweep of this run: a new one, or one that it continues.
 
     A run continues the newest sweep if that has not succeeded, asked with the same arguments, and began less than a
-    week ago. An op that is tried again continues the sweep of its own run.
+    week ago, or less than a day ago if its lists were compared. An op that is tried again continues the sweep of its
+    own run.
 
     Args:
         harvest: the harvest.
@@ -199,4 +201,5 @@ def _raise_if_active(harvest: HarvestContext, last: Sweep | None) -> None:
 def _may_continue(harvest: HarvestContext, last: Sweep, now: datetime) -> bool:
     if last.status not in sweeps.UNFINISHED or last.arguments_digest != arguments_digest(harvest):
         return False
-    return last.run_id == harvest.run.id or now - last.date_started < _TOO_OLD
+    longest = COMPARED_TOO_OLD if last.is_compared else _TOO_OLD
+    return last.run_id == harvest.run.id or now - last.date_started < longest

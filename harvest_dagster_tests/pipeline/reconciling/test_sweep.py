@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from harvest_dagster.coverage.sweep_status import SweepStatus, describe_sweep
-from harvest_dagster.errors import HarvestError
+from harvest_dagster.errors import HarvestError, SourceUnreachable
 from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.records import InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.storage.tables import absent_record
@@ -294,3 +294,30 @@ def test_a_window_that_cannot_be_harvested_does_not_stop_the_rest(small_world: W
     failed = last_sweep(small_world)
     assert (failed.status, failed.findings.missing, failed.findings.deleted) == ("FAILED", 1, 1)
     assert "late" not in stored(small_world)
+
+
+def test_a_sweep_that_another_run_began_two_days_ago_deletes_nothing(small_world: World) -> None:
+    """A record may have returned since. A list of the same run may take days, and counts."""
+    small_world.change(deletions={"by": "snapshot", "wait": 0, "most": {"share": 1, "count": 9}})
+    harvested(small_world, *records(6))
+    small_world.source.items, small_world.source.total = records(6)[:5], 5
+    small_world.source.breaks_at = 2
+    with pytest.raises(SourceUnreachable):
+        run_sweep(small_world, "sweep 1")
+    small_world.source.breaks_at = None
+    small_world.clock.forward(days=2)
+    continued = run_sweep(small_world, "sweep 2")
+    assert (continued.completeness, continued.findings.gone, continued.findings.deleted) == ("complete", 1, 0)
+    assert run_sweep(small_world, "sweep 3").findings.deleted == 1
+
+
+def test_a_sweep_that_failed_after_its_comparison_lists_again_after_a_day(small_world: World) -> None:
+    """A weekly sweep would otherwise compare the lists of the week before."""
+    harvested(small_world, *records(2))
+    small_world.source.items, small_world.source.total = [*records(2), LATE], 3
+    with pytest.raises(HarvestError, match="the connection broke"):
+        run_sweep(small_world, between=lambda: setattr(small_world.source, "breaks_at", 0))
+    small_world.source.breaks_at = None
+    failed = last_sweep(small_world)
+    small_world.clock.forward(days=1)
+    assert run_sweep(small_world, "sweep 2").id != failed.id
