@@ -10,6 +10,7 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.problems import Problem
+from harvest_dagster.orchestration import io_manager
 from harvest_dagster.orchestration.asset_keys import SourceCatalog
 from harvest_dagster.orchestration.assets import assets_of, broken_source_spec
 from harvest_dagster.orchestration.checks.complete import completeness_check
@@ -62,7 +63,7 @@ def build_defs(
         catalog: each config becomes assets. A document that did not load becomes an external asset that names the
             problem. All problems and warnings become metadata of the code location.
         translator: changes the keys, groups, descriptions, owners, tags, kinds and metadata of the assets.
-        resources: override the resources `harvest_stores` and `harvest_catalog`.
+        resources: override the resources `harvest_stores`, `harvest_catalog` and `harvest_io_manager`.
         executor: runs the ops; by default, all ops of a run in one process, which is four times as fast as Dagster's
             own default. With None, the definitions have no executor, so that they can be merged with others that have
             one.
@@ -148,7 +149,12 @@ def build_shared_defs(
     return dg.Definitions(
         jobs=[harvest, reconcile],
         sensors=SENSORS,
-        resources={"harvest_stores": Stores(), "harvest_catalog": catalog, **(resources or {})},
+        resources={
+            "harvest_stores": Stores(),
+            "harvest_catalog": catalog,
+            io_manager.KEY: io_manager.spool_io_manager,
+            **(resources or {}),
+        },
         executor=executor,
         metadata={name: _markdown_list(problems) for name, problems in reports.items() if problems} or None,
     )

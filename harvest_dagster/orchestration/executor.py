@@ -14,6 +14,25 @@ _KINDS = {
 }
 
 
+def is_single_process(executor: dg.ExecutorDefinition, run_config: Mapping[str, Any]) -> bool:
+    """Return whether a run has one process, so that the end of an op's process is the end of the run.
+
+    If this is not certain, the answer is no. Other runs then wait until the lease of a dead run expires. With a wrong
+    yes, they would take over the lease of a run whose next op only works in another process.
+
+    Args:
+        executor: the executor of the job.
+        run_config: the config of the run, which may select a process for each op.
+    """
+    if executor.name == dg.in_process_executor.name:
+        return True
+    if executor.name not in (EXECUTOR.name, dg.multi_or_in_process_executor.name):
+        return False
+    default = dg.in_process_executor.name if executor.name == EXECUTOR.name else dg.multiprocess_executor.name
+    chosen = (run_config.get("execution") or {}).get("config") or {default: {}}
+    return set(chosen) == {dg.in_process_executor.name}
+
+
 def _one_op_at_a_time(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config with one concurrent process: the windows of a run share its lease and its limit."""
     multiprocess = dg.multiprocess_executor.name

@@ -1,7 +1,8 @@
 """The ops of a harvest. Each reads its context, calls the step of the same name, and attaches metadata.
 
-Ops pass each other only small values: the fencing token, the two instants of a planned window, the id of its log. All
-other data is in the database and in the spool, so each op may run in a process or on a machine of its own.
+Ops pass each other only small values: the two instants of a planned window, the id of its log, a report. All other data
+is in the database and in the spool, so each op may run in a process or on a machine of its own. `io_manager` passes the
+values through the spool. An input of the type Nothing passes no value: it only orders two ops.
 """
 
 from collections.abc import Generator, Iterator
@@ -12,6 +13,8 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
+from harvest_dagster.orchestration import io_manager
+from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.checks.complete import check_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.op_context import (
@@ -47,6 +50,7 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.windows import Window, parse_instant
 
 CatalogParam = dg.ResourceParam[Catalog]
+_DONE = dg.Out(dg.Nothing)
 _STEP_CONFIG = StepConfig.to_config_schema().as_field()
 
 
@@ -57,13 +61,14 @@ def priority(number: int) -> dict[str, str]:
 
 @dg.op(
     description="Refuses a source that is disabled or that keeps failing, before the run writes anything.",
+    out=_DONE,
     tags=priority(0),
 )
 @report_errors
 def preflight(
     context: dg.OpExecutionContext, config: StepConfig, harvest_stores: Stores, harvest_catalog: CatalogParam
-) -> int:
-    """Return the id of this process. The op lock finds out by it whether all ops run in one process."""
+) -> None:
+    """Refuse the run, or close the logs of dead runs."""
     with (
         report_days_on_failure(context, config, harvest_stores, harvest_catalog),
         retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
@@ -73,7 +78,6 @@ def preflight(
         tag_run(context, label=harvest.config.label, window=window)
         with record_refusal(harvest), without_secrets(harvest.source.redact):
             validate_preconditions(harvest)
-    return harvest.run.process.id
 
 
 @report_errors
@@ -81,23 +85,20 @@ def _lock(
     context: dg.OpExecutionContext,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    preflight_process: int,
-) -> int:
-    """Return the fencing token."""
+) -> None:
+    """Acquire the lease. The later ops of the run find it in the database."""
     config = StepConfig(**context.op_config)
     with (
         report_days_on_failure(context, config, harvest_stores, harvest_catalog),
         retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
     ):
         harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
-        single_process = preflight_process == harvest.run.process.id
         with without_secrets(harvest.source.redact):
             lease = lease_guard.acquire(
-                harvest, requested_window(context, config), single_process=single_process
+                harvest, requested_window(context, config), single_process=harvest.run.single_process
             )
             refuse_repeated_failures(harvest, lease)
     context.log.debug(f"acquired the lease of {harvest.config.label}, fencing token {lease.token}")
-    return lease.token
 
 
 def lock_op(pool: str | None) -> dg.OpDefinition:
@@ -109,14 +110,21 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
     name = f"lock_{pool}" if pool else "lock"
     description = "Acquires the lease of the source, so that one run harvests it at a time."
     decorate = dg.op(
-        name=name, description=description, tags=priority(1), pool=pool, config_schema=_STEP_CONFIG
+        name=name,
+        description=description,
+        ins={"preflight": dg.In(dg.Nothing)},
+        out=_DONE,
+        tags=priority(1),
+        pool=pool,
+        config_schema=_STEP_CONFIG,
     )
     return decorate(_lock)
 
 
 @dg.op(
     description="Skips the time that is covered, and divides the rest of the range into windows.",
-    out=dg.DynamicOut(dict),
+    ins={"lock": dg.In(dg.Nothing)},
+    out=dg.DynamicOut(dict, io_manager_key=io_manager.KEY),
     tags=priority(2),
 )
 @report_errors
@@ -125,13 +133,11 @@ def plan(
     config: StepConfig,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    token: int,
 ) -> Any:
     """Return a generator of the windows to harvest, which holds the lease until the last one is stored.
 
     Dagster stores an output in a tenth of a second. The lease of a thousand windows would expire meanwhile.
     """
-    del token  # the input only orders this op after lock; the database has the lease
     with ExitStack() as stack:
         op = stack.enter_context(hold_lease(context, config, harvest_stores, harvest_catalog))
         planned = plan_windows(op.harvest, op.requested, op.lease)
@@ -158,7 +164,7 @@ _AFTER_PLAN = {"planned": dg.In(dg.Nothing)}
 
 @dg.op(
     description="Fetches the pages of a window into the spool. Skips the window if the run stops early.",
-    out=dg.Out(is_required=False),
+    out=dg.Out(is_required=False, io_manager_key=io_manager.KEY),
     tags=priority(3),
 )
 @report_errors
@@ -208,6 +214,7 @@ def _resume(
 @dg.op(
     description="Parses the pages into records, and quarantines invalid records.",
     ins=_AFTER_PLAN,
+    out=_DONE,
     tags=priority(4),
 )
 @report_errors
@@ -217,21 +224,21 @@ def split(
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
     log_id: Optional[int],  # noqa: UP045  # Dagster's types do not support `int | None`
-) -> Optional[int]:  # noqa: UP045
-    """Return the id of the window's log."""
+) -> None:
+    """Parse the pages of the window with this log."""
     if log_id is None:
-        return None
+        return
     with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
         if is_finished(log):
-            return log_id
+            return
         pages = op.steps.split(log)
     context.add_output_metadata({"pages": pages})
-    return log_id
 
 
 @dg.op(
     description="Writes identifiers and data to the database, one transaction for each page.",
-    ins=_AFTER_PLAN,
+    ins={**_AFTER_PLAN, "split": dg.In(dg.Nothing)},
+    out=_DONE,
     tags=priority(5),
 )
 @report_errors
@@ -241,21 +248,21 @@ def store(
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
     log_id: Optional[int],  # noqa: UP045
-) -> Optional[int]:  # noqa: UP045
-    """Return the id of the window's log."""
+) -> None:
+    """Store the records of the window with this log."""
     if log_id is None:
-        return None
+        return
     with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
         if is_finished(log):
-            return log_id
+            return
         stored = op.steps.store(log)
     context.add_output_metadata(as_numbers(stored, "store"))
-    return log_id
 
 
 @dg.op(
     description="Creates an ingest log for each datum of the window, and finishes the window.",
-    ins=_AFTER_PLAN,
+    ins={**_AFTER_PLAN, "store": dg.In(dg.Nothing)},
+    out=dg.Out(io_manager_key=io_manager.KEY),
     tags=priority(6),
 )
 @report_errors
@@ -282,6 +289,8 @@ def launch(
 @dg.op(
     description="Sums up the windows, and releases the lease. In a run that is executed again from a failure, it first "
     "harvests the windows that the failed run has not finished.",
+    # If an earlier attempt was killed just after it had deleted the outputs, it had done all its work.
+    ins={"windows": dg.In(metadata=io_manager.OPTIONAL)},
     out=dg.Out(dg.Nothing, is_required=False),
     tags=priority(7),
 )
@@ -316,6 +325,8 @@ def finish(
             "`settle` of the IngestConfig excluded a part of them."
         )
     log_run(op.harvest, [window["log_id"] for window in harvested])
+    graph = SourceAsset("raw", op.harvest.config.label).op if has_partitions(context) else None
+    io_manager.clear_outputs(op.harvest.run.spool, op.harvest.run.all_ids, graph)
     return (day_reports.output_without_event() for _ in range(1 if is_complete else 0))
 
 
@@ -336,5 +347,6 @@ def harvest_graph(pool: str | None = None) -> Any:
 
 
 def _window_ops(window: Any) -> Any:
-    stored = store(split(fetch(window), planned=window), planned=window)
-    return launch(stored, planned=window)
+    log_id = fetch(window)
+    stored = store(log_id, planned=window, split=split(log_id, planned=window))
+    return launch(log_id, planned=window, store=stored)

@@ -1,4 +1,4 @@
-"""The ops of the job `reconcile`. They pass each other only the id of the sweep, so each may have a process of its own.
+"""The ops of the job `reconcile`. They pass each other the id of the sweep, so each may have a process of its own.
 
 The op `list_identifiers` does not hold the lease of the source: harvests go on. The op `compare` holds it.
 """
@@ -12,6 +12,7 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld
+from harvest_dagster.orchestration import io_manager
 from harvest_dagster.orchestration.asset_keys import keys_of
 from harvest_dagster.orchestration.checks.complete import check_days
 from harvest_dagster.orchestration.checks.reconciled import report_reconciled
@@ -73,6 +74,7 @@ def _sweep_of(
 @dg.op(
     name="sweep_preflight",
     description="Refuses a source that is disabled or that keeps failing, before the run writes anything.",
+    out=dg.Out(dg.Nothing),
     tags=priority(0),
 )
 @report_errors
@@ -81,17 +83,18 @@ def preflight(
     config: SweepParameters,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-) -> int:
-    """Return the id of this process. The next op finds out by it whether all ops run in one process."""
+) -> None:
+    """Refuse the run, or close the logs of dead runs."""
     with _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest:
         tag_run(context, label=harvest.config.label)
         with record_refusal(harvest):
             validate_preconditions(harvest)
-    return harvest.run.process.id
 
 
 @dg.op(
     description="Lists all identifiers of the source into the spool. Waits while the source is harvested.",
+    ins={"preflight": dg.In(dg.Nothing)},
+    out=dg.Out(io_manager_key=io_manager.KEY),
     tags=priority(1),
 )
 @report_errors
@@ -100,11 +103,10 @@ def list_identifiers(
     config: SweepParameters,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    preflight_process: int,
 ) -> int:
     """Return the id of the sweep. A sweep that was not finished is continued."""
     with _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest:
-        sweep = begin_sweep(harvest, single_process=preflight_process == harvest.run.process.id)
+        sweep = begin_sweep(harvest, single_process=harvest.run.single_process)
         with _sweep_of(context, harvest, harvest_catalog, sweep.id) as guard:
             listed = steps.list_headers(harvest, guard)
     context.add_output_metadata(
@@ -121,6 +123,7 @@ def list_identifiers(
 @dg.op(
     description="Compares the identifiers with the stored ones, and harvests what is missing. Holds the lease of the "
     "source.",
+    out=dg.Out(io_manager_key=io_manager.KEY),
     tags=priority(2),
 )
 @report_errors
@@ -146,6 +149,7 @@ def compare(
 @dg.op(
     name="sweep_finish",
     description="Ends the sweep, releases the lease, and reports what was found.",
+    ins={"compared": dg.In(dict)},
     out=dg.Out(dg.Nothing),
     tags=priority(3),
 )

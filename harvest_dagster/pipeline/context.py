@@ -87,6 +87,7 @@ class CurrentRun:
         logger: the log of the run. Steps of a harvest use `HarvestContext.logger`, which masks secrets.
         earlier_ids: the runs that this run executes again from a failure, the newest first.
         monitor: follows the harvest and may stop it.
+        single_process: whether all ops of the run share one process, so that the end of the process ends the run.
     """
 
     id: str
@@ -98,6 +99,7 @@ class CurrentRun:
     logger: logging.Logger
     earlier_ids: tuple[str, ...] = ()
     monitor: Monitor = NO_MONITOR
+    single_process: bool = True
 
     @property
     def all_ids(self) -> tuple[str, ...]:

@@ -135,14 +135,13 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
         LeaseHeld: another run holds the lease.
         LeaseLost: this run has held the lease before and has lost it.
     """
-    before = _find_lease(harvest)
     owner = LeaseOwner(harvest.run.id, harvest.run.process)
     lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner) or _acquire(harvest, owner))
     try:
         with renewing(harvest, lease):
             yield lease
     finally:
-        if before is None or before.holder.process != harvest.run.process:
+        if not harvest.run.single_process:
             # The next op has a process of its own, so the end of this process does not mean that the run is dead.
             # Remove the process from the lease.
             with suppress(DatabaseError):  # it would hide the error of the op

@@ -4,12 +4,15 @@ Each fetch attempt of a window has a directory. `pages/` has the pages as they w
 manifest. `records/` has the records that split parsed from them. `end.json` is written when the fetch step has ended.
 The manifest is the checkpoint: it is written after the page, and a page without a manifest does not count as fetched.
 
-Everything in the spool may be deleted. It is then fetched again.
+The directory `_runs` has the outputs that ops pass to each other (`step_outputs`).
+
+Everything in the spool may be deleted while no run is active. It is then fetched again.
 """
 
 from harvest_dagster.spool.attempt_spool import AttemptSpool
 from harvest_dagster.spool.manifest import FetchSummary, PageManifest, ParsedPage, SubWindow, fingerprints
 from harvest_dagster.spool.spool import Spool, default_url
+from harvest_dagster.spool.step_outputs import StepOutputs
 
 __all__ = [
     "AttemptSpool",
@@ -17,6 +20,7 @@ __all__ = [
     "PageManifest",
     "ParsedPage",
     "Spool",
+    "StepOutputs",
     "SubWindow",
     "default_url",
     "fingerprints",

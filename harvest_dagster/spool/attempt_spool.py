@@ -14,17 +14,14 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import zstandard
-from fsspec.implementations.local import LocalFileSystem
 
-from harvest_dagster import private_files
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.records import Page
-from harvest_dagster.spool.filesystem import list_paths
+from harvest_dagster.spool.filesystem import list_paths, write_file
 from harvest_dagster.spool.manifest import FetchSummary, PageManifest, ParsedPage, SubWindow, fingerprints
 
 _COMPRESSION_LEVEL = 1  # of zstd: a quarter of the size, at 200,000 records per second
@@ -209,19 +206,7 @@ class AttemptSpool:
         return self._decode("end.json", FetchSummary)
 
     def _write(self, name: str, data: bytes) -> None:
-        path = f"{self.path}/{name}"
-        try:
-            if isinstance(self._fs, LocalFileSystem):
-                private_files.make_directory(Path(path).parent)
-                # A kill leaves a .part, never an incomplete file. Writing an object of a bucket is atomic.
-                private_files.write_file(Path(f"{path}.part"), data)
-                Path(f"{path}.part").replace(path)
-            else:
-                self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-                self._fs.pipe_file(path, data)
-        except Exception as error:  # the clients of buckets have their own exceptions
-            message = f"the spool cannot be written: {path}: {error}. Free some space, or set HARVEST_SPOOL."
-            raise SpoolError(message) from error
+        write_file(self._fs, f"{self.path}/{name}", data)
 
     def _read(self, name: str, length: int | None = None) -> bytes:
         try:

@@ -13,6 +13,7 @@ from harvest_dagster.errors import BadInput
 from harvest_dagster.private_files import find_file_in_place_of
 from harvest_dagster.spool.attempt_spool import AttemptSpool
 from harvest_dagster.spool.filesystem import last_modified, list_directories, remove_directory
+from harvest_dagster.spool.step_outputs import DIRECTORY, StepOutputs
 
 
 class Spool:
@@ -50,6 +51,10 @@ class Spool:
         """Return the spool of one fetch attempt, in the directory with these names."""
         return AttemptSpool(self._fs, "/".join((self._root.rstrip("/"), *names)))
 
+    def step_outputs(self, run_id: str, scope: str) -> StepOutputs:
+        """Return the outputs of the ops of a run that belong to this part of its graph."""
+        return StepOutputs(self._fs, "/".join((self._root.rstrip("/"), DIRECTORY, run_id, scope)))
+
     def clear(self, *names: str) -> None:
         """Delete a directory with everything below it."""
         remove_directory(self._fs, "/".join((self._root.rstrip("/"), *names)))
@@ -62,6 +67,7 @@ class Spool:
     def prune(self, label: str, *, now: datetime, older_than: timedelta, dry_run: bool = False) -> list[str]:
         """Delete the fetch attempts of a source whose newest file is older than this. Return their directories.
 
+        With the label `_runs`, these are the outputs of runs that have failed and were not executed again.
         With `dry_run`, only return them.
         """
         old = [

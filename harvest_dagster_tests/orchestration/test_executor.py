@@ -11,6 +11,7 @@ import pytest
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.build import build_defs
+from harvest_dagster.orchestration.executor import EXECUTOR, is_single_process
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
 from harvest_dagster.testing.simulator import Server
@@ -89,6 +90,7 @@ def test_a_run_is_one_process_by_default(deployment: Deployment) -> None:
 def test_each_op_can_run_in_its_own_process(deployment: Deployment) -> None:
     """Ops must pass on the lease, the log and the pages without shared memory. Windows run one after the other."""
     names, processes = run(deployment, {"multiprocess": FORKED})
+    assert not list(deployment.spool.glob("_runs/*/*/*"))
     assert names == IN_ORDER
     assert len(processes) == len(IN_ORDER)
 
@@ -98,3 +100,38 @@ def test_several_ops_can_run_at_the_same_time(deployment: Deployment) -> None:
     """Two windows of one run share its lease and must not disturb each other."""
     names, _ = run(deployment, {"multiprocess": {**FORKED, "max_concurrent": 4}})
     assert sorted(names) == sorted(IN_ORDER)
+
+
+@pytest.mark.parametrize(
+    ("executor", "execution", "expected"),
+    [
+        (EXECUTOR, None, True),
+        (EXECUTOR, {}, True),
+        (EXECUTOR, {"config": {"in_process": {}}}, True),
+        (EXECUTOR, {"config": {"multiprocess": {"max_concurrent": 1}}}, False),
+        (dg.in_process_executor, None, True),
+        (dg.multi_or_in_process_executor, None, False),
+        (dg.multi_or_in_process_executor, {"config": {"in_process": {}}}, True),
+        (dg.multi_or_in_process_executor, {"config": {"multiprocess": {}}}, False),
+        (dg.multiprocess_executor, None, False),
+        (dg.executor(name="celery")(dg.in_process_executor.executor_creation_fn), None, False),
+    ],
+)
+def test_the_configured_executor_decides_whether_a_run_has_one_process(
+    executor: dg.ExecutorDefinition, execution: dict[str, Any] | None, expected: bool
+) -> None:
+    """With a pool of workers, two ops may share a process by chance. Its end is not the end of the run."""
+    run_config = {} if execution is None else {"execution": execution}
+    assert is_single_process(executor, run_config) is expected
+
+
+@pytest.mark.parametrize("executor", [None, dg.in_process_executor])
+def test_a_run_finds_the_executor_of_the_definitions_with_which_ours_were_merged(
+    executor: dg.ExecutorDefinition | None,
+) -> None:
+    """With `executor=None`, the executor of the project counts, or the default of Dagster."""
+    defs = dg.Definitions.merge(
+        build_defs(Catalog((config("http://127.0.0.1:1"),)), executor=None), dg.Definitions(executor=executor)
+    )
+    job = defs.resolve_job_def("harvest")
+    assert is_single_process(job.executor_def, {}) is (executor is not None)

@@ -107,7 +107,7 @@ def test_the_end_of_a_process_between_two_ops_does_not_end_the_run(
 ) -> None:
     """With the multiprocess executor, each op ends its process, and the run continues."""
     running, process = elsewhere
-    harvest = world.harvest("run 1", process)
+    harvest = world.harvest("run 1", process, single_process=False)
     lease_guard.acquire(harvest, WINDOW, single_process=False)
     with lease_guard.hold_lease(harvest):
         pass
@@ -123,7 +123,7 @@ def test_the_ops_of_a_run_share_its_lease_across_processes(
     """A run with a new token for each op would lose the lease to itself."""
     token = lease_guard.acquire(world.harvest("run 1"), WINDOW, single_process=False).token
     for process in (None, elsewhere[1]):
-        with lease_guard.hold_lease(world.harvest("run 1", process)) as lease:
+        with lease_guard.hold_lease(world.harvest("run 1", process, single_process=False)) as lease:
             assert lease.lease.token == token
             found = held(world)
             assert found is not None

@@ -99,7 +99,12 @@ class World:
         self.config = IngestConfig.model_validate({**self.config.model_dump(by_alias=True), **values})
 
     def harvest(
-        self, run: str = "run 1", process: Process | None = None, **parameters: Any
+        self,
+        run: str = "run 1",
+        process: Process | None = None,
+        *,
+        single_process: bool = True,
+        **parameters: Any,
     ) -> HarvestContext:
         with self.database.begin() as connection:
             key = ingest_configs.save_config(
@@ -113,6 +118,7 @@ class World:
             spool=Spool(str(self.folder)),
             clock=self.clock,
             logger=self.logger,
+            single_process=single_process,
         )
         source = SourceAccess(
             self.config, environ=dict(self.environ), wait_limits=WaitLimits(before_second_list=0)

@@ -40,7 +40,8 @@ def command(older_than: int, revisions: bool, dry_run: bool, as_json: bool) -> N
 
     The command deletes: acquisitions of leases, except the newest of each source; run attempts at windows that have
     succeeded since; processes of transform runs that transform nothing now; counts of late records that are older than
-    a year, too; recorded requests that no rate limit needs, whatever their age; and fetched pages in the spool.
+    a year, too; recorded requests that no rate limit needs, whatever their age; and fetched pages and outputs of ops in
+    the spool.
     Coverage, current contents, documents, sweeps and deletions stay.
 
     With --superseded-revisions, the command also deletes contents that newer contents have replaced. The history of

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from harvest_dagster.orchestration.executor import is_single_process
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs.monitoring import current_monitor
 from harvest_dagster.pipeline.context import CurrentRun, RunHistory, RunOutcome
@@ -107,6 +108,7 @@ def current_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, store
         logger=context.log,
         earlier_ids=_earlier_ids(context.instance, context.run),
         monitor=monitor,
+        single_process=is_single_process(context.job_def.executor_def, context.run.run_config),
     )
 
 

@@ -177,7 +177,7 @@ def hold_sweep(harvest: HarvestContext, sweep_id: int) -> Iterator[SweepGuard]:
         with renewing(harvest, guard):
             yield guard
     finally:
-        if before.process != run.process:
+        if not run.single_process:
             # The end of this process does not mean that the run is dead.
             with suppress(DatabaseError, LeaseLost):  # it would hide the error of the op
                 guard.leave(run.clock())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -146,6 +148,12 @@ def assert_all_harvested(job: Job) -> None:
     assert [row.completions for row in windows] == [1] * len(ALL_WINDOWS)
     assert len(deployment.rows(tables.raw_datum)) == REPOSITORY.size
     assert deployment.materialized() == set(DAYS)
+    assert not outputs(job)
+
+
+def outputs(job: Job) -> list[Path]:
+    """Return the outputs of ops that are in the spool."""
+    return list(job.deployment.spool.glob("_runs/*/*/*"))
 
 
 def execute_until_killed(job: Job, kill: Kill, after: str | int) -> None:
@@ -171,6 +179,19 @@ def test_a_run_killed_in_any_window_is_executed_again_to_its_end(
     """
     mapping_key = f"[202403{window:02}_202403{window + 1:02}]" if window else ""
     execute_until_killed(job, kill, f"{moment}{mapping_key}")
+    assert outputs(job)
+    # Another machine has the spool, but not the files below the DAGSTER_HOME of this one.
+    shutil.rmtree(Path(os.environ["DAGSTER_HOME"], "storage"), ignore_errors=True)
+    assert job.execute_again().success
+    assert_all_harvested(job)
+
+
+def test_a_run_killed_after_it_has_deleted_its_outputs_is_executed_again_to_its_end(
+    job: Job, kill: Kill
+) -> None:
+    """The op finish did all its work, but Dagster has not stored that: the next execution would miss its inputs."""
+    execute_until_killed(job, kill, "STEP_OUTPUT finish")
+    assert not outputs(job)
     assert job.execute_again().success
     assert_all_harvested(job)
 

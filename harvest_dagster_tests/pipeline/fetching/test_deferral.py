@@ -50,7 +50,7 @@ def defer(world: World, harvest: HarvestContext) -> HarvestLog:
 @pytest.fixture(params=[True, False], ids=["one process", "a process for each op"])
 def waiting(request: pytest.FixtureRequest, world: World) -> Iterator[tuple[HarvestContext, HarvestLog]]:
     """A run whose window is deferred for an hour."""
-    harvest = world.harvest("run 1")
+    harvest = world.harvest("run 1", single_process=request.param)
     lease_guard.acquire(harvest, WINDOW, single_process=request.param)
     return harvest, defer(world, harvest)
 

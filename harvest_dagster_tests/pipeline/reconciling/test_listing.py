@@ -100,7 +100,7 @@ def test_a_run_that_has_ended_is_dead_at_once(small_world: World) -> None:
 
 def test_between_two_ops_with_processes_of_their_own_the_sweep_is_kept(small_world: World) -> None:
     """The process of the first op has ended, but its run has not."""
-    world, harvest = small_world, small_world.harvest("sweep 1")
+    world, harvest = small_world, small_world.harvest("sweep 1", single_process=False)
     sweep = begin_sweep(harvest, single_process=False)
     with hold_sweep(harvest, sweep.id):
         assert last_sweep(world).process == harvest.run.process
