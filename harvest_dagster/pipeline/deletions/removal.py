@@ -99,29 +99,11 @@ def conclude(
         LeaseLost: another run took the lease; the present batch was not written.
     """
     config_id, began = harvest.config_id, the_list.began
-    with lease.begin() as connection:
-        is_newest = absences.begin_list(connection, config_id, began)
-        if is_newest:  # otherwise an interrupted decision about another list would be continued
-            decisions.complete_decisions(connection, config_id, harvest.run.clock(), before=began)
-    if not is_newest:
-        harvest.logger.warning(
-            f"nothing is concluded from the list that began at {format_instant(began)}: a newer one was compared before"
-        )
+    if not _begin_conclusion(harvest, lease, began):
         return Removal()
     _add_absences(harvest, lease, the_list, absent)
     requirement = find_requirement(harvest.config.deletions, the_list.kind, began)
-    with lease.begin() as connection:
-        absences.remove_listed(connection, config_id, began)
-        if requirement is None:
-            absences.clear_evidence(connection, config_id)
-        else:
-            absences.set_evidence(
-                connection,
-                config_id,
-                requirement.evidence,
-                requirement.until,
-                keep_not_found=harvest.config.deletions.by == "reconcile",
-            )
+    _set_evidence(harvest, lease, began, requirement)
     removal = _Remover(harvest, lease, the_list, ask, approve, count).remove(requirement)
     with lease.begin() as connection:
         absences.end_list(connection, config_id, began)
@@ -154,6 +136,19 @@ def end_absences(
         absences.remove_unmarked(connection, harvest.config_id, run_id)
 
 
+def _begin_conclusion(harvest: HarvestContext, lease: LeaseHandle, began: datetime) -> bool:
+    """Record that absent records are concluded from a list. Return False if a newer list was compared before."""
+    with lease.begin() as connection:
+        is_newest = absences.begin_list(connection, harvest.config_id, began)
+        if is_newest:  # otherwise an interrupted decision about another list would be continued
+            decisions.complete_decisions(connection, harvest.config_id, harvest.run.clock(), before=began)
+    if not is_newest:
+        harvest.logger.warning(
+            f"nothing is concluded from the list that began at {format_instant(began)}: a newer one was compared before"
+        )
+    return is_newest
+
+
 def _add_absences(
     harvest: HarvestContext, lease: LeaseHandle, the_list: CompleteList, absent: Iterable[KnownRecord]
 ) -> None:
@@ -161,6 +156,24 @@ def _add_absences(
     while suid_ids := list(islice(stream, BATCH)):
         with lease.begin() as connection:
             absences.add_absences(connection, harvest.config_id, suid_ids, the_list.began, the_list.run_id)
+
+
+def _set_evidence(
+    harvest: HarvestContext, lease: LeaseHandle, began: datetime, requirement: Requirement | None
+) -> None:
+    """End the absences of the records that the list contains, and set the evidence of the others."""
+    with lease.begin() as connection:
+        absences.remove_listed(connection, harvest.config_id, began)
+        if requirement is None:
+            absences.clear_evidence(connection, harvest.config_id)
+        else:
+            absences.set_evidence(
+                connection,
+                harvest.config_id,
+                requirement.evidence,
+                requirement.until,
+                keep_not_found=harvest.config.deletions.by == "reconcile",
+            )
 
 
 @dataclass(frozen=True)
@@ -175,30 +188,39 @@ class _Remover:
     count: CountDeleted | None
 
     def remove(self, requirement: Requirement | None) -> Removal:
-        config_id = self.harvest.config_id
-        with self.harvest.run.database.read() as connection:
-            numbers = absences.count_absences(connection, config_id)
-            # Without the records that this list brings: a source that shows others instead has lost the share of these.
-            live = (
-                count_live(connection, config_id, self.the_list.began)
-                if numbers.absent and requirement
-                else 0
-            )
-        if requirement is None or not numbers.absent:
-            return Removal(waiting=numbers.absent)
-        bound = find_exceeded_bound(numbers.absent, live, self.harvest.config.deletions.most)
+        absent = self._count_absent()
+        if requirement is None or not absent:
+            return Removal(waiting=absent)
+        bound = self._find_exceeded_bound(absent)
         if bound is not None and not self.approve:
             return self._hold(bound)
         with self.lease.begin() as connection:
             if bound is None:
-                absences.restart_absences(connection, config_id, self.the_list.began)
+                absences.restart_absences(connection, self.harvest.config_id, self.the_list.began)
             else:
-                absences.hold_all(connection, config_id)  # gives all of them their evidence
-            absences.release_held(connection, config_id)
+                absences.hold_all(connection, self.harvest.config_id)  # gives all of them their evidence
+            absences.release_held(connection, self.harvest.config_id)
         if self.ask is not None and requirement.may_ask and bound is None:
             self._ask_source(self.ask)
+        return self._delete()
+
+    def _count_absent(self) -> int:
         with self.harvest.run.database.read() as connection:
-            decision_id = decisions.find_unfinished(connection, config_id)
+            return absences.count_absences(connection, self.harvest.config_id).absent
+
+    def _find_exceeded_bound(self, absent: int) -> str | None:
+        """Return the bound that so many absent records exceed.
+
+        The records that this list brings do not count as live: a source that shows others instead has lost the share of
+        these.
+        """
+        with self.harvest.run.database.read() as connection:
+            live = count_live(connection, self.harvest.config_id, self.the_list.began)
+        return find_exceeded_bound(absent, live, self.harvest.config.deletions.most)
+
+    def _delete(self) -> Removal:
+        with self.harvest.run.database.read() as connection:
+            decision_id = decisions.find_unfinished(connection, self.harvest.config_id)
         deleted, examples = delete_proven(
             self.harvest,
             self.lease,
@@ -207,9 +229,7 @@ class _Remover:
             approved=self.approve,
             count=self.count,
         )
-        with self.harvest.run.database.read() as connection:
-            waiting = absences.count_absences(connection, config_id).absent
-        return Removal(deleted=deleted, waiting=waiting, examples=examples)
+        return Removal(deleted=deleted, waiting=self._count_absent(), examples=examples)
 
     def _hold(self, bound: str) -> Removal:
         """Hold all deletions, because the list shows too many records as removed."""

@@ -285,17 +285,9 @@ def _remove(
     """Conclude which records the source has removed, if the lists are complete. Return how many were deleted."""
     harvest, guard = work.harvest, work.guard
     sweep = guard.read()
-    is_outdated = _is_outdated(sweep, harvest.run.clock())
-    if is_outdated:
-        harvest.logger.warning(
-            "another run began this sweep more than a day ago, so nothing is concluded about removed records: they may "
-            "have returned since"
-        )
-    is_proof = sweep.is_complete and sweep.lists_everything and comparison.counts.live > 0
-    if is_outdated or not is_proof:
+    if not _proves_removals(harvest, sweep, comparison):
         removal.end_absences(harvest, work.run.lease, harvest.run.id, listed.absent(comparison))
         return 0
-    the_list = removal.CompleteList("sweep", sweep.date_started, harvest.run.id)
 
     def count(connection: Connection, deleted: int) -> None:
         sweeps.add_deleted(connection, guard.sweep_id, guard.run_id, deleted)
@@ -308,7 +300,7 @@ def _remove(
         result = removal.conclude(
             harvest,
             work.run.lease,
-            the_list,
+            removal.CompleteList("sweep", sweep.date_started, harvest.run.id),
             listed.absent(comparison),
             ask=ask,
             approve=approve,
@@ -316,6 +308,17 @@ def _remove(
         )
     _record(work, held=result.held)
     return result.deleted
+
+
+def _proves_removals(harvest: HarvestContext, sweep: Sweep, comparison: Comparison) -> bool:
+    """Return whether the lists are proven, contain anything, and are new enough to show what the source has removed."""
+    if _is_outdated(sweep, harvest.run.clock()):
+        harvest.logger.warning(
+            "another run began this sweep more than a day ago, so nothing is concluded about removed records: they may "
+            "have returned since"
+        )
+        return False
+    return sweep.is_complete and sweep.lists_everything and comparison.counts.live > 0
 
 
 def _is_outdated(sweep: Sweep, now: datetime) -> bool:
