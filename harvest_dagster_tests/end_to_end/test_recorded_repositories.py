@@ -13,6 +13,7 @@ from itertools import pairwise
 import dagster as dg
 import pytest
 
+from harvest_dagster_tests.databases import SLOW_ON_POSTGRESQL
 from harvest_dagster_tests.end_to_end.deployment import Deployment
 from harvest_dagster_tests.end_to_end.repositories import (
     DAYS,
@@ -121,6 +122,7 @@ def test_a_repository_with_day_granularity_is_harvested_completely(deployment, s
         assert raw[day]["completeness"] == log.completeness
 
 
+@pytest.mark.slow
 @requires_recorded
 @ON_POSTGRESQL
 def test_harvests_of_single_partitions_give_the_same_result_as_a_range(deployment) -> None:
@@ -231,6 +233,7 @@ def test_the_sample_of_sixty_repositories_is_harvested_completely(deployment) ->
     assert {log.status for log in deployment.ingest_logs("share")} == {"PENDING"}
 
 
+@SLOW_ON_POSTGRESQL
 def test_medline_is_harvested_with_its_deletions(deployment) -> None:
     """3,000 citations and 20 deletions of a PubMed update file, without the records before the range."""
     repository = medline(3000)

@@ -89,6 +89,7 @@ def peaks(world: World, days: int) -> dict[str, int]:
     return peak_of
 
 
+@pytest.mark.slow
 def test_ten_times_as_many_pages_need_the_same_memory_in_each_step(
     small_world: World, source_url: str
 ) -> None:

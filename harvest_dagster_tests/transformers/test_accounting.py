@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harvest_dagster.records import Record
 from harvest_dagster.transformers.document import Agent, Date, Document, Identifier, Title, Unmapped
 from harvest_dagster.transformers.formats.oai_dc.transformer import OaiDcTransformer
@@ -65,6 +67,7 @@ def test_values_in_a_normal_form_are_found() -> None:
     assert account_for(transformer, [Record("1", None, False, datum)]).lost == []
 
 
+@pytest.mark.slow
 @requires_recorded
 def test_oai_dc_loses_no_value_of_the_corpus() -> None:
     every = [record for folder in FOLDERS for record in records(folder)]
