@@ -19,9 +19,10 @@ from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.coverage.source_status import SourceStatus, find_source_status
 from harvest_dagster.storage import record_lags
-from harvest_dagster.storage.harvest_log import overview
-from harvest_dagster.storage.harvest_log.overview import FailedWindow, SourceCoverage
+from harvest_dagster.storage.harvest_log import overview, source_coverage
+from harvest_dagster.storage.harvest_log.overview import FailedWindow
 from harvest_dagster.storage.harvest_log.queries import LogScope
+from harvest_dagster.storage.harvest_log.source_coverage import SourceCoverage
 from harvest_dagster.windows import Window, subtract
 
 
@@ -53,7 +54,7 @@ class SourceOverview:
         """Read the overview of the sources with these labels, or of all sources."""
         ids = overview.find_config_ids(connection)
         selected = None if labels is None else [ids[label] for label in labels if label in ids]
-        coverage = overview.find_source_coverage(connection, selected)
+        coverage = source_coverage.find_source_coverage(connection, selected)
         return cls(now, ids, coverage, overview.find_failed_windows(connection, selected))
 
     @classmethod
@@ -61,7 +62,7 @@ class SourceOverview:
         """Read coverage without failed windows. `status_of` is not correct on the result."""
         ids = overview.find_config_ids(connection)
         selected = [ids[label] for label in labels if label in ids]
-        return cls(now, ids, overview.find_source_coverage(connection, selected))
+        return cls(now, ids, source_coverage.find_source_coverage(connection, selected))
 
     def with_lags(self, connection: Connection, labels: Collection[str]) -> SourceOverview:
         """Return the overview with the histograms of these sources. One statement reads all of them."""
@@ -76,7 +77,7 @@ class SourceOverview:
     def covered_windows(self, config: IngestConfig) -> Sequence[Window]:
         """Return the covered windows of a source, in order."""
         scope = self._scope(config)
-        coverage = overview.coverage_of(self.coverage, scope) if scope else None
+        coverage = source_coverage.coverage_of(self.coverage, scope) if scope else None
         return coverage.windows if coverage else ()
 
     def failed_windows(self, config: IngestConfig) -> Sequence[FailedWindow]:
@@ -93,7 +94,7 @@ class SourceOverview:
     def status_of(self, config: IngestConfig) -> SourceStatus:
         """Return how complete a source is."""
         scope = self._scope(config)
-        coverage = overview.coverage_of(self.coverage, scope) if scope else None
+        coverage = source_coverage.coverage_of(self.coverage, scope) if scope else None
         status = find_source_status(config, coverage, self.failed_windows(config), self.now)
         if scope and not coverage and self._has_other_version(scope):
             return replace(status, new_version=scope.harvester_version)

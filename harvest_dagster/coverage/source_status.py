@@ -15,7 +15,8 @@ from harvest_dagster.catalog.cron import last_scheduled_time
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage import day_range
 from harvest_dagster.coverage.day_range import DayRange
-from harvest_dagster.storage.harvest_log.overview import FailedWindow, SourceCoverage
+from harvest_dagster.storage.harvest_log.overview import FailedWindow
+from harvest_dagster.storage.harvest_log.source_coverage import SourceCoverage
 from harvest_dagster.windows import DAY, Window
 
 # A longer gap between two harvests hardly means that all days between them were requested: a person tried one day of

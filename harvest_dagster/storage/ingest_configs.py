@@ -12,6 +12,9 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select,
 from harvest_dagster.errors import BadInput, LeaseHeld
 from harvest_dagster.storage.tables import (
     Instant,
+    coverage_change,
+    coverage_scope,
+    covered_window,
     day_version,
     harvest_log,
     ingest_config,
@@ -157,7 +160,9 @@ def _raise_if_active(connection: Connection, ids: Sequence[int], former: str, no
 
 
 def _delete_without_data(connection: Connection, ingest_config_id: int) -> None:
-    for table in (lease, lease_grant, source_observation, day_version):
+    scopes = select(coverage_scope.c.id).where(coverage_scope.c.ingest_config_id == ingest_config_id)
+    connection.execute(delete(covered_window).where(covered_window.c.scope_id.in_(scopes)))
+    for table in (coverage_scope, coverage_change, lease, lease_grant, source_observation, day_version):
         connection.execute(delete(table).where(table.c.ingest_config_id == ingest_config_id))
     connection.execute(delete(ingest_config).where(ingest_config.c.id == ingest_config_id))
 

@@ -253,6 +253,47 @@ harvest_log = Table(
     Index(None, "parent_id"),
 )
 
+# The logs of a source that cover anything for the same arguments, under one harvester version.
+coverage_scope = Table(
+    "coverage_scope",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    Column("harvester_version", Integer, nullable=False),
+    # Of the arguments of these logs; empty for logs without a digest.
+    Column("arguments_digest", String(64), nullable=False),
+    # Start of the last list by which a log covers anything; null if none does.
+    Column("last_began", Instant),
+    UniqueConstraint("ingest_config_id", "harvester_version", "arguments_digest"),
+)
+
+# The time that the logs of a scope cover. Windows that overlap or touch are merged. Derived from harvest_log: the
+# transaction that changes a log changes these rows, too (`storage.harvest_log.coverage_changes`).
+covered_window = Table(
+    "covered_window",
+    metadata,
+    Column("scope_id", ForeignKey("coverage_scope.id"), primary_key=True, autoincrement=False),
+    Column("start_date", Instant, primary_key=True),
+    Column("end_date", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The changes of harvest_log that are not in covered_window yet. Triggers of harvest_log write them, also if another
+# program changes a log. A log that covered time before and after a change has two rows.
+coverage_change = Table(
+    "coverage_change",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    # Not a foreign key: the row of a deleted log may be the last one that refers to its source.
+    Column("ingest_config_id", Integer, nullable=False),
+    Column("harvester_version", Integer, nullable=False),
+    Column("arguments_digest", String(64), nullable=False),  # as in coverage_scope
+    Column("start_date", Instant, nullable=False),  # of the log
+    Column("end_date", Instant, nullable=False),
+    Column("began", Instant),  # start of the list by which the log may cover its window
+    Index(None, "ingest_config_id"),
+)
+
 # The random key of the digests in harvest_log.values_digest: one row.
 digest_key = Table(
     "digest_key",

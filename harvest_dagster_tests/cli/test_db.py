@@ -20,6 +20,7 @@ from harvest_dagster.storage.migrations import HEAD
 from harvest_dagster.storage.raw_data.store import find_data, store_records
 from harvest_dagster.storage.tables import (
     absent_record,
+    covered_window,
     deletion,
     deletion_decision,
     harvest_log,
@@ -135,6 +136,12 @@ def test_a_sound_database_violates_no_rule(sources: Sources) -> None:
         ("UPDATE absent_record SET since = '2999-01-01 00:00:00'", "a record is absent since the last list"),
         ("UPDATE sweep SET status = 'FAILED'", "a sweep that has ended has the time of its end"),
         ("UPDATE record_lag SET records = 0", "counts of late records are positive"),
+        (
+            "UPDATE covered_window SET end_date = '2999-01-01 00:00:00'",
+            "covered_window has the windows of the logs",
+        ),
+        ("DELETE FROM covered_window", "covered_window has the windows of the logs"),
+        ("DROP TRIGGER harvest_log_coverage_update", "the triggers of harvest_log exist"),
         ("DELETE FROM deletion_decision", "deletion.decision_id refers to a row of deletion_decision"),
     ],
 )
@@ -151,6 +158,20 @@ def test_each_kind_of_damage_is_found(small_sources: Sources, statement: str, ru
     (found,) = [one for one in done.json["violations"] if one["rule"].startswith(rule)]
     assert found["rows"] >= 1
     assert found["examples"]
+
+
+def test_a_repair_computes_the_covered_windows_again(sources: Sources) -> None:
+    """Sensors and reports would go on to show days as harvested that no log covers."""
+    fill(sources)
+    windows = select(covered_window.c.start_date, covered_window.c.end_date)
+    with sources.database().begin() as connection:
+        before = connection.execute(windows).all()
+        assert before
+        connection.execute(update(covered_window).values(end_date=utc_now()))
+    assert run("db", "check").status == 1
+    assert run("db", "check", "--repair").status == 0
+    with sources.database().read() as connection:
+        assert connection.execute(windows).all() == before
 
 
 def test_a_missing_column_and_another_version_are_found(small_sources: Sources) -> None:

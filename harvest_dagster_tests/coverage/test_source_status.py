@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange
 from harvest_dagster.coverage.source_status import LONGEST_REPAIRED_GAP, SourceStatus, find_source_status
-from harvest_dagster.storage.harvest_log.overview import FailedWindow, SourceCoverage
+from harvest_dagster.storage.harvest_log.overview import FailedWindow
+from harvest_dagster.storage.harvest_log.source_coverage import SourceCoverage
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.coverage.test_day_range import may
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from harvest_dagster.orchestration.build import SENSORS
 from harvest_dagster.storage.database import Database
-from harvest_dagster.storage.harvest_log import overview
+from harvest_dagster.storage.harvest_log import source_coverage
 from harvest_dagster.storage.tables import harvest_log, ingest_log
 from harvest_dagster.testing.simulator import Repository
 from harvest_dagster.windows import DAY, Window, whole_day
@@ -60,7 +60,7 @@ def test_sensors_harvest_and_transform_what_is_missing(deploy: Deploy) -> None:
         assert_reported(instance)
         assert_all_ticked(instance)
         with database.read() as connection:
-            by_hand, by_schedule = overview.find_source_coverage(connection).values()
+            by_hand, by_schedule = source_coverage.find_source_coverage(connection).values()
             statuses = set(connection.scalars(select(harvest_log.c.status)))
         assert statuses == {"SUCCEEDED", "SPLIT"}
         assert by_hand.windows == (Window(whole_day(first).start, whole_day(first + 2 * DAY).end),)

@@ -14,8 +14,8 @@ from sqlalchemy import delete, insert, select, update
 
 from harvest_dagster.pipeline.completed_days import is_covered
 from harvest_dagster.storage.harvest_log import value_digests
-from harvest_dagster.storage.harvest_log.overview import find_source_coverage
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
+from harvest_dagster.storage.harvest_log.source_coverage import find_source_coverage
 from harvest_dagster.storage.tables import digest_key, harvest_log, metadata
 from harvest_dagster.testing.simulator import Behaviour, Repository, Server
 from harvest_dagster.testing.simulator.behaviours.base import Handler

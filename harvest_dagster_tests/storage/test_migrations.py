@@ -23,6 +23,7 @@ from harvest_dagster.records import Record
 from harvest_dagster.storage import connections, migrations, tables
 from harvest_dagster.storage.counts import COUNT_NAMES_IN_JSON
 from harvest_dagster.storage.database import Database, parse
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.storage.migrations.__main__ import main, write
 from harvest_dagster.storage.raw_data.store import store_records
 from harvest_dagster_tests.conftest import DIALECTS
@@ -147,6 +148,58 @@ def test_0005_marks_windows_with_unlaunched_data(empty_database_url: str) -> Non
         assert found.scalars().all() == [1]
 
 
+def test_0019_merges_the_windows_of_existing_logs(empty_database_url: str) -> None:
+    """Otherwise all sources would have no coverage after the upgrade, and all days would be missing."""
+    with _opened_without_migration(empty_database_url) as engine, engine.begin() as connection:
+        config = migrations.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0018")
+        connection.execute(text(_CONFIG))
+        for row in _logs_before_0019():
+            connection.execute(text(_LOG_BEFORE_0019), row)
+    with Database.open(empty_database_url) as database:
+        with database.read() as connection:
+            found = connection.execute(
+                select(
+                    tables.coverage_scope.c.arguments_digest,
+                    tables.coverage_scope.c.last_began,
+                    tables.covered_window.c.start_date,
+                    tables.covered_window.c.end_date,
+                )
+                .join(tables.covered_window)
+                .order_by(tables.coverage_scope.c.id, tables.covered_window.c.start_date)
+            ).all()
+            assert list(coverage_changes.find_differences(connection)) == []
+            assert coverage_changes.find_missing_triggers(connection) == []
+        assert [(row[0], row[1].day, row[2].day, row[3].day) for row in found] == [
+            ("", 20, 1, 5),
+            ("", 20, 6, 7),
+            ("a", 21, 2, 3),
+        ]
+        with database.begin() as connection:
+            connection.execute(text("UPDATE harvest_log SET has_other_values = true WHERE id = 2"))
+            assert coverage_changes.find_changed_sources(connection) == {1}
+
+
+def _logs_before_0019() -> Iterator[dict[str, Any]]:
+    """Yield windows that touch, overlap and are apart, and some that cover nothing."""
+    covering = {"status": "FAILED", "started": _day(9), "began": _day(9), "covered": _day(20), "until": None}
+    covering |= {"digest": None, "other": False}
+    by_another_program = {"status": "SUCCEEDED", "started": _day(20), "began": None, "covered": None}
+    yield {"id": 1, "start": _day(1), "end": _day(2), **covering, "covered": _day(19)}
+    yield {"id": 2, "start": _day(2), "end": _day(4), **covering}
+    yield {"id": 3, "start": _day(3), "end": _day(9), **covering, "until": _day(5)}
+    yield {"id": 4, "start": _day(6), "end": _day(7), **covering, **by_another_program}
+    yield {"id": 5, "start": _day(7), "end": _day(8), **covering, **by_another_program, "started": _day(7)}
+    yield {"id": 6, "start": _day(8), "end": _day(9), **covering, "other": True}
+    yield {"id": 7, "start": _day(2), "end": _day(3), **covering, "digest": "a", "covered": _day(21)}
+    yield {"id": 8, "start": _day(9), "end": _day(10), **covering, "covered": None, "status": "SUCCEEDED"}
+
+
+def _day(number: int) -> str:
+    return f"2026-01-{number:02} 00:00:00.000000"
+
+
 def test_0008_derives_the_evidence_of_older_windows(empty_database_url: str) -> None:
     """Until then, only the source's total made a window complete. A total of zero does not prove an empty window."""
     rows = {
@@ -229,6 +282,11 @@ _LOG_BEFORE_0005 = (
     "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, pages_stored,"
     " attempt_began) VALUES (:day, 1, :day, '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', :status,"
     " :pages, '2026-01-03 12:00:00.000000')"
+)
+_LOG_BEFORE_0019 = (
+    "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, date_started,"
+    " attempt_began, covered_since, covered_until, arguments_digest, has_other_values)"
+    " VALUES (:id, 1, 1, :start, :end, :status, :started, :began, :covered, :until, :digest, :other)"
 )
 _LOG_BEFORE_0008 = (
     "INSERT INTO harvest_log (id, ingest_config_id, harvester_version, start_date, end_date, status, completeness,"

@@ -10,6 +10,7 @@ from harvest_dagster.cli.database import unmigrated_database
 from harvest_dagster.cli.options import json_option
 from harvest_dagster.cli.output import print_json
 from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.storage.maintenance import integrity
 from harvest_dagster.storage.maintenance.integrity import Violation
 from harvest_dagster.storage.migrations import HEAD
@@ -22,14 +23,20 @@ from harvest_dagster.storage.migrations import HEAD
 @click.option(
     "--all", "all_data", is_flag=True, help="Compute all hashes again, and read the whole file of SQLite."
 )
+@click.option(
+    "--repair", is_flag=True, help="First compute again from the logs which time each source has harvested."
+)
 @json_option
 @click.pass_context
-def command(context: click.Context, sample: int, all_data: bool, as_json: bool) -> None:
-    r"""Check the rules that the rows of the database must obey. The command changes nothing, and migrates nothing.
+def command(context: click.Context, sample: int, all_data: bool, repair: bool, as_json: bool) -> None:
+    r"""Check the rules that the rows of the database must obey. Without --repair, the command changes nothing.
+
+    The command migrates nothing.
 
     It checks the version of the schema, that all tables and columns exist, that each reference leads to a row, that
-    revisions and current contents are consistent, that windows and times of logs make sense, and that the hash of a
-    datum is that of its content. Each rule is one statement over all rows.
+    revisions and current contents are consistent, that windows and times of logs make sense, that the table of the
+    covered windows agrees with the logs, and that the hash of a datum is that of its content. Each rule is one
+    statement over all rows.
 
     With --json, standard output is {database, revision, expected, hashes, violations: [{rule, rows, examples}]}.
     `hashes` is the number of hashes that were computed; the examples are primary keys. The exit status is 1 if there
@@ -41,6 +48,9 @@ def command(context: click.Context, sample: int, all_data: bool, as_json: bool) 
       harvest db check --all --json
     """
     with unmigrated_database() as (database, revision):
+        if repair and revision == HEAD:
+            with database.begin() as connection:
+                coverage_changes.compute_all(connection)
         hashes, violations = _check(database, None if all_data else sample) if revision == HEAD else (0, [])
     if as_json:
         listed = [asdict(violation) for violation in violations]

@@ -1,6 +1,7 @@
 """The sensors that close orphaned logs: logs that are still STARTED or RESCHEDULED although their run is over.
 
-They also end runs that lost their process or host, and keep the finished days of failed runs green.
+They also end runs that lost their process or host, keep the finished days of failed runs green, and apply what other
+programs changed in harvest_log to the covered windows.
 """
 
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from harvest_dagster.orchestration.runs.lost_runs import end_lost_runs
 from harvest_dagster.orchestration.runs.run_history import run_history_of
 from harvest_dagster.orchestration.sensors.active_runs import days_of_run
 from harvest_dagster.pipeline.orphaned_logs import ClosedLog, close_logs_of_dead_runs
+from harvest_dagster.storage.harvest_log.coverage_changes import apply_changes_of_others
 from harvest_dagster.windows import utc_now
 
 
@@ -35,7 +37,12 @@ def close_orphaned_logs(context: dg.SensorEvaluationContext, harvest_stores: Sto
     """End lost runs, and close their logs. Dagster itself does not notice that such a run has ended."""
     lost = end_lost_runs(context.instance, harvest_stores.database(), utc_now())
     closed = _close(context.instance, harvest_stores, lost.undecided)
-    return dg.SkipReason("\n".join([*lost.ended, *map(str, closed)]) or "there is no orphaned log")
+    lines = [*lost.ended, *map(str, closed)]
+    if changed := apply_changes_of_others(harvest_stores.database()):
+        lines.append(
+            f"another program changed logs of {changed} sources; their covered windows were corrected"
+        )
+    return dg.SkipReason("\n".join(lines) or "there is no orphaned log")
 
 
 @dg.run_failure_sensor(

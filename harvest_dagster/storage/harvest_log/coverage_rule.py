@@ -5,6 +5,9 @@ A log covers its window if a harvest of the window began at least `settle` after
 doubt, a second harvest must have found the same. A later failure does not change that. There is one exception: if a
 later harvest has stored data and not launched all of them, no log with an earlier list covers that time. The data have
 no ingest log yet, and would never get one if the window were skipped.
+
+`coverage_changes` keeps what the rule says in the table covered_window, without that exception. `source_coverage` reads
+the table.
 """
 
 from __future__ import annotations
@@ -12,12 +15,24 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Label,
+    Select,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope
-from harvest_dagster.storage.tables import harvest_log
+from harvest_dagster.storage.tables import Instant, harvest_log
 from harvest_dagster.windows import Window, subtract
 
 
@@ -139,6 +154,53 @@ def list_began() -> ColumnElement[datetime]:
 def covered_end() -> ColumnElement[datetime]:
     """Return the end of what a row covers, if it covers anything."""
     return func.coalesce(harvest_log.c.covered_until, harvest_log.c.end_date)
+
+
+def merged_windows(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Select what the logs cover by `covers_condition`, merged: windows that overlap or touch are one row.
+
+    The columns are those of the scope (`scope_columns`), start_date, end_date, and last_began: the start of the last
+    list in the scope. The rows have the order of scopes and starts. Data that are not launched do not matter here.
+
+    Args:
+        conditions: which logs to consider.
+    """
+    scope, start, end = scope_columns(), harvest_log.c.start_date, covered_end()
+    before = func.max(end).over(partition_by=scope, order_by=(start, end), rows=(None, -1))
+    logs = (
+        select(
+            *scope,
+            start,
+            before.label("before"),
+            func.max(end).over(partition_by=scope).label("last"),
+            func.max(list_began()).over(partition_by=scope).label("last_began"),
+        )
+        .where(covers_condition(), end > start, *conditions)
+        .subquery()
+    )
+    # A merged window begins at each log that starts after the ends of all logs before it.
+    of_scope = [logs.c[column.name] for column in scope]
+    following = func.lead(logs.c.before, type_=Instant())
+    begins = (
+        select(logs, following.over(partition_by=of_scope, order_by=logs.c.start_date).label("next_before"))
+        .where(or_(logs.c.before.is_(None), logs.c.start_date > logs.c.before))
+        .subquery()
+    )
+    columns = [begins.c[column.name] for column in scope]
+    merged_end = func.coalesce(begins.c.next_before, begins.c.last).label("end_date")
+    return select(*columns, begins.c.start_date, merged_end, begins.c.last_began).order_by(
+        *columns, begins.c.start_date
+    )
+
+
+def scope_columns() -> tuple[Label[Any], ...]:
+    """Return the columns of coverage_scope that a log belongs to. Without arguments, the digest is an empty text."""
+    digest = func.coalesce(harvest_log.c.arguments_digest, literal_column("''"))
+    return (
+        harvest_log.c.ingest_config_id.label("ingest_config_id"),
+        harvest_log.c.harvester_version.label("harvester_version"),
+        digest.label("arguments_digest"),
+    )
 
 
 def _covered(log: HarvestLog, unlaunched: Sequence[HarvestLog]) -> list[Window]:

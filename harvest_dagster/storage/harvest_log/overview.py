@@ -1,13 +1,13 @@
-"""Read the state of all sources in one statement each: coverage, failed windows, data that wait for a transform.
+"""Read the state of all sources in one statement each: failed windows, data that wait for a transform.
 
-Sensors use it, which evaluate a thousand sources every minute. `queries` and `transform_queue.queue` read the state
-of one source.
+Sensors use it, which evaluate a thousand sources every minute. `source_coverage` reads the coverage of all sources;
+`queries` and `transform_queue.queue` read the state of one source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -16,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     and_,
     exists,
     func,
@@ -26,34 +25,20 @@ from sqlalchemy import (
     true,
 )
 
-from harvest_dagster.storage.harvest_log.coverage_rule import (
-    covered_end,
-    covered_windows,
-    covers_condition,
-    find_coverage,
-    list_began,
+from harvest_dagster.storage.harvest_log.queries import (
+    COVERAGE_COLUMNS,
+    HarvestLog,
+    LogScope,
+    is_own_window,
+    log_of,
 )
-from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, is_own_window, log_of
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log, quarantine
 from harvest_dagster.texts import first_line
-from harvest_dagster.windows import Window, merged, subtract
+from harvest_dagster.windows import Window
 
 _FAILED = ("FAILED", "CANCELLED")
 # A literal: with a parameter, neither database uses the partial index.
 _PENDING: ColumnElement[str] = literal_column("'PENDING'")
-
-
-@dataclass(frozen=True)
-class SourceCoverage:
-    """The time that is covered in one scope.
-
-    Attributes:
-        windows: in order. No window touches the next one.
-        last_began: start of the last list that covers anything.
-    """
-
-    windows: tuple[Window, ...]
-    last_began: datetime
 
 
 @dataclass(frozen=True)
@@ -93,97 +78,6 @@ def find_config_ids(connection: Connection) -> dict[str, int]:
     """Return the primary keys of all sources that were ever harvested, by label."""
     rows = connection.execute(select(ingest_config.c.label, ingest_config.c.id))
     return {row.label: row.id for row in rows}
-
-
-def find_source_coverage(
-    connection: Connection, ids: Collection[int] | None = None
-) -> dict[LogScope, SourceCoverage]:
-    """Return the covered time of these configs or of all. Windows that overlap or touch are merged.
-
-    Logs of different arguments have different scopes; `coverage_of` returns what counts for the arguments of today.
-
-    The database merges them: a thousand sources that were harvested daily for years have a million logs, and only a
-    thousand windows.
-    """
-    starts = connection.execute(_starts(ids))
-    found = {}
-    for scope, rows in groupby(starts, key=_scope_with_arguments):
-        windows = list(rows)
-        ends = [*(row.before for row in windows[1:]), windows[0].last]
-        found[scope] = SourceCoverage(
-            tuple(Window(row.start_date, end) for row, end in zip(windows, ends, strict=True)),
-            windows[0].last_began,
-        )
-    unlaunched_windows = _unlaunched_windows(connection, ids)
-    for scope, coverage in found.items():
-        if unlaunched := unlaunched_windows.get(replace(scope, arguments_digest=None)):
-            found[scope] = _correct_coverage(connection, scope, coverage, unlaunched)
-    return found
-
-
-def coverage_of(found: Mapping[LogScope, SourceCoverage], scope: LogScope) -> SourceCoverage | None:
-    """Return what counts for a scope: the coverage of its arguments, and that of rows without arguments."""
-    parts = [found[key] for key in {scope, replace(scope, arguments_digest=None)} if key in found]
-    if not parts:
-        return None
-    windows = tuple(merged([window for part in parts for window in part.windows]))
-    return SourceCoverage(windows, max(part.last_began for part in parts))
-
-
-def _starts(ids: Collection[int] | None) -> Select[Any]:
-    """Select the logs with which a merged window begins, each with the end of the merged window before it."""
-    digest = harvest_log.c.arguments_digest
-    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version, digest)
-    end, start = covered_end(), harvest_log.c.start_date
-    before = func.max(end).over(partition_by=of_scope, order_by=(start, end), rows=(None, -1))
-    logs = (
-        select(
-            *of_scope,
-            start,
-            before.label("before"),
-            func.max(end).over(partition_by=of_scope).label("last"),
-            func.max(list_began()).over(partition_by=of_scope).label("last_began"),
-        )
-        .where(covers_condition(), _among(harvest_log.c.ingest_config_id, ids))
-        .subquery()
-    )
-    return (
-        select(logs)
-        .where(or_(logs.c.before.is_(None), logs.c.start_date > logs.c.before))
-        .order_by(
-            logs.c.ingest_config_id, logs.c.harvester_version, logs.c.arguments_digest, logs.c.start_date
-        )
-    )
-
-
-def _unlaunched_windows(connection: Connection, ids: Collection[int] | None) -> dict[LogScope, list[Window]]:
-    """Return the windows with data that are stored and not launched."""
-    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
-    rows = connection.execute(
-        select(*of_scope, harvest_log.c.start_date, harvest_log.c.end_date).where(
-            harvest_log.c.unlaunched_since.is_not(None), _among(harvest_log.c.ingest_config_id, ids)
-        )
-    )
-    found: dict[LogScope, list[Window]] = {}
-    for row in rows:
-        found.setdefault(_scope(row), []).append(Window(row.start_date, row.end_date))
-    return found
-
-
-def _correct_coverage(
-    connection: Connection, scope: LogScope, coverage: SourceCoverage, unlaunched_windows: Collection[Window]
-) -> SourceCoverage:
-    """Correct the coverage in the windows with unlaunched data, log by log: lists that began later do cover them."""
-    windows = list(coverage.windows)
-    for unlaunched in unlaunched_windows:
-        logs = find_coverage(connection, replace(scope, arguments_digest=None), unlaunched)
-        of_scope = [one for one in logs if one.log.arguments_digest == scope.arguments_digest]
-        still_covered = covered_windows(of_scope)
-        windows = [
-            *(rest for window in windows for rest in subtract(window, [unlaunched])),
-            *(shared for window in still_covered if (shared := window.intersection(unlaunched)) is not None),
-        ]
-    return replace(coverage, windows=tuple(merged(windows)))
 
 
 def find_failed_windows(
@@ -284,32 +178,10 @@ def _scope(row: Row[Any]) -> LogScope:
     return LogScope(row.ingest_config_id, row.harvester_version)
 
 
-def _scope_with_arguments(row: Row[Any]) -> LogScope:
-    return LogScope(row.ingest_config_id, row.harvester_version, row.arguments_digest)
-
-
 def _among(column: ColumnElement[int], ids: Collection[int] | None) -> ColumnElement[bool]:
     return true() if ids is None else column.in_(list(ids))
 
 
-# The columns that decide about coverage (`coverage_rule`, `coverage.intervals`). Errors and arguments are long.
-_COVERAGE_COLUMNS = (
-    "id",
-    "ingest_config_id",
-    "harvester_version",
-    "start_date",
-    "end_date",
-    "status",
-    "date_started",
-    "completeness",
-    "covered_since",
-    "covered_until",
-    "unlaunched_since",
-    "record_limit",
-    "attempt_began",
-    "arguments_digest",
-    "has_other_values",
-)
 _ROWS_AT_A_TIME = 2000
 
 
@@ -321,12 +193,11 @@ def find_logs_of_sources(
     Only the attributes that decide about coverage are set. One statement reads all sources, and the logs of one source
     at a time are in memory. The scopes have no digest of arguments.
     """
-    columns = [harvest_log.c[name] for name in _COVERAGE_COLUMNS]
     rows = connection.execute(
-        select(*columns)
+        select(*COVERAGE_COLUMNS)
         .execution_options(yield_per=_ROWS_AT_A_TIME)
         .where(harvest_log.c.end_date > since, is_own_window(), _among(harvest_log.c.ingest_config_id, ids))
-        .order_by(*columns[1:5])
+        .order_by(*COVERAGE_COLUMNS[1:5])
     )
     for scope, found in groupby(rows, key=_scope):
         yield scope, [log_of(row) for row in found]

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func,
 
 from harvest_dagster.storage.counts import COUNT_NAMES, Counts
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,27 @@ class LogScope:
 
 _JOINED = ("window", "counts")  # attributes that combine several columns
 _FINISHED = ("SUCCEEDED", "FAILED")
+# The columns that decide about coverage (`coverage_rule`, `coverage.intervals`). Errors and arguments are long.
+COVERAGE_COLUMNS = tuple(
+    harvest_log.c[name]
+    for name in (
+        "id",
+        "ingest_config_id",
+        "harvester_version",
+        "start_date",
+        "end_date",
+        "status",
+        "date_started",
+        "completeness",
+        "covered_since",
+        "covered_until",
+        "unlaunched_since",
+        "record_limit",
+        "attempt_began",
+        "arguments_digest",
+        "has_other_values",
+    )
+)
 
 
 def get_log(connection: Connection, log_id: int) -> HarvestLog:
@@ -167,6 +188,16 @@ def is_own_window() -> ColumnElement[bool]:
         harvest_log.c.covered_since.is_not(None),
         harvest_log.c.unlaunched_since.is_not(None),
     )
+
+
+def is_unlaunched() -> ColumnElement[bool]:
+    """Return the condition that a log has data that are stored and not all launched.
+
+    The range is there for PostgreSQL. Without statistics it assumes that hardly any value is null, and reads the whole
+    table. It assumes that few values are in a range, and reads the index of such logs.
+    """
+    since = harvest_log.c.unlaunched_since
+    return and_(since >= ALL_TIME.start, since <= ALL_TIME.end)
 
 
 def find_last_finished(connection: Connection, scope: LogScope, count: int) -> list[HarvestLog]:

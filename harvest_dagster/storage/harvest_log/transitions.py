@@ -1,5 +1,7 @@
 """Change the status of a harvest log: create it, mark it STARTED or SPLIT, and end it.
 
+Each function that may change what a log covers also changes the covered windows of its source (`coverage_changes`).
+
 Only the owner of the lease writes a row that is STARTED. Every caller except those of `mark_ended` and
 `mark_rescheduled` therefore verifies the fencing token in the same transaction. Reading logs is in `queries`,
 counting during the harvest in `counters`.
@@ -14,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, case, update
 
 from harvest_dagster.storage.counts import COUNT_NAMES
-from harvest_dagster.storage.harvest_log import run_attempts
+from harvest_dagster.storage.harvest_log import coverage_changes, run_attempts
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, find_log, get_log
 from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.storage.upsert import insert_or_ignore
@@ -79,17 +81,17 @@ def mark_started(
         # A window that is repaired alone still belongs to the range it was split from.
         "parent_id": log.parent_id if parent_id is None else parent_id,
     }
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log.id).values(**values))
+    _update(connection, log.id, **values)
     run_attempts.record_start(connection, log.id, run_id, now)
-    return get_log(connection, log.id)
+    return _applied(connection, log.id)
 
 
 def mark_resumed(connection: Connection, log_id: int, *, run_id: str, now: datetime) -> HarvestLog:
     """Mark a log STARTED by a run that continues it: a run that is re-executed from the op that failed."""
     values = {"status": "STARTED", "run_id": run_id, "date_completed": None, "error": None}
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
+    _update(connection, log_id, **values)
     run_attempts.record_start(connection, log_id, run_id, now)
-    return get_log(connection, log_id)
+    return _applied(connection, log_id)
 
 
 def begin_attempt(connection: Connection, log_id: int, now: datetime) -> HarvestLog:
@@ -98,21 +100,19 @@ def begin_attempt(connection: Connection, log_id: int, now: datetime) -> Harvest
     Quarantined records of earlier attempts stay until the new list is stored (`quarantine.remove_outdated`), because
     the new attempt may fail at once.
     """
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            attempt=harvest_log.c.attempt + 1,
-            attempt_began=now,
-            records_before=case(
-                (harvest_log.c.records > 0, harvest_log.c.records), else_=harvest_log.c.records_before
-            ),
-            expected=None,
-            identifiers=None,
-            **_RESET,
-        )
+    _update(
+        connection,
+        log_id,
+        attempt=harvest_log.c.attempt + 1,
+        attempt_began=now,
+        records_before=case(
+            (harvest_log.c.records > 0, harvest_log.c.records), else_=harvest_log.c.records_before
+        ),
+        expected=None,
+        identifiers=None,
+        **_RESET,
     )
-    return get_log(connection, log_id)
+    return _applied(connection, log_id)
 
 
 def mark_split(
@@ -120,24 +120,22 @@ def mark_split(
 ) -> HarvestLog:
     """Get or create the log of a range that has several windows, and mark it SPLIT."""
     log = _get_or_create(connection, scope, window, "SPLIT")
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log.id)
-        .values(
-            status="SPLIT",
-            run_id=run_id,
-            date_started=now,
-            date_completed=now,
-            error=None,
-            completeness=None,
-            evidence=None,
-            expected=None,
-            identifiers=None,
-            # Its windows have the counts now. A sum over all logs must not contain a record twice.
-            **_RESET,
-        )
+    _update(
+        connection,
+        log.id,
+        status="SPLIT",
+        run_id=run_id,
+        date_started=now,
+        date_completed=now,
+        error=None,
+        completeness=None,
+        evidence=None,
+        expected=None,
+        identifiers=None,
+        # Its windows have the counts now. A sum over all logs must not contain a record twice.
+        **_RESET,
     )
-    return get_log(connection, log.id)
+    return _applied(connection, log.id)
 
 
 def mark_succeeded(
@@ -185,25 +183,23 @@ def mark_succeeded(
         completeness, evidence, doubt = log.completeness or completeness, log.evidence, log.doubt
     # A complete list launches everything that an earlier list left unlaunched. A list with a `limit` may not.
     leaves_unlaunched = log.record_limit is not None and log.unlaunched_since != began
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(
-            status="SUCCEEDED",
-            date_completed=now,
-            error=None,
-            completions=log.completions + 1,
-            completeness=completeness,
-            evidence=evidence,
-            doubt=doubt,
-            doubted_since=None if doubt is None else log.doubted_since or began,
-            covered_since=began if covers_now else log.covered_since,
-            covered_until=covered_until if covers_now else log.covered_until,
-            unlaunched_since=log.unlaunched_since if leaves_unlaunched else None,
-        )
+    _update(
+        connection,
+        log_id,
+        status="SUCCEEDED",
+        date_completed=now,
+        error=None,
+        completions=log.completions + 1,
+        completeness=completeness,
+        evidence=evidence,
+        doubt=doubt,
+        doubted_since=None if doubt is None else log.doubted_since or began,
+        covered_since=began if covers_now else log.covered_since,
+        covered_until=covered_until if covers_now else log.covered_until,
+        unlaunched_since=log.unlaunched_since if leaves_unlaunched else None,
     )
     run_attempts.record_end(connection, log_id, log.run_id, "SUCCEEDED", now=now, error=None)
-    return get_log(connection, log_id)
+    return _applied(connection, log_id)
 
 
 def mark_doubtful(connection: Connection, log_id: int, doubt: str) -> HarvestLog:
@@ -221,8 +217,8 @@ def mark_doubtful(connection: Connection, log_id: int, doubt: str) -> HarvestLog
         "covered_since": None,
         "covered_until": None,
     }
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
-    return get_log(connection, log_id)
+    _update(connection, log_id, **values)
+    return _applied(connection, log_id)
 
 
 def mark_reconciled(connection: Connection, log_id: int, *, settle: timedelta = timedelta()) -> HarvestLog:
@@ -246,8 +242,8 @@ def mark_reconciled(connection: Connection, log_id: int, *, settle: timedelta = 
         "doubted_since": None,
         "covered_since": log.attempt_began if covers_now and log.doubt else log.covered_since,
     }
-    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
-    return get_log(connection, log_id)
+    _update(connection, log_id, **values)
+    return _applied(connection, log_id)
 
 
 def is_confirmed(log: HarvestLog) -> bool:
@@ -297,12 +293,8 @@ def _covers_more(log: HarvestLog, covered_until: datetime | None) -> bool:
 
 def restore_succeeded(connection: Connection, log_id: int, *, now: datetime) -> int:
     """Mark a RESCHEDULED log SUCCEEDED again, because it still covers its window. Return its key."""
-    connection.execute(
-        update(harvest_log)
-        .where(harvest_log.c.id == log_id)
-        .values(status="SUCCEEDED", date_completed=now, error=None)
-    )
-    return log_id
+    _update(connection, log_id, status="SUCCEEDED", date_completed=now, error=None)
+    return _applied(connection, log_id).id
 
 
 def mark_ended(
@@ -361,6 +353,7 @@ def close_rescheduled(connection: Connection, log: HarvestLog, *, now: datetime,
             error=None if covered else error,
         )
     )
+    coverage_changes.apply_changes(connection, log.ingest_config_id)
 
 
 def mark_rescheduled(
@@ -380,6 +373,18 @@ def mark_rescheduled(
         )
         .values(status="RESCHEDULED", run_id=run_id, error=error)
     )
+    coverage_changes.apply_changes(connection, log.ingest_config_id)
+
+
+def _update(connection: Connection, log_id: int, **values: Any) -> None:
+    connection.execute(update(harvest_log).where(harvest_log.c.id == log_id).values(**values))
+
+
+def _applied(connection: Connection, log_id: int) -> HarvestLog:
+    """Apply the change of a log to the covered windows of its source, and return the log."""
+    log = get_log(connection, log_id)
+    coverage_changes.apply_changes(connection, log.ingest_config_id)
+    return log
 
 
 def _get_or_create(connection: Connection, scope: LogScope, window: Window, status: str) -> HarvestLog:

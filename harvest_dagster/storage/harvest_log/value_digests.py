@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, or_, select, update
 
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.storage.harvest_log.queries import LogScope
 from harvest_dagster.storage.tables import digest_key, harvest_log, source_observation
 from harvest_dagster.storage.upsert import insert_or_ignore
@@ -50,6 +51,7 @@ def mark_logs_of_other_values(
         connection.execute(delete(source_observation).where(observations))
     of_present = update(harvest_log).where(of_source, row.values_digest == present, row.has_other_values)
     connection.execute(of_present.values(has_other_values=False))
+    coverage_changes.apply_changes(connection, scope.ingest_config_id)
     return present
 
 

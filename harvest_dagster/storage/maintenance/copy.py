@@ -4,7 +4,8 @@ The source is read in one transaction, so the copy is the state of one instant. 
 transaction, so a copy that fails leaves it empty. Memory is bounded by one batch.
 
 Not copied: the request budgets, because their times are those of another clock; and the holders of leases and sweeps,
-because their runs write to the source. The tokens of the leases are copied, so that they only increase.
+because their runs write to the source. The tokens of the leases are copied, so that they only increase. The covered
+windows are computed from the copied logs.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from sqlalchemy import Column, Connection, Table, bindparam, func, insert, liter
 
 from harvest_dagster.errors import BadInput, DatabaseError
 from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.storage.migrations import HEAD
 from harvest_dagster.storage.tables import (
+    coverage_change,
+    coverage_scope,
+    covered_window,
     harvest_log,
     lease,
     metadata,
@@ -27,7 +32,8 @@ from harvest_dagster.storage.tables import (
     sweep,
 )
 
-NOT_COPIED = (request_host, request_departure)
+_DERIVED = (coverage_scope, covered_window, coverage_change)
+NOT_COPIED = (request_host, request_departure, *_DERIVED)
 BATCH_ROWS = 1000
 BATCH_BYTES = 8_000_000
 _NO_PROCESS = {"host": None, "process_id": None, "process_started": None, "expires": None}
@@ -59,6 +65,7 @@ def copy_database(
             copied[table.name] = _copy_table(reader, writer, table)
             report(table.name, copied[table.name])
         _copy_parents(reader, writer)
+        coverage_changes.compute_all(writer)
         _set_sequences(writer)
         _compare(reader, writer, target.place)
     return copied

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.storage.tables import (
     absent_record,
     deletion,
@@ -81,6 +82,18 @@ def check_rows(connection: Connection) -> Iterator[Violation]:
         if rows:
             found = connection.execute(keys.limit(EXAMPLES))
             yield Violation(rule, rows, tuple(" ".join(map(str, row)) for row in found))
+    yield from _check_coverage(connection)
+
+
+def _check_coverage(connection: Connection) -> Iterator[Violation]:
+    """Yield the scopes whose covered windows differ from those of the logs, and the triggers that are missing."""
+    if missing := coverage_changes.find_missing_triggers(connection):
+        rule = "the triggers of harvest_log exist and are enabled; restore the schema from a backup"
+        yield Violation(rule, len(missing), tuple(missing))
+    if different := list(coverage_changes.find_differences(connection)):
+        rule = "covered_window has the windows of the logs; `harvest db check --repair` computes them again"
+        examples = (f"{one.ingest_config_id} {one.harvester_version}" for one in different[:EXAMPLES])
+        yield Violation(rule, len(different), tuple(examples))
 
 
 def check_file(connection: Connection) -> Iterator[Violation]:

@@ -12,7 +12,14 @@ from sqlalchemy import delete, insert, select
 
 from harvest_dagster.coverage.intervals import FAILED, MISSING, coverage_intervals, log_intervals
 from harvest_dagster.storage.database import Database
-from harvest_dagster.storage.harvest_log import counters, coverage_rule, overview, queries, transitions
+from harvest_dagster.storage.harvest_log import (
+    counters,
+    coverage_rule,
+    overview,
+    queries,
+    source_coverage,
+    transitions,
+)
 from harvest_dagster.storage.tables import HARVEST_STATUSES, harvest_log
 from harvest_dagster.windows import DAY, Window, merged, subtract
 from harvest_dagster_tests.storage.configs import NOW
@@ -37,7 +44,7 @@ def by_plan(logs: Logs) -> list[Window]:
 
 def by_sensors(logs: Logs) -> list[Window]:
     with logs.database.read() as connection:
-        coverage = overview.coverage_of(overview.find_source_coverage(connection), logs.scope)
+        coverage = source_coverage.coverage_of(source_coverage.find_source_coverage(connection), logs.scope)
     return list(coverage.windows) if coverage else []
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from harvest_dagster.records import Record
 from harvest_dagster.storage.database import Database
-from harvest_dagster.storage.harvest_log import counters, overview, transitions
+from harvest_dagster.storage.harvest_log import counters, overview, source_coverage, transitions
 from harvest_dagster.storage.harvest_log.overview import FailedWindow
 from harvest_dagster.storage.raw_data import store
 from harvest_dagster.storage.transform_queue.enqueue import EnqueueOptions, QueueEntry, enqueue_data
@@ -34,7 +34,7 @@ def logs(database: Database) -> Logs:
 
 def coverage(logs: Logs) -> list[Window]:
     with logs.database.read() as connection:
-        found = overview.find_source_coverage(connection)
+        found = source_coverage.find_source_coverage(connection)
     return list(found[logs.scope].windows) if logs.scope in found else []
 
 
@@ -67,7 +67,7 @@ def test_the_coverage_contains_the_start_of_its_newest_list(logs: Logs) -> None:
     logs.succeed(logs.start(day(1)), since=NOW)
     logs.succeed(logs.start(day(3)), since=NOW - DAY)
     with logs.database.read() as connection:
-        assert overview.find_source_coverage(connection)[logs.scope].last_began == NOW
+        assert source_coverage.find_source_coverage(connection)[logs.scope].last_began == NOW
 
 
 def test_each_scope_has_its_own_coverage(logs: Logs) -> None:
@@ -77,10 +77,10 @@ def test_each_scope_has_its_own_coverage(logs: Logs) -> None:
     other.succeed(other.start(day(3)))
     assert (coverage(logs), coverage(other)) == ([day(1)], [day(3)])
     with logs.database.read() as connection:
-        assert list(overview.find_source_coverage(connection, [other.scope.ingest_config_id])) == [
+        assert list(source_coverage.find_source_coverage(connection, [other.scope.ingest_config_id])) == [
             other.scope
         ]
-        assert overview.find_source_coverage(connection, []) == {}
+        assert source_coverage.find_source_coverage(connection, []) == {}
 
 
 windows = st.tuples(st.integers(0, 20), st.integers(1, 8)).map(
