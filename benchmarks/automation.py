@@ -1,10 +1,12 @@
 """Measure how long a tick of each sensor takes with a thousand sources.
 
     python benchmarks/automation.py [--sources 1000] [--days 365] [--waiting 0] [--databases sqlite postgresql]
+        [--no-statistics]
 
 Each source has one log for each day, one failed log, and some pending data. A tick is one call of the daemon to the
 code server, which may take 60 s. The daemon submits the runs afterwards; this is not measured. The output shows
-processor time of this process and elapsed time. Only the elapsed time contains the work of PostgreSQL.
+processor time of this process and elapsed time. Only the elapsed time contains the work of PostgreSQL. With
+--no-statistics, PostgreSQL has never analyzed the tables.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
-from sqlalchemy import Table, insert
+from sqlalchemy import Connection, Table, insert, select
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
@@ -27,6 +29,7 @@ from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
 from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log import coverage_changes
 from harvest_dagster.windows import DAY, whole_day
 
 NAMES = (
@@ -50,6 +53,7 @@ def main() -> None:
         "--waiting", type=int, default=3, help="number of days of each source with pending data"
     )
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--no-statistics", action="store_true", help="do not analyze the tables")
     arguments = parser.parse_args()
     catalog = Catalog(tuple(config(number) for number in range(arguments.sources)))
     with ExitStack() as stack:
@@ -78,15 +82,18 @@ def config(number: int) -> IngestConfig:
 def fill(database: Database, arguments: argparse.Namespace) -> None:
     """Insert the rows of the sources: harvested daily, with a failure the day before yesterday."""
     now = datetime.now(timezone.utc)
+    logs = [log_row(0, days_ago, now) for days_ago in range(1, arguments.days + 1)]
     for number in range(arguments.sources):
-        logs = [log_row(number, days_ago, now) for days_ago in range(1, arguments.days + 1)]
         with database.begin() as connection:
             connection.execute(insert(tables.ingest_config), config_row(number, now))
-            connection.execute(insert(tables.harvest_log), logs)
-            connection.execute(insert(tables.harvest_log_run), failed_attempt_row(logs[1], now))
             for table, rows in pending_rows(number, arguments.waiting, now):
                 connection.execute(insert(table), rows)
-    if database.dialect == "postgresql":
+    with database.begin() as connection:
+        connection.execute(insert(tables.harvest_log), logs)
+        connection.execute(insert(tables.harvest_log_run), [attempt_row(log) for log in logs])
+        copy_logs(connection)
+        coverage_changes.compute_all(connection)
+    if database.dialect == "postgresql" and not arguments.no_statistics:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("ANALYZE")
 
@@ -116,10 +123,26 @@ def log_row(number: int, days_ago: int, now: datetime) -> tables.Row:
     }
 
 
-def failed_attempt_row(log: tables.Row, now: datetime) -> tables.Row:
-    """Return the row of the run attempt that failed."""
-    row = {"harvest_log_id": log["id"], "run_id": "r", "status": "FAILED"}
-    return {**row, "date_started": now - 2 * DAY, "date_completed": now - 2 * DAY}
+def attempt_row(log: tables.Row) -> tables.Row:
+    """Return the row of the run attempt at a log."""
+    row = {"harvest_log_id": log["id"], "run_id": "r", "status": log["status"]}
+    return {**row, "date_started": log["date_started"], "date_completed": log["date_completed"]}
+
+
+def copy_logs(connection: Connection) -> None:
+    """Give each source the logs of the first source."""
+    logs, attempts = tables.harvest_log, tables.harvest_log_run
+    number = tables.ingest_config.c.id - 1
+    changed = {"id": logs.c.id + number * 100_000, "ingest_config_id": logs.c.ingest_config_id + number}
+    columns = [column for column in logs.columns if column.computed is None]
+    for table, copied in (
+        (logs, [changed.get(column.name, column) for column in columns]),
+        (attempts, [attempts.c.harvest_log_id + number * 100_000, *list(attempts.columns)[1:]]),
+    ):
+        first = logs.c.ingest_config_id == 1 if table is logs else attempts.c.harvest_log_id < 100_000  # noqa: PLR2004
+        rows = select(*copied).join(tables.ingest_config, number > 0).where(first)
+        names = [column.name for column in (columns if table is logs else attempts.columns)]
+        connection.execute(insert(table).from_select(names, rows))
 
 
 def pending_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table, list[tables.Row]]]:

@@ -6,7 +6,7 @@ and a command must not wait for it. Only the migrations need all indexes.
 
 from __future__ import annotations
 
-from sqlalchemy import Index
+from sqlalchemy import Index, and_
 
 from harvest_dagster.storage.tables import harvest_log, ingest_log
 
@@ -17,6 +17,14 @@ Index(
     harvest_log.c.unlaunched_since,
     postgresql_where=harvest_log.c.unlaunched_since.is_not(None),
     sqlite_where=harvest_log.c.unlaunched_since.is_not(None),
+)
+
+# the few logs with a doubt about their list that nothing has confirmed
+Index(
+    "ix_harvest_log_doubtful",
+    harvest_log.c.ingest_config_id,
+    postgresql_where=and_(harvest_log.c.doubt.is_not(None), harvest_log.c.covered_since.is_(None)),
+    sqlite_where=and_(harvest_log.c.doubt.is_not(None), harvest_log.c.covered_since.is_(None)),
 )
 
 # for the sensor of the transforms, which runs every half minute: it reads only the index

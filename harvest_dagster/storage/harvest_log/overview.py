@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     exists,
     func,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
 from harvest_dagster.storage.harvest_log.queries import (
@@ -30,6 +32,7 @@ from harvest_dagster.storage.harvest_log.queries import (
     HarvestLog,
     LogScope,
     is_own_window,
+    is_unlaunched,
     log_of,
 )
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run, ingest_config, ingest_log, quarantine
@@ -88,32 +91,48 @@ def find_failed_windows(
     A covered window is not covered any more if a later run stored data and failed before it launched them. Runs with
     a `limit` are left out, except if they left such data in a covered window.
     """
-    failed_runs = func.count().label("failed_runs")
-    last_failure = func.max(harvest_log_run.c.date_completed).label("last_failure")
     rows = connection.execute(
-        select(
-            harvest_log.c.id,
-            harvest_log.c.ingest_config_id,
-            harvest_log.c.harvester_version,
-            harvest_log.c.start_date,
-            harvest_log.c.end_date,
-            failed_runs,
-            last_failure,
+        union_all(
+            *(
+                _windows(condition, counted).where(_among(harvest_log.c.ingest_config_id, ids))
+                for condition, counted in (
+                    (_has_failed(), harvest_log_run.c.status.in_(_FAILED)),
+                    (_is_split(), harvest_log_run.c.status.in_(_FAILED)),
+                    (_is_doubtful(), true()),
+                )
+            )
         )
-        .join(harvest_log_run, harvest_log_run.c.harvest_log_id == harvest_log.c.id)
-        .where(
-            or_(and_(_has_failed(), harvest_log_run.c.status.in_(_FAILED)), _is_doubtful()),
-            _among(harvest_log.c.ingest_config_id, ids),
-        )
-        .group_by(harvest_log.c.id)
-        .order_by(harvest_log.c.start_date)
     )
     found: dict[LogScope, list[FailedWindow]] = {}
-    for row in rows:
-        found.setdefault(_scope(row), []).append(
-            FailedWindow(Window(row.start_date, row.end_date), row.failed_runs, row.last_failure, row.id)
-        )
+    for row in sorted(rows, key=lambda row: row.start_date):
+        if row.failed_runs:
+            found.setdefault(_scope(row), []).append(
+                FailedWindow(Window(row.start_date, row.end_date), row.failed_runs, row.last_failure, row.id)
+            )
     return found
+
+
+def _windows(condition: ColumnElement[bool], counted: ColumnElement[bool]) -> Select[Any]:
+    """Select the logs that meet a condition, with the number and the last end of the run attempts that count.
+
+    Each log has its own look-up of attempts. A join would read all attempts if PostgreSQL has no statistics.
+    """
+    number, last = (
+        select(value)
+        .where(harvest_log_run.c.harvest_log_id == harvest_log.c.id, counted)
+        .correlate(harvest_log)
+        .scalar_subquery()
+        for value in (func.count(harvest_log_run.c.run_id), func.max(harvest_log_run.c.date_completed))
+    )
+    return select(
+        harvest_log.c.id,
+        harvest_log.c.ingest_config_id,
+        harvest_log.c.harvester_version,
+        harvest_log.c.start_date,
+        harvest_log.c.end_date,
+        number.label("failed_runs"),
+        last.label("last_failure"),
+    ).where(condition)
 
 
 def find_errors(connection: Connection, log_ids: Collection[int]) -> dict[int, str]:
@@ -136,16 +155,19 @@ def _is_doubtful() -> ColumnElement[bool]:
 
 def _has_failed() -> ColumnElement[bool]:
     never_covered = harvest_log.c.covered_since.is_(None)
-    has_unlaunched = harvest_log.c.unlaunched_since.is_not(None)
-    return or_(
-        and_(harvest_log.c.status.in_(_FAILED), never_covered, harvest_log.c.record_limit.is_(None)),
-        # SPLIT: the range was split into windows later, and perhaps none of them has begun.
-        and_(
-            harvest_log.c.status.in_((*_FAILED, "SPLIT")),
-            has_unlaunched,
-            or_(harvest_log.c.record_limit.is_(None), ~never_covered),
+    return and_(
+        harvest_log.c.status.in_(_FAILED),
+        or_(
+            and_(never_covered, harvest_log.c.record_limit.is_(None)),
+            and_(is_unlaunched(), or_(harvest_log.c.record_limit.is_(None), ~never_covered)),
         ),
     )
+
+
+def _is_split() -> ColumnElement[bool]:
+    """Return the condition that a range was split into windows later, and perhaps none of them has begun."""
+    is_whole = or_(harvest_log.c.record_limit.is_(None), harvest_log.c.covered_since.is_not(None))
+    return and_(harvest_log.c.status == "SPLIT", is_unlaunched(), is_whole)
 
 
 def find_pending_days(connection: Connection, ids: Collection[int] | None = None) -> list[PendingDay]:

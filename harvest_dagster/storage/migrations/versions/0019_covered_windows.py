@@ -94,6 +94,14 @@ def upgrade() -> None:
     op.execute(_FILL_SCOPES)
     op.execute(_FILL_WINDOWS)
     _create_triggers()
+    doubtful = sa.text("doubt IS NOT NULL AND covered_since IS NULL")
+    op.create_index(
+        "ix_harvest_log_doubtful",
+        "harvest_log",
+        ["ingest_config_id"],
+        postgresql_where=doubtful,
+        sqlite_where=doubtful,
+    )
 
 
 def _create_tables() -> None:
