@@ -178,9 +178,9 @@ def test_a_missing_column_and_another_version_are_found(small_sources: Sources) 
     """An operator has restored a part of a backup, or has not upgraded."""
     fill(small_sources)
     with small_sources.database().begin() as connection:
-        connection.execute(text("ALTER TABLE harvest_log DROP COLUMN doubt"))
+        connection.execute(text("ALTER TABLE harvest_log DROP COLUMN records_before"))
     (found,) = run("db", "check", "--json").json["violations"]
-    assert found["examples"] == ["harvest_log.doubt"]
+    assert found["examples"] == ["harvest_log.records_before"]
     with small_sources.database().begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     done = run("db", "check", "--json")

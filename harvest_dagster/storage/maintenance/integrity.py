@@ -90,9 +90,13 @@ def _check_coverage(connection: Connection) -> Iterator[Violation]:
     if missing := coverage_changes.find_missing_triggers(connection):
         rule = "the triggers of harvest_log exist and are enabled; restore the schema from a backup"
         yield Violation(rule, len(missing), tuple(missing))
-    if different := list(coverage_changes.find_differences(connection)):
+    different = set(coverage_changes.find_differences(connection))
+    if different:
+        # A run may have ended a window between two statements. A scope with a real difference differs again.
+        different &= set(coverage_changes.find_differences(connection))
+    if different:
         rule = "covered_window has the windows of the logs; `harvest db check --repair` computes them again"
-        examples = (f"{one.ingest_config_id} {one.harvester_version}" for one in different[:EXAMPLES])
+        examples = (f"{one.ingest_config_id} {one.harvester_version}" for one in sorted(different)[:EXAMPLES])
         yield Violation(rule, len(different), tuple(examples))
 
 
