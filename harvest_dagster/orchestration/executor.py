@@ -13,6 +13,9 @@ _KINDS = {
     for executor in (dg.in_process_executor, dg.multiprocess_executor)
 }
 
+# The second one is that of `execute_in_process` and `materialize`. Dagster exports no name for it.
+_WITH_ONE_PROCESS = (dg.in_process_executor.name, "execute_in_process_executor")
+
 
 def is_single_process(executor: dg.ExecutorDefinition, run_config: Mapping[str, Any]) -> bool:
     """Return whether a run has one process, so that the end of an op's process is the end of the run.
@@ -24,7 +27,7 @@ def is_single_process(executor: dg.ExecutorDefinition, run_config: Mapping[str, 
         executor: the executor of the job.
         run_config: the config of the run, which may select a process for each op.
     """
-    if executor.name == dg.in_process_executor.name:
+    if executor.name in _WITH_ONE_PROCESS:
         return True
     if executor.name not in (EXECUTOR.name, dg.multi_or_in_process_executor.name):
         return False
@@ -34,7 +37,11 @@ def is_single_process(executor: dg.ExecutorDefinition, run_config: Mapping[str, 
 
 
 def _one_op_at_a_time(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with one concurrent process: the windows of a run share its lease and its limit."""
+    """Return the config with one concurrent process.
+
+    Windows are harvested one after the other with any executor. With one process at a time, the executor keeps their
+    order, so that no op starts only to see that it is not the turn of its window.
+    """
     multiprocess = dg.multiprocess_executor.name
     return {
         kind: {**values, "max_concurrent": 1} if kind == multiprocess else values

@@ -27,7 +27,7 @@ from harvest_dagster.errors import (
     TooManyFailures,
     UnknownIngestConfig,
 )
-from harvest_dagster.orchestration.asset_keys import keys_of
+from harvest_dagster.orchestration.asset_keys import SourceAsset, keys_of
 from harvest_dagster.orchestration.checks.complete import check_failed_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.partitions import has_partitions, partition_window, requested_window
@@ -244,6 +244,11 @@ def _report_days(
         observe_days_not_requested(
             context, keys_of(catalog).key_of("raw", label), days, f"{type(failure).__name__}: {failure}"
         )
+
+
+def graph_of(context: dg.OpExecutionContext, label: str) -> str | None:
+    """Return the graph of the asset that an op belongs to; None in the job `harvest`, whose ops belong to no asset."""
+    return SourceAsset("raw", label).op if has_partitions(context) else None
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from harvest_dagster.orchestration.runs.remaining_windows import (
     launch_window,
 )
 from harvest_dagster.orchestration.runs.run_history import tag_run
+from harvest_dagster.orchestration.runs.turns import in_turn
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.completed_days import is_covered
 from harvest_dagster.pipeline.context import HarvestContext
@@ -168,6 +169,7 @@ _AFTER_PLAN = {"planned": dg.In(dg.Nothing)}
     tags=priority(3),
 )
 @report_errors
+@in_turn
 def fetch(
     context: dg.OpExecutionContext,
     config: StepConfig,

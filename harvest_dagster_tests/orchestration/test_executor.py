@@ -18,16 +18,23 @@ from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, Deployment, config
 
 # Processes are forked from one that has imported Dagster: an op takes half a second instead of three.
-MODULE = (__name__, "everything")
 FORKED = {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
 
 
-def everything(base_url: str, database_url: str, spool: str) -> dg.JobDefinition:
+def everything(
+    base_url: str, database_url: str, spool: str, executor: dg.ExecutorDefinition | None = EXECUTOR
+) -> dg.JobDefinition:
     """Return the job of all assets. Every process of a run calls this function."""
     stores = Stores(database_url=database_url, spool_url=spool)
-    defs = build_defs(Catalog((config(base_url, max_window="2d"),)), resources={"harvest_stores": stores})
+    catalog = Catalog((config(base_url, max_window="2d"),))
+    defs = build_defs(catalog, resources={"harvest_stores": stores}, executor=executor)
     job = dg.Definitions(jobs=[dg.define_asset_job("everything")])
     return dg.Definitions.merge(defs, job).resolve_job_def("everything")
+
+
+def at_once(**given: str) -> dg.JobDefinition:
+    """The same with the executor of a project, which starts several ops at the same time."""
+    return everything(**given, executor=dg.multiprocess_executor)
 
 
 @pytest.fixture
@@ -44,24 +51,29 @@ def deployment(
         yield Deployment(catalog, database_url, tmp_path / "spool", instance)
 
 
-def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], set[int]]:
-    """Run all days. Return the ops in the order in which they ended, and the process ids."""
+def execute(deployment: Deployment, job: str, run_config: dict[str, Any]) -> dg.JobExecutionResult:
+    """Run all days."""
     (source,) = deployment.catalog.configs
     given = {
         "base_url": source.harvester_kwargs["base_url"],
         "database_url": deployment.database_url,
         "spool": str(deployment.spool),
     }
-    result = dg.execute_job(
-        dg.build_reconstructable_job(*MODULE, reconstructable_kwargs=given),
+    return dg.execute_job(
+        dg.build_reconstructable_job(__name__, job, reconstructable_kwargs=given),
         instance=deployment.instance,
-        run_config={"execution": {"config": execution}} if execution else {},
+        run_config=run_config,
         tags={
             "dagster/asset_partition_range_start": DAYS[0],
             "dagster/asset_partition_range_end": DAYS[-1],
         },
         asset_selection=[RAW],
     )
+
+
+def run(deployment: Deployment, execution: dict[str, Any]) -> tuple[list[str], set[int]]:
+    """Run all days. Return the ops in the order in which they ended, and the process ids."""
+    result = execute(deployment, "everything", {"execution": {"config": execution}} if execution else {})
     assert result.success
     ended = [event for event in result.all_events if event.event_type_value == "STEP_SUCCESS"]
     assert deployment.materialized() == set(DAYS)
@@ -96,10 +108,21 @@ def test_each_op_can_run_in_its_own_process(deployment: Deployment) -> None:
 
 
 @pytest.mark.slow
-def test_several_ops_can_run_at_the_same_time(deployment: Deployment) -> None:
-    """Two windows of one run share its lease and must not disturb each other."""
-    names, _ = run(deployment, {"multiprocess": {**FORKED, "max_concurrent": 4}})
-    assert sorted(names) == sorted(IN_ORDER)
+def test_windows_that_an_executor_starts_at_once_are_harvested_in_order(deployment: Deployment) -> None:
+    """Celery and the executor of a project do. Each window counted a `limit` of its own."""
+    execution = {"execution": {"config": {**FORKED, "max_concurrent": 2}}}
+    result = execute(deployment, "at_once", {**execution, "ops": {"raw__demo": {"config": {"limit": 14}}}})
+    assert result.success
+    events = [(event.event_type_value, str(event.step_key)) for event in result.all_events]
+    first, second = "[20240301_20240303]", "[20240303_20240305]"
+    assert events.index(("STEP_START", f"raw__demo.fetch{second}")) < events.index(
+        ("STEP_SUCCESS", f"raw__demo.launch{first}")
+    )
+    assert ("STEP_UP_FOR_RETRY", f"raw__demo.fetch{second}") in events
+    assert [log[1:] for log in deployment.logs() if log[2] == "SUCCEEDED"] == [
+        ("03-03T00", "SUCCEEDED", 12),
+        ("03-05T00", "SUCCEEDED", 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,3 +158,19 @@ def test_a_run_finds_the_executor_of_the_definitions_with_which_ours_were_merged
     )
     job = defs.resolve_job_def("harvest")
     assert is_single_process(job.executor_def, {}) is (executor is not None)
+
+
+def test_a_run_that_a_program_executes_in_its_own_process_has_one_process() -> None:
+    """`materialize` and `execute_in_process` replace the executor of the job."""
+    found = []
+
+    @dg.op
+    def look(context) -> None:  # type: ignore[no-untyped-def]  # Dagster does not accept it as a text
+        found.append(is_single_process(context.job_def.executor_def, context.run.run_config))
+
+    @dg.job(executor_def=dg.multiprocess_executor)
+    def looking() -> None:
+        look()
+
+    assert looking.execute_in_process().success
+    assert found == [True]

@@ -12,10 +12,11 @@ from typing import Any
 
 from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld, LeaseLost, RetryLater
 from harvest_dagster.orchestration.checks.complete import check_done_window
-from harvest_dagster.orchestration.op_context import OpContext
+from harvest_dagster.orchestration.op_context import OpContext, graph_of
 from harvest_dagster.orchestration.partitions import has_partitions
 from harvest_dagster.orchestration.reports import day_reports, metadata
 from harvest_dagster.orchestration.reports.failed_partitions import observe_days_not_requested
+from harvest_dagster.orchestration.runs.turns import has_ops
 from harvest_dagster.pipeline import early_stop
 from harvest_dagster.pipeline.report_lines import log_failed_run
 from harvest_dagster.pipeline.run_window import STEPS, run_window
@@ -80,6 +81,10 @@ def _continue_after_failure(op: OpContext) -> None:
     if reason is None and not op.harvest.run.earlier_ids:
         return  # Dagster starts the ops of the other windows
     untried = plan.find_untried_windows(op.harvest, op.requested)
+    if reason is None:
+        # The other windows have ops of their own in this run. Two ops must not harvest the same window.
+        graph = graph_of(op.context, op.harvest.config.label)
+        untried = [window for window in untried if not has_ops(op.context, graph, window)]
     if reason is not None and untried:
         raise _stop(op, reason, untried)
     _harvest(op, untried)

@@ -14,9 +14,15 @@ import dagster as dg
 import pytest
 
 from harvest_dagster.catalog.loader import Catalog
+from harvest_dagster.errors import RetryLater
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.orchestration.runs import run_history
+from harvest_dagster.orchestration.runs import turns as orchestration_turns
+from harvest_dagster.pipeline import turns
+from harvest_dagster.pipeline.run_window import WindowRun
 from harvest_dagster.storage import tables
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.testing.simulator import HttpErrorStatus, Server
 from harvest_dagster_tests.orchestration.deployment import (
     DAYS,
@@ -212,6 +218,29 @@ def test_a_reexecution_that_fails_again_keeps_finished_days_green_and_tries_the_
     job.failing_days.clear()
     assert job.execute_again().success
     assert_all_harvested(job)
+
+
+def test_no_window_is_harvested_twice_if_a_run_of_many_processes_is_executed_again(
+    job: Job, kill: Kill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The op of a failed window also took the windows that waited for their turn, each with an op of its own."""
+    for module in (run_history, orchestration_turns):
+        monkeypatch.setattr(module, "is_single_process", lambda *_: False)
+    monkeypatch.setattr(turns, "pause_before_next_look", lambda *_: 0.001)
+    fetch, deferred = WindowRun.fetch, iter([True])
+
+    def deferred_once(run: WindowRun, log: HarvestLog) -> Any:
+        if next(deferred, False):
+            raise RetryLater("come back later.", seconds=0.001)
+        return fetch(run, log)
+
+    monkeypatch.setattr(WindowRun, "fetch", deferred_once)
+    execute_until_killed(job, kill, "STEP_UP_FOR_RETRY fetch[20240302_20240303]")
+    job.failing_days.add(DAYS[0])
+    assert not job.execute_again().success
+    assert job.deployment.materialized() == set(DAYS[1:])
+    windows = [row for row in job.deployment.rows(tables.harvest_log) if row.status == "SUCCEEDED"]
+    assert [row.completions for row in windows] == [1, 1, 1]
 
 
 @pytest.mark.slow
