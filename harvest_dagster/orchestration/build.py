@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -18,6 +19,7 @@ from harvest_dagster.orchestration.checks.reconciled import reconciled
 from harvest_dagster.orchestration.checks.up_to_date import up_to_date
 from harvest_dagster.orchestration.executor import EXECUTOR
 from harvest_dagster.orchestration.jobs import harvest, reconcile
+from harvest_dagster.orchestration.on_demand import DefinitionsOnDemand, SourceParts
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors.notify import notify
 from harvest_dagster.orchestration.sensors.orphaned_logs import (
@@ -78,9 +80,9 @@ def build_defs(
         sources = translate_catalog(
             catalog, translator or HarvestTranslator(), shares_database=shared_database
         )
-    return dg.Definitions.merge(
-        build_asset_defs(sources),
-        build_shared_defs(sources.catalog, resources=resources, executor=executor),
+    shared = build_shared_defs(sources.catalog, resources=resources, executor=executor)
+    return DefinitionsOnDemand.of(
+        SourceParts(partial(build_asset_defs, sources), sources.find_connected, shared)
     )
 
 

@@ -4,7 +4,7 @@
 assets, override its method `get_asset_spec`, and pass an instance to `build_defs`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,29 @@ class TranslatedSources:
         """The group of a source that did not load: that of all others, or the default one if they differ."""
         groups = {spec.group_name for spec in self.specs.values()}
         return (groups.pop() if len(groups) == 1 else None) or _DEFAULT_GROUP
+
+    def find_connected(self, keys: Collection[dg.AssetKey]) -> frozenset[str] | None:
+        """Return the sources of these assets, and those that a translator made them depend on.
+
+        None if one of the keys is not an asset of a source that was loaded.
+        """
+        found: set[str] = set()
+        pending = list(keys)
+        while pending:
+            source = self.catalog.keys.find_source(pending.pop())
+            if source is None:
+                return None
+            if source.label not in found:
+                found.add(source.label)
+                pending += self._dependencies(source.label)
+        return frozenset(found)
+
+    def _dependencies(self, label: str) -> Iterator[dg.AssetKey]:
+        """Yield the assets of sources on which a translator made the assets of a source depend."""
+        for kind in KINDS:
+            spec = self.specs.get(SourceAsset(kind, label))
+            keys = [dep.asset_key for dep in spec.deps] if spec else []
+            yield from (key for key in keys if self.catalog.keys.find_source(key) is not None)
 
 
 def translate_catalog(
