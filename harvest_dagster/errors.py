@@ -40,7 +40,8 @@
     ├── DeadlineExceeded                the time limit of `timeout` is over
     ├── RetryLater                      the necessary wait is too long for a worker; transient
     │   └── OutsideHours                the source is not asked now, because of the key `hours`; transient
-    ├── SpoolError                      a page in the spool is missing, or does not match its manifest
+    ├── SpoolError                      a page in the spool is missing or damaged, or the spool cannot be used
+    ├── SpoolUnreachable                the object store of the spool cannot be reached now; transient
     └── TransformError                  a datum that cannot be transformed
 
 `str(error)` is one clear message. Its last sentence says what to do. No message contains a secret: URLs and excerpts
@@ -315,7 +316,16 @@ class OutsideHours(RetryLater):
 
 
 class SpoolError(HarvestError):
-    """Raised if a page in the spool is missing or does not match its manifest. Not transient."""
+    """Raised if a page in the spool is missing or damaged, or if the spool cannot be used. Not transient."""
+
+
+class SpoolUnreachable(HarvestError):
+    """Raised if the object store of the spool does not answer, or answers that it is overloaded. Transient.
+
+    It is no SpoolError, because the pages in the spool are neither missing nor damaged. They are not fetched again.
+    """
+
+    transient = True
 
 
 class TransformError(HarvestError):

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -108,3 +109,14 @@ def bucket() -> Iterator[dict[str, object]]:
     fsspec.asyn.sync(fs.loop, fs._s3.close)
     fs.clear_instance_cache()
     server.stop()
+
+
+@pytest.fixture
+def object_store(bucket: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the client of the spools of this process in the bucket service."""
+    monkeypatch.setitem(fsspec.config.conf, "s3", bucket)
+    client = fsspec.filesystem(
+        "s3", use_listings_cache=False
+    )  # as in `spool.filesystem`: fsspec shares clients
+    fsspec.asyn.sync(client.loop, client.set_session)
+    return client

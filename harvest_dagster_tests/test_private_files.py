@@ -13,7 +13,7 @@ import pytest
 from harvest_dagster.errors import BadInput
 from harvest_dagster.private_files import make_directory, write_file
 from harvest_dagster.records import Cursor, Page, Record, Request
-from harvest_dagster.spool import FetchSummary, ParsedPage, Spool, SubWindow
+from harvest_dagster.spool import FetchSummary, ParsedPage, ParsedPageWriter, Spool, SubWindow
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import Window
 
@@ -54,8 +54,11 @@ def test_the_spool_is_private(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path / "home" / "spool")).attempt("label", "window", "attempt")
     page = Page(b"<a/>", Request("http://x.test"), 200, NOW, Cursor(), None, 1)
     spool.write_page(0, page, SubWindow(0, Window(NOW, NOW + timedelta(days=1))))
-    spool.write_parsed_page(0, ParsedPage([Record("x", NOW, False, "A")], []))
-    spool.write_summary(FetchSummary(1, 1, "unverified"))
+    summary = FetchSummary(1, 1, "unverified")
+    spool.write_summary(summary)
+    writer = ParsedPageWriter(spool)
+    writer.add(ParsedPage([Record("x", NOW, False, "A")], []))
+    writer.end(summary)
     assert_private(tmp_path)
 
 

@@ -8,11 +8,12 @@ stay as they are.
 """
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
 
-from harvest_dagster.errors import HarvestError
+from harvest_dagster.errors import HarvestError, SpoolError, SpoolUnreachable
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.spool import Spool, StepOutputs
 
@@ -96,4 +97,7 @@ def clear_outputs(spool: Spool, run_ids: tuple[str, ...], graph: str | None) -> 
         graph: the graph of the asset whose ops have done their work; None if the ops belong to no asset.
     """
     for run_id in run_ids:
-        spool.step_outputs(run_id, graph or _OWN_STEPS).clear()
+        with suppress(
+            SpoolError, SpoolUnreachable
+        ):  # the run has done its work; `harvest db prune` deletes them
+            spool.step_outputs(run_id, graph or _OWN_STEPS).clear()

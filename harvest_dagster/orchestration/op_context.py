@@ -1,7 +1,8 @@
 """What each op needs before it can call its step: the harvest, the lease, and the handling of exceptions.
 
 If an op raises, the log of its window ends: FAILED with the traceback, or CANCELLED. If the lease is not free, the
-database cannot be reached or the source demands a wait, the op is retried. No error that leaves here contains a secret.
+database or the object store of the spool cannot be reached, or the source demands a wait, the op is retried. No error
+that leaves here contains a secret.
 """
 
 import os
@@ -24,6 +25,7 @@ from harvest_dagster.errors import (
     LeaseHeld,
     OutsideHours,
     RetryLater,
+    SpoolUnreachable,
     TooManyFailures,
     UnknownIngestConfig,
 )
@@ -58,6 +60,8 @@ from harvest_dagster.windows import Window, format_instant, utc_now
 
 # Seconds. With a tenth of the night before, a list that waits for its `hours` would lose an hour of them.
 _LONGEST_DELAY_OF_HOURS = 60.0
+# An op is retried after these errors, because nobody needs to change anything.
+TRANSIENT = (LeaseHeld, DatabaseUnreachable, SpoolUnreachable)
 # The statuses of the logs of a run that has not begun a window.
 _BEFORE_WINDOWS = ("RESCHEDULED", "SPLIT")
 
@@ -262,7 +266,7 @@ def hold_lease(
     """
     with (
         report_days_on_failure(context, config, stores, catalog),
-        retry_while_unavailable(context, stores.waiting, LeaseHeld, DatabaseUnreachable),
+        retry_while_unavailable(context, stores.waiting, *TRANSIENT),
         retry_later(context),
     ):
         harvest = build_harvest(context, config, stores, catalog)

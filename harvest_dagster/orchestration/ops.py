@@ -12,12 +12,12 @@ from typing import Any, Optional
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
-from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
 from harvest_dagster.orchestration import io_manager
 from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.checks.complete import check_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.op_context import (
+    TRANSIENT,
     OpContext,
     build_harvest,
     hold_lease,
@@ -72,9 +72,10 @@ def preflight(
     """Refuse the run, or close the logs of dead runs."""
     with (
         report_days_on_failure(context, config, harvest_stores, harvest_catalog),
-        retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
+        retry_while_unavailable(context, harvest_stores.waiting, *TRANSIENT),
     ):
         window = requested_window(context, config)  # first, so that invalid parameters leave no row
+        harvest_stores.spool().verify_access()
         harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
         tag_run(context, label=harvest.config.label, window=window)
         with record_refusal(harvest), without_secrets(harvest.source.redact):
@@ -91,7 +92,7 @@ def _lock(
     config = StepConfig(**context.op_config)
     with (
         report_days_on_failure(context, config, harvest_stores, harvest_catalog),
-        retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
+        retry_while_unavailable(context, harvest_stores.waiting, *TRANSIENT),
     ):
         harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
         with without_secrets(harvest.source.redact):

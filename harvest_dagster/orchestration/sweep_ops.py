@@ -11,13 +11,14 @@ from typing import Any
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
-from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld
+from harvest_dagster.errors import HarvestError
 from harvest_dagster.orchestration import io_manager
 from harvest_dagster.orchestration.asset_keys import keys_of
 from harvest_dagster.orchestration.checks.complete import check_days
 from harvest_dagster.orchestration.checks.reconciled import report_reconciled
 from harvest_dagster.orchestration.config import SweepParameters
 from harvest_dagster.orchestration.op_context import (
+    TRANSIENT,
     build_harvest,
     record_refusal,
     retry_later,
@@ -48,7 +49,7 @@ def _harvest_of(
 ) -> Generator[HarvestContext, None, None]:
     """Yield the harvest. An op that has to wait is retried, as the ops of a harvest are."""
     with (
-        retry_while_unavailable(context, stores.waiting, LeaseHeld, DatabaseUnreachable),
+        retry_while_unavailable(context, stores.waiting, *TRANSIENT),
         retry_later(context),
     ):
         harvest = build_harvest(context, config.harvest, stores, catalog)
@@ -86,6 +87,7 @@ def preflight(
 ) -> None:
     """Refuse the run, or close the logs of dead runs."""
     with _harvest_of(context, config, harvest_stores, harvest_catalog) as harvest:
+        harvest.run.spool.verify_access()
         tag_run(context, label=harvest.config.label)
         with record_refusal(harvest):
             validate_preconditions(harvest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from harvest_dagster.errors import SpoolError
+from harvest_dagster.errors import SpoolError, SpoolUnreachable
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.early_stop import find_stop_reason
 from harvest_dagster.pipeline.steps.finish import summarize
@@ -113,13 +113,13 @@ def _number(number: int, noun: str) -> str:
 
 def _pages(harvest: HarvestContext, log: HarvestLog) -> int:
     """Return the number of fetched pages; 0 if the spool cannot be read."""
-    with suppress(SpoolError):
+    with suppress(SpoolError, SpoolUnreachable):
         return harvest.attempt(log).page_count()
     return 0
 
 
 def _fetch_summary(harvest: HarvestContext, log: HarvestLog) -> FetchSummary | None:
     """Return the summary of the fetch step; None if it has not ended."""
-    with suppress(SpoolError):
+    with suppress(SpoolError, SpoolUnreachable):
         return harvest.attempt(log).read_summary()
     return None

@@ -10,9 +10,15 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-from harvest_dagster.errors import DatabaseUnreachable, LeaseLost, RetryLater, SourceUnreachable
+from harvest_dagster.errors import (
+    DatabaseUnreachable,
+    LeaseLost,
+    RetryLater,
+    SourceUnreachable,
+    SpoolUnreachable,
+)
 from harvest_dagster.http.models import Statistics
 from harvest_dagster.pipeline.completed_days import DayCounts
 from harvest_dagster.pipeline.context import HarvestContext
@@ -30,6 +36,9 @@ from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.windows import Window
 
 STEPS = ("fetch", "split", "store", "launch", "finish")
+
+# The pause of an op that waits for the object store of the spool. No thread renews the lease meanwhile.
+_LONGEST_RETRY = timedelta(minutes=15)
 
 SourceOpener = Callable[[HarvestContext, LeaseHandle, HarvestLog], AbstractContextManager[OpenSource]]
 
@@ -105,7 +114,8 @@ class WindowRun:
         """Yield a window's log for one or more steps. An exception ends the log.
 
         If the lease or the database is lost, this run must not or cannot write: the log stays as it is, and the next
-        preflight closes it. If the source requires a long wait, log and lease stay until the retry.
+        preflight closes it. If the source requires a long wait, or the object store of the spool cannot be reached, log
+        and lease stay until the retry.
 
         Raises:
             SourceUnreachable: no page has arrived for `longest_silence`, only requests to wait.
@@ -113,6 +123,9 @@ class WindowRun:
         try:
             yield finish.take_over_log(self.harvest, log_id, self.lease)
         except (LeaseLost, DatabaseUnreachable):
+            raise
+        except SpoolUnreachable:
+            self.lease.extend(_LONGEST_RETRY, self.harvest.run.clock())
             raise
         except RetryLater as error:
             self._defer(log_id, error)

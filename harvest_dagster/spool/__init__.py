@@ -1,8 +1,9 @@
 """The spool keeps fetched pages between ops: in a directory, or in a bucket through fsspec.
 
 Each fetch attempt of a window has a directory. `pages/` has the pages as they were received, compressed, each with its
-manifest. `records/` has the records that split parsed from them. `end.json` is written when the fetch step has ended.
-The manifest is the checkpoint: it is written after the page, and a page without a manifest does not count as fetched.
+manifest in the same file. `end.json` is written when the fetch step has ended. `records/` has the records that split
+parsed from them, and `records/index.json` when all pages are parsed.
+The manifest is the checkpoint: a file is written as a whole, and its page then counts as fetched.
 
 The directory `_runs` has the outputs that ops pass to each other (`step_outputs`).
 
@@ -10,7 +11,15 @@ Everything in the spool may be deleted while no run is active. It is then fetche
 """
 
 from harvest_dagster.spool.attempt_spool import AttemptSpool
-from harvest_dagster.spool.manifest import FetchSummary, PageManifest, ParsedPage, SubWindow, fingerprints
+from harvest_dagster.spool.manifest import (
+    FetchSummary,
+    PageManifest,
+    ParsedIndex,
+    ParsedPage,
+    SubWindow,
+    fingerprints,
+)
+from harvest_dagster.spool.parsed_pages import ParsedPageWriter
 from harvest_dagster.spool.spool import Spool, default_url
 from harvest_dagster.spool.step_outputs import StepOutputs
 
@@ -18,7 +27,9 @@ __all__ = [
     "AttemptSpool",
     "FetchSummary",
     "PageManifest",
+    "ParsedIndex",
     "ParsedPage",
+    "ParsedPageWriter",
     "Spool",
     "StepOutputs",
     "SubWindow",

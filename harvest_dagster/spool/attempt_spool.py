@@ -3,8 +3,8 @@
 Nothing is synced to the disk. A sync took 17 ms for each page, forty times as long as writing it. After a power cut the
 last files may be empty. That is detected when they are read: pages by `verify`, records by split.
 
-A file of records begins with a digest of the rest, and with the numbers of valid and invalid records. Without a digest,
-a third of all single-bit errors were read as other records.
+A page and its manifest are one file: a skippable frame of zstd (RFC 8878, section 3.1.2) with the manifest as JSON,
+then a frame with the body. So one write is the whole checkpoint, and `zstd -d` gives the body.
 """
 
 from __future__ import annotations
@@ -14,43 +14,65 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import zstandard
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.records import Page
-from harvest_dagster.spool.filesystem import list_paths, write_file
-from harvest_dagster.spool.manifest import FetchSummary, PageManifest, ParsedPage, SubWindow, fingerprints
+from harvest_dagster.spool.filesystem import LocalFiles, SpoolFiles
+from harvest_dagster.spool.manifest import (
+    FetchSummary,
+    PageManifest,
+    ParsedIndex,
+    ParsedPage,
+    SubWindow,
+    fingerprints,
+)
+from harvest_dagster.spool.parsed_file import read_pages
 
 _COMPRESSION_LEVEL = 1  # of zstd: a quarter of the size, at 200,000 records per second
-_DIGEST_BYTES = 16
-_COUNTS = struct.Struct(">II")  # valid and invalid records
-_NUMBERED = re.compile(r"([0-9]{6,9})(\.[a-z]+)", re.ASCII)
-_Json = TypeVar("_Json", PageManifest, FetchSummary)
+_SKIPPABLE = struct.Struct("<II")  # magic number and length of a skippable frame
+_MAGIC = 0x184D2A50
+_HEAD = 16 * 1024  # bytes in which nearly all manifests end: one of 500 identifiers has 7 kB
+_NUMBERED = re.compile(r"([0-9]{6,9})\.zst", re.ASCII)
+# Records of several pages share a file in an object store, because each request has a price. In a directory, a kill
+# costs less work if each page has a file.
+_MOST_BYTES_TOGETHER = 512 * 1024
+_Json = TypeVar("_Json", FetchSummary, ParsedIndex)
 
 
 class AttemptSpool:
-    """The pages and records of one fetch attempt. `Spool.attempt` creates it."""
+    """The pages and records of one fetch attempt. `Spool.attempt` creates it.
 
-    def __init__(self, fs: Any, path: str) -> None:
-        self._fs = fs
+    Attributes:
+        path: the name of its directory in the spool.
+    """
+
+    def __init__(self, files: SpoolFiles, path: str) -> None:
+        self._files = files
         self.path = path
+
+    @property
+    def place(self) -> str:
+        """Its directory, for messages."""
+        return f"{self._files.place}/{self.path}"
 
     def write_page(
         self, number: int, page: Page, sub_window: SubWindow, confirm: Callable[[], None] = lambda: None
     ) -> PageManifest:
-        """Write the body of a page, then its manifest. Return the manifest.
+        """Write a page with its manifest, as one file. Return the manifest.
 
         Args:
             number: number of the page, from 0.
             page: the page as the harvester returns it.
             sub_window: the sub-window of the page.
-            confirm: called before the manifest is written. If it raises, the page does not count as fetched.
+            confirm: called before the file is written. If it raises, the page does not count as fetched.
 
         Raises:
             SpoolError: the page cannot be written (disk full, no permission).
+            SpoolUnreachable: the object store cannot be reached now.
         """
         manifest = PageManifest(
             number,
@@ -60,65 +82,81 @@ class AttemptSpool:
             len(page.body),
             fingerprints(page.identifiers),
         )
-        self._write(f"pages/{number:06}.zst", zstandard.compress(page.body, _COMPRESSION_LEVEL))
+        head = msgspec.json.format(msgspec.json.encode(manifest))
+        body = zstandard.compress(page.body, _COMPRESSION_LEVEL)
+        data = b"".join((_SKIPPABLE.pack(_MAGIC, len(head)), head, body))
         confirm()
-        self._write(f"pages/{number:06}.json", msgspec.json.format(msgspec.json.encode(manifest)))
+        self._write(_page_name(number), data)
         return manifest
 
     def page_count(self) -> int:
-        """Return the number of pages that are complete, without a gap from the first page on."""
-        return self._count("pages", ".json")
+        """Return the number of pages that are complete, without a gap from the first page on.
+
+        Raises:
+            SpoolUnreachable: the object store cannot be reached now.
+        """
+        # Somebody else's files are ignored: .DS_Store, a backup, an editor's copy.
+        names = (name.rpartition("/")[2] for name in self._files.find(f"{self.path}/pages"))
+        numbers = {int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name))}
+        return next(number for number in range(len(numbers) + 1) if number not in numbers)
 
     def read_manifest(self, number: int) -> PageManifest:
         """Return the manifest of a page.
 
         Raises:
             SpoolError: it cannot be read.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        return self._decode(f"pages/{number:06}.json", PageManifest)
+        if (manifest := self._find_manifest(number)) is None:
+            raise self._damaged(_page_name(number), "it is missing")
+        return manifest
 
     def manifests(self) -> Iterator[PageManifest]:
         """Yield the manifests of all complete pages, in order.
 
         Raises:
             SpoolError: one of them cannot be read.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        return (self.read_manifest(number) for number in range(self.page_count()))
+        number = 0
+        while (manifest := self._find_manifest(number)) is not None:
+            yield manifest
+            number += 1
 
     def require_fetched(self) -> FetchSummary:
         """Return the summary of the fetch step, after checking that every page is present.
 
         Raises:
             SpoolError: the fetch step has not ended, or pages are missing: cleared, pruned, or on another machine.
+            SpoolUnreachable: the object store cannot be reached now.
         """
         summary = self.read_summary()
         if summary is None or self.page_count() != summary.pages:
             message = (
-                f"pages are missing in the spool, {self.path}. Start a new run: it fetches the window again. "
+                f"pages are missing in the spool, {self.place}. Start a new run: it fetches the window again. "
                 "If ops run on several machines, all of them must see the place that HARVEST_SPOOL names."
             )
             raise SpoolError(message)
         return summary
 
-    def require_parsed(self) -> FetchSummary:
-        """Return the summary of the fetch step, after checking that every page is present and parsed.
+    def require_parsed(self) -> ParsedIndex:
+        """Return the index of the parsed pages.
 
         Raises:
-            SpoolError: pages are missing, or not all of them are parsed.
+            SpoolError: not all pages are parsed.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        summary = self.require_fetched()
-        if self.parsed_count() != summary.pages:
+        if (index := self._find_json("records/index.json", ParsedIndex)) is None:
             message = (
-                f"parsed pages are missing in the spool, {self.path}. Start a new run: it parses them again."
+                f"parsed pages are missing in the spool, {self.place}. Start a new run: it parses them again."
             )
             raise SpoolError(message)
-        return summary
+        return index
 
     def read_page(self, number: int) -> Page:
         """Return a page with its body, as it was received.
 
-        Raises:
-            SpoolError: the body does not match the manifest.
+        Raises: see `read_with_body`.
         """
         return self.read_with_body(number).page
 
@@ -126,72 +164,91 @@ class AttemptSpool:
         """Return the manifest of a page, with the body as it was received.
 
         Raises:
-            SpoolError: the body does not match the manifest.
+            SpoolError: the page is missing, or its body does not match the manifest.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        manifest = self.read_manifest(number)
-        name = f"pages/{number:06}.zst"
-        body = self._decompress(name)
+        name = _page_name(number)
+        if (data := self._find(name)) is None:
+            raise self._damaged(name, "it is missing")
+        if (end := _manifest_end(data)) is None:
+            manifest, compressed = self._read_separate_manifest(number), data
+        else:
+            manifest, compressed = self._decode_manifest(name, data[_SKIPPABLE.size : end]), data[end:]
+        try:
+            body = zstandard.decompress(compressed)
+        except zstandard.ZstdError as error:
+            raise self._damaged(name, error) from error
         if hashlib.sha256(body).hexdigest() != manifest.digest:
             raise self._damaged(name, "its digest differs from the manifest")
         return replace(manifest, page=replace(manifest.page, body=body))
-
-    def write_parsed_page(self, number: int, parsed_page: ParsedPage) -> None:
-        """Write the records of a page.
-
-        Raises:
-            SpoolError: they cannot be written.
-        """
-        counts = _COUNTS.pack(len(parsed_page.records), len(parsed_page.invalid))
-        data = counts + zstandard.compress(msgspec.msgpack.encode(parsed_page), _COMPRESSION_LEVEL)
-        self._write(_parsed_name(number), _digest(data) + data)
 
     def verify(self) -> None:
         """Compare every page with its manifest.
 
         Raises:
             SpoolError: a page does not match its manifest, or the manifest cannot be read.
+            SpoolUnreachable: the object store cannot be reached now.
         """
         for number in range(self.page_count()):
             self.read_with_body(number)
 
-    def parsed_count(self) -> int:
-        """Return the number of pages that are parsed, without a gap from the first page on."""
-        return self._count("records", ".zst")
+    @property
+    def most_bytes_together(self) -> int:
+        """The size at which a file of parsed pages is written; 0 if each page has a file of its own."""
+        return 0 if isinstance(self._files, LocalFiles) else _MOST_BYTES_TOGETHER
 
-    def read_parsed_page(self, number: int) -> ParsedPage:
-        """Return the records of a page.
+    def write_parsed_file(self, first: int, data: bytes) -> None:
+        """Write a file of parsed pages. `ParsedPageWriter` calls this.
+
+        Args:
+            first: the number of its first page.
+            data: the encoded pages.
 
         Raises:
-            SpoolError: they cannot be read, or a bit of them has changed.
+            SpoolError: it cannot be written.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        name = _parsed_name(number)
-        stored = self._read(name)
-        data = stored[_DIGEST_BYTES:]
-        if len(data) < _COUNTS.size or stored[:_DIGEST_BYTES] != _digest(data):
-            raise self._damaged(name, "its digest is wrong")
+        self._write(_parsed_name(first), data)
+
+    def write_parsed_index(self, index: ParsedIndex) -> None:
+        """Record that all pages are parsed.
+
+        Raises: see `write_parsed_file`.
+        """
+        self._write("records/index.json", msgspec.json.encode(index))
+
+    def find_parsed_pages(self, first: int) -> list[ParsedPage] | None:
+        """Return the pages of the file that begins with a page; None if it is missing or damaged.
+
+        Raises:
+            SpoolUnreachable: the object store cannot be reached now.
+        """
         try:
-            return msgspec.msgpack.decode(zstandard.decompress(data[_COUNTS.size :]), type=ParsedPage)
-        except (msgspec.DecodeError, zstandard.ZstdError) as error:
-            raise self._damaged(name, error) from error
+            return self.read_parsed_pages(first)
+        except SpoolError:
+            return None
 
-    def count_parsed_records(self, number: int) -> tuple[int, int]:
-        """Return how many valid and how many invalid records a page has. This reads only some bytes.
+    def read_parsed_pages(self, first: int) -> list[ParsedPage]:
+        """Return the pages of the file that begins with a page: at least one.
 
         Raises:
-            SpoolError: the bytes cannot be read.
+            SpoolError: the file is missing, or a bit of it has changed.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        name = _parsed_name(number)
-        start = self._read(name, _DIGEST_BYTES + _COUNTS.size)[_DIGEST_BYTES:]
-        if len(start) < _COUNTS.size:
-            raise self._damaged(name, "it is too short")
-        records, invalid = _COUNTS.unpack(start)
-        return records, invalid
+        name = _parsed_name(first)
+        if (data := self._find(name)) is None:
+            raise self._damaged(name, "it is missing")
+        try:
+            return read_pages(data)
+        except ValueError as error:
+            raise self._damaged(name, error) from error
 
     def write_summary(self, summary: FetchSummary) -> None:
         """Record that the fetch step has ended.
 
         Raises:
             SpoolError: it cannot be written.
+            SpoolUnreachable: the object store cannot be reached now.
         """
         self._write("end.json", msgspec.json.encode(summary))
 
@@ -200,51 +257,68 @@ class AttemptSpool:
 
         Raises:
             SpoolError: it cannot be read.
+            SpoolUnreachable: the object store cannot be reached now.
         """
-        if not self._fs.exists(f"{self.path}/end.json"):
+        return self._find_json("end.json", FetchSummary)
+
+    def _find_manifest(self, number: int) -> PageManifest | None:
+        name = _page_name(number)
+        if (data := self._find(name, _HEAD)) is None:
             return None
-        return self._decode("end.json", FetchSummary)
+        if (end := _manifest_end(data)) is None:
+            return self._read_separate_manifest(number)
+        if end > len(data):
+            data = self._find(name) or b""
+        return self._decode_manifest(name, data[_SKIPPABLE.size : end])
 
-    def _write(self, name: str, data: bytes) -> None:
-        write_file(self._fs, f"{self.path}/{name}", data)
+    def _read_separate_manifest(self, number: int) -> PageManifest:
+        """Return the manifest of a page of an earlier version, which wrote it to a file of its own."""
+        data = self._find(f"pages/{number:06}.json")
+        if data is None:
+            raise self._damaged(_page_name(number), "it has no manifest")
+        return self._decode_manifest(f"pages/{number:06}.json", data)
 
-    def _read(self, name: str, length: int | None = None) -> bytes:
+    def _decode_manifest(self, name: str, data: bytes) -> PageManifest:
         try:
-            start = None if length is None else 0
-            return bytes(self._fs.cat_file(f"{self.path}/{name}", start=start, end=length))
-        except Exception as error:  # the clients of buckets have their own exceptions
-            raise self._damaged(name, error) from error
-
-    def _decode(self, name: str, kind: type[_Json]) -> _Json:
-        try:
-            return msgspec.json.decode(self._read(name), type=kind)
+            return msgspec.json.decode(data, type=PageManifest)
         except msgspec.DecodeError as error:
             raise self._damaged(name, error) from error
 
-    def _decompress(self, name: str) -> bytes:
+    def _find_json(self, name: str, kind: type[_Json]) -> _Json | None:
+        if (data := self._find(name)) is None:
+            return None
         try:
-            return zstandard.decompress(self._read(name))
-        except zstandard.ZstdError as error:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError as error:
             raise self._damaged(name, error) from error
 
-    def _count(self, directory: str, suffix: str) -> int:
-        # Somebody else's files are ignored: .DS_Store, a backup, an editor's copy.
-        names = (path.rpartition("/")[2] for path in list_paths(self._fs, f"{self.path}/{directory}"))
-        numbers = {
-            int(found[1]) for name in names if (found := _NUMBERED.fullmatch(name)) and found[2] == suffix
-        }
-        return next(number for number in range(len(numbers) + 1) if number not in numbers)
+    def _write(self, name: str, data: bytes) -> None:
+        self._files.write(f"{self.path}/{name}", data)
+
+    def _find(self, name: str, length: int | None = None) -> bytes | None:
+        try:
+            return self._files.read(f"{self.path}/{name}", length)
+        except FileNotFoundError:
+            return None
 
     def _damaged(self, name: str, reason: object) -> SpoolError:
         return SpoolError(
-            f"the spooled file {self.path}/{name} is damaged: {reason}. "
+            f"the spooled file {self.place}/{name} is damaged: {reason}. "
             "Start a new run: it fetches the window again."
         )
 
 
-def _parsed_name(number: int) -> str:
-    return f"records/{number:06}.zst"
+def _manifest_end(data: bytes) -> int | None:
+    """Return where the body of a page begins; None if the file has no manifest."""
+    if len(data) < _SKIPPABLE.size:
+        return None
+    magic, length = _SKIPPABLE.unpack_from(data)
+    return _SKIPPABLE.size + length if magic == _MAGIC else None
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+def _page_name(number: int) -> str:
+    return f"pages/{number:06}.zst"
+
+
+def _parsed_name(first: int) -> str:
+    return f"records/{first:06}.zst"

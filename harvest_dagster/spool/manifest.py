@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,6 +89,25 @@ class FetchSummary:
     asked_until: datetime | None = None
     clock_offset: float | None = None
     lists_everything: bool = True
+
+
+@dataclass(frozen=True)
+class ParsedIndex:
+    """The result of the step split: all pages are parsed.
+
+    Attributes:
+        summary: the result of the fetch step.
+        first_pages: the number of the first page of each file, ascending.
+        counts: the numbers of valid and of invalid records of each page.
+    """
+
+    summary: FetchSummary
+    first_pages: tuple[int, ...]
+    counts: tuple[tuple[int, int], ...]
+
+    def file_of(self, number: int) -> int:
+        """Return the first page of the file that has a page."""
+        return self.first_pages[bisect_right(self.first_pages, number) - 1]
 
 
 def fingerprints(identifiers: Iterable[str]) -> bytes:

@@ -22,7 +22,7 @@ PAGES = PAGES_OF_BOTH_WINDOWS
 PHASES = {
     "preflight, before the first write": Moment("INSERT INTO ingest_config"),
     "lock, the lease acquired and not committed": Moment("INSERT INTO lease_grant"),
-    "fetch, a page written without its manifest entry": Moment(r"os.rename .*/pages/000002\.json\.part"),
+    "fetch, a page written under its temporary name": Moment(r"os.rename .*/pages/000002\.zst\.part"),
     "fetch, the last page written without the summary": Moment(r"open .*/end\.json\.part"),
     "split, between two pages": Moment(r"os.rename .*/records/000003\.zst\.part"),
     "store, in the middle of a bulk write": Moment("UPDATE harvest_log SET .*pages_stored", 3),

@@ -21,15 +21,15 @@ PAGES = -(-(REPOSITORY.size - 1) // REPOSITORY.page_size)
 PHASES = {
     "preflight, before the sweep begins": Moment("INSERT INTO sweep"),
     "planning, before the windows are recorded": Moment("UPDATE sweep SET windows"),
-    "listing, a page written without its manifest entry": Moment(
-        r"os.rename .*/sweep-.*/pages/000002\.json\.part"
+    "listing, a page written under its temporary name": Moment(
+        r"os.rename .*/sweep-.*/pages/000002\.zst\.part"
     ),
     "listing, before the cost of the requests is recorded": Moment("UPDATE sweep SET requests"),
     "listing, the last page written without the summary": Moment(r"open .*/sweep-.*/end\.json\.part"),
     "listing, before the proof of the lists is recorded": Moment("UPDATE sweep SET completeness"),
     "comparing, before the first comparison is recorded": Moment("UPDATE sweep SET listed"),
-    "repair, a page written without its manifest entry": Moment(
-        r"os.rename .*--20240302.*/pages/000000\.json\.part"
+    "repair, a page written under its temporary name": Moment(
+        r"os.rename .*--20240302.*/pages/000000\.zst\.part"
     ),
     "repair, between two pages of store": Moment("UPDATE harvest_log SET .*pages_stored", 2),
     "repair, between store and launch": Moment("INSERT INTO ingest_log"),

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from harvest_dagster.errors import SpoolError
+from harvest_dagster.errors import SpoolError, SpoolUnreachable
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.io_manager import SpoolIOManager
 from harvest_dagster.orchestration.resources import Stores
@@ -95,14 +95,11 @@ def test_an_op_is_retried_if_the_spool_cannot_be_reached(
 ) -> None:
     """An object store restarts, as a database does. The run has not failed."""
 
-    class Unreachable(SpoolError):
-        transient = True
-
     def fail(*_: object) -> None:
         message = "no connection"
-        raise Unreachable(message)
+        raise SpoolUnreachable(message)
 
-    monkeypatch.setattr("harvest_dagster.spool.step_outputs.write_file", fail)
+    monkeypatch.setattr("harvest_dagster.spool.filesystem.LocalFiles.write", fail)
     manager = SpoolIOManager(Stores(spool_url=str(tmp_path)))
     context = dg.build_output_context(run_id="run 1", step_key="raw__demo.fetch[1]", name="result")
     with pytest.raises(dg.RetryRequested):

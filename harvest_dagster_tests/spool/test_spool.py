@@ -11,14 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import msgspec
 import pytest
+import zstandard
 from fsspec.implementations.memory import MemoryFileSystem
 
 from harvest_dagster.errors import SpoolError
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, Request
-from harvest_dagster.spool import AttemptSpool, FetchSummary, ParsedPage, Spool, SubWindow, default_url
+from harvest_dagster.spool import (
+    AttemptSpool,
+    FetchSummary,
+    ParsedPage,
+    ParsedPageWriter,
+    Spool,
+    SubWindow,
+    default_url,
+)
 from harvest_dagster.windows import Window
 
+FRAME = zstandard.FRAME_HEADER  # how the body of a page begins in its file
 NOW = datetime(2024, 5, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
 SUB_WINDOW = SubWindow(0, Window(NOW, NOW + timedelta(days=1)))
 
@@ -71,9 +82,13 @@ def test_parsed_pages_are_read_as_they_were_written(spool: Spool) -> None:
         [InvalidRecord(b"\x00\xff", "not well-formed"), InvalidRecord(b"", "empty", "oai:x:3")],
     )
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_parsed_page(0, parsed_page)
-    assert attempt.parsed_count() == 1
-    assert attempt.read_parsed_page(0) == parsed_page
+    write_parsed(attempt, parsed_page, ParsedPage([], []))
+    index = attempt.require_parsed()
+    assert index.counts == ((2, 2), (0, 0))
+    assert [page for first in index.first_pages for page in attempt.read_parsed_pages(first)] == [
+        parsed_page,
+        ParsedPage([], []),
+    ]
 
 
 def test_parsed_pages_of_an_earlier_version_are_read(spool: Spool) -> None:
@@ -82,14 +97,15 @@ def test_parsed_pages_of_an_earlier_version_are_read(spool: Spool) -> None:
     record_of_then = make_dataclass("Record", ["identifier", "datestamp", "deleted", "blob"])
     page_of_then: Any = make_dataclass("ParsedPage", ["records", "invalid"])
     attempt = spool.attempt("arxiv", "window", "a-1")
-    attempt.write_parsed_page(0, page_of_then([record_of_then("oai:x:1", NOW, False, "<a/>")], []))
-    assert attempt.read_parsed_page(0) == ParsedPage([Record("oai:x:1", NOW, False, "<a/>")], [])
+    write_parsed(attempt, page_of_then([record_of_then("oai:x:1", NOW, False, "<a/>")], []))
+    assert attempt.read_parsed_pages(0) == [ParsedPage([Record("oai:x:1", NOW, False, "<a/>")], [])]
 
 
 def test_a_missing_directory_has_no_pages_and_no_summary(spool: Spool) -> None:
     """The first run of a window would fail."""
     attempt = spool.attempt("arxiv", "window", "a-1")
-    assert (attempt.page_count(), attempt.parsed_count(), attempt.read_summary()) == (0, 0, None)
+    assert (attempt.page_count(), list(attempt.manifests()), attempt.read_summary()) == (0, [], None)
+    assert attempt.find_parsed_pages(0) is None
     attempt.write_summary(FetchSummary(0, 0, "complete", 0))
     assert attempt.read_summary() == FetchSummary(0, 0, "complete", 0)
 
@@ -123,30 +139,61 @@ def test_pruning_deletes_only_old_attempts_of_the_source(spool: Spool) -> None:
     assert spool.prune("nothing", now=now, older_than=week) == []
 
 
-def test_a_page_counts_only_with_its_manifest_and_all_pages_before_it(spool: Spool) -> None:
-    """After a kill between a page and its manifest, the page is fetched again (docs/failures.md#no-resume)."""
+def test_a_page_counts_only_with_all_pages_before_it(spool: Spool) -> None:
+    """A list continues after its last page without a gap (docs/failures.md#no-resume)."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     for number in (0, 1, 3):
         attempt.write_page(number, page(), SUB_WINDOW)
-    assert attempt.page_count() == 2
-    remove(spool, attempt, "pages/000001.json")
-    assert attempt.page_count() == 1
+    assert attempt.page_count() == len(list(attempt.manifests())) == 2
+    remove(spool, attempt, "pages/000001.zst")
+    assert attempt.page_count() == len(list(attempt.manifests())) == 1
+
+
+def test_a_page_of_an_earlier_version_is_read(spool: Spool) -> None:
+    """An upgrade must not request the pages of an interrupted window again."""
+    attempt = spool.attempt("arxiv", "window", "a-1")
+    manifest = attempt.write_page(0, page(b"body"), SUB_WINDOW)
+    put(spool, attempt, "pages/000000.zst", zstandard.compress(b"body"))
+    put(spool, attempt, "pages/000000.json", msgspec.json.encode(manifest))
+    assert attempt.read_page(0) == page(b"body")
+    assert list(attempt.manifests()) == [manifest]
+    remove(spool, attempt, "pages/000000.json")
+    with pytest.raises(SpoolError, match=r"000000\.zst is damaged: it has no manifest"):
+        attempt.verify()
+
+
+def test_a_manifest_that_is_longer_than_what_is_read_first_is_whole(spool: Spool) -> None:
+    """A page of 10,000 records has 80 kB of fingerprints."""
+    attempt = spool.attempt("arxiv", "window", "a-1")
+    written = attempt.write_page(
+        0, page(identifiers=tuple(f"x{number}" for number in range(10_000))), SUB_WINDOW
+    )
+    assert attempt.read_manifest(0) == written
+
+
+def write_parsed(attempt: AttemptSpool, *pages: ParsedPage) -> None:
+    writer = ParsedPageWriter(attempt)
+    for one in pages:
+        writer.add(one)
+    writer.end(FetchSummary(len(pages), 3, "unverified", 10))
 
 
 def put(spool: Spool, attempt: AttemptSpool, name: str, data: bytes) -> None:
-    spool._fs.pipe_file(f"{attempt.path}/{name}", data)
+    spool.files.write(f"{attempt.path}/{name}", data)
 
 
 def remove(spool: Spool, attempt: AttemptSpool, name: str) -> None:
-    spool._fs.rm(f"{attempt.path}/{name}")
+    fs, root = fsspec.core.url_to_fs(spool.url)
+    fs.rm_file(f"{root}/{attempt.path}/{name}")
 
 
 @pytest.mark.parametrize(
     ("name", "read"),
     [
         ("pages/000000.zst", lambda attempt: attempt.read_page(0)),
-        ("pages/000000.json", lambda attempt: attempt.read_manifest(0)),
-        ("records/000000.zst", lambda attempt: attempt.read_parsed_page(0)),
+        ("pages/000000.zst", lambda attempt: attempt.read_manifest(0)),
+        ("records/000000.zst", lambda attempt: attempt.read_parsed_pages(0)),
+        ("records/index.json", lambda attempt: attempt.require_parsed()),
         ("end.json", lambda attempt: attempt.read_summary()),
     ],
 )
@@ -157,7 +204,7 @@ def test_the_error_of_a_damaged_file_names_it_and_the_remedy(
     """An incomplete page that passes for a complete one is a silent loss (docs/failures.md#truncated-page)."""
     attempt = spool.attempt("arxiv", "window", "a-1")
     attempt.write_page(0, page(), SUB_WINDOW)
-    attempt.write_parsed_page(0, ParsedPage([], []))
+    write_parsed(attempt, ParsedPage([], []))
     attempt.write_summary(FetchSummary(1, 3, "unverified", 10))
     put(spool, attempt, name, data)
     with pytest.raises(
@@ -171,7 +218,8 @@ def test_a_page_with_changed_bytes_is_detected_even_if_it_can_be_decompressed(sp
     attempt = spool.attempt("arxiv", "window", "a-1")
     attempt.write_page(0, page(b"one"), SUB_WINDOW)
     attempt.write_page(1, page(b"two"), SUB_WINDOW)
-    put(spool, attempt, "pages/000000.zst", spool._fs.cat_file(f"{attempt.path}/pages/000001.zst"))
+    one, two = (spool.files.read(f"{attempt.path}/pages/00000{number}.zst") for number in (0, 1))
+    put(spool, attempt, "pages/000000.zst", one[: one.index(FRAME)] + two[two.index(FRAME) :])
     with pytest.raises(SpoolError, match="its digest differs"):
         attempt.read_page(0)
 
@@ -186,10 +234,13 @@ def test_the_error_of_a_missing_page_names_it(spool: Spool) -> None:
 
 
 def test_people_can_read_the_manifest(tmp_path: Path) -> None:
-    """After a failure, people look at the request and the response with plain tools."""
+    """After a failure, people look at the request and the response with plain tools, such as `less` and `zstd -d`."""
     attempt = Spool(str(tmp_path)).attempt("arxiv", "window", "a-1")
     attempt.write_page(0, page(), SUB_WINDOW)
-    manifest = json.loads(Path(attempt.path, "pages/000000.json").read_text())
+    data = (tmp_path / attempt.path / "pages/000000.zst").read_bytes()
+    manifest = json.loads(data[8 : data.index(FRAME)])
+    reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
+    assert reader.readall() == b"<OAI-PMH/>"
     assert manifest["page"]["request"]["url"] == "https://example.org/oai?verb=ListRecords"
     assert (manifest["page"]["status"], manifest["page"]["total"], manifest["size"]) == (200, 10, 10)
 
@@ -267,38 +318,30 @@ def test_no_changed_bit_of_parsed_records_goes_unnoticed(tmp_path: Path) -> None
     """1,326 of 4,000 single-bit errors were read as other records, and stored."""
     spool = Spool(str(tmp_path)).attempt("x")
     records = [Record(f"x{number}", NOW, False, f"content {number}") for number in range(20)]
-    spool.write_parsed_page(0, ParsedPage(records, [InvalidRecord(b"<", "an error", "y")]))
+    write_parsed(spool, ParsedPage(records, [InvalidRecord(b"<", "an error", "y")]))
     path = tmp_path / "x" / "records" / "000000.zst"
     original = path.read_bytes()
-    assert spool.count_parsed_records(0) == (20, 1)
     for bit in range(len(original) * 8):
         changed = bytearray(original)
         changed[bit // 8] ^= 1 << bit % 8
         path.write_bytes(changed)
         with pytest.raises(SpoolError, match="is damaged"):
-            spool.read_parsed_page(0)
+            spool.read_parsed_pages(0)
 
 
-@pytest.mark.parametrize("length", [0, 10, 24, 30])
+@pytest.mark.parametrize("length", [0, 10, 20, 30])
 def test_parsed_records_that_are_cut_off_are_damaged(tmp_path: Path, length: int) -> None:
     """A power cut leaves such files, because nothing is synced to the disk."""
     spool = Spool(str(tmp_path)).attempt("x")
-    spool.write_parsed_page(0, ParsedPage([Record("x", NOW, False, "A")], []))
+    write_parsed(spool, ParsedPage([Record("x", NOW, False, "A")], []))
     path = tmp_path / "x" / "records" / "000000.zst"
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(SpoolError, match="is damaged"):
-        spool.read_parsed_page(0)
-
-
-def test_the_numbers_of_parsed_records_are_read_from_a_bucket(spool: Spool) -> None:
-    """A bucket reads a part of a file in another way than a directory."""
-    attempt = spool.attempt("x")
-    attempt.write_parsed_page(0, ParsedPage([Record("x", NOW, False, "A")], []))
-    assert attempt.count_parsed_records(0) == (1, 0)
+        spool.read_parsed_pages(0)
 
 
 @pytest.mark.parametrize(
-    "name", [".DS_Store", "000000.json~", "notes.json", "000000 (1).json", "\u0661.json", "1.json"]
+    "name", [".DS_Store", "000001.zst~", "notes.zst", "000001 (1).zst", "00000\u0661.zst", "1.zst"]
 )
 def test_a_stray_file_in_the_spool_is_ignored(tmp_path: Path, name: str) -> None:
     """It ended the harvest with a ValueError."""
@@ -313,6 +356,6 @@ def test_a_file_instead_of_a_folder_of_records_is_one_clear_error(tmp_path: Path
     spool = Spool(str(tmp_path)).attempt("x")
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "records").write_text("mine")
-    assert spool.parsed_count() == 0
+    assert spool.find_parsed_pages(0) is None
     with pytest.raises(SpoolError, match="cannot be written"):
-        spool.write_parsed_page(0, ParsedPage([], []))
+        write_parsed(spool, ParsedPage([], []))

@@ -10,7 +10,14 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld, LeaseLost, RetryLater
+from harvest_dagster.errors import (
+    DatabaseUnreachable,
+    HarvestError,
+    LeaseHeld,
+    LeaseLost,
+    RetryLater,
+    SpoolUnreachable,
+)
 from harvest_dagster.orchestration.checks.complete import check_done_window
 from harvest_dagster.orchestration.op_context import OpContext, graph_of
 from harvest_dagster.orchestration.partitions import has_partitions
@@ -26,7 +33,7 @@ from harvest_dagster.windows import Window, whole_days
 
 _BEFORE_LAUNCH = STEPS[: STEPS.index("launch")]
 # After these errors, the run must not or cannot write, or it continues the window later. The window has not failed.
-_NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater)
+_NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater, SpoolUnreachable)
 
 
 def launch_window(op: OpContext, log: HarvestLog) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from harvest_dagster.pipeline.deletions.removal import CompleteList, Removal, co
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.reconciling.comparison import compare
 from harvest_dagster.pipeline.reconciling.header_sort import HeaderSort
-from harvest_dagster.pipeline.steps.split import read_or_parse
+from harvest_dagster.pipeline.steps.split import parsed_pages
 from harvest_dagster.records import RecordHeader
 from harvest_dagster.spool import FetchSummary, ParsedPage
 from harvest_dagster.storage.counts import Counts
@@ -38,13 +38,12 @@ def remove_unlisted(
     """
     if harvest.config.selective or log.attempt_began is None:
         return None
-    summary = harvest.attempt(log).require_parsed()
+    summary = harvest.attempt(log).require_parsed().summary
     if not _is_proof(log, summary):
         return None
     with HeaderSort() as sort:
         unnamed = 0
-        for number in range(summary.pages):
-            page = read_or_parse(harvest, log, number, keep_going)
+        for _, page in parsed_pages(harvest, log, 0, keep_going):
             unnamed += sum(record.identifier is None for record in page.invalid)
             sort.add(_headers(page))
             keep_going()

@@ -67,6 +67,7 @@ class WindowFetcher:
         keep_going: called after each page; it raises if the harvest has to stop.
         tracker: counts the pages, those of earlier runs included.
         pause: waits some seconds before a doubtful answer is requested again. It takes the reason.
+        page_count: the number of pages in the spool.
     """
 
     harvest: HarvestContext
@@ -76,7 +77,7 @@ class WindowFetcher:
     keep_going: Callable[[], None]
     tracker: CompletenessTracker
     pause: Callable[[str], None]
-    _page_count: int = field(default=0, init=False)
+    page_count: int = field(default=0, init=False)
     _state: RecoveryState | None = field(default=None, init=False)
 
     def fetch(self) -> None:
@@ -117,10 +118,10 @@ class WindowFetcher:
         for manifest in self.spool.manifests():
             self.tracker.add_page(manifest)
             self.harvest.run.monitor.add_page(self.target.window, manifest, is_resumed=True)
-            self._page_count += 1
-        if self._page_count:
+            self.page_count += 1
+        if self.page_count:
             self.harvest.logger.debug(
-                f"the spool has {self._page_count} pages of an earlier run; continuing after them"
+                f"the spool has {self.page_count} pages of an earlier run; continuing after them"
             )
 
     def _restart_changed_list(self, state: RecoveryState) -> None:
@@ -201,13 +202,11 @@ class WindowFetcher:
         raise UnconfirmedEnd(message)
 
     def _write_page(self, page: Page, request: PageRequest) -> None:
-        # Verify the guard before, and again between the page and its manifest. A process that was suspended during
-        # its request must not overwrite a page of the run that took over.
-        self.guard.verify_token()
-        manifest = self.spool.write_page(self._page_count, page, request.sub_window, self.guard.verify_token)
+        # A process that was suspended during its request must not overwrite a page of the run that took over.
+        manifest = self.spool.write_page(self.page_count, page, request.sub_window, self.guard.verify_token)
         self.tracker.add_page(manifest)
         self.harvest.run.monitor.add_page(self.target.window, manifest)
-        self._page_count += 1
+        self.page_count += 1
 
     def _limit_is_reached(self) -> bool:
         limit = self.target.limit

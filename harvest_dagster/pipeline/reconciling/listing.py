@@ -16,7 +16,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import IncompleteList, LeaseHeld, RetryLater, SpoolError
+from harvest_dagster.errors import IncompleteList, LeaseHeld, RetryLater, SpoolError, SpoolUnreachable
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.http.models import Statistics
 from harvest_dagster.pipeline.context import HarvestContext
@@ -105,7 +105,7 @@ def list_headers(
             if spool_of(harvest, guard.read(), number).read_summary() is None:
                 _list_window(_ListedWindow(harvest, guard, number), open_headers)
             harvest.run.monitor.end_window(window)
-    except LeaseHeld:
+    except (LeaseHeld, SpoolUnreachable):
         guard.extend(BETWEEN_OPS, harvest.run.clock())
         raise
     except RetryLater as error:
@@ -282,7 +282,7 @@ def _fetch(listed: _ListedWindow, fetcher: WindowFetcher, client: Client) -> Fet
     if tracker.own_records == 0:
         doubt = "the list is empty"
     return FetchSummary(
-        pages=listed.spool.page_count(),
+        pages=fetcher.page_count,
         records=tracker.own_records,
         completeness=completeness_of(evidence),
         expected=tracker.expected,

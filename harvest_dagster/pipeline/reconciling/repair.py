@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost, RetryLater
+from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost, RetryLater, SpoolUnreachable
 from harvest_dagster.pipeline import early_stop
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.run_window import WindowRun, run_window
@@ -17,7 +17,7 @@ from harvest_dagster.storage.tables import harvest_log
 from harvest_dagster.windows import ALL_TIME, Window, merged, whole_day
 
 # These errors are not about a window. The op is tried again, or another run continues.
-_NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater)
+_NOT_THE_WINDOW = (LeaseHeld, LeaseLost, DatabaseUnreachable, RetryLater, SpoolUnreachable)
 
 
 @dataclass(frozen=True)

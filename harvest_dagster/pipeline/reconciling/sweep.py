@@ -15,7 +15,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import DatabaseUnreachable, HarvestError, LeaseHeld, LeaseLost, RetryLater
+from harvest_dagster.errors import (
+    DatabaseUnreachable,
+    HarvestError,
+    LeaseHeld,
+    LeaseLost,
+    RetryLater,
+    SpoolUnreachable,
+)
 from harvest_dagster.harvesters.interface import Client
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.deletions import removal
@@ -40,7 +47,7 @@ from harvest_dagster.windows import ALL_TIME, Window
 __all__ = ["Reconciliation", "end_on_failure", "finish_sweep", "list_headers", "reconcile"]
 
 # These errors do not end a sweep: the op is tried again, or another run continues.
-_NOT_AN_END = (LeaseLost, LeaseHeld, DatabaseUnreachable, RetryLater)
+_NOT_AN_END = (LeaseLost, LeaseHeld, DatabaseUnreachable, RetryLater, SpoolUnreachable)
 
 
 @dataclass(frozen=True)

@@ -138,14 +138,14 @@ def fetch(
         except SourceError as error:
             _name_numbers(error, log, tracker)
             if isinstance(error, IncompleteList):
-                _record_summary(harvest, log, lease, _summarize(harvest, log, tracker, "short", NONE))
+                _record_summary(harvest, log, lease, _summarize(harvest, log, fetcher, "short", NONE))
             raise
         report_source(harvest, client, tracker, observations)
         if sizes := tracker.full_page_sizes():
             observations.record("page_sizes", sizes)
         is_provable = log.record_limit is None and not doubts and client.has_all_lists()
         evidence = tracker.evidence() if is_provable else NONE
-        summary = _summarize(harvest, log, tracker, completeness_of(evidence), evidence)
+        summary = _summarize(harvest, log, fetcher, completeness_of(evidence), evidence)
         summary = replace(
             summary,
             doubt=" and ".join(doubts) or tracker.doubt(),
@@ -225,12 +225,13 @@ def pause_before_second_list(harvest: HarvestContext, guard: WriteGuard, reason:
 
 
 def _summarize(
-    harvest: HarvestContext, log: HarvestLog, tracker: CompletenessTracker, completeness: str, evidence: str
+    harvest: HarvestContext, log: HarvestLog, fetcher: WindowFetcher, completeness: str, evidence: str
 ) -> FetchSummary:
+    tracker = fetcher.tracker
     with harvest.run.database.read() as connection:
         recoveries = queries.get_log(connection, log.id).counts.recoveries
     return FetchSummary(
-        pages=harvest.attempt(log).page_count(),
+        pages=fetcher.page_count,
         records=tracker.records,
         completeness=completeness,
         expected=tracker.expected,

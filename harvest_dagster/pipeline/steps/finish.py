@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from harvest_dagster.coverage.lag import LagHistogram, lookback_warning
-from harvest_dagster.errors import SpoolError
+from harvest_dagster.errors import SpoolError, SpoolUnreachable
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.fetching.empty_lists import doubt_empty_neighbours
 from harvest_dagster.pipeline.lease_guard import LeaseHandle, release
@@ -50,11 +50,10 @@ def finish_window(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle) 
         SpoolError: the window has pages that are not stored, or the numbers of its records do not add up.
         LeaseLost: another run took the lease; nothing was written.
     """
-    spool = harvest.attempt(log)
-    summary = spool.require_parsed()
-    parsed = [spool.count_parsed_records(number) for number in range(summary.pages)]
+    index = harvest.attempt(log).require_parsed()
+    summary = index.summary
     with lease.begin() as connection:
-        _verify_counts(queries.get_log(connection, log.id), parsed)
+        _verify_counts(queries.get_log(connection, log.id), index.counts)
         log = transitions.mark_succeeded(
             connection,
             log.id,
@@ -140,7 +139,7 @@ def _try_to_clear(harvest: HarvestContext, clear: Callable[[], object]) -> None:
     """Delete a part of the spool. Log a failure: a later run deletes the pages, and no harvest uses them again."""
     try:
         clear()
-    except OSError as error:
+    except (SpoolError, SpoolUnreachable) as error:
         harvest.logger.warning(f"the spool could not be cleared: {error}")
 
 

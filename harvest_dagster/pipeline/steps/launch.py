@@ -17,7 +17,7 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.samples import MOST_SAMPLES, sample_record
 from harvest_dagster.pipeline.snapshots import is_snapshot
-from harvest_dagster.pipeline.steps.split import read_or_parse
+from harvest_dagster.pipeline.steps.split import parsed_pages
 from harvest_dagster.records import Record
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.raw_data import store
@@ -49,11 +49,10 @@ def launch(
         SpoolError: a page is missing or damaged.
         LeaseLost: another run took the lease; the current page is not launched.
     """
-    spool = harvest.attempt(log)
     days: dict[date, DayCounts] = {}
     day_of = partial(day_of_record, harvest, log)
-    for number in range(spool.require_parsed().pages):
-        records = read_or_parse(harvest, log, number, keep_going).records
+    for _, parsed_page in parsed_pages(harvest, log, 0, keep_going):
+        records = parsed_page.records
         _add_counts(days, records, day_of)
         with lease.begin() as connection:
             launch_records(connection, harvest, log, records)

@@ -195,10 +195,11 @@ def find_covering_logs(harvest: HarvestContext, wanted: Window) -> list[LogCover
 
 def _clear_spool(harvest: HarvestContext, covered_by: list[HarvestLog]) -> None:
     """Clear the spool of windows that succeeded, if the run was killed before it did so."""
-    folders = set(harvest.run.spool.directories(harvest.config.label))
-    for log in covered_by:
+    succeeded = [log for log in covered_by if log.status == "SUCCEEDED"]
+    folders = set(harvest.run.spool.directories(harvest.config.label)) if succeeded else set()
+    for log in succeeded:
         label, folder = harvest.spool_path(log.window)
-        if log.status == "SUCCEEDED" and folder in folders:
+        if folder in folders:
             harvest.run.spool.clear(label, folder)
 
 

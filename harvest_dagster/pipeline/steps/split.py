@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from harvest_dagster.errors import SpoolError
@@ -10,7 +10,7 @@ from harvest_dagster.harvesters.interface import Parser
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.snapshots import list_window
 from harvest_dagster.records import InvalidRecord, Page, Record
-from harvest_dagster.spool import AttemptSpool, PageManifest, ParsedPage
+from harvest_dagster.spool import AttemptSpool, PageManifest, ParsedPage, ParsedPageWriter
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.texts import make_storable
 from harvest_dagster.windows import Window
@@ -33,49 +33,61 @@ def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], Non
 
     Raises:
         SpoolError: a page is missing, or is not what its manifest says.
+        SpoolUnreachable: the object store of the spool cannot be reached now.
     """
     spool = harvest.attempt(log)
-    remaining = log.record_limit
-    done, summary = spool.parsed_count(), spool.require_fetched()
+    summary = spool.require_fetched()
     whole = _find_whole_lists(spool) if summary.sub_windows > 1 else []
     window = list_window(harvest.config, log.window)
-    for number in range(summary.pages):
-        parsed_page = _read_parsed(spool, number) if number < done else None
-        if parsed_page is None:
-            manifest = spool.read_with_body(number)
-            parsed_page = _parse(harvest.source.parser, manifest, window, whole, remaining)
-            spool.write_parsed_page(number, parsed_page)
-            keep_going()
-        if remaining is not None:
-            remaining -= len(parsed_page.records)
+    writer, remaining = ParsedPageWriter(spool), log.record_limit
+    for parsed_page in writer.add_earlier_pages(summary.pages):
+        remaining = _subtract(remaining, parsed_page)
+    while writer.pages < summary.pages:
+        manifest = spool.read_with_body(writer.pages)
+        parsed_page = _parse(harvest.source.parser, manifest, window, whole, remaining)
+        writer.add(parsed_page)
+        remaining = _subtract(remaining, parsed_page)
+        keep_going()
+    writer.end(summary)
     return summary.pages
 
 
-def read_or_parse(
-    harvest: HarvestContext, log: HarvestLog, number: int, keep_going: Callable[[], None]
-) -> ParsedPage:
-    """Return a parsed page, for the later steps. If it is damaged, parse it again from the page as it was received.
+def _subtract(remaining: int | None, parsed_page: ParsedPage) -> int | None:
+    return None if remaining is None else remaining - len(parsed_page.records)
+
+
+def parsed_pages(
+    harvest: HarvestContext, log: HarvestLog, first: int, keep_going: Callable[[], None]
+) -> Iterator[tuple[int, ParsedPage]]:
+    """Yield the number and the records of each page from one on, for the later steps.
+
+    If records are damaged, their page is parsed again from the page as it was received.
+
+    Args:
+        harvest: the harvest.
+        log: the window's log.
+        first: the number of the first page.
+        keep_going: called while pages are parsed again.
 
     Raises:
-        SpoolError: the page as it was received is damaged, too.
+        SpoolError: a page is not parsed, or the page as it was received is damaged, too.
+        SpoolUnreachable: the object store of the spool cannot be reached now.
     """
     spool = harvest.attempt(log)
-    found = _read_parsed(spool, number)
-    if found is not None:
-        return found
-    harvest.logger.warning(
-        f"the records of page {number + 1} in the spool are damaged. The page is parsed again."
-    )
-    split(harvest, log, keep_going)
-    return spool.read_parsed_page(number)
-
-
-def _read_parsed(spool: AttemptSpool, number: int) -> ParsedPage | None:
-    """Return the parsed page of an earlier run, or None if it is damaged."""
-    try:
-        return spool.read_parsed_page(number)
-    except SpoolError:
-        return None
+    index, number = spool.require_parsed(), first
+    while number < index.summary.pages:
+        start = index.file_of(number)
+        found = spool.find_parsed_pages(start)
+        if found is None or start + len(found) <= number:
+            harvest.logger.warning(
+                f"the records of page {number + 1} in the spool are damaged. The page is parsed again."
+            )
+            split(harvest, log, keep_going)
+            index = spool.require_parsed()
+            start = index.file_of(number)
+            found = spool.read_parsed_pages(start)
+        yield from enumerate(found[number - start :], number)
+        number = start + len(found)
 
 
 def _find_whole_lists(spool: AttemptSpool) -> list[Window]:

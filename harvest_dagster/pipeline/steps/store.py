@@ -19,7 +19,7 @@ from harvest_dagster.pipeline.fetching.ignored_dates import describe_outside_rec
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
 from harvest_dagster.pipeline.steps.launch import day_of_record
-from harvest_dagster.pipeline.steps.split import read_or_parse
+from harvest_dagster.pipeline.steps.split import parsed_pages
 from harvest_dagster.pipeline.storing import quarantine_policy
 from harvest_dagster.pipeline.storing.lag_counter import LagCounter
 from harvest_dagster.pipeline.storing.out_of_window import OutOfWindowCounter
@@ -57,7 +57,6 @@ def store(
         SpoolError: a page is missing or damaged.
         QuarantineLimitExceeded: too many records are invalid. All valid records are stored (docs/decisions/0015).
     """
-    spool = harvest.attempt(log)
     quarantined, out_of_window = (
         _QuarantinedIdentifiers.read(harvest),
         OutOfWindowCounter(list_window(harvest.config, log.window)),
@@ -66,8 +65,7 @@ def store(
     with harvest.run.database.read() as connection:
         has_absent = absences.has_absences(connection, harvest.config_id)
     lags = LagCounter.read(harvest, log)
-    for number in range(log.pages_stored, spool.require_parsed().pages):
-        parsed_page = read_or_parse(harvest, log, number, keep_going)
+    for number, parsed_page in parsed_pages(harvest, log, log.pages_stored, keep_going):
         with lease.begin() as connection:
             counts = _store_page(connection, harvest, log, number, parsed_page, lags=lags)
             counts += out_of_window.count(parsed_page.records)
@@ -109,22 +107,19 @@ def _correct_counts(
     know which records in the lists of sub-windows belong to neighbouring windows. The parser has left these records
     out.
     """
-    summary = harvest.attempt(log).require_parsed()
+    summary = harvest.attempt(log).require_parsed().summary
     is_recounted = summary.sub_windows > 1 and summary.identifiers is not None
-    identifiers = _count_identifiers(harvest, log, summary.pages, keep_going) if is_recounted else None
+    identifiers = _count_identifiers(harvest, log, keep_going) if is_recounted else None
     with lease.begin() as connection:
         counters.correct_quarantined(connection, log.id, quarantine.count_different(connection, log))
         if identifiers is not None:
             counters.set_expected(connection, log.id, summary.expected, identifiers)
 
 
-def _count_identifiers(
-    harvest: HarvestContext, log: HarvestLog, pages: int, keep_going: Callable[[], None]
-) -> int:
+def _count_identifiers(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], None]) -> int:
     """Return the number of different records on the parsed pages. Invalid ones without identifier differ by bytes."""
     with SeenIdentifiers() as seen:
-        for number in range(pages):
-            page = read_or_parse(harvest, log, number, keep_going)
+        for _, page in parsed_pages(harvest, log, 0, keep_going):
             invalid = (record.identifier or f"{record.datum!r}" for record in page.invalid)
             seen.add(0, fingerprints([*(record.identifier for record in page.records), *invalid]))
         return seen.count_distinct([0])

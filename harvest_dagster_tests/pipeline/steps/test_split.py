@@ -90,17 +90,19 @@ def test_after_a_kill_only_the_other_pages_are_parsed(small_world: World, limit:
         spool = harvest.attempt(log)
 
         def killed() -> None:
-            if spool.parsed_count() == 2:
+            if spool.find_parsed_pages(1) is not None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             small_world.step("split", harvest, log.id, lease, killed)
-        first = [spool.read_parsed_page(number) for number in range(2)]
+        first = [page for number in range(2) for page in spool.read_parsed_pages(number)]
         for _ in range(2):
             small_world.step("split", harvest, log.id, lease)
-        parsed_pages = [spool.read_parsed_page(number) for number in range(spool.parsed_count())]
-    assert parsed_pages[:2] == first
-    assert [record for one in parsed_pages for record in one.records] == records(8)[:limit]
+        index = spool.require_parsed()
+        parsed = [page for number in index.first_pages for page in spool.read_parsed_pages(number)]
+    assert parsed[:2] == first
+    assert [record for one in parsed for record in one.records] == records(8)[:limit]
+    assert [valid for valid, _ in index.counts] == [len(one.records) for one in parsed]
 
 
 @pytest.mark.parametrize("limit", [None, 5])
@@ -135,9 +137,9 @@ def test_records_that_are_damaged_after_split_are_parsed_again(world: World, ste
     with lease_guard.hold_lease(harvest) as lease:
         log = world.window(harvest, lease, until={"store": "split", "launch": "store"}[step])
         spool = harvest.attempt(log)
-        spool._write("records/000000.zst", b"a power cut")
+        spool.write_parsed_file(0, b"a power cut")
         world.step(step, harvest, log.id, lease)
-        assert spool.count_parsed_records(0) == (2, 0)
+        assert [len(page.records) for page in spool.read_parsed_pages(0)] == [2]
     assert "The page is parsed again" in " ".join(world.log_lines)
 
 
