@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, ScalarSelect, Table, select
 
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.tables import (
     harvest_log,
+    ingest_config,
     ingest_log,
     metadata,
     quarantine,
@@ -21,6 +22,7 @@ from harvest_dagster.storage.tables import (
     source_unique_identifier,
 )
 from harvest_dagster.testing.simulator import Request, Server
+from harvest_dagster_tests.crash.commands import LABEL
 from harvest_dagster_tests.testing.simulator.oai_client import LIST, pages
 
 _RECORD = "{http://www.openarchives.org/OAI/2.0/}"
@@ -43,10 +45,12 @@ def served(source: Server) -> list[Content]:
     return sorted(map(_content, records))
 
 
-def stored(connection: Connection) -> list[Content]:
-    """Return all records of the database."""
-    query = select(raw_datum.c.datum, source_unique_identifier.c.identifier, raw_datum.c.deleted).join(
-        source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id
+def stored(connection: Connection, label: str = LABEL) -> list[Content]:
+    """Return all records of a source in the database."""
+    query = (
+        select(raw_datum.c.datum, source_unique_identifier.c.identifier, raw_datum.c.deleted)
+        .join(source_unique_identifier, source_unique_identifier.c.id == raw_datum.c.suid_id)
+        .where(source_unique_identifier.c.ingest_config_id == _key_of(label))
     )
     contents = []
     for datum, identifier, deleted in connection.execute(query):
@@ -56,16 +60,20 @@ def stored(connection: Connection) -> list[Content]:
     return sorted(contents)
 
 
-def assert_complete(database: Database, source: Server, *, ingested: str = "PENDING") -> None:
+def assert_complete(
+    database: Database, source: Server, *, ingested: str = "PENDING", label: str = LABEL
+) -> None:
     """Assert that each record is stored once with its ingest log, and that the counts of the harvest logs agree."""
     expected = served(source)
     with database.read() as connection:
-        assert stored(connection) == expected
-        data = set(connection.scalars(select(raw_datum.c.id)))
-        logs = connection.execute(select(ingest_log.c.raw_id, ingest_log.c.status)).all()
+        assert stored(connection, label) == expected
+        of_source = source_unique_identifier.c.ingest_config_id == _key_of(label)
+        data = set(connection.scalars(select(raw_datum.c.id).join(source_unique_identifier).where(of_source)))
+        of_label = ingest_log.c.ingest_config_id == _key_of(label)
+        logs = connection.execute(select(ingest_log.c.raw_id, ingest_log.c.status).where(of_label)).all()
         assert sorted(logs) == sorted((datum, ingested) for datum in data)
         assert connection.execute(select(quarantine)).all() == []
-        windows = harvests(connection)
+        windows = harvests(connection, label)
     assert {log["status"] for log in windows} == {"SUCCEEDED"}, windows
     assert {log["completions"] for log in windows} == {1}
     assert {log["completeness"] for log in windows} == {"complete"}
@@ -74,9 +82,11 @@ def assert_complete(database: Database, source: Server, *, ingested: str = "PEND
     assert sum(log["deleted"] for log in windows) == sum(content.deleted for content in expected)
 
 
-def harvests(connection: Connection) -> list[dict[str, Any]]:
-    """Return the logs of windows, without those of ranges (status SPLIT)."""
-    query = select(harvest_log).where(harvest_log.c.status != "SPLIT").order_by(harvest_log.c.start_date)
+def harvests(connection: Connection, label: str = LABEL) -> list[dict[str, Any]]:
+    """Return the logs of the windows of a source, without those of ranges (status SPLIT)."""
+    is_window = harvest_log.c.status != "SPLIT"
+    of_label = harvest_log.c.ingest_config_id == _key_of(label)
+    query = select(harvest_log).where(is_window, of_label).order_by(harvest_log.c.start_date)
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
@@ -95,6 +105,10 @@ def snapshot(database: Database, *tables: Table) -> dict[str, list[Any]]:
 def lists(requests: Sequence[Request]) -> list[Request]:
     """Return the requests for pages of records."""
     return [request for request in requests if request.verb == "ListRecords"]
+
+
+def _key_of(label: str) -> ScalarSelect[int]:
+    return select(ingest_config.c.id).where(ingest_config.c.label == label).scalar_subquery()
 
 
 def _content(record: etree._Element) -> Content:
