@@ -182,7 +182,8 @@ def _measure_fleet(sources: int, records: int, minutes: float) -> None:
     total = sum(processor.seconds.values())
     print(
         f"{done} sources done after {elapsed:.0f} s, in {found['runs']} runs ({found['failed']} failed), "
-        f"{found['events'] / max(done, 1):.1f} events, {(after.bytes - before.bytes) / max(done, 1) / 1000:.0f} kB of "
+        f"{found['events'] / max(done, 1):.1f} events, {found['bytes'] / max(done, 1) / 1000:.1f} kB serialized, "
+        f"{(after.bytes - before.bytes) / max(done, 1) / 1000:.0f} kB of "
         f"Dagster's database and {(after.connections - before.connections) / max(done, 1):.0f} connections per source; "
         f"{total:.0f} s of processor, {total / max(done, 1):.2f} s per source"
     )

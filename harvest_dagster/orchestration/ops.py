@@ -1,20 +1,22 @@
 """The ops of a harvest. Each reads its context, calls the step of the same name, and attaches metadata.
 
-Ops pass each other only small values: the two instants of a planned window, the id of its log, a report. All other data
-is in the database and in the spool, so each op may run in a process or on a machine of its own. `io_manager` passes the
-values through the spool. An input of the type Nothing passes no value: it only orders two ops.
+Ops pass each other almost nothing. A window is the mapping key of its ops, and they find its log in the database. Only
+the reports of the windows go through the spool, by `io_manager`. So each op may run in a process or on a machine of its
+own. An input of the type Nothing passes no value and only orders two ops: Dagster writes six events for each value that
+an op passes to another (docs/decisions/0084-write-fewer-events-for-each-day.md).
 """
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Optional
+from typing import Any
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration import io_manager
 from harvest_dagster.orchestration.asset_keys import SourceAsset
-from harvest_dagster.orchestration.checks.complete import check_window
+from harvest_dagster.orchestration.checks import unselected
+from harvest_dagster.orchestration.checks.complete import CHECK, check_window
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.op_context import (
     TRANSIENT,
@@ -43,12 +45,13 @@ from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.early_stop import find_stop_reason
 from harvest_dagster.pipeline.report_lines import log_run
 from harvest_dagster.pipeline.snapshots import describe_snapshot, is_snapshot
+from harvest_dagster.pipeline.steps.fetch import find_begun_log
 from harvest_dagster.pipeline.steps.finish import finish_run
-from harvest_dagster.pipeline.steps.plan import Plan, find_covering_logs, plan_windows
+from harvest_dagster.pipeline.steps.plan import Plan, find_covering_logs, find_parent, plan_windows
 from harvest_dagster.pipeline.steps.preflight import refuse_repeated_failures, validate_preconditions
 from harvest_dagster.storage.counts import as_numbers
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
-from harvest_dagster.windows import Window, parse_instant
+from harvest_dagster.windows import Window
 
 CatalogParam = dg.ResourceParam[Catalog]
 _DONE = dg.Out(dg.Nothing)
@@ -126,7 +129,7 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
 @dg.op(
     description="Skips the time that is covered, and divides the rest of the range into windows.",
     ins={"lock": dg.In(dg.Nothing)},
-    out=dg.DynamicOut(dict, io_manager_key=io_manager.KEY),
+    out=dg.DynamicOut(dg.Nothing),
     tags=priority(2),
 )
 @report_errors
@@ -148,14 +151,16 @@ def plan(
         return _planned_outputs(planned, stack.pop_all())
 
 
-def _planned_outputs(planned: Plan, lease: ExitStack) -> Iterator[dg.DynamicOutput[dict[str, Any]]]:
-    """Yield each window. Release what `lease` holds at the end."""
+def _planned_outputs(planned: Plan, lease: ExitStack) -> Iterator[dg.DynamicOutput[None]]:
+    """Yield one output for each window. Release what `lease` holds at the end."""
     with lease:
         for window in planned.windows:
-            bounds = {"start": window.start.isoformat(), "end": window.end.isoformat()}
-            yield dg.DynamicOutput(
-                {**bounds, "parent_id": planned.parent_id}, mapping_key=metadata.short_name(window)
-            )
+            yield dg.DynamicOutput(None, mapping_key=metadata.short_name(window))
+
+
+def _planned_window(context: dg.OpExecutionContext) -> Window:
+    """Return the window of an op between plan and finish."""
+    return metadata.parse_short_name(context.get_mapping_key() or "")
 
 
 # Without this input, Dagster takes an op after a window's first one for an op that was never started, if the run failed
@@ -166,7 +171,8 @@ _AFTER_PLAN = {"planned": dg.In(dg.Nothing)}
 
 @dg.op(
     description="Fetches the pages of a window into the spool. Skips the window if the run stops early.",
-    out=dg.Out(is_required=False, io_manager_key=io_manager.KEY),
+    ins=_AFTER_PLAN,
+    out=dg.Out(dg.Nothing, is_required=False),
     tags=priority(3),
 )
 @report_errors
@@ -176,47 +182,44 @@ def fetch(
     config: StepConfig,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    planned: dict[str, Any],
 ) -> Any:
-    """Return a generator of the id of the window's log; of None if the run has already collected `limit` records.
+    """Return a generator of one output.
 
     It is empty if the run stops early. Dagster then skips the other ops of the window.
     """
-    window = Window(parse_instant(planned["start"]), parse_instant(planned["end"]))
+    window = _planned_window(context)
     with hold_lease(context, config, harvest_stores, harvest_catalog) as op, after_failed_window(op):
         if (reason := find_stop_reason(op.harvest)) is not None:
             context.log.debug(f"{window} is not tried, because {reason}")
             return (dg.Output(None) for _ in ())
-        log = op.steps.begin(window, parent_id=planned["parent_id"])
-        if log is None:
+        parent_id = find_parent(op.harvest, op.requested) if window != op.requested else None
+        log = op.steps.begin(window, parent_id=parent_id)
+        if log is None:  # the run has already collected `limit` records
             return (dg.Output(None) for _ in range(1))
         tag_run(context, log_id=log.parent_id or log.id)
         with op.window(log.id):
             summary, statistics = op.steps.fetch(log)
     context.add_output_metadata(metadata.fetch_metadata(window, summary, statistics))
-    return (dg.Output(log_id) for log_id in (log.id,))
+    return (dg.Output(None) for _ in range(1))
 
 
 @contextmanager
 def _resume(
-    context: dg.OpExecutionContext,
-    config: StepConfig,
-    harvest_stores: Stores,
-    harvest_catalog: Catalog,
-    log_id: int,
-) -> Generator[tuple[OpContext, HarvestLog], None, None]:
-    """Hold the lease and take up a window's log for an op after fetch."""
-    with (
-        hold_lease(context, config, harvest_stores, harvest_catalog) as op,
-        after_failed_window(op),
-        op.window(log_id) as log,
-    ):
-        yield op, log
+    context: dg.OpExecutionContext, config: StepConfig, harvest_stores: Stores, harvest_catalog: Catalog
+) -> Generator[tuple[OpContext, HarvestLog | None], None, None]:
+    """Hold the lease and take up the log of the op's window. It is None if the run has not begun the window."""
+    with hold_lease(context, config, harvest_stores, harvest_catalog) as op:
+        begun = find_begun_log(op.harvest, _planned_window(context))
+        if begun is None:
+            yield op, None
+            return
+        with after_failed_window(op), op.window(begun.id) as log:
+            yield op, log
 
 
 @dg.op(
     description="Parses the pages into records, and quarantines invalid records.",
-    ins=_AFTER_PLAN,
+    ins={**_AFTER_PLAN, "fetched": dg.In(dg.Nothing)},
     out=_DONE,
     tags=priority(4),
 )
@@ -226,13 +229,10 @@ def split(
     config: StepConfig,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    log_id: Optional[int],  # noqa: UP045  # Dagster's types do not support `int | None`
 ) -> None:
-    """Parse the pages of the window with this log."""
-    if log_id is None:
-        return
-    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
-        if is_finished(log):
+    """Parse the pages of the window."""
+    with _resume(context, config, harvest_stores, harvest_catalog) as (op, log):
+        if log is None or is_finished(log):
             return
         pages = op.steps.split(log)
     context.add_output_metadata({"pages": pages})
@@ -240,7 +240,7 @@ def split(
 
 @dg.op(
     description="Writes identifiers and data to the database, one transaction for each page.",
-    ins={**_AFTER_PLAN, "split": dg.In(dg.Nothing)},
+    ins={**_AFTER_PLAN, "parsed": dg.In(dg.Nothing)},
     out=_DONE,
     tags=priority(5),
 )
@@ -250,13 +250,10 @@ def store(
     config: StepConfig,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    log_id: Optional[int],  # noqa: UP045
 ) -> None:
-    """Store the records of the window with this log."""
-    if log_id is None:
-        return
-    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
-        if is_finished(log):
+    """Store the records of the window."""
+    with _resume(context, config, harvest_stores, harvest_catalog) as (op, log):
+        if log is None or is_finished(log):
             return
         stored = op.steps.store(log)
     context.add_output_metadata(as_numbers(stored, "store"))
@@ -264,7 +261,7 @@ def store(
 
 @dg.op(
     description="Creates an ingest log for each datum of the window, and finishes the window.",
-    ins={**_AFTER_PLAN, "store": dg.In(dg.Nothing)},
+    ins={**_AFTER_PLAN, "stored": dg.In(dg.Nothing)},
     out=dg.Out(io_manager_key=io_manager.KEY),
     tags=priority(6),
 )
@@ -274,16 +271,15 @@ def launch(
     config: StepConfig,
     harvest_stores: Stores,
     harvest_catalog: CatalogParam,
-    log_id: Optional[int],  # noqa: UP045
 ) -> dict[str, Any]:
     """Return what the op finish reports about the window.
 
     The step finish of the window also runs in this op. The op finish collects all windows, and Dagster skips it if one
     window failed.
     """
-    if log_id is None:
-        return {}
-    with _resume(context, config, harvest_stores, harvest_catalog, log_id) as (op, log):
+    with _resume(context, config, harvest_stores, harvest_catalog) as (op, log):
+        if log is None:
+            return {}
         if is_finished(log):
             return {"log_id": log.id, "days": {}, "sample": []}
         return launch_window(op, log)
@@ -315,8 +311,10 @@ def finish(
         covering = [] if harvested else find_covering_logs(op.harvest, op.requested)
         is_complete = _is_complete(context, op.harvest)
         day_reports.report_covered_days(context, op.harvest, failing=False)
-        if not is_complete:  # Dagster skips the op of the asset check if the output is missing
+        if not is_complete and unselected.has_op(context, op.asset_key, CHECK):
+            # Dagster skips the op of the asset check if the output is missing.
             check_window(context, op.harvest, partition_window(context))
+        unselected.evaluate_unselected(context, op.harvest, op.asset_key)
     logs = [coverage.log for coverage in covering]
     is_served = bool(harvested) and is_snapshot(op.harvest.config)
     snapshot = describe_snapshot(op.requested) if is_served else ""
@@ -350,6 +348,5 @@ def harvest_graph(pool: str | None = None) -> Any:
 
 
 def _window_ops(window: Any) -> Any:
-    log_id = fetch(window)
-    stored = store(log_id, planned=window, split=split(log_id, planned=window))
-    return launch(log_id, planned=window, store=stored)
+    parsed = split(planned=window, fetched=fetch(planned=window))
+    return launch(planned=window, stored=store(planned=window, parsed=parsed))

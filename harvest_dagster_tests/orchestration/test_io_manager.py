@@ -14,10 +14,10 @@ from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.io_manager import SpoolIOManager
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.spool import Spool
-from harvest_dagster.testing.simulator import Server
+from harvest_dagster.testing.simulator import HttpErrorStatus, Server
 from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.orchestration.conftest import Deploy
-from harvest_dagster_tests.orchestration.deployment import DAYS, RAW
+from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, asked_day
 
 
 class UsersIOManager(dg.IOManager):
@@ -59,10 +59,12 @@ def test_the_io_manager_of_a_project_gets_only_the_outputs_of_its_own_assets(
 @pytest.mark.usefixtures("without_retries")
 def test_outputs_of_a_failed_run_stay_until_they_are_pruned(on_sqlite: Deploy) -> None:
     """An execution of the run from its failure needs them."""
-    deployment = on_sqlite("http://127.0.0.1:1/oai")
-    result = deployment.materialize(DAYS[0])
+    fails = HttpErrorStatus(404, when=lambda request: asked_day(request) == DAYS[1])
+    with Server(REPOSITORY, behaviours=[fails]) as source:
+        deployment = on_sqlite(source.url, max_window="1d")
+        result = deployment.materialize(*DAYS[:2])
     assert not result.success
-    assert list(deployment.spool.glob(f"_runs/{result.run_id}/raw__demo/plan.result.*.json"))
+    assert list(deployment.spool.glob(f"_runs/{result.run_id}/raw__demo/launch.*.result.json"))
     Spool(str(deployment.spool)).prune(
         "_runs", now=utc_now() + timedelta(days=2), older_than=timedelta(days=1)
     )

@@ -70,6 +70,11 @@ def evaluation_of(connection: Connection, key: dg.AssetKey, status: SweepStatus)
     return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **_result(connection, status))
 
 
+def read_evaluation(database: Database, config: IngestConfig, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """Return the check's evaluation of a source as it is now."""
+    return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **_read_result(database, config))
+
+
 def report_reconciled(
     context: dg.OpExecutionContext, database: Database, config: IngestConfig, key: dg.AssetKey
 ) -> None:
@@ -83,7 +88,7 @@ def report_reconciled(
         config: the source.
         key: its asset raw/<label>.
     """
-    evaluation = dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **_read_result(database, config))
+    evaluation = read_evaluation(database, config, key)
     with database.read() as connection:
         last = SweepOverview.read(connection, utc_now(), [config]).last_ended(config)
     if last is not None:

@@ -17,6 +17,7 @@ from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.orchestration.asset_keys import AssetKeys
 from harvest_dagster.orchestration.resources import Stores
+from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import format_instant, utc_now
 
 CHECK = "up_to_date"
@@ -52,6 +53,14 @@ def evaluation_of(
     """Return the check's evaluation for a status, for code that evaluates the check outside of a run."""
     result = _result(status, dict(_lag_metadata(config, lags)))
     return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **result)
+
+
+def read_evaluation(database: Database, config: IngestConfig, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """Return the check's evaluation of a source as it is now."""
+    label = config.label
+    with database.read() as connection:
+        sources = SourceOverview.read(connection, utc_now(), [label]).with_lags(connection, [label])
+    return evaluation_of(key, config, sources.status_of(config), sources.lags_of(config))
 
 
 def is_last_evaluation(

@@ -6,7 +6,7 @@ Counts are numbers, not texts, so that the UI plots them over the partitions.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timezone
 from typing import Any
 
 import dagster as dg
@@ -32,6 +32,7 @@ MOST_SAMPLES_OF_RUN = 5
 # The columns are 2.3 kB of an event of 4.3 kB. On each day of ten years they would be 8 MB for each source.
 _MOST_PARTITIONS_WITH_COLUMNS = 31
 _MOST_LISTED = 50
+_DAY, _INSTANT = "%Y%m%d", "%Y%m%dT%H%M%S%f"
 COVERED_METADATA = {"completeness": "covered"}
 
 
@@ -40,8 +41,22 @@ def short_name(window: Window) -> str:
     return "_".join(_digits(instant) for instant in (window.start, window.end))
 
 
+def parse_short_name(name: str) -> Window:
+    """Return the window of a name from `short_name`.
+
+    Raises:
+        ValueError: it is no such name.
+    """
+    start, end = name.split("_")
+    return Window(_instant(start), _instant(end))
+
+
 def _digits(instant: datetime) -> str:
-    return f"{instant:%Y%m%d}" if instant.time() == time() else f"{instant:%Y%m%dT%H%M%S%f}"
+    return f"{instant:{_DAY}}" if instant.time() == time() else f"{instant:{_INSTANT}}"
+
+
+def _instant(digits: str) -> datetime:
+    return datetime.strptime(digits, _INSTANT if "T" in digits else _DAY).replace(tzinfo=timezone.utc)
 
 
 def log_plan(context: dg.OpExecutionContext, plan: Plan) -> None:

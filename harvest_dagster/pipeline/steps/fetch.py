@@ -59,6 +59,15 @@ def is_deferred(harvest: HarvestContext, window: Window) -> bool:
     return log is not None and log.status == "STARTED" and log.run_id == harvest.run.id
 
 
+def find_begun_log(harvest: HarvestContext, window: Window) -> HarvestLog | None:
+    """Return the log of a window that this run, or a run that it executes again, has begun; None if they have not."""
+    with harvest.run.database.read() as connection:
+        attempts = run_attempts.find_windows(connection, harvest.scope, harvest.run.all_ids, window)
+        if all(attempt.window != window for attempt in attempts):
+            return None
+        return queries.find_log(connection, harvest.scope, window)
+
+
 def begin(
     harvest: HarvestContext, window: Window, lease: LeaseHandle, *, parent_id: int | None, limit: int | None
 ) -> HarvestLog:
