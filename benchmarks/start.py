@@ -26,6 +26,7 @@ _COMMANDS = (
     "check",
     "list",
     "status",
+    "metrics",
     "identify http://127.0.0.1:1/oai",  # nothing answers there
     "records arxiv_cs",
     "documents arxiv_cs",

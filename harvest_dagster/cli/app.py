@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "deletions": Entry("deletions", "List, approve and undo the deletions that were concluded from lists."),
     "replay": Entry("replay", "Transform the stored data of a source again, without a request."),
     "report": Entry("report", "Write one HTML page about all sources."),
+    "metrics": Entry("metrics", "Print or serve the state of all sources as metrics for Prometheus."),
     "db": Entry("db", "Upgrade, check, measure, prune and copy the database."),
 }
 

@@ -16,14 +16,13 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harvest_dagster.catalog.hosts import main_host, rate_limit_of
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.lag import describe_lag, habit_change, lookback_warning
 from harvest_dagster.coverage.sweep_status import sweep_problems
 from harvest_dagster.errors import BadInput
-from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import MARKS, MEANINGS, Calendar
+from harvest_dagster.status.host_entries import HostEntry, host_entries
 from harvest_dagster.status.source_json import opening_of
 from harvest_dagster.status.source_state import SourceState, default_days, read_states
 from harvest_dagster.status.sweep_plot import (
@@ -40,7 +39,6 @@ from harvest_dagster.windows import DAY
 VARIABLE = "HARVEST_REPORT"
 CELL = 10  # units of the drawing for each day
 MOST_FAILURES = 5  # of each source
-_SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -121,28 +119,6 @@ class SourceEntry:
 
 
 @dataclass(frozen=True)
-class HostEntry:
-    """One host of the report.
-
-    Attributes:
-        limit: the strictest limit of its sources.
-        requests: the number of requests of windows that began on the last day.
-    """
-
-    host: str
-    labels: tuple[str, ...]
-    limit: Limit
-    requests: int
-    pause: float
-    slowdown: int
-
-    @property
-    def use(self) -> float:
-        """The share of the requests that the limit allows on a day, from 0 to 1."""
-        return self.requests / (self.limit.rate * _SECONDS_A_DAY)
-
-
-@dataclass(frozen=True)
 class Report:
     """The content of the page."""
 
@@ -167,7 +143,7 @@ def build_report(
     """Read the state of all sources, with calendars of the last 53 weeks."""
     states = read_states(configs, database, now, default_days(now))
     return Report(
-        now, tuple(SourceEntry(state, now) for state in states), tuple(_hosts(states)), tuple(problems)
+        now, tuple(SourceEntry(state, now) for state in states), tuple(host_entries(states)), tuple(problems)
     )
 
 
@@ -225,21 +201,3 @@ def draw(calendar: Calendar) -> Iterable[tuple[str, str]]:
                 )
             column += length
     return ((state, "".join(parts)) for state, parts in paths.items())
-
-
-def _hosts(states: Sequence[SourceState]) -> Iterable[HostEntry]:
-    by_host: dict[str, list[SourceState]] = {}
-    for state in states:
-        if host := main_host(state.config):
-            by_host.setdefault(host, []).append(state)
-    for host, found in sorted(by_host.items()):
-        budget = found[0].budget
-        limits = [rate_limit_of(state.config) for state in found]
-        yield HostEntry(
-            host=host,
-            labels=tuple(state.config.label for state in found),
-            limit=min(limits, key=lambda limit: limit.rate),
-            requests=sum(state.requests for state in found),
-            pause=budget.pause if budget else 0.0,
-            slowdown=budget.slowdown if budget else 1,
-        )

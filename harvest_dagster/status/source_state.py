@@ -24,6 +24,7 @@ from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.processes import is_gone
 from harvest_dagster.status.calendar import Calendar, make_calendar
 from harvest_dagster.status.sweep_plot import MOST_SWEEPS
+from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import overview, queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
@@ -71,7 +72,7 @@ class SourceState:
         budget: the request budget of its host, if a request was ever sent to it.
         quarantined: the number of quarantined records.
         transforms: the number of data by status: PENDING, STARTED and FAILED for the present transformer version.
-        requests: the number of requests on the last day.
+        last_day: requests, waits and recovery steps of the windows that began in the last 24 hours.
         calendar: the states of the days of the calendar; None without one.
         lags: how late its records came in the last twelve months.
         sweep: the last comparison with the source, and held deletions; None without a database.
@@ -90,7 +91,7 @@ class SourceState:
     budget: HostBudget | None = None
     quarantined: int = 0
     transforms: Mapping[str, int] = field(default_factory=dict)
-    requests: int = 0
+    last_day: Counts = field(default_factory=Counts)
     calendar: Calendar | None = None
     lags: LagHistogram = NO_LAGS
     sweep: SweepStatus | None = None
@@ -148,7 +149,7 @@ class _Facts:
     quarantined: Mapping[int, int]
     transforms: Mapping[tuple[int, int], Mapping[str, int]]
     versions: Mapping[str, int]
-    requests: Mapping[int, int]
+    last_day: Mapping[int, Counts]
     sweeps: SweepOverview
     recent_sweeps: Mapping[int, list[Sweep]]
 
@@ -179,7 +180,7 @@ class _Facts:
             quarantined=overview.count_quarantined(connection, ids),
             transforms=overview.count_transforms(connection, ids),
             versions=_transformer_versions(connection, configs),
-            requests=overview.count_requests(connection, now - DAY),
+            last_day=overview.sum_counts(connection, now - DAY),
             sweeps=SweepOverview.read(connection, now, configs),
             recent_sweeps=find_recent_of_sources(connection, ids, MOST_SWEEPS) if with_recent_sweeps else {},
         )
@@ -202,7 +203,7 @@ class _Facts:
             budget=self.budgets.get(main_host(config) or ""),
             quarantined=self.quarantined.get(key, 0),
             transforms=self.transforms.get((key, self.versions.get(config.label, 0)), {}),
-            requests=self.requests.get(key, 0),
+            last_day=self.last_day.get(key, Counts()),
             calendar=view.calendar if view else None,
             lags=self.sources.lags_of(config),
             sweep=self.sweeps.status_of(config),

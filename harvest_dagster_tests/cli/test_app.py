@@ -60,6 +60,7 @@ EXPENSIVE = {
     "boto3",
     "fsspec",
     "lxml",
+    "prometheus_client",
     "sqlalchemy.dialects.postgresql",
 }
 

@@ -16,7 +16,8 @@ from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.coverage.sweep_status import SweepStatus
 from harvest_dagster.rate_limits import Limit
 from harvest_dagster.status.calendar import Calendar
-from harvest_dagster.status.report import HostEntry, Report, SourceEntry, draw, render
+from harvest_dagster.status.host_entries import HostEntry
+from harvest_dagster.status.report import Report, SourceEntry, draw, render
 from harvest_dagster.status.source_state import FailedHarvest, SourceState
 from harvest_dagster.storage.deletions.absences import AbsenceCounts
 from harvest_dagster.storage.sweeps import Findings, Sweep

@@ -27,6 +27,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.harvest_log.queries import (
     COVERAGE_COLUMNS,
     HarvestLog,
@@ -252,11 +253,22 @@ def count_transforms(
     return found
 
 
-def count_requests(connection: Connection, since: datetime) -> dict[int, int]:
-    """Return the number of requests of the windows that began since then, by config."""
+def sum_counts(connection: Connection, since: datetime) -> dict[int, Counts]:
+    """Return the sums of requests, waits and recovery steps of the windows that began since then, by config.
+
+    The other counts are zero.
+    """
+    names = ("requests", "seconds_waited", "recoveries")
     rows = connection.execute(
-        select(harvest_log.c.ingest_config_id, func.sum(harvest_log.c.requests))
+        select(harvest_log.c.ingest_config_id, *(func.sum(harvest_log.c[name]).label(name) for name in names))
         .where(harvest_log.c.date_started >= since)
         .group_by(harvest_log.c.ingest_config_id)
     )
-    return {row[0]: int(row[1]) for row in rows}
+    return {
+        row.ingest_config_id: Counts(
+            requests=int(row.requests),
+            seconds_waited=float(row.seconds_waited),
+            recoveries=int(row.recoveries),
+        )
+        for row in rows
+    }
