@@ -64,6 +64,12 @@ OURS = (
         ("HARVEST_UI_URL",), "the address of Dagster's webserver, for links in notifications"
     ),
     EnvironmentVariable(
+        ("HARVEST_LOG_FORMAT",),
+        "`json`: the messages of `harvest`, and the log of runs if `dagster.yaml` names our handler, are "
+        "[JSON, one object per line](../monitoring.md#logs-in-json)",
+        "text for people",
+    ),
+    EnvironmentVariable(
         ("HARVEST_STRICT",),
         "any value but `0`: loading the code location fails if a source has a problem, and so does `dg check defs`",
         "the other sources load",

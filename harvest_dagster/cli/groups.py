@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from harvest_dagster.cli.output import CommandFailed
 from harvest_dagster.errors import HarvestError
 
 
@@ -74,7 +75,11 @@ class LazyGroup(click.Group):
             )  # the interpreter flushes it at its end
             ctx.exit(0)
         except HarvestError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            raise CommandFailed(" ".join(str(error).split())) from error
+        except click.ClickException as error:
+            if type(error) is click.ClickException:  # not an error of the command line itself
+                raise CommandFailed(error.message) from error
+            raise
 
 
 @contextmanager

@@ -7,16 +7,20 @@ its width: empty columns are left out, or each row becomes a block. Elsewhere th
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 
+from harvest_dagster.log_format import is_json, json_line
 from harvest_dagster.texts import escape_controls
-from harvest_dagster.windows import format_instant
+from harvest_dagster.windows import format_instant, utc_now
 
+LOGGER = "harvest_dagster.cli"
+_LEVELS = ("warning", "error")
 _WIDE = 10_000  # columns: only a terminal wraps lines
 _READABLE = 12  # characters: a value that is cut to fewer says nothing
 _GAP = 2  # characters between two columns
@@ -105,8 +109,29 @@ def _print_blocks(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Non
 
 
 def print_message(text: str) -> None:
-    """Print a message for people to standard error."""
-    click.echo(text, err=True)
+    """Print a message to standard error: for people, or as JSON if HARVEST_LOG_FORMAT says so."""
+    click.echo(message_line(text), err=True)
+
+
+def message_line(text: str) -> str:
+    """Return a message as it is, or as a line of JSON if HARVEST_LOG_FORMAT is `json`.
+
+    `warning:` and `error:` at the beginning become its level.
+    """
+    if not is_json(os.environ):
+        return text
+    level, _, rest = text.partition(": ")
+    if level.lower() in _LEVELS:
+        return json_line(utc_now(), level.upper(), LOGGER, rest)
+    return json_line(utc_now(), "INFO", LOGGER, text)
+
+
+class CommandFailed(click.ClickException):
+    """A command has failed. The message is one line."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message to standard error."""
+        click.echo(message_line(f"Error: {self.format_message()}"), file=file, err=file is None)
 
 
 def _cell(value: Any) -> str:

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from harvest_dagster.cli.output import message_line
+
 if TYPE_CHECKING:
     from harvest_dagster.orchestration.runs.local_runs import Progress
 
@@ -116,7 +118,7 @@ class ProgressView:
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=self._stream, flush=True)
+            print(message_line(text), file=self._stream, flush=True)
 
     def _text(self, progress: Progress) -> str:
         elapsed = max(time.monotonic() - self._began, 0.001)

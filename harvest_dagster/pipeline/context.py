@@ -17,6 +17,7 @@ from harvest_dagster.catalog.arguments import digest_of
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage import scopes
 from harvest_dagster.errors import BadParameters
+from harvest_dagster.log_format import SOURCE_ATTRIBUTE
 from harvest_dagster.pipeline.monitor import NO_MONITOR, Monitor
 from harvest_dagster.pipeline.source_access import SourceAccess
 from harvest_dagster.processes import Process
@@ -129,7 +130,12 @@ class HarvestContext:
     def logger(self) -> _Adapter:
         """The log of the run. A line may quote the source: secrets are masked, and a long line is cut."""
         return _SourceLogger(
-            self.run.logger, {"redact": self.source.redact, "limits": self.source.response_limits}
+            self.run.logger,
+            {
+                "redact": self.source.redact,
+                "limits": self.source.response_limits,
+                SOURCE_ATTRIBUTE: self.config.label,
+            },
         )
 
     @cached_property
@@ -160,14 +166,18 @@ class HarvestContext:
 
 
 class _SourceLogger(_Adapter):
-    """A logger that masks the secrets of a source in each message, escapes control characters, and cuts long lines."""
+    """A logger that masks the secrets of a source in each message, escapes control characters, and cuts long lines.
+
+    Each record names the source, for logs in JSON.
+    """
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         extra = cast("Mapping[str, Any]", self.extra)
         limits: ResponseLimits = extra["limits"]
         # Secrets are masked first, because a part of a secret is not recognized.
         line = escape_controls(extra["redact"](str(msg)))
-        return cut_middle(line, limits.log_line, limits.describe("log_line")), kwargs
+        named = {**kwargs.get("extra", {}), SOURCE_ATTRIBUTE: extra[SOURCE_ATTRIBUTE]}
+        return cut_middle(line, limits.log_line, limits.describe("log_line")), {**kwargs, "extra": named}
 
 
 def narrow(chosen: Window, start: datetime | None, end: datetime | None) -> Window:
