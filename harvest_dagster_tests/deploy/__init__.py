@@ -1,0 +1,1 @@
+"""The files in deploy/, without a daemon of Docker or a cluster."""
