@@ -244,7 +244,7 @@ def test_no_window_is_harvested_twice_if_a_run_of_many_processes_is_executed_aga
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(3, 120, 3))
+@pytest.mark.parametrize("number", range(3, 105, 3))
 def test_a_run_killed_after_any_event_is_executed_again_to_its_end(job: Job, kill: Kill, number: int) -> None:
     """The same between any two events of Dagster, also while it plans the run or evaluates the asset checks."""
     execute_until_killed(job, kill, number)
