@@ -1,23 +1,21 @@
 """The step lock: a lease in the database lets one run at a time write for an IngestConfig.
 
 `acquire` acquires the lease, or raises at once if another run holds it. `hold_lease` holds it during one op, and a
-thread renews it. Every write of a harvest uses `LeaseHandle.begin`, which verifies the fencing token in the same
-transaction.
+thread renews it. Every write of a harvest uses the transactions of `LeaseHandle`, which verify the fencing token.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
+from harvest_dagster.errors import DatabaseError, LeaseHeld
 from harvest_dagster.pipeline.context import HarvestContext, RunHistory
-from harvest_dagster.pipeline.write_guard import WriteGuard
+from harvest_dagster.pipeline.write_guard import WriteGuard, renewing
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
@@ -26,74 +24,33 @@ from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import Lease, LeaseOwner, LeaseRow
 from harvest_dagster.windows import Window
 
-_RENEWALS = 4  # in the time after which a lease expires, so that three may fail
-
 
 @dataclass(frozen=True)
-class LeaseHandle:
+class LeaseHandle(WriteGuard):
     """A lease that this process holds. `hold_lease` creates it.
 
     Attributes:
-        database: the harvest database.
         lease: the lease with its fencing token.
     """
 
-    database: Database
     lease: Lease
-    _lost: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Yield the connection of a transaction. It commits only if the lease is still held.
+    def verify(self, connection: Connection) -> None:
+        """Verify the fencing token, and keep the lease until this transaction ends.
 
         Raises:
-            LeaseLost: another run has acquired the lease; nothing was written.
+            LeaseLost: the token is not the newest, or the lease was released.
         """
-        with self.database.begin() as connection:
-            leases.verify_token(connection, self.lease)
-            yield connection
-
-    def verify_token(self) -> None:
-        """Raise LeaseLost if the database says that the lease is lost.
-
-        Raises:
-            LeaseLost: another run has acquired the lease.
-        """
-        with self.begin():
-            pass
-
-    def renew(self, now: datetime) -> None:
-        """Renew the lease.
-
-        Raises:
-            LeaseLost: another run has acquired the lease.
-        """
-        with self.database.begin() as connection:
-            leases.renew(connection, self.lease, now)
+        leases.verify_token(connection, self.lease)
 
     def extend(self, pause: timedelta, now: datetime) -> None:
         """Extend the lease by a pause. No op works during the pause, so no thread renews the lease.
 
         Raises:
-            LeaseLost: another run has acquired the lease.
+            LeaseLost: this run no longer holds the lease.
         """
         with self.database.begin() as connection:
             leases.renew(connection, self.lease, now, pause=pause)
-
-    def raise_if_lost(self) -> None:
-        """Raise LeaseLost if the thread that renews the lease has lost it.
-
-        As long as the thread has not lost it, this sends no statement to the database.
-
-        Raises:
-            LeaseLost: another run has acquired the lease.
-        """
-        if self._lost.is_set():
-            self.verify_token()
-
-    def mark_lost(self) -> None:
-        """Record that the lease is lost."""
-        self._lost.set()
 
 
 def acquire(harvest: HarvestContext, window: Window, *, single_process: bool) -> Lease:
@@ -146,19 +103,6 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
             # Remove the process from the lease.
             with suppress(DatabaseError):  # it would hide the error of the op
                 _adopt(harvest, LeaseOwner(harvest.run.id, None))
-
-
-@contextmanager
-def renewing(harvest: HarvestContext, guard: WriteGuard) -> Iterator[None]:
-    """Renew a lease, or a sweep, from a thread as long as the block lasts."""
-    stop = threading.Event()
-    thread = threading.Thread(target=_renew, args=(harvest, guard, stop), name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def release(harvest: HarvestContext, lease: LeaseHandle) -> None:
@@ -214,17 +158,3 @@ def _log_takeover(harvest: HarvestContext, run_id: str) -> None:
         harvest.logger.warning(f"took over the lease of run {run_id}, which is dead or did not renew it")
     else:
         harvest.logger.info(f"took over the lease of run {run_id}, which has ended")
-
-
-def _renew(harvest: HarvestContext, guard: WriteGuard, stop: threading.Event) -> None:
-    interval = leases.TTL.total_seconds() / _RENEWALS
-    while not stop.wait(interval):
-        try:
-            guard.renew(harvest.run.clock())
-        except LeaseLost:  # noqa: PERF203  # four times a minute
-            guard.mark_lost()
-            return
-        except Exception as error:
-            # Any other error is transient: the next renewal may succeed, and each write verifies the token.
-            with suppress(Exception):
-                harvest.logger.warning(f"the lease could not be renewed: {error}")

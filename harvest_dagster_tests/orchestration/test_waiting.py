@@ -15,7 +15,7 @@ from harvest_dagster.orchestration import assets, ops
 from harvest_dagster.orchestration.reports import metadata
 from harvest_dagster.orchestration.resources import RetrySettings
 from harvest_dagster.orchestration.runs import run_history
-from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline import write_guard
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.tables import lease
@@ -68,7 +68,7 @@ def test_plan_renews_the_lease_while_dagster_stores_its_outputs(
     deployment = deploy(source.url, max_window="1d")
     clock, name = Clock(utc_now()), metadata.short_name
     monkeypatch.setattr(run_history, "utc_now", clock)
-    monkeypatch.setattr(lease_guard, "_RENEWALS", 10_000)  # a renewal every 6 ms
+    monkeypatch.setattr(write_guard, "_RENEWALS", 10_000)  # a renewal every 6 ms
     renewed: list[Window] = []
 
     def slowly(window: Window) -> str:

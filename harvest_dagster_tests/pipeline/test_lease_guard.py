@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld, LeaseLost
-from harvest_dagster.pipeline import lease_guard
+from harvest_dagster.pipeline import lease_guard, write_guard
 from harvest_dagster.pipeline.context import HarvestContext, RunOutcome
 from harvest_dagster.processes import Process
 from harvest_dagster.storage.database import Database
@@ -162,7 +162,7 @@ def test_a_long_op_keeps_its_lease(world: World) -> None:
     """A thread renews it before it expires, also during a long COPY."""
     harvest = world.harvest("run 1")
     with lease_guard.hold_lease(harvest) as lease:
-        lease_guard._renew(harvest, lease, Stop(world, 10))
+        write_guard._renew(harvest, lease, Stop(world, 10))
         assert world.clock() - WINDOW.end > timedelta(hours=12) + 2 * TTL
         with pytest.raises(LeaseHeld):
             take(world.harvest("run 2"))
@@ -180,7 +180,7 @@ def test_the_renewing_thread_runs_during_an_op_and_ends_with_it(
     before = set(threading.enumerate())  # other tests leave threads
     monkeypatch.setattr(leases, "TTL", timedelta(milliseconds=40))
     renewed = threading.Event()
-    monkeypatch.setattr(leases, "renew", lambda *_: renewed.set())
+    monkeypatch.setattr(leases, "renew", lambda *_, **__: renewed.set())
     with lease_guard.hold_lease(world.harvest("run 1")):
         assert renewed.wait(30)
         assert "lease" in {thread.name for thread in set(threading.enumerate()) - before}
@@ -194,7 +194,7 @@ def test_a_lost_lease_stops_the_op_after_its_next_page(world: World) -> None:
         world.clock.forward(minutes=2)
         with lease_guard.hold_lease(world.harvest("other")):
             lease.raise_if_lost()
-            lease_guard._renew(harvest, lease, Stop(world, 5))
+            write_guard._renew(harvest, lease, Stop(world, 5))
             with pytest.raises(LeaseLost, match="run other took over"):
                 lease.raise_if_lost()
 
@@ -214,7 +214,7 @@ def test_a_run_keeps_its_lease_during_a_short_outage_of_the_database(
             return begin(database)
 
         monkeypatch.setattr(Database, "begin", sometimes)
-        lease_guard._renew(harvest, lease, Stop(world, 3))
+        write_guard._renew(harvest, lease, Stop(world, 3))
         monkeypatch.undo()
         lease.raise_if_lost()
     assert world.log_lines.count("the lease could not be renewed: the database is away") == 2

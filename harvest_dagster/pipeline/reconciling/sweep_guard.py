@@ -1,25 +1,23 @@
 """The right of a run to work on a sweep. It does not need the lease of the source until the lists are compared.
 
 `begin_sweep` creates a sweep, or takes over the sweep of a dead run with its pages. `hold_sweep` holds it during one
-op, and a thread renews it. Every write uses `SweepGuard.begin`, which verifies the owner in the same transaction.
+op, and a thread renews it. Every write uses the transactions of `SweepGuard`, which verify the owner.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from harvest_dagster.errors import DatabaseError, LeaseHeld, LeaseLost
 from harvest_dagster.pipeline.context import HarvestContext, RunHistory
-from harvest_dagster.pipeline.lease_guard import renewing
+from harvest_dagster.pipeline.write_guard import WriteGuard, renewing
 from harvest_dagster.processes import Process, is_gone
 from harvest_dagster.storage import sweeps
-from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.windows import format_instant
 
@@ -31,82 +29,46 @@ BETWEEN_OPS = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
-class SweepGuard:
+class SweepGuard(WriteGuard):
     """A sweep that this process owns. `hold_sweep` creates it.
 
     Attributes:
-        database: the harvest database.
         sweep_id: the sweep.
         run_id: this run.
         process: this process.
     """
 
-    database: Database
     sweep_id: int
     run_id: str
     process: Process
-    _lost: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Yield the connection of a transaction. It commits only if this run still owns the sweep.
+    def verify(self, connection: Connection) -> None:
+        """Verify that this run owns the sweep, and keep it so until this transaction ends.
 
         Raises:
-            LeaseLost: another run has taken it over; nothing was written.
+            LeaseLost: another run has taken it over, or it has ended.
         """
-        with self.database.begin() as connection:
-            sweeps.verify_owner(connection, self.sweep_id, self.run_id)
-            yield connection
-
-    def verify_token(self) -> None:
-        """Raise LeaseLost if the database says that another run owns the sweep.
-
-        Raises:
-            LeaseLost: another run has taken it over.
-        """
-        with self.begin():
-            pass
-
-    def renew(self, now: datetime) -> None:
-        """Renew the sweep.
-
-        Raises:
-            LeaseLost: another run has taken it over.
-        """
-        self._renew(now, self.process)
+        sweeps.verify_owner(connection, self.sweep_id, self.run_id)
 
     def extend(self, pause: timedelta, now: datetime) -> None:
         """Keep the sweep during a pause in which no op works.
 
         Raises:
-            LeaseLost: another run has taken it over.
+            LeaseLost: another run has taken it over, or it has ended.
         """
-        self._renew(now, self.process, pause)
+        self._keep(self.process, pause, now)
 
     def leave(self, now: datetime) -> None:
         """Keep the sweep until the next op of the run, which has a process of its own.
 
         Raises:
-            LeaseLost: another run has taken it over.
+            LeaseLost: another run has taken it over, or it has ended.
         """
-        self._renew(now, None, BETWEEN_OPS)
+        self._keep(None, BETWEEN_OPS, now)
 
-    def _renew(self, now: datetime, process: Process | None, pause: timedelta = timedelta()) -> None:
+    def _keep(self, process: Process | None, pause: timedelta, now: datetime) -> None:
         with self.database.begin() as connection:
             sweeps.renew(connection, self.sweep_id, self.run_id, now, process=process, pause=pause)
-
-    def raise_if_lost(self) -> None:
-        """Raise LeaseLost if the thread that renews the sweep has lost it.
-
-        Raises:
-            LeaseLost: another run has taken it over.
-        """
-        if self._lost.is_set():
-            self.verify_token()
-
-    def mark_lost(self) -> None:
-        """Record that the sweep is lost."""
-        self._lost.set()
 
     def read(self) -> Sweep:
         """Return the sweep as it is now."""
