@@ -11,7 +11,6 @@ from harvest_dagster.errors import BadInput, LeaseHeld
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log.overview import find_config_ids
-from harvest_dagster.windows import utc_now
 
 
 def rename_source(database: Database, config: IngestConfig, log: logging.Logger) -> None:
@@ -28,7 +27,7 @@ def rename_source(database: Database, config: IngestConfig, log: logging.Logger)
     if not any(former in ids for former in config.former_labels):
         return
     with database.begin() as connection:
-        former = ingest_configs.rename_source(connection, config.label, config.former_labels, utc_now())
+        former = ingest_configs.rename_source(connection, config.label, config.former_labels)
     if former is not None:
         log.info(f"the source {former} is now {config.label}; its data, logs and coverage stay")
 

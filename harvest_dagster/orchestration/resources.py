@@ -48,6 +48,13 @@ class RetrySettings(dg.Config):
         "`hours` of the source count",
     )
 
+    longest_start: float = Field(
+        default=900.0,
+        gt=0,
+        description="seconds that the next op of a run may take to start, in a process, container or pod of its own; a "
+        "run keeps its leases for so long between two ops",
+    )
+
     @property
     def wait_limits(self) -> WaitLimits:
         """The limits for a source."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -84,11 +84,12 @@ class CurrentRun:
         history: how other runs ended.
         database: the harvest database.
         spool: where fetched pages are kept.
-        clock: returns the time, aware, in UTC.
+        clock: returns the time, aware, in UTC. The clock of the database decides when leases expire.
         logger: the log of the run. Steps of a harvest use `HarvestContext.logger`, which masks secrets.
         earlier_ids: the runs that this run executes again from a failure, the newest first.
         monitor: follows the harvest and may stop it.
         single_process: whether all ops of the run share one process, so that the end of the process ends the run.
+        longest_start: how long the next op may take to start; the run keeps its leases for so long between two ops.
     """
 
     id: str
@@ -101,6 +102,7 @@ class CurrentRun:
     earlier_ids: tuple[str, ...] = ()
     monitor: Monitor = NO_MONITOR
     single_process: bool = True
+    longest_start: timedelta = timedelta(minutes=15)
 
     @property
     def all_ids(self) -> tuple[str, ...]:

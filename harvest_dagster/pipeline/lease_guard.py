@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -43,18 +43,18 @@ class LeaseHandle(WriteGuard):
         """
         leases.verify_token(connection, self.lease)
 
-    def extend(self, pause: timedelta, now: datetime) -> None:
+    def extend(self, pause: timedelta) -> None:
         """Extend the lease by a pause. No op works during the pause, so no thread renews the lease.
 
         Raises:
             LeaseLost: this run no longer holds the lease.
         """
         with self.database.begin() as connection:
-            leases.renew(connection, self.lease, now, pause=pause)
+            leases.renew(connection, self.lease, pause=pause)
 
 
 def acquire(harvest: HarvestContext, window: Window, *, single_process: bool) -> Lease:
-    """Acquire the lease if it is free, or has expired, or its holder is dead.
+    """Acquire the lease if it is free, or has expired, or its holder is dead. It lasts until the next op works.
 
     Args:
         harvest: the harvest.
@@ -67,7 +67,7 @@ def acquire(harvest: HarvestContext, window: Window, *, single_process: bool) ->
     """
     owner = LeaseOwner(harvest.run.id, harvest.run.process if single_process else None)
     try:
-        return _adopt(harvest, owner) or _acquire(harvest, owner)
+        return _adopt(harvest, owner) or _acquire(harvest, owner, harvest.run.longest_start)
     except LeaseHeld as error:
         with harvest.run.database.begin() as connection:
             held = leases.find_lease(connection, harvest.config_id)
@@ -92,17 +92,27 @@ def hold_lease(harvest: HarvestContext) -> Iterator[LeaseHandle]:
         LeaseHeld: another run holds the lease.
         LeaseLost: this run has held the lease before and has lost it.
     """
+    before = _find_lease(harvest)
     owner = LeaseOwner(harvest.run.id, harvest.run.process)
-    lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner) or _acquire(harvest, owner))
+    lease = LeaseHandle(harvest.run.database, _adopt(harvest, owner, before) or _acquire(harvest, owner))
     try:
         with renewing(harvest, lease):
             yield lease
     finally:
-        if not harvest.run.single_process:
-            # The next op has a process of its own, so the end of this process does not mean that the run is dead.
-            # Remove the process from the lease.
-            with suppress(DatabaseError):  # it would hide the error of the op
-                _adopt(harvest, LeaseOwner(harvest.run.id, None))
+        with suppress(DatabaseError):  # it would hide the error of the op
+            _leave(harvest, lease.lease, before)
+
+
+def _leave(harvest: HarvestContext, lease: Lease, before: LeaseRow | None) -> None:
+    """Keep the lease until the next op works.
+
+    If that op has a process of its own, the end of this process does not mean that the run is dead, so the lease no
+    longer names it.
+    """
+    own = before if before is not None and before.holder.run_id == harvest.run.id else None
+    process = harvest.run.process if harvest.run.single_process else None
+    with harvest.run.database.begin() as connection:
+        leases.leave(connection, lease, process, harvest.run.longest_start, own)
 
 
 def release(harvest: HarvestContext, lease: LeaseHandle) -> None:
@@ -135,18 +145,18 @@ def _find_lease(harvest: HarvestContext) -> LeaseRow | None:
         return leases.find_lease(connection, harvest.config_id)
 
 
-def _adopt(harvest: HarvestContext, owner: LeaseOwner) -> Lease | None:
+def _adopt(harvest: HarvestContext, owner: LeaseOwner, found: LeaseRow | None = None) -> Lease | None:
     """Return the lease that the run already holds, now with this owner's process; None if the run does not hold it."""
     with harvest.run.database.begin() as connection:
-        return leases.adopt(connection, harvest.config_id, owner, harvest.run.clock())
+        return leases.adopt(connection, harvest.config_id, owner, found)
 
 
-def _acquire(harvest: HarvestContext, owner: LeaseOwner) -> Lease:
+def _acquire(harvest: HarvestContext, owner: LeaseOwner, duration: timedelta = leases.TTL) -> Lease:
     held = _find_lease(harvest)
     # The SQL statement compares the expiry, because the holder may renew its lease at the same time.
     dead_token = held.token if held is not None and is_dead(held, harvest.run.history) else None
     with harvest.run.database.begin() as connection:
-        lease = leases.acquire(connection, harvest.config_id, owner, harvest.run.clock(), dead_token)
+        lease = leases.acquire(connection, harvest.config_id, owner, dead_token, duration=duration)
     if held is not None:
         _log_takeover(harvest, held.holder.run_id)
     return lease

@@ -106,13 +106,13 @@ def _close_log_of_holder(
     If the holder was only suspended, it can write nothing more.
     """
     over, now = is_dead(lease, runs), clock()
-    if not over and lease.expires > now:
+    if not over and not lease.is_expired:
         return None
     reason = runs.last_known_state(log.run_id or "") if over else "its lease expired without a renewal"
     outcome = _outcome(log, runs, reason)
     try:
         with database.begin() as connection:
-            if not leases.revoke(connection, log.ingest_config_id, lease, now, over=over):
+            if not leases.revoke(connection, log.ingest_config_id, lease, over=over):
                 return None
             _mark_ended(connection, log, outcome, now)
     except LeaseHeld:

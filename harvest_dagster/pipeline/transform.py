@@ -202,7 +202,7 @@ def _is_dead(context: TransformContext, run_id: str, worker: workers.Worker | No
         return True  # an op that is retried finds what it had claimed itself
     if worker is None or is_gone(worker.process):
         return True
-    return context.run.clock() - worker.last_seen > _LONGEST_SILENCE
+    return worker.silence > _LONGEST_SILENCE
 
 
 def _claim_batches(context: TransformContext) -> Iterator[list[ClaimedDatum]]:
@@ -211,7 +211,7 @@ def _claim_batches(context: TransformContext) -> Iterator[list[ClaimedDatum]]:
     while True:
         now = context.run.clock()
         with context.run.database.begin() as connection:
-            workers.record_worker(connection, run.id, run.process, now)
+            workers.record_worker(connection, run.id, run.process)
             batch = claim_pending(
                 connection, context.queue, context.claimed_days, count=BATCH, run_id=run.id, now=now
             )

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -43,20 +43,20 @@ class WriteGuard(ABC):
         """
 
     @abstractmethod
-    def extend(self, pause: timedelta, now: datetime) -> None:
+    def extend(self, pause: timedelta) -> None:
         """Keep the right during a pause in which no op works.
 
         Raises:
             LeaseLost: this run no longer has the right.
         """
 
-    def renew(self, now: datetime) -> None:
+    def renew(self) -> None:
         """Renew the right. A thread calls this while an op works.
 
         Raises:
             LeaseLost: this run no longer has the right.
         """
-        self.extend(timedelta(), now)
+        self.extend(timedelta())
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -111,7 +111,7 @@ def _renew(harvest: HarvestContext, guard: WriteGuard, stop: threading.Event) ->
     interval = leases.TTL.total_seconds() / _RENEWALS
     while not stop.wait(interval):
         try:
-            guard.renew(harvest.run.clock())
+            guard.renew()
         except LeaseLost:  # noqa: PERF203  # four times a minute
             guard.mark_lost()
             return

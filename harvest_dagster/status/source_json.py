@@ -37,7 +37,7 @@ def state_as_json(state: SourceState, now: datetime) -> dict[str, Any]:
         ],
         "active": [_active(log) for log in state.active],
         "interrupted": [_active(log) for log in state.interrupted],
-        "lease": _lease(state.lease, now),
+        "lease": _lease(state.lease),
         "waits": _waits(state),
         "hours": _hours(state, now),
         "lag": _lag(state),
@@ -70,7 +70,7 @@ def _active(log: HarvestLog) -> dict[str, Any]:
     }
 
 
-def _lease(lease: LeaseRow | None, now: datetime) -> dict[str, Any] | None:
+def _lease(lease: LeaseRow | None) -> dict[str, Any] | None:
     if lease is None:
         return None
     process = lease.holder.process
@@ -80,7 +80,7 @@ def _lease(lease: LeaseRow | None, now: datetime) -> dict[str, Any] | None:
         "process_id": process.id if process else None,
         "acquired": lease.acquired,
         "expires": lease.expires,
-        "expired": lease.expires <= now,
+        "expired": lease.is_expired,
     }
 
 

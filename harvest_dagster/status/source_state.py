@@ -213,7 +213,7 @@ class _Facts:
     def _open_logs(self, key: int) -> tuple[tuple[HarvestLog, ...], tuple[HarvestLog, ...]]:
         """Return the logs of a source that live runs have opened, and those of dead runs."""
         lease = self.leases.get(key)
-        is_live = lease is not None and lease.expires > self.now and not _has_ended(lease)
+        is_live = lease is not None and not lease.is_expired and not _has_ended(lease)
         worker = lease.holder.run_id if lease is not None and is_live else None
         logs = self.active.get(key, ())
         active = tuple(log for log in logs if log.status != "STARTED" or log.run_id == worker)

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from harvest_dagster import private_files
 from harvest_dagster.errors import BadInput, DatabaseUnreachable
-from harvest_dagster.storage import connections, migrations
+from harvest_dagster.storage import clock, connections, migrations
 
 VARIABLE = "HARVEST_DATABASE_URL"
 _REMEDY = f"Set {VARIABLE} to sqlite:////absolute/path or postgresql://user:password@host/name."
@@ -172,6 +173,10 @@ class Database:
         """
         with self._errors(), self.engine.connect() as connection:
             yield connection
+
+    def with_clock(self, now: Callable[[], datetime]) -> Database:
+        """Return the same database with another clock for leases (`storage.clock`), such as that of a test."""
+        return replace(self, engine=self.engine.execution_options(**{clock.OPTION: now}))
 
     def dispose(self) -> None:
         """Close the connections of the pool. The next use opens new ones."""

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
 from harvest_dagster.errors import BadInput, LeaseHeld
+from harvest_dagster.storage.clock import database_now
 from harvest_dagster.storage.tables import (
     Instant,
     coverage_change,
@@ -87,9 +88,7 @@ def find_reconcile_times(
     return {row.id: (row.expression, row.date_modified) for row in rows}
 
 
-def rename_source(
-    connection: Connection, label: str, former_labels: Collection[str], now: datetime
-) -> str | None:
+def rename_source(connection: Connection, label: str, former_labels: Collection[str]) -> str | None:
     """Give the row of a renamed source its new label. Its identifiers, logs, documents and coverage stay with the row.
 
     A row of the new label that has no data is deleted: a run that was refused may have written it.
@@ -98,7 +97,6 @@ def rename_source(
         connection: a write transaction.
         label: the new label.
         former_labels: the earlier labels of the source.
-        now: the time.
 
     Returns:
         The former label of the row; None if nothing was to be renamed.
@@ -123,7 +121,7 @@ def rename_source(
     own = next((row for row in rows if row.label == label), None)
     if renamed is None or (own is not None and not with_data):
         return None
-    _raise_if_active(connection, [row.id for row in (renamed, own) if row is not None], renamed.label, now)
+    _raise_if_active(connection, [row.id for row in (renamed, own) if row is not None], renamed.label)
     if own is not None:
         _delete_without_data(connection, own.id)
     connection.execute(update(ingest_config).where(ingest_config.c.id == renamed.id).values(label=label))
@@ -149,10 +147,12 @@ def _raise_conflict(label: str, labels: Sequence[str]) -> NoReturn:
     raise BadInput(message)
 
 
-def _raise_if_active(connection: Connection, ids: Sequence[int], former: str, now: datetime) -> None:
+def _raise_if_active(connection: Connection, ids: Sequence[int], former: str) -> None:
     """Raise LeaseHeld if a run holds the lease of one of these rows. It would continue under a label without a row."""
     held = select(lease.c.owner).where(
-        lease.c.ingest_config_id.in_(ids), lease.c.owner.is_not(None), lease.c.expires > now
+        lease.c.ingest_config_id.in_(ids),
+        lease.c.owner.is_not(None),
+        lease.c.expires > database_now(connection),
     )
     if owner := connection.scalar(held):
         message = f"the run {owner} still harvests the source under its former label {former}. Wait until it has ended."

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
+from harvest_dagster.storage.clock import database_now
 from harvest_dagster.storage.tables import ingest_config
 from harvest_dagster.storage.tables import sweep as sweep_table
 from harvest_dagster.windows import Window, format_bounds, parse_instant
@@ -134,6 +135,12 @@ def find_recent(connection: Connection, ingest_config_id: int, count: int) -> li
     return [sweep_of(row) for row in rows]
 
 
+def has_expired(connection: Connection, sweep_id: int) -> bool:
+    """Return whether nobody has renewed a sweep in time, by the clock of the database."""
+    is_live = sweep_table.c.expires > database_now(connection)
+    return connection.scalar(select(sweep_table.c.id).where(sweep_table.c.id == sweep_id, is_live)) is None
+
+
 def find_last(connection: Connection, ingest_config_id: int) -> Sweep | None:
     """Return the newest sweep of a config, whether it has ended or not."""
     return next(iter(find_recent(connection, ingest_config_id, 1)), None)
@@ -179,7 +186,7 @@ def begin(
             status="STARTED",
             date_started=now,
             run_began=now,
-            expires=now + TTL,
+            expires=database_now(connection, TTL),
             arguments_digest=arguments_digest,
             **_process_columns(process),
         )
@@ -213,7 +220,7 @@ def take_over(
             status="STARTED",
             date_completed=None,
             error=None,
-            expires=now + TTL,
+            expires=database_now(connection, TTL),
             **_process_columns(process),
         )
     )
@@ -233,19 +240,28 @@ def verify_owner(connection: Connection, sweep_id: int, run_id: str) -> None:
     ).one()
     if row.run_id == run_id and row.status == "STARTED":
         return
-    cause = "it has ended" if row.run_id == run_id else f"run {row.run_id} took it over"
     message = (
-        f"run {run_id} lost sweep {sweep_id}: {cause}. This run writes nothing more. "
-        "Start a new run: it continues where the sweep stopped."
+        f"run {run_id} lost sweep {sweep_id}: {_describe_loss(connection, sweep_id, run_id)}. This run writes nothing "
+        "more. Start a new run: it continues where the sweep stopped."
     )
     raise LeaseLost(message)
+
+
+def _describe_loss(connection: Connection, sweep_id: int, run_id: str) -> str:
+    """Name the run that took the sweep over or began a new one, or say that none did."""
+    sweep = get_sweep(connection, sweep_id)
+    if sweep.run_id != run_id:
+        return f"run {sweep.run_id} took it over"
+    newest = find_last(connection, sweep.ingest_config_id)
+    if newest is not None and newest.id != sweep_id:
+        return f"run {newest.run_id} began a new one"
+    return f"no other run has taken it. It has ended with the status {sweep.status}"
 
 
 def renew(
     connection: Connection,
     sweep_id: int,
     run_id: str,
-    now: datetime,
     *,
     process: Process | None,
     pause: timedelta = timedelta(),
@@ -256,14 +272,14 @@ def renew(
         connection: a write transaction.
         sweep_id: the sweep.
         run_id: this run.
-        now: the time.
         process: the process of the op that works; None if the next op has a process of its own.
         pause: the time for which nobody will renew it.
 
     Raises:
         LeaseLost: another run has taken it over, or it has ended.
     """
-    _update(connection, sweep_id, run_id, expires=now + pause + TTL, **_process_columns(process))
+    expires = database_now(connection, pause + TTL)
+    _update(connection, sweep_id, run_id, expires=expires, **_process_columns(process))
 
 
 def set_windows(connection: Connection, sweep_id: int, run_id: str, windows: Sequence[Window]) -> None:

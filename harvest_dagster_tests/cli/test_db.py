@@ -58,7 +58,8 @@ def fill(sources: Sources) -> SourceLogs:
             update(harvest_log).where(harvest_log.c.id == window.id).values(parent_id=parent.id)
         )
         quarantine.add_records(connection, window, 0, [InvalidRecord(b"\x00\xff", "no")], now)
-        leases.acquire(connection, logs.config_id, LeaseOwner("run 1", None), now)
+        leases.acquire(connection, logs.config_id, LeaseOwner("run 1", None))
+        connection.execute(update(lease_grant).values(acquired=now))
         for blob in ("old ä", "new ä"):
             records = [Record("x", None, False, blob), Record("y", None, True, "y")]
             store_records(connection, logs.config_id, records, now)

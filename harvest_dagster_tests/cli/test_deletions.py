@@ -113,7 +113,7 @@ def test_a_source_that_is_harvested_now_is_left_alone(small_sources: Sources) ->
     logs = small_sources.logs("a", deletions={"by": "snapshot"})
     hold(logs, "b")
     with small_sources.database().begin() as connection:
-        leases.acquire(connection, logs.config_id, LeaseOwner("run 9", None), utc_now())
+        leases.acquire(connection, logs.config_id, LeaseOwner("run 9", None))
     done = run("deletions", "approve", "a", "--json")
     assert (done.status, done.out, "run 9" in done.err) == (1, "", True)
     assert deleted() == []

@@ -132,7 +132,7 @@ def test_a_source_that_is_harvested_now_is_left_alone(small_sources: Sources) ->
     logs = small_sources.logs("a")
     quarantined(logs, record("x"))
     with small_sources.database().begin() as connection:
-        leases.acquire(connection, logs.config_id, LeaseOwner("run 9", None), utc_now())
+        leases.acquire(connection, logs.config_id, LeaseOwner("run 9", None))
     done = run("quarantine", "retry", "--label", "a", "--json")
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
     assert "run 9 has been harvesting" in done.err

@@ -68,7 +68,7 @@ def test_runs_at_work_their_lease_waits_and_quarantine_are_shown(sources: Source
     log = logs.start(logs.window("2024-01-01"), "run 7")
     with sources.database().begin() as connection:
         quarantine.add_records(connection, log, 0, [InvalidRecord(b"<x/>", "no header")], utc_now())
-        leases.acquire(connection, logs.config_id, LeaseOwner("run 7", None), utc_now())
+        leases.acquire(connection, logs.config_id, LeaseOwner("run 7", None))
     budget = DatabaseBudget(sources.database())
     budget.reserve("a.example.org", Limit(1, 1))
     budget.pause("a.example.org", 600)
@@ -92,10 +92,10 @@ def test_a_dead_run_is_interrupted_and_not_active(small_sources: Sources, lease:
     logs = small_sources.logs("a")
     logs.start(logs.window("2024-01-01"), "run 7")
     ended = replace(this_process(), started="0") if lease.startswith("of a process") else None
-    acquired = utc_now() - (DAY if lease == "expired" else timedelta())
+    duration = -DAY if lease == "expired" else DAY
     if lease != "none":
         with small_sources.database().begin() as connection:
-            leases.acquire(connection, logs.config_id, LeaseOwner("run 7", ended), acquired)
+            leases.acquire(connection, logs.config_id, LeaseOwner("run 7", ended), duration=duration)
     found = run("status", "a", "--json").json
     assert found["active"] == []
     assert [one["run_id"] for one in found["interrupted"]] == ["run 7"]

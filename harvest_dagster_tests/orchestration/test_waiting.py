@@ -14,7 +14,6 @@ from harvest_dagster.errors import DatabaseUnreachable
 from harvest_dagster.orchestration import assets, ops
 from harvest_dagster.orchestration.reports import metadata
 from harvest_dagster.orchestration.resources import RetrySettings
-from harvest_dagster.orchestration.runs import run_history
 from harvest_dagster.pipeline import write_guard
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import leases
@@ -67,7 +66,8 @@ def test_plan_renews_the_lease_while_dagster_stores_its_outputs(
     """The lease expired at window 480 of 1,000, and another run took it over."""
     deployment = deploy(source.url, max_window="1d")
     clock, name = Clock(utc_now()), metadata.short_name
-    monkeypatch.setattr(run_history, "utc_now", clock)
+    open_database = Database.open
+    monkeypatch.setattr(Database, "open", lambda url: open_database(url).with_clock(clock))
     monkeypatch.setattr(write_guard, "_RENEWALS", 10_000)  # a renewal every 6 ms
     renewed: list[Window] = []
 

@@ -19,6 +19,8 @@ from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import TTL, LeaseRow
 from harvest_dagster_tests.pipeline.world import WINDOW, World
 
+START = timedelta(minutes=15)
+
 
 def take(harvest: HarvestContext) -> leases.Lease:
     return lease_guard.acquire(harvest, WINDOW, single_process=True)
@@ -71,13 +73,49 @@ def test_a_waiting_run_does_not_change_the_log_of_the_running_one(world: World) 
 
 def test_an_expired_lease_is_taken(world: World) -> None:
     """The machine of the holder may be gone, and nothing else shows that."""
+    world.longest_start = START
     first = take(world.harvest("run 1"))
-    world.clock.forward(seconds=TTL.total_seconds() - 1)
+    world.clock.forward(seconds=START.total_seconds() - 1)
     with pytest.raises(LeaseHeld):
         take(world.harvest("run 2"))
     world.clock.forward(seconds=1)
     assert take(world.harvest("run 3")).token == first.token + 1
     assert "took over the lease of run run 1, which is dead or did not renew it" in world.log_lines
+
+
+@pytest.mark.parametrize("single_process", [True, False])
+def test_a_run_keeps_its_lease_between_two_ops_until_a_pod_has_started(
+    world: World, single_process: bool
+) -> None:
+    """The lease lasted a minute, and another run took it while the next pod was pulling its image."""
+    world.longest_start = START
+    harvest = world.harvest("run 1", single_process=single_process)
+    lease_guard.acquire(harvest, WINDOW, single_process=single_process)
+    for _ in range(2):
+        world.clock.forward(minutes=14)
+        with pytest.raises(LeaseHeld):
+            take(world.harvest("run 2"))
+        with lease_guard.hold_lease(harvest):
+            found = held(world)
+            assert found is not None
+            assert found.expires == world.clock() + TTL
+    found = held(world)
+    assert found is not None
+    assert found.holder.process == (harvest.run.process if single_process else None)
+    world.clock.forward(minutes=15)
+    take(world.harvest("run 3"))
+
+
+def test_a_run_whose_op_stalls_loses_its_lease_after_a_minute(world: World) -> None:
+    """The fifteen minutes for the start of an op would also protect an op that does nothing."""
+    world.longest_start = START
+    harvest = world.harvest("late")
+    take(harvest)
+    with lease_guard.hold_lease(harvest) as lease:
+        world.clock.forward(seconds=61)
+        take(world.harvest("other"))
+        with pytest.raises(LeaseLost, match=r"run late lost its lease .* run other took over"):
+            lease.verify_token()
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])

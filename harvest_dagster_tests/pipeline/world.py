@@ -30,6 +30,7 @@ from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.harvest_log import queries
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
+from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.tables import harvest_log, raw_datum, source_unique_identifier
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.fakes import Clock, FakeHarvester, Source
@@ -67,6 +68,7 @@ class World:
         outcomes: how runs ended; the other runs are active.
         log_lines: the lines that the harvests have logged.
         environ: the environment variables of the next run.
+        longest_start: as in `CurrentRun`; short, so that the lease of a killed run expires soon.
     """
 
     database: Database
@@ -80,8 +82,10 @@ class World:
     outcomes: dict[str, RunOutcome] = field(default_factory=dict)
     log_lines: list[str] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
+    longest_start: timedelta = leases.TTL
 
     def __post_init__(self) -> None:
+        self.database = self.database.with_clock(self.clock)
         self.source = Source(self.clock)
         self.logger = list_logger(self.log_lines)
         self.runs = RunHistory(self.outcomes.get, lambda run: f"{run} was never heard of again")
@@ -119,6 +123,7 @@ class World:
             clock=self.clock,
             logger=self.logger,
             single_process=single_process,
+            longest_start=self.longest_start,
         )
         source = SourceAccess(
             self.config, environ=dict(self.environ), wait_limits=WaitLimits(before_second_list=0)

@@ -20,7 +20,7 @@ PROCESS = Process("a host", 7, "123")
 HALF = Window(datetime(2020, 1, 1, tzinfo=timezone.utc), datetime(2020, 6, 1, 12, tzinfo=timezone.utc))
 
 WRITES: dict[str, Callable[[Connection, Sweep], object]] = {
-    "renew": lambda connection, one: sweeps.renew(connection, one.id, "a", NOW, process=None),
+    "renew": lambda connection, one: sweeps.renew(connection, one.id, "a", process=None),
     "set_windows": lambda connection, one: sweeps.set_windows(connection, one.id, "a", [HALF]),
     "add_costs": lambda connection, one: sweeps.add_costs(
         connection, one.id, "a", requests=1, size=1, seconds_waited=1.0
@@ -94,3 +94,26 @@ def test_of_two_runs_that_begin_at_the_same_time_one_continues(database: Databas
         begin(database, config_id, "c", sweep)
     with pytest.raises(LeaseHeld), database.begin() as connection:
         sweeps.take_over(connection, sweep, run_id="c", process=None, now=NOW)
+
+
+@pytest.mark.parametrize("other", ["took it over", "began a new one", "none"])
+def test_the_error_names_the_run_that_took_a_sweep_or_says_that_none_did(
+    database: Database, other: str
+) -> None:
+    """The error of a run whose sweep another run had replaced named no run."""
+    config_id = new_config(database)
+    sweep = begin(database, config_id, "a")
+    if other == "began a new one":
+        begin(database, config_id, "b", sweep)
+    with database.begin() as connection:
+        if other == "took it over":
+            sweeps.take_over(connection, sweep, run_id="b", process=None, now=NOW)
+        elif other == "none":
+            sweeps.end(connection, sweep.id, "a", "CANCELLED", now=NOW)
+    reason = (
+        "no other run has taken it. It has ended with the status CANCELLED"
+        if other == "none"
+        else f"run b {other}"
+    )
+    with pytest.raises(LeaseLost, match=reason), database.begin() as connection:
+        sweeps.verify_owner(connection, sweep.id, "a")

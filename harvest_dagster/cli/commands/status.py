@@ -141,7 +141,7 @@ def _facts(state: SourceState, now: datetime) -> Iterator[tuple[str, str]]:
     for log in state.interrupted:
         yield "interrupted", f"{log.window} by run {log.run_id}, which is dead; the next run continues there"
     if state.lease is not None:
-        expired = "expired" if state.lease.expires <= now else "until"
+        expired = "expired" if state.lease.is_expired else "until"
         yield "lease", f"run {state.lease.holder.run_id}, {expired} {format_instant(state.lease.expires)}"
     if state.config.hours is not None:
         opening = opening_of(state.config, now)

@@ -62,9 +62,9 @@ class _Signs:
         silence = now - self.silent_since
         if silence >= _SILENCE_AFTER_PROCESS and self.has_no_process():
             return "its process no longer exists"
-        if any(row.expires > now for row in self.held):
+        if any(not row.is_expired for row in self.held):
             return None
-        if self.worker is not None and now - self.worker.last_seen < SILENCE:
+        if self.worker is not None and self.worker.silence < SILENCE:
             return None
         if silence >= SILENCE and self._is_in_our_op():
             return (

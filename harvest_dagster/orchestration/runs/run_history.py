@@ -1,7 +1,7 @@
 """Dagster's record of runs: the current run, how another run ended, and which windows each run worked on."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -109,6 +109,7 @@ def current_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, store
         earlier_ids=_earlier_ids(context.instance, context.run),
         monitor=monitor,
         single_process=is_single_process(context.job_def.executor_def, context.run.run_config),
+        longest_start=timedelta(seconds=stores.waiting.longest_start),
     )
 
 

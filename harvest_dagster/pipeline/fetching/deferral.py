@@ -62,7 +62,7 @@ def defer(harvest: HarvestContext, progress: datetime, guard: WriteGuard, error:
             "works, lower `rate_limit` if it receives too many requests, and run again: the run continues here."
         )
         raise SourceUnreachable(message) from None
-    _extend(guard, error, harvest.run.clock())
+    _extend(guard, error)
 
 
 def raise_outside_hours(harvest: HarvestContext, window: Window, lease: LeaseHandle) -> None:
@@ -80,15 +80,15 @@ def raise_outside_hours(harvest: HarvestContext, window: Window, lease: LeaseHan
     seconds = (hours.next_opening(now) - now).total_seconds()
     if seconds > harvest.source.wait_limits.longest_closed:
         error = OutsideHours(f"{window} is not begun now: {hours.describe_closed(now)}.", seconds=seconds)
-        _extend(lease, error, now)
+        _extend(lease, error)
         raise error
 
 
-def _extend(guard: WriteGuard, error: RetryLater, now: datetime) -> None:
+def _extend(guard: WriteGuard, error: RetryLater) -> None:
     pause = timedelta(seconds=error.seconds * _MARGIN)
     if isinstance(error, OutsideHours):
         pause = min(pause, timedelta(seconds=error.seconds) + _LONGEST_MARGIN_OF_HOURS)
-    guard.extend(pause, now)
+    guard.extend(pause)
 
 
 def max_budget_wait(harvest: HarvestContext, progress: datetime) -> float:

@@ -34,7 +34,7 @@ from harvest_dagster.pipeline.fetching.window_fetcher import FetchTarget, Window
 from harvest_dagster.pipeline.lease_guard import is_dead
 from harvest_dagster.pipeline.monitor import and_not_stopped
 from harvest_dagster.pipeline.reconciling import windows as sweep_windows
-from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, SweepGuard
+from harvest_dagster.pipeline.reconciling.sweep_guard import SweepGuard
 from harvest_dagster.pipeline.steps.fetch import pause_before_second_list
 from harvest_dagster.records import Page, RecordHeader
 from harvest_dagster.spool import AttemptSpool, FetchSummary
@@ -105,8 +105,13 @@ def list_headers(
             if spool_of(harvest, guard.read(), number).read_summary() is None:
                 _list_window(_ListedWindow(harvest, guard, number), open_headers)
             harvest.run.monitor.end_window(window)
+<<<<<<< HEAD
     except (LeaseHeld, SpoolUnreachable):
         guard.extend(BETWEEN_OPS, harvest.run.clock())
+=======
+    except LeaseHeld:
+        guard.extend(harvest.run.longest_start)
+>>>>>>> d0ce615 (Keep a lease for 15 minutes between two ops, by the clock of the database)
         raise
     except RetryLater as error:
         deferral.defer(harvest, last_progress(harvest, guard), guard, error)
@@ -328,7 +333,7 @@ def _find_other_holder(harvest: HarvestContext) -> str | None:
     """Return the live run that holds the lease of the source, None if there is none or it is this run."""
     with harvest.run.database.read() as connection:
         held = leases.find_lease(connection, harvest.config_id)
-    if held is None or held.holder.run_id == harvest.run.id or held.expires <= harvest.run.clock():
+    if held is None or held.holder.run_id == harvest.run.id or held.is_expired:
         return None
     return None if is_dead(held, harvest.run.history) else held.holder.run_id
 

@@ -38,7 +38,7 @@ from harvest_dagster.pipeline.reconciling.listing import (
     summaries,
 )
 from harvest_dagster.pipeline.reconciling.repair import Repair
-from harvest_dagster.pipeline.reconciling.sweep_guard import BETWEEN_OPS, COMPARED_TOO_OLD, SweepGuard
+from harvest_dagster.pipeline.reconciling.sweep_guard import COMPARED_TOO_OLD, SweepGuard
 from harvest_dagster.pipeline.run_window import WindowRun
 from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.sweeps import Findings, Sweep
@@ -152,7 +152,7 @@ def end_on_failure(
     try:
         yield
     except LeaseHeld:
-        guard.extend(BETWEEN_OPS, harvest.run.clock())
+        guard.extend(harvest.run.longest_start)
         raise
     except _NOT_AN_END:
         raise

@@ -24,8 +24,6 @@ from harvest_dagster.windows import format_instant
 # An older sweep begins again. One whose lists are compared does so sooner: the source may have changed since.
 _TOO_OLD = timedelta(days=7)
 COMPARED_TOO_OLD = timedelta(days=1)
-# Until the next op of the run, or its retry.
-BETWEEN_OPS = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -50,25 +48,29 @@ class SweepGuard(WriteGuard):
         """
         sweeps.verify_owner(connection, self.sweep_id, self.run_id)
 
-    def extend(self, pause: timedelta, now: datetime) -> None:
+    def extend(self, pause: timedelta) -> None:
         """Keep the sweep during a pause in which no op works.
 
         Raises:
             LeaseLost: another run has taken it over, or it has ended.
         """
-        self._keep(self.process, pause, now)
+        self._keep(self.process, pause)
 
-    def leave(self, now: datetime) -> None:
-        """Keep the sweep until the next op of the run, which has a process of its own.
+    def leave(self, process: Process | None, duration: timedelta) -> None:
+        """Keep the sweep until the next op of the run works.
+
+        Args:
+            process: the process whose end will be the end of the run; None if each op has a process of its own.
+            duration: until the sweep expires without a renewal.
 
         Raises:
             LeaseLost: another run has taken it over, or it has ended.
         """
-        self._keep(None, BETWEEN_OPS, now)
+        self._keep(process, duration)
 
-    def _keep(self, process: Process | None, pause: timedelta, now: datetime) -> None:
+    def _keep(self, process: Process | None, pause: timedelta) -> None:
         with self.database.begin() as connection:
-            sweeps.renew(connection, self.sweep_id, self.run_id, now, process=process, pause=pause)
+            sweeps.renew(connection, self.sweep_id, self.run_id, process=process, pause=pause)
 
     def read(self) -> Sweep:
         """Return the sweep as it is now."""
@@ -134,28 +136,27 @@ def hold_sweep(harvest: HarvestContext, sweep_id: int) -> Iterator[SweepGuard]:
     if is_left and before.run_id in run.all_ids:
         with run.database.begin() as connection:
             before = sweeps.take_over(connection, before, run_id=run.id, process=None, now=run.clock())
-    guard.renew(run.clock())
+    guard.renew()
     try:
         with renewing(harvest, guard):
             yield guard
     finally:
-        if not run.single_process:
-            # The end of this process does not mean that the run is dead.
-            with suppress(DatabaseError, LeaseLost):  # it would hide the error of the op
-                guard.leave(run.clock())
+        with suppress(DatabaseError, LeaseLost):  # it would hide the error of the op
+            guard.leave(run.process if run.single_process else None, run.longest_start)
 
 
-def is_dead(sweep: Sweep, runs: RunHistory, now: datetime) -> bool:
-    """Return whether the run of a STARTED sweep has ended, its process is gone, or it has not renewed the sweep."""
-    has_expired = sweep.expires is None or sweep.expires <= now
+def is_dead(sweep: Sweep, runs: RunHistory) -> bool:
+    """Return whether the run of a sweep has ended, or its process is gone."""
     is_process_gone = sweep.process is not None and is_gone(sweep.process)
-    return has_expired or is_process_gone or runs.outcome(sweep.run_id) is not None
+    return is_process_gone or runs.outcome(sweep.run_id) is not None
 
 
 def _raise_if_active(harvest: HarvestContext, last: Sweep | None) -> None:
     if last is None or last.status != "STARTED" or last.run_id == harvest.run.id:
         return
-    if not is_dead(last, harvest.run.history, harvest.run.clock()):
+    with harvest.run.database.read() as connection:
+        has_expired = sweeps.has_expired(connection, last.id)
+    if not has_expired and not is_dead(last, harvest.run.history):
         since = format_instant(last.run_began.replace(microsecond=0))
         raise LeaseHeld(f"run {last.run_id} has been comparing this source since {since}.")
 

@@ -5,7 +5,8 @@ transaction that writes for a harvest calls `verify_token`. A holder that lost i
 (docs/failures.md#lost-lock-keeps-writing). On PostgreSQL `verify_token` locks the row FOR KEY SHARE, which permits a
 renewal and blocks an acquisition until the transaction ends. SQLite has only one writer at a time.
 
-Callers decide whether a holder is dead, and pass its token to `acquire`. Earlier holders are in `history`.
+The clock of the database decides when a lease expires (`storage.clock`). Callers decide whether a holder is dead for
+another reason, and pass its token to `acquire`. Earlier holders are in `history`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Connection,
     Interval,
     Row,
+    Select,
     Text,
     and_,
     case,
@@ -38,10 +40,12 @@ from sqlalchemy.exc import OperationalError
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
+from harvest_dagster.storage.clock import database_now
 from harvest_dagster.storage.lease import history
 from harvest_dagster.storage.tables import Instant, lease
 from harvest_dagster.storage.upsert import insert_or_ignore
 
+# How long a lease lasts without a renewal while an op works.
 TTL = timedelta(seconds=60)
 # A dead holder's transaction that is older than this is ended. A page takes well under a second.
 LONGEST_WRITE = timedelta(seconds=60)
@@ -74,33 +78,34 @@ class Lease:
 
 @dataclass(frozen=True)
 class LeaseRow:
-    """A lease as the database has it."""
+    """A lease as the database has it.
+
+    Attributes:
+        is_expired: whether it had expired when it was read, by the clock of the database.
+    """
 
     token: int
     holder: LeaseOwner
     acquired: datetime
     expires: datetime
+    is_expired: bool
 
 
 def find_lease(connection: Connection, ingest_config_id: int) -> LeaseRow | None:
     """Return the lease with its holder, dead or alive; None if it is free."""
-    row = connection.execute(
-        select(lease).where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner.is_not(None))
-    ).first()
+    row = connection.execute(_leases(connection, lease.c.ingest_config_id == ingest_config_id)).first()
     return None if row is None else _lease_row(row)
 
 
 def find_leases(connection: Connection, ingest_config_ids: Iterable[int]) -> dict[int, LeaseRow]:
     """Return the leases of these configs that have a holder, by the config's key."""
-    rows = connection.execute(
-        select(lease).where(lease.c.ingest_config_id.in_(list(ingest_config_ids)), lease.c.owner.is_not(None))
-    )
+    rows = connection.execute(_leases(connection, lease.c.ingest_config_id.in_(list(ingest_config_ids))))
     return {row.ingest_config_id: _lease_row(row) for row in rows}
 
 
 def find_leases_of_runs(connection: Connection, run_ids: Iterable[str]) -> dict[str, list[LeaseRow]]:
     """Return the leases that these runs hold, dead or alive, by run. A run may hold those of several configs."""
-    rows = connection.execute(select(lease).where(lease.c.owner.in_(list(run_ids))))
+    rows = connection.execute(_leases(connection, lease.c.owner.in_(list(run_ids))))
     found: dict[str, list[LeaseRow]] = {}
     for row in rows:
         found.setdefault(row.owner, []).append(_lease_row(row))
@@ -111,17 +116,26 @@ def acquire(
     connection: Connection,
     ingest_config_id: int,
     holder: LeaseOwner,
-    now: datetime,
     dead_token: int | None = None,
+    *,
+    duration: timedelta = TTL,
 ) -> Lease:
     """Acquire a lease that is free, has expired, or has the token `dead_token`. Never wait.
 
     A run acquires the lease of a config at most once. It cannot acquire a lease again that it lost.
 
+    Args:
+        connection: a write transaction.
+        ingest_config_id: the config.
+        holder: the run.
+        dead_token: the token of a holder that is dead.
+        duration: until the lease expires without a renewal.
+
     Raises:
         LeaseHeld: a live run holds it.
         LeaseLost: this run held it before.
     """
+    now = database_now(connection)
     is_dead = or_(lease.c.expires <= now, lease.c.token == dead_token)
     _lock_row(connection, ingest_config_id, is_dead)
     _raise_if_held_before(connection, ingest_config_id, holder.run_id)
@@ -132,41 +146,75 @@ def acquire(
             token=lease.c.token + 1,
             owner=holder.run_id,
             acquired=now,
-            expires=now + TTL,
+            expires=database_now(connection, duration),
             **_process_columns(holder.process),
         )
         .returning(lease.c.token)
     ).scalar()
     if token is None:
         raise LeaseHeld(_describe_holder(find_lease(connection, ingest_config_id)))
-    history.record_acquisition(connection, ingest_config_id, holder.run_id, token, now)
+    history.record_acquisition(connection, ingest_config_id, holder.run_id, token)
     return Lease(ingest_config_id, holder.run_id, token)
 
 
-def adopt(connection: Connection, ingest_config_id: int, holder: LeaseOwner, now: datetime) -> Lease | None:
-    """Return the lease that this run already holds, perhaps from another process; None if it holds none."""
+def adopt(
+    connection: Connection, ingest_config_id: int, holder: LeaseOwner, found: LeaseRow | None = None
+) -> Lease | None:
+    """Return the lease that this run already holds, perhaps from another process; None if it holds none.
+
+    Args:
+        connection: a write transaction.
+        ingest_config_id: the config.
+        holder: the run, with the process of the op that works from now on.
+        found: the lease as it was read before. It then expires `TTL` from now, unless it was extended since.
+    """
+    working = _at_least(database_now(connection, TTL), None if found is None else found.expires)
     token = connection.execute(
         update(lease)
         .where(lease.c.ingest_config_id == ingest_config_id, lease.c.owner == holder.run_id)
-        .values(expires=_expires_at_least(now + TTL), **_process_columns(holder.process))
+        .values(expires=working, **_process_columns(holder.process))
         .returning(lease.c.token)
     ).scalar()
     return None if token is None else Lease(ingest_config_id, holder.run_id, token)
 
 
-def renew(connection: Connection, held: Lease, now: datetime, *, pause: timedelta = timedelta()) -> None:
+def leave(
+    connection: Connection,
+    held: Lease,
+    process: Process | None,
+    duration: timedelta,
+    found: LeaseRow | None = None,
+) -> None:
+    """Keep the lease until the next op of the run works. A lost lease stays as it is.
+
+    Args:
+        connection: a write transaction.
+        held: the lease.
+        process: the process whose end will be the end of the run; None if each op has a process of its own.
+        duration: until the lease expires without a renewal.
+        found: the lease as it was read before this op. It does not expire before it would have expired then: another
+            window of the run may be deferred until a later time.
+    """
+    expires = _at_least(database_now(connection, duration))
+    if found is not None:
+        before = literal(found.expires, Instant())
+        expires = case((expires > before, expires), else_=before)
+    values = {"expires": expires, **_process_columns(process)}
+    connection.execute(update(lease).where(_matches(held)).values(values))
+
+
+def renew(connection: Connection, held: Lease, *, pause: timedelta = timedelta()) -> None:
     """Extend the lease. This never shortens it.
 
     Args:
         connection: a write transaction.
         held: the lease.
-        now: the time.
         pause: the time for which nobody will renew the lease; it is added to the usual extension.
 
     Raises:
         LeaseLost: another run took over.
     """
-    expires = _expires_at_least(now + pause + TTL)
+    expires = _at_least(database_now(connection, pause + TTL))
     renewed = connection.execute(update(lease).where(_matches(held)).values(expires=expires))
     if renewed.rowcount == 0:
         raise LeaseLost(_describe_loss(connection, held))
@@ -189,23 +237,20 @@ def verify_token(connection: Connection, held: Lease) -> None:
         raise LeaseLost(_describe_loss(connection, held))
 
 
-def revoke(
-    connection: Connection, ingest_config_id: int, found: LeaseRow, now: datetime, *, over: bool
-) -> bool:
+def revoke(connection: Connection, ingest_config_id: int, found: LeaseRow, *, over: bool) -> bool:
     """Take the lease away from a dead holder. If the holder resumes, it cannot write anything more.
 
     Args:
         connection: a write transaction.
         ingest_config_id: the config of the lease.
         found: the lease as it was read before.
-        now: the time.
         over: whether the holder's run has ended or its process is gone. Otherwise the lease must have expired.
 
     Returns:
         Whether the lease was taken away. It was not if the holder has renewed it since.
     """
     unchanged = _matches(Lease(ingest_config_id, found.holder.run_id, found.token))
-    dead = true() if over else lease.c.expires <= now
+    dead = true() if over else lease.c.expires <= database_now(connection)
     _lock_row(connection, ingest_config_id, and_(unchanged, dead))
     revoked = connection.execute(
         update(lease).where(unchanged, dead).values(owner=None, expires=None, **_process_columns(None))
@@ -292,12 +337,9 @@ def _session_name(ingest_config_id: Any, token: Any) -> Any:
 
 
 def _raise_if_held_before(connection: Connection, ingest_config_id: int, run_id: str) -> None:
-    if history.has_held_lease(connection, ingest_config_id, run_id):
-        message = (
-            f"run {run_id} lost its lease to another run and writes nothing more. "
-            "Start a new run: it continues where the harvest stopped."
-        )
-        raise LeaseLost(message)
+    token = history.find_token(connection, ingest_config_id, run_id)
+    if token is not None:
+        raise LeaseLost(_describe_loss(connection, Lease(ingest_config_id, run_id, token)))
 
 
 def _matches(held: Lease) -> ColumnElement[bool]:
@@ -308,10 +350,21 @@ def _matches(held: Lease) -> ColumnElement[bool]:
     )
 
 
-def _expires_at_least(instant: datetime) -> ColumnElement[datetime]:
-    """Return the later of this instant and the row's expiry, which another window of the run may have extended."""
-    later = literal(instant, Instant())
-    return case((lease.c.expires > later, lease.c.expires), else_=later)
+def _at_least(instant: ColumnElement[datetime], replaced: datetime | None = None) -> ColumnElement[datetime]:
+    """Return the later of this instant and the row's expiry, which another window of the run may have extended.
+
+    The expiry `replaced` does not count.
+    """
+    is_later = lease.c.expires > instant
+    if replaced is not None:
+        is_later = and_(is_later, lease.c.expires != replaced)
+    return case((is_later, lease.c.expires), else_=instant)
+
+
+def _leases(connection: Connection, condition: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement that reads the leases with a holder for which the condition holds."""
+    is_expired = (lease.c.expires <= database_now(connection)).label("is_expired")
+    return select(lease, is_expired).where(condition, lease.c.owner.is_not(None))
 
 
 def _process_columns(process: Process | None) -> dict[str, object]:
@@ -322,7 +375,9 @@ def _process_columns(process: Process | None) -> dict[str, object]:
 
 def _lease_row(row: Row[Any]) -> LeaseRow:
     process = Process(row.host, row.process_id, row.process_started) if row.process_id else None
-    return LeaseRow(row.token, LeaseOwner(row.owner, process), row.acquired, row.expires)
+    return LeaseRow(
+        row.token, LeaseOwner(row.owner, process), row.acquired, row.expires, bool(row.is_expired)
+    )
 
 
 def _describe_holder(found: LeaseRow | None) -> str:
@@ -335,10 +390,17 @@ def _describe_holder(found: LeaseRow | None) -> str:
 
 
 def _describe_loss(connection: Connection, lost: Lease) -> str:
-    newest_run = history.find_newest_run(connection, lost.ingest_config_id)
-    cause = "it was revoked" if newest_run == lost.run_id else f"run {newest_run} took over"
+    """Name the run that took the lease, or say that none did."""
+    successor = history.find_successor(connection, lost.ingest_config_id, lost.token)
+    if successor is None:
+        cause = (
+            "no other run has taken it. It was taken away or released, because this run had ended in Dagster, or its "
+            "process had, or nothing had renewed the lease in time"
+        )
+    else:
+        at = f"{successor.acquired:%Y-%m-%d %H:%M:%S} UTC"
+        cause = f"run {successor.run_id} took over at {at}, because nothing had renewed it or this run seemed dead"
     return (
-        f"run {lost.run_id} lost its lease (token {lost.token}): {cause}, because it had not renewed "
-        f"the lease for more than {TTL.total_seconds():.0f} s or seemed dead. It writes nothing more. "
+        f"run {lost.run_id} lost its lease (token {lost.token}): {cause}. It writes nothing more. "
         "Start a new run: it continues where the harvest stopped."
     )

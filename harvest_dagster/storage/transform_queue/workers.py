@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select
 
 from harvest_dagster.processes import Process
+from harvest_dagster.storage.clock import database_now
 from harvest_dagster.storage.tables import transform_run
 from harvest_dagster.storage.upsert import dialect_insert
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A run that transforms data, as it last reported."""
+    """A run that transforms data, as it last reported.
+
+    Attributes:
+        silence: the time since the report, by the clock of the database.
+    """
 
     process: Process
-    last_seen: datetime
+    silence: timedelta
 
 
 def find_worker(connection: Connection, run_id: str) -> Worker | None:
     """Return the last report of a run, or None if it never reported or has ended normally."""
-    row = connection.execute(select(transform_run).where(transform_run.c.run_id == run_id)).first()
+    now = database_now(connection).label("now")
+    row = connection.execute(select(transform_run, now).where(transform_run.c.run_id == run_id)).first()
     if row is None:
         return None
-    return Worker(Process(row.host, row.process_id, row.process_started), row.last_seen)
+    return Worker(Process(row.host, row.process_id, row.process_started), row.now - row.last_seen)
 
 
-def record_worker(connection: Connection, run_id: str, process: Process, now: datetime) -> None:
+def record_worker(connection: Connection, run_id: str, process: Process) -> None:
     """Record that a run works in this process."""
     values = {
         "host": process.host,
         "process_id": process.id,
         "process_started": process.started,
-        "last_seen": now,
+        "last_seen": database_now(connection),
     }
     added = dialect_insert(connection, transform_run).values(run_id=run_id, **values)
     connection.execute(added.on_conflict_do_update(index_elements=["run_id"], set_=values))

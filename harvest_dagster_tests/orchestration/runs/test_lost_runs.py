@@ -69,16 +69,17 @@ def started_run(instance: dg.DagsterInstance, op: dg.OpDefinition = our_op) -> s
 
 def lease(database: Database, run_id: str, process: Process | None, acquired: datetime) -> None:
     """Let a run acquire the lease of a source."""
-    with database.begin() as connection:
+    with database.with_clock(lambda: acquired).begin() as connection:
         key = ingest_configs.save_config(
             connection, config("http://demo/").model_dump(mode="json"), utc_now()
         )
-        leases.acquire(connection, key, LeaseOwner(run_id, process), acquired)
+        leases.acquire(connection, key, LeaseOwner(run_id, process))
 
 
 def end(instance: dg.DagsterInstance, database: Database, after: timedelta) -> list[str]:
     """End the lost runs as they are found after this time. Return the status of all runs."""
-    end_lost_runs(instance, database, utc_now() + after)
+    now = utc_now() + after
+    end_lost_runs(instance, database.with_clock(lambda: now), now)
     return [run.status.value for run in instance.get_runs()]
 
 
@@ -135,8 +136,9 @@ def test_a_transform_is_alive_as_long_as_it_reports(
     instance: dg.DagsterInstance, database: Database, seen: timedelta, status: str
 ) -> None:
     """A transform holds no lease. It reports itself in the database while it works."""
-    with database.begin() as connection:
-        workers.record_worker(connection, started_run(instance), ELSEWHERE, utc_now() + seen)
+    now = utc_now() + seen
+    with database.with_clock(lambda: now).begin() as connection:
+        workers.record_worker(connection, started_run(instance), ELSEWHERE)
     assert end(instance, database, LATER) == [status]
 
 

@@ -100,7 +100,9 @@ def test_a_run_that_has_ended_is_dead_at_once(small_world: World) -> None:
 
 def test_between_two_ops_with_processes_of_their_own_the_sweep_is_kept(small_world: World) -> None:
     """The process of the first op has ended, but its run has not."""
-    world, harvest = small_world, small_world.harvest("sweep 1", single_process=False)
+    world = small_world
+    world.longest_start = timedelta(minutes=15)
+    harvest = world.harvest("sweep 1", single_process=False)
     sweep = begin_sweep(harvest, single_process=False)
     with hold_sweep(harvest, sweep.id):
         assert last_sweep(world).process == harvest.run.process
@@ -112,7 +114,7 @@ def test_between_two_ops_with_processes_of_their_own_the_sweep_is_kept(small_wor
 
 def test_the_list_waits_while_the_source_is_harvested(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A harvest is more urgent. After a while the worker is free for other work, and the sweep stays with its run."""
-    world.source.items = [*records(2)]
+    world.source.items, world.longest_start = [*records(2)], timedelta(minutes=15)
     harvester, harvest = world.harvest("run 1"), world.harvest("sweep 1")
     monkeypatch.setitem(vars(harvest.source), "wait_limits", WaitLimits(longest_wait=0.0))
     with held_sweep(harvest) as guard:

@@ -17,9 +17,11 @@ from sqlalchemy import Connection, text
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
+from harvest_dagster.storage import clock
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import history, leases
 from harvest_dagster.storage.lease.leases import TTL, Lease, LeaseOwner
+from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.storage.configs import NOW, new_config
 from harvest_dagster_tests.storage.lease.frozen_writer import frozen_in_copy
 
@@ -34,8 +36,13 @@ def config_id(database: Database) -> int:
 
 
 def acquire(database: Database, config_id: int, run: str, now=NOW, dead: int | None = None) -> Lease:
-    with database.begin() as connection:
-        return leases.acquire(connection, config_id, LeaseOwner(run, PROCESS), now, dead)
+    with at(database, now).begin() as connection:
+        return leases.acquire(connection, config_id, LeaseOwner(run, PROCESS), dead)
+
+
+def at(database: Database, now: datetime) -> Database:
+    """Return the database with a clock that shows this time."""
+    return database.with_clock(lambda: now)
 
 
 def may_write(database: Database, held: Lease) -> bool:
@@ -98,8 +105,8 @@ class Runs(RuleBasedStateMachine):
 
     @rule(run=runs)
     def adopt(self, run: str) -> None:
-        with self.database.begin() as connection:
-            adopted = leases.adopt(connection, self.config_id, LeaseOwner(run, None), self.now)
+        with at(self.database, self.now).begin() as connection:
+            adopted = leases.adopt(connection, self.config_id, LeaseOwner(run, None))
         assert adopted == (self.lease_of(run) if self.owner == run else None)
         if adopted:
             self.expires = self.now + TTL
@@ -108,12 +115,12 @@ class Runs(RuleBasedStateMachine):
     def renew(self, run: str) -> None:
         lease = self.lease_of(run)
         if self.holds(lease):
-            with self.database.begin() as connection:
-                leases.renew(connection, lease, self.now)
+            with at(self.database, self.now).begin() as connection:
+                leases.renew(connection, lease)
             self.expires = self.now + TTL
         else:
             with pytest.raises(LeaseLost), self.database.begin() as connection:
-                leases.renew(connection, lease, self.now)
+                leases.renew(connection, lease)
 
     @rule(run=runs)
     def release(self, run: str) -> None:
@@ -133,7 +140,7 @@ class Runs(RuleBasedStateMachine):
     def the_database_says_who_holds_it(self) -> None:
         with self.database.read() as connection:
             held = leases.find_lease(connection, self.config_id)
-            before = {run for run in RUNS if history.has_held_lease(connection, self.config_id, run)}
+            before = {run for run in RUNS if history.find_token(connection, self.config_id, run)}
         found = held and (held.token, held.holder.run_id, held.expires)
         assert found == (self.owner and (self.newest, self.owner, self.expires))
         assert before == {lease.run_id for lease in self.granted}
@@ -184,11 +191,11 @@ def test_a_long_write_blocks_no_other_run(database: Database, config_id: int) ->
     held = acquire(database, config_id, "run 1")
     with database.begin() as writing:
         leases.verify_token(writing, held)
-        with impatient(database) as connection:
-            leases.renew(connection, held, NOW + TTL / 2)
+        with impatient(at(database, NOW + TTL / 2)) as connection:
+            leases.renew(connection, held)
         busy = pytest.raises(LeaseHeld, match="writing for this source at this moment")
-        with busy, impatient(database) as connection:
-            leases.acquire(connection, config_id, LeaseOwner("run 2", None), NOW + 2 * TTL)
+        with busy, impatient(at(database, NOW + 2 * TTL)) as connection:
+            leases.acquire(connection, config_id, LeaseOwner("run 2", None))
         with impatient(database) as connection:
             leases.verify_token(connection, held)
     acquired = acquire(database, config_id, "run 2", NOW + 2 * TTL)
@@ -214,7 +221,9 @@ def test_a_run_that_lost_its_lease_cannot_acquire_it_again(database: Database, c
     second = acquire(database, config_id, "run 2", NOW + TTL)
     with database.begin() as connection:
         leases.release(connection, second)
-    with pytest.raises(LeaseLost, match=r"run run 1 lost its lease .* Start a new run"):
+    with pytest.raises(
+        LeaseLost, match=r"run run 1 lost its lease .* run run 2 took over .* Start a new run"
+    ):
         acquire(database, config_id, "run 1", NOW + 2 * TTL)
     third = acquire(database, config_id, "run 3", NOW + 2 * TTL)
     assert third.token == second.token + 1
@@ -233,6 +242,105 @@ def test_the_error_names_the_holder(database: Database, config_id: int) -> None:
         database.begin() as c,
     ):
         leases.verify_token(c, lost)
+
+
+@pytest.mark.parametrize("end", ["released", "revoked"])
+def test_the_error_says_that_no_other_run_has_the_lease(database: Database, config_id: int, end: str) -> None:
+    """The error named the run itself, or a run that does not exist."""
+    held = acquire(database, config_id, "run 1")
+    with at(database, NOW + TTL).begin() as connection:
+        found = leases.find_lease(connection, config_id)
+        assert found is not None
+        if end == "released":
+            assert leases.release(connection, held)
+        else:
+            assert leases.revoke(connection, config_id, found, over=False)
+    with pytest.raises(LeaseLost, match="no other run has taken it"):
+        acquire(database, config_id, "run 1", NOW + 2 * TTL)
+    acquire(database, config_id, "run 2", NOW + 3 * TTL)
+    acquire(database, config_id, "run 3", NOW + 9 * TTL)
+    for attempt in (lambda c: leases.verify_token(c, held), lambda c: leases.renew(c, held)):
+        with (
+            pytest.raises(LeaseLost, match="run run 2 took over at 2024-05-01"),
+            database.begin() as connection,
+        ):
+            attempt(connection)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_machine_with_a_wrong_clock_neither_takes_a_live_lease_nor_loses_its_own(
+    database: Database, config_id: int, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """A node whose clock was ahead took the leases of all others; one whose clock was behind lost its own at once."""
+    acquire_now(database, config_id, "right")
+    wrong = utc_now() + timedelta(hours=hours)
+    monkeypatch.setattr(clock, "utc_now", lambda: wrong)
+    with pytest.raises(LeaseHeld):
+        acquire_now(database, config_id, "wrong")
+    other = new_config(database)
+    held = acquire_now(database, other, "wrong")
+    with database.begin() as connection:
+        leases.renew(connection, held)
+        assert (
+            leases.adopt(connection, other, LeaseOwner("wrong", None), leases.find_lease(connection, other))
+            == held
+        )
+    monkeypatch.undo()
+    with database.read() as connection:
+        (row,) = leases.find_leases(connection, [other]).values()
+    assert not row.is_expired
+    assert timedelta(0) < row.expires - utc_now() <= TTL
+    assert utc_now() - row.acquired < timedelta(minutes=5)
+    with pytest.raises(LeaseHeld):
+        acquire_now(database, other, "right")
+
+
+def acquire_now(database: Database, config_id: int, run: str) -> Lease:
+    """Acquire a lease by the clock of the database itself."""
+    with database.begin() as connection:
+        return leases.acquire(connection, config_id, LeaseOwner(run, PROCESS))
+
+
+def expiry(database: Database, config_id: int) -> datetime:
+    with database.read() as connection:
+        found = leases.find_lease(connection, config_id)
+    assert found is not None
+    return found.expires
+
+
+def test_a_lease_lasts_long_between_two_ops_and_a_minute_while_an_op_works(
+    database: Database, config_id: int
+) -> None:
+    """A pod took two minutes to start, and the run lost its lease; a dead op blocked its source for long."""
+    held, start = acquire(database, config_id, "run 1"), timedelta(minutes=15)
+    with at(database, NOW).begin() as connection:
+        leases.leave(connection, held, None, start)
+    assert expiry(database, config_id) == NOW + start
+    later = NOW + timedelta(minutes=10)
+    with at(database, later).begin() as connection:
+        found = leases.find_lease(connection, config_id)
+        assert leases.adopt(connection, config_id, LeaseOwner("run 1", PROCESS), found) == held
+    assert expiry(database, config_id) == later + TTL
+
+
+def test_an_op_does_not_shorten_the_deferral_of_another_window(database: Database, config_id: int) -> None:
+    """The run would lose its lease before the source allows the next request."""
+    held, start = acquire(database, config_id, "run 1"), timedelta(minutes=15)
+    with at(database, NOW).begin() as connection:
+        leases.renew(connection, held, pause=timedelta(hours=1))
+        before = leases.find_lease(connection, config_id)
+        leases.adopt(connection, config_id, LeaseOwner("run 1", PROCESS), before)
+    with at(database, NOW + TTL).begin() as connection:
+        leases.renew(connection, held)
+        leases.leave(connection, held, None, start, before)
+    assert expiry(database, config_id) == NOW + timedelta(hours=1) + TTL
+    with at(database, NOW).begin() as connection:  # an op of another process defers its window meanwhile
+        leases.adopt(connection, config_id, LeaseOwner("run 1", PROCESS), before)
+        leases.renew(connection, held, pause=timedelta(hours=2))
+        leases.renew(connection, held)
+        leases.leave(connection, held, None, start, before)
+    assert expiry(database, config_id) == NOW + timedelta(hours=2) + TTL
 
 
 def test_leases_of_different_sources_are_independent(database: Database) -> None:
