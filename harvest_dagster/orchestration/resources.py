@@ -15,7 +15,9 @@ import dagster as dg
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from harvest_dagster import spool
+from harvest_dagster.orchestration.runs.life_signs import LifeSigns
 from harvest_dagster.pipeline.source_access import WaitLimits
+from harvest_dagster.processes import this_process
 from harvest_dagster.spool import Spool
 from harvest_dagster.storage.database import Database, default_database_url
 
@@ -78,6 +80,7 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     waiting: RetrySettings = Field(default=RetrySettings(), description="how ops wait for leases and sources")
     _database: Database | None = PrivateAttr(default=None)
+    _life_signs: LifeSigns | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Stores", None, None]:
@@ -86,6 +89,9 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             yield self
         finally:
+            if self._life_signs is not None:
+                self._life_signs.stop()
+                self._life_signs = None
             if self._database is not None:
                 self._database.dispose()
                 self._database = None
@@ -100,6 +106,17 @@ class Stores(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._database is None:
             self._database = Database.open(self.database_url or default_database_url(os.environ, Path.cwd()))
         return self._database
+
+    def report_run(self, run_id: str) -> None:
+        """Report that this run is alive, from now on until this resource closes.
+
+        Raises:
+            BadInput: the URL is not valid.
+            DatabaseError: the database cannot be reached, or it is newer than the code.
+        """
+        if self._life_signs is None:
+            self._life_signs = LifeSigns(self.database(), run_id, this_process())
+            self._life_signs.start()
 
     def spool(self) -> Spool:
         """Return the spool for fetched pages.

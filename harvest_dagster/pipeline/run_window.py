@@ -125,7 +125,7 @@ class WindowRun:
         except (LeaseLost, DatabaseUnreachable):
             raise
         except SpoolUnreachable:
-            self.lease.extend(_LONGEST_RETRY, self.harvest.run.clock())
+            self.lease.extend(_LONGEST_RETRY)
             raise
         except RetryLater as error:
             self._defer(log_id, error)

@@ -73,7 +73,7 @@ def is_worth_waiting(harvest: HarvestContext, retries: int) -> bool:
     if lease is None or lease.holder.run_id != harvest.run.id:
         # A run that is executed again from a failure acquires the lease only in its first op.
         return retries < _MOST_RETRIES_WITHOUT_LEASE
-    return lease.expires > harvest.run.clock()
+    return not lease.is_expired
 
 
 def pause_before_next_look(harvest: HarvestContext, windows_ahead: int) -> float:

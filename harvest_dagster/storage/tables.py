@@ -533,7 +533,8 @@ ingest_log = Table(
     # transform: PENDING and STARTED logs by partition
     Index(None, "ingest_config_id", "transformer_version", "status", "partition_date"),
 )
-# The process of each run that claims ingest logs. If the process has ended, other runs claim its logs.
+# The process of each run that works, and when it last reported itself. If a process has ended, other runs claim the
+# ingest logs of its run, and a sensor ends the run.
 transform_run = Table(
     "transform_run",
     metadata,

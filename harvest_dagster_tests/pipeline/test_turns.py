@@ -104,5 +104,5 @@ def test_a_window_looks_more_often_the_fewer_windows_are_ahead(world: World, har
         world.window(harvest, lease, FIRST, until="fetch")
         world.clock.forward(minutes=30)
         assert turns.pause_before_next_look(harvest, 1) == 30  # the lease must not expire
-        lease.extend(timedelta(hours=2), world.clock())
+        lease.extend(timedelta(hours=2))
     assert turns.pause_before_next_look(harvest, 1) > 3600  # the source asks to wait for two hours

@@ -98,6 +98,7 @@ def current_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, store
     """Return the current run, with its stores, its log and the outcomes of other runs."""
     monitor = current_monitor()
     monitor.begin_run(context.run.run_id)
+    stores.report_run(context.run.run_id)
     return CurrentRun(
         id=context.run.run_id,
         process=this_process(),

@@ -5,6 +5,7 @@ programs changed in harvest_log to the covered windows.
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 
 import dagster as dg
 
@@ -12,7 +13,7 @@ from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.reports.day_reports import report_days_of_failed_run
 from harvest_dagster.orchestration.reports.failed_partitions import observe_days_of_ended_run
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.runs.lost_runs import end_lost_runs
+from harvest_dagster.orchestration.runs.lost_runs import end_lost_runs, read_sightings, write_sightings
 from harvest_dagster.orchestration.runs.run_history import run_history_of
 from harvest_dagster.orchestration.sensors.active_runs import days_of_run
 from harvest_dagster.pipeline.orphaned_logs import ClosedLog, close_logs_of_dead_runs
@@ -35,7 +36,14 @@ def _close(
 )
 def close_orphaned_logs(context: dg.SensorEvaluationContext, harvest_stores: Stores) -> dg.SkipReason:
     """End lost runs, and close their logs. Dagster itself does not notice that such a run has ended."""
-    lost = end_lost_runs(context.instance, harvest_stores.database(), utc_now())
+    lost = end_lost_runs(
+        context.instance,
+        harvest_stores.database(),
+        utc_now(),
+        read_sightings(context.cursor),
+        timedelta(seconds=harvest_stores.waiting.longest_start),
+    )
+    context.update_cursor(write_sightings(lost.sightings))
     closed = _close(context.instance, harvest_stores, lost.undecided)
     lines = [*lost.ended, *map(str, closed)]
     if changed := apply_changes_of_others(harvest_stores.database()):

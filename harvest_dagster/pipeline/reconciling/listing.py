@@ -105,13 +105,8 @@ def list_headers(
             if spool_of(harvest, guard.read(), number).read_summary() is None:
                 _list_window(_ListedWindow(harvest, guard, number), open_headers)
             harvest.run.monitor.end_window(window)
-<<<<<<< HEAD
     except (LeaseHeld, SpoolUnreachable):
-        guard.extend(BETWEEN_OPS, harvest.run.clock())
-=======
-    except LeaseHeld:
         guard.extend(harvest.run.longest_start)
->>>>>>> d0ce615 (Keep a lease for 15 minutes between two ops, by the clock of the database)
         raise
     except RetryLater as error:
         deferral.defer(harvest, last_progress(harvest, guard), guard, error)

@@ -1,4 +1,4 @@
-"""The runs that transform data: the process of each run, and when it last reported."""
+"""The runs that work: the process of each run, and when it last reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harvest_dagster.storage.upsert import dialect_insert
 
 @dataclass(frozen=True)
 class Worker:
-    """A run that transforms data, as it last reported.
+    """A run that works, as it last reported.
 
     Attributes:
         silence: the time since the report, by the clock of the database.
@@ -49,3 +49,13 @@ def record_worker(connection: Connection, run_id: str, process: Process) -> None
 def remove_worker(connection: Connection, run_id: str) -> None:
     """Record that a run has ended normally."""
     connection.execute(delete(transform_run).where(transform_run.c.run_id == run_id))
+
+
+def remove_process(connection: Connection, run_id: str, process: Process) -> None:
+    """Record that this process no longer works for a run. Another process of the run may do so."""
+    is_process = (
+        transform_run.c.host == process.host,
+        transform_run.c.process_id == process.id,
+        transform_run.c.process_started == process.started,
+    )
+    connection.execute(delete(transform_run).where(transform_run.c.run_id == run_id, *is_process))
