@@ -6,6 +6,7 @@ files reaches the next op.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from itertools import cycle, pairwise
 
@@ -17,11 +18,12 @@ from harvest_dagster.storage.tables import request_departure, request_host
 from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.cluster.cluster import PAGES, REPOSITORY, Cluster
 from harvest_dagster_tests.cluster.nodes import has_namespaces
-from harvest_dagster_tests.crash.contents import assert_complete, lists
+from harvest_dagster_tests.crash.contents import assert_complete, harvests, lists, stored
 from harvest_dagster_tests.http.rate_limit.test_budget import most_in_any
 
 # Seconds that a request may take to arrive on a busy machine. The budget controls departures, not arrivals.
 MAX_DELAY = 2.0
+THREE_DAYS = replace(REPOSITORY, days=3, records_per_day=60)
 
 
 @pytest.mark.skipif(
@@ -64,6 +66,20 @@ def test_several_sources_on_both_nodes_share_the_budget_of_their_host(cluster: C
     }
     # All of the budget is used, and no more.
     assert most_in_any(departures_of(cluster, source), 4) == 3
+
+
+def test_the_windows_of_a_run_share_its_limit_and_follow_each_other(cluster: Cluster) -> None:
+    """Celery ignores priorities, and starts all windows at once. Each of them collected up to `limit` records."""
+    with Server(THREE_DAYS) as source:
+        cluster.add_source("limited", source, max_window="1d")
+        run = cluster.run("limited", source, parameters={"limit": 100}).succeed()
+        with cluster.database.read() as connection:
+            assert len(stored(connection, "limited")) == 100
+            logs = harvests(connection, "limited")
+        starts = [one.parameters["from"] for one in lists(source.requests) if "from" in one.parameters]
+    assert starts == sorted(starts)
+    assert [log["records"] for log in logs] == [60, 40]
+    assert run.status == "SUCCESS"
 
 
 def departures_of(cluster: Cluster, source: Server) -> list[float]:
