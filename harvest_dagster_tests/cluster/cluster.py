@@ -14,14 +14,16 @@ from typing import Any
 
 import dagster as dg
 from celery import Celery
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from harvest_dagster.orchestration.runs.lost_runs import CONFIRMATION, Sighting, end_lost_runs
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import LeaseRow
-from harvest_dagster.storage.tables import lease
+from harvest_dagster.storage.tables import lease, transform_run
 from harvest_dagster.testing.simulator import Repository, Server
+from harvest_dagster.windows import utc_now
 from harvest_dagster_tests.cluster import jobs
 from harvest_dagster_tests.cluster.nodes import Node
 from harvest_dagster_tests.cluster.services import Broker
@@ -145,14 +147,29 @@ class Cluster:
             return None if config_id is None else leases.find_lease(connection, config_id)
 
     def pass_time(self, label: str, seconds: float) -> None:
-        """Let the lease of a source expire earlier, as if this time had passed."""
+        """Let the database believe that a source's lease and the reports of its run are older by this time."""
         held = self.lease_of(label)
         assert held is not None
+        run_id, passed = held.holder.run_id, timedelta(seconds=seconds)
+        is_report = transform_run.c.run_id == run_id
         with self.database.begin() as connection:
-            expires = held.expires - timedelta(seconds=seconds)
-            connection.execute(
-                update(lease).where(lease.c.owner == held.holder.run_id).values(expires=expires)
-            )
+            last_seen = connection.scalar(select(transform_run.c.last_seen).where(is_report))
+            if last_seen is not None:
+                connection.execute(
+                    update(transform_run).where(is_report).values(last_seen=last_seen - passed)
+                )
+            earlier = update(lease).where(lease.c.owner == run_id).values(expires=held.expires - passed)
+            connection.execute(earlier)
+
+    def end_lost_runs(self) -> list[str]:
+        """Do twice what the sensor `close_orphaned_logs` does, with the time between that it needs to be sure."""
+        sightings: Mapping[str, Sighting] = {}
+        ended: list[str] = []
+        for now in (utc_now(), utc_now() + CONFIRMATION):
+            found = end_lost_runs(self.instance, self.database, now, sightings, timedelta(minutes=15))
+            sightings = found.sightings
+            ended += found.ended
+        return ended
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from harvest_dagster.storage.tables import (
     request_departure,
     request_host,
     source_unique_identifier,
+    transform_run,
 )
 from harvest_dagster.testing.simulator import Request, Server
 from harvest_dagster_tests.crash.commands import LABEL
@@ -91,13 +92,13 @@ def harvests(connection: Connection, label: str = LABEL) -> list[dict[str, Any]]
 
 
 def snapshot(database: Database, *tables: Table) -> dict[str, list[Any]]:
-    """Return every row of these tables, by default of all tables except those of the rate limit.
+    """Return every row of these tables, by default of all tables except those of the rate limit and of live processes.
 
-    A run that lost its lease may still count a request that it has sent, because the host received it.
+    A run that lost its lease may still count a request that it has sent, because the host received it. It may also
+    report that its process works, and that it has ended.
     """
-    selected = tables or [
-        table for table in metadata.sorted_tables if table not in (request_host, request_departure)
-    ]
+    excluded = (request_host, request_departure, transform_run)
+    selected = tables or [table for table in metadata.sorted_tables if table not in excluded]
     with database.read() as connection:
         return {table.name: sorted(map(repr, connection.execute(select(table)))) for table in selected}
 
