@@ -86,5 +86,5 @@ def pause_before_next_look(harvest: HarvestContext, windows_ahead: int) -> float
     typical = sum(durations) / len(durations) if durations else _TYPICAL_WINDOW
     longest = min(windows_ahead * _PAUSE_OF_A_WINDOW, _LONGEST_PAUSE)
     seconds = min(max(_FIRST_PAUSE, windows_ahead * typical / 2), longest)
-    rest = lease.expires - now if lease is not None else timedelta()
+    rest = lease.expires - lease.read if lease is not None else timedelta()
     return max(seconds, rest.total_seconds() / 2) if rest > _LONGEST_GAP_BETWEEN_OPS else seconds

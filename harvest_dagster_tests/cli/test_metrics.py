@@ -71,7 +71,7 @@ def test_the_metrics_show_coverage_failures_runs_waits_and_the_budget(sources: S
     log = logs.start(logs.window("2024-01-13"), "run 7")
     with sources.database().begin() as connection:
         quarantine.add_records(connection, log, 0, [InvalidRecord(b"<x/>", "no header")], utc_now())
-        leases.acquire(connection, logs.config_id, LeaseOwner("run 7", None), utc_now())
+        leases.acquire(connection, logs.config_id, LeaseOwner("run 7", None))
         connection.execute(
             update(harvest_log)
             .where(harvest_log.c.id == log.id)

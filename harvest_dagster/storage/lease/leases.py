@@ -81,14 +81,19 @@ class LeaseRow:
     """A lease as the database has it.
 
     Attributes:
-        is_expired: whether it had expired when it was read, by the clock of the database.
+        read: when it was read, by the clock of the database.
     """
 
     token: int
     holder: LeaseOwner
     acquired: datetime
     expires: datetime
-    is_expired: bool
+    read: datetime
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it had expired when it was read."""
+        return self.expires <= self.read
 
 
 def find_lease(connection: Connection, ingest_config_id: int) -> LeaseRow | None:
@@ -363,8 +368,7 @@ def _at_least(instant: ColumnElement[datetime], replaced: datetime | None = None
 
 def _leases(connection: Connection, condition: ColumnElement[bool]) -> Select[Any]:
     """Return the statement that reads the leases with a holder for which the condition holds."""
-    is_expired = (lease.c.expires <= database_now(connection)).label("is_expired")
-    return select(lease, is_expired).where(condition, lease.c.owner.is_not(None))
+    return select(lease, database_now(connection).label("read")).where(condition, lease.c.owner.is_not(None))
 
 
 def _process_columns(process: Process | None) -> dict[str, object]:
@@ -375,9 +379,7 @@ def _process_columns(process: Process | None) -> dict[str, object]:
 
 def _lease_row(row: Row[Any]) -> LeaseRow:
     process = Process(row.host, row.process_id, row.process_started) if row.process_id else None
-    return LeaseRow(
-        row.token, LeaseOwner(row.owner, process), row.acquired, row.expires, bool(row.is_expired)
-    )
+    return LeaseRow(row.token, LeaseOwner(row.owner, process), row.acquired, row.expires, row.read)
 
 
 def _describe_holder(found: LeaseRow | None) -> str:

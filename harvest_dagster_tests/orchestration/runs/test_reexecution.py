@@ -63,10 +63,9 @@ class Kill:
     after: str | int | None = None
     stored: list[str] = field(default_factory=list)
 
-    def before_event(self, name: str) -> None:
+    def raise_if_dead(self) -> None:
         if self.after is not None and self.after in (*self.stored, len(self.stored)):
             raise Killed
-        self.stored.append(name)
 
 
 @pytest.fixture
@@ -76,10 +75,13 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Kill:
     store = dg.DagsterInstance.handle_new_event
 
     def handle(instance: dg.DagsterInstance, entry: Any, **more: Any) -> Any:
+        kill.raise_if_dead()
+        result = store(instance, entry, **more)
         if entry.dagster_event is not None:
             step = (entry.step_key or "").rpartition(".")[2]
-            kill.before_event(f"{entry.dagster_event.event_type_value} {step}".strip())
-        return store(instance, entry, **more)
+            kill.stored.append(f"{entry.dagster_event.event_type_value} {step}".strip())
+            kill.raise_if_dead()
+        return result
 
     monkeypatch.setattr(dg.DagsterInstance, "handle_new_event", handle)
     return kill
@@ -185,7 +187,7 @@ def test_a_run_killed_in_any_window_is_executed_again_to_its_end(
     """
     mapping_key = f"[202403{window:02}_202403{window + 1:02}]" if window else ""
     execute_until_killed(job, kill, f"{moment}{mapping_key}")
-    assert outputs(job)
+    assert bool(outputs(job)) == (window > 1)  # the op launch of an ended window passes its report to finish
     # Another machine has the spool, but not the files below the DAGSTER_HOME of this one.
     shutil.rmtree(Path(os.environ["DAGSTER_HOME"], "storage"), ignore_errors=True)
     assert job.execute_again().success
