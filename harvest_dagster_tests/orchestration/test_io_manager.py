@@ -86,7 +86,7 @@ def test_an_output_comes_back_as_it_was(tmp_path: Path, value: Any) -> None:
 
 
 def test_only_plain_values_are_outputs(tmp_path: Path) -> None:
-    """Reading a pickle executes code of whoever can write to the bucket."""
+    """Reading a pickle executes the code of any program that can write to the bucket."""
     outputs = Spool(str(tmp_path)).step_outputs("run 1", "raw__demo")
     with pytest.raises(SpoolError, match="no plain value"):
         outputs.write("fetch.1.result", object())

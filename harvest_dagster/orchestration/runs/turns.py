@@ -104,7 +104,7 @@ def has_ops(context: dg.OpExecutionContext, graph: str | None, window: Window) -
 
 
 def _failed_windows(context: dg.OpExecutionContext, graph: str | None) -> set[str]:
-    """Return the names of the windows of which an op has failed, or its process was killed."""
+    """Return the names of the windows with an op that has failed, or whose process was killed."""
     failures = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     names = (_window_of_step(entry.step_key or "", graph) for entry in failures)
     return {name for name in names if name}
