@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +84,7 @@ class Deployment:
             return dg.materialize(
                 cast("list[dg.AssetsDefinition]", self._defs.assets),
                 selection=[dg.AssetKey([kind, label]) for kind in kinds],
-                resources=self._resources,
+                resources=self._defs.resources,
                 tags=dict(zip(RANGE, (first, last), strict=True)),
                 run_config={"ops": {f"raw__{label}": {"config": config}}},
                 instance=instance,
@@ -192,10 +192,6 @@ class Deployment:
     @property
     def _stores(self) -> Stores:
         return Stores(database_url=self.database_url, spool_url=str(self.folder / "spool"))
-
-    @property
-    def _resources(self) -> Mapping[str, Any]:
-        return {"harvest_stores": self._stores, "harvest_catalog": load_catalog(str(self._sources))}
 
     @contextmanager
     def _instance(self) -> Iterator[dg.DagsterInstance]:

@@ -396,13 +396,13 @@ def test_a_recovery_step_reads_only_the_pages_of_its_sub_window(
 ) -> None:
     """A hundred steps over ten thousand pages opened a million files."""
     opened: Counter[int] = Counter()
-    read_manifest = AttemptSpool.read_manifest
+    read_with_body = AttemptSpool.read_with_body
 
     def counted(spool: AttemptSpool, number: int) -> PageManifest:
         opened[number] += 1
-        return read_manifest(spool, number)
+        return read_with_body(spool, number)
 
-    monkeypatch.setattr(AttemptSpool, "read_manifest", counted)
+    monkeypatch.setattr(AttemptSpool, "read_with_body", counted)
     hostile = source(script=["", "", "expired"] * 4)
     run = small_world.harvest("run 1")
     with lease_guard.hold_lease(run) as lease:
