@@ -26,7 +26,7 @@ FIRST_WINDOW = Window(whole_day(FIRST).start, whole_day(date(2024, 3, 2)).end)
         (signal.SIGTERM, True, "CANCELED", "postgresql"),
         # Dagster does not know that somebody cancelled the run: for Dagster, the run failed and may be retried.
         (signal.SIGTERM, False, "FAILURE", "sqlite"),
-        (signal.SIGINT, False, "FAILURE", "postgresql"),
+        pytest.param(signal.SIGINT, False, "FAILURE", "postgresql", marks=pytest.mark.slow),
     ],
     indirect=["database_url"],
     ids=["UI", "SIGTERM", "SIGINT"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+import pytest
 from sqlalchemy import func, select, update
 
 from harvest_dagster.storage.database import Database
@@ -13,6 +14,7 @@ from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
 from harvest_dagster_tests.crash.contents import assert_complete, harvests
 
 
+@pytest.mark.slow
 def test_data_that_a_killed_run_stored_are_launched_by_the_next_run(deploy: Deploy) -> None:
     """The data were not new to the next run and were never transformed: docs/failures.md#stored-but-not-launched"""
     deployment = deploy(max_window="30d")
@@ -25,6 +27,7 @@ def test_data_that_a_killed_run_stored_are_launched_by_the_next_run(deploy: Depl
         assert_complete(database, deployment.source)
 
 
+@pytest.mark.slow
 def test_content_that_returns_to_an_older_version_is_delivered_again(deploy: Deploy) -> None:
     """Content changed from A to B and back, and the index stayed at B: docs/failures.md#content-returns"""
     deployment = deploy(max_window="30d")

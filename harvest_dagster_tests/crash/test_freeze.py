@@ -18,7 +18,9 @@ from harvest_dagster_tests.crash.contents import assert_complete, lists, snapsho
 LONG_AGO = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize("where", [1, 3], ids=["before its first page", "after two pages"])
+@pytest.mark.parametrize(
+    "where", [pytest.param(1, marks=pytest.mark.slow), 3], ids=["before its first page", "after two pages"]
+)
 def test_a_run_that_lost_its_lease_while_frozen_writes_nothing_more(deploy: Deploy, where: int) -> None:
     """A second worker had the lock, and the first kept writing: docs/failures.md#lost-lock-keeps-writing"""
     gate = RequestGate(nth(where, "ListRecords"))

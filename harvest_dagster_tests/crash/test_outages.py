@@ -92,7 +92,9 @@ CREATE TRIGGER fill BEFORE INSERT ON raw_datum FOR EACH ROW EXECUTE FUNCTION fil
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("returns", [True, False], ids=["it returns", "it does not"])
+@pytest.mark.parametrize(
+    "returns", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["it returns", "it does not"]
+)
 def test_a_run_waits_for_a_database_that_is_not_reachable(
     deploy: Deploy, postgresql: PostgresqlServer, returns: bool
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import pytest
 from sqlalchemy import select
 
 from harvest_dagster.storage.database import Database
@@ -66,6 +67,7 @@ def test_a_second_run_of_the_same_range_does_not_change_the_row_of_the_first(dep
     assert len(lists(deployment.source.requests)) == REPOSITORY.size // REPOSITORY.page_size
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_waiting_for_the_lease_leaves_only_a_rescheduled_log(deploy: Deploy) -> None:
     """Its row must neither stop the next run nor count as a failure of the source."""
     gate = RequestGate(nth(2, "ListRecords"))

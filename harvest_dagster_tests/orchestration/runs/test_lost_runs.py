@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_when_its_op_began_fails_within_five_minutes(daemo
 def test_a_run_that_reports_itself_is_alive(daemon: Daemon) -> None:
     """The fetch of a large window, or a wait for the hours of a source, logs no event for hours."""
     run_id = started_run(daemon.instance)
-    assert daemon.watch(timedelta(hours=10), lambda database: report(database, run_id)) is None
+    assert daemon.watch(timedelta(hours=2), lambda database: report(database, run_id)) is None
     assert statuses(daemon) == ["STARTED"]
 
 
