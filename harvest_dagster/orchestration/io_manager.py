@@ -97,7 +97,6 @@ def clear_outputs(spool: Spool, run_ids: tuple[str, ...], graph: str | None) -> 
         graph: the graph of the asset whose ops have done their work; None if the ops belong to no asset.
     """
     for run_id in run_ids:
-        with suppress(
-            SpoolError, SpoolUnreachable
-        ):  # the run has done its work; `harvest db prune` deletes them
+        # The run has done its work. `harvest db prune` deletes what stays.
+        with suppress(SpoolError, SpoolUnreachable):
             spool.step_outputs(run_id, graph or _OWN_STEPS).clear()

@@ -174,6 +174,7 @@ def finish(
         check_days(context, harvest, key, changed.union(map(date.fromisoformat, compared["days"])))
         steps.finish_sweep(harvest, guard, lease)
         _report(context, harvest, harvest_catalog)
+    io_manager.clear_outputs(harvest.run.spool, harvest.run.all_ids, None)
 
 
 def _report(context: dg.OpExecutionContext, harvest: HarvestContext, catalog: Catalog) -> None:

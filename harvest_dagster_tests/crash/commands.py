@@ -198,7 +198,7 @@ class Command:
     @property
     def run_id(self) -> str:
         """The id of the run that the command started."""
-        match = re.search(r"__ASSET_JOB - ([0-9a-f-]{36}) ", self.printed)
+        match = re.search(r"(?:__ASSET_JOB|reconcile) - ([0-9a-f-]{36}) ", self.printed)
         assert match, self.printed
         return match[1]
 

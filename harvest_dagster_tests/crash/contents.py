@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -23,7 +24,7 @@ from harvest_dagster.storage.tables import (
     transform_run,
 )
 from harvest_dagster.testing.simulator import Request, Server
-from harvest_dagster_tests.crash.commands import LABEL
+from harvest_dagster_tests.crash.commands import LABEL, Command, Deployment
 from harvest_dagster_tests.testing.simulator.oai_client import LIST, pages
 
 _RECORD = "{http://www.openarchives.org/OAI/2.0/}"
@@ -125,3 +126,13 @@ def _content(record: etree._Element) -> Content:
         header.get("status") == "deleted",
         tuple(sorted(elements)),
     )
+
+
+def kept_files(deployment: Deployment, killed: Sequence[Command]) -> list[Path]:
+    """Return the files in the spool, without the outputs of the ops of killed runs.
+
+    These stay for the case that the run is executed again.
+    """
+    files = [path.relative_to(deployment.spool) for path in deployment.spool.rglob("*") if path.is_file()]
+    run_ids = {command.run_id for command in killed}
+    return [path for path in files if path.parts[0] != "_runs" or path.parts[1] not in run_ids]

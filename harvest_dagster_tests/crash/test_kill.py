@@ -14,7 +14,7 @@ from harvest_dagster_tests.conftest import DIALECTS
 from harvest_dagster_tests.crash.child import Moment
 from harvest_dagster_tests.crash.commands import Command, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, PAGES_OF_BOTH_WINDOWS, Deploy
-from harvest_dagster_tests.crash.contents import assert_complete, lists
+from harvest_dagster_tests.crash.contents import assert_complete, kept_files, lists
 
 PAGES = PAGES_OF_BOTH_WINDOWS
 
@@ -117,7 +117,4 @@ def assert_harvested_once(deployment: Deployment, attempts: Sequence[Command]) -
         assert_complete(database, deployment.source)
     for attempt in attempts:
         assert not re.search("RESCHEDULED|UP_FOR_RETRY|Trying again", attempt.printed), attempt.printed
-    # The outputs of the ops of a killed run stay, for the case that it is executed again. Nothing else stays.
-    files = [path.relative_to(deployment.spool) for path in deployment.spool.rglob("*") if path.is_file()]
-    killed = {attempt.run_id for attempt in attempts[:-1]}
-    assert [path for path in files if path.parts[0] != "_runs" or path.parts[1] not in killed] == []
+    assert kept_files(deployment, attempts[:-1]) == []

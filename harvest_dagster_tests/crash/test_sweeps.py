@@ -13,6 +13,7 @@ from harvest_dagster.storage.tables import deletion, harvest_log, source_unique_
 from harvest_dagster_tests.crash.child import Moment
 from harvest_dagster_tests.crash.commands import LABEL, Command, Deployment
 from harvest_dagster_tests.crash.conftest import FIRST, LAST, REPOSITORY, Deploy
+from harvest_dagster_tests.crash.contents import kept_files
 
 LATE, GONE = REPOSITORY.identifier(31), REPOSITORY.identifier(200)
 # The list of the whole source, which has one record less.
@@ -74,12 +75,14 @@ def test_sweeps_killed_in_every_phase_continue_with_the_same_result(
     deployment = deploy()
     prepare(deployment)
     before = len(listed_pages(deployment))
+    killed = []
     for phase in phases:
-        attempt = run(deployment, PHASES[phase])
-        assert attempt.wait() == -9, f"{phase}: {attempt.printed}"
+        killed.append(run(deployment, PHASES[phase]))
+        assert killed[-1].wait() == -9, f"{phase}: {killed[-1].printed}"
     run(deployment).succeed()
     assert len(listed_pages(deployment)) - before <= PAGES + len(phases)
     assert_swept_once(deployment)
+    assert kept_files(deployment, killed) == []
 
 
 @pytest.mark.slow
@@ -88,10 +91,11 @@ def test_pages_that_a_killed_sweep_left_are_deleted_by_the_next_sweep(deploy: De
     deployment = deploy()
     prepare(deployment)
     run(deployment).succeed()
-    assert run(deployment, Moment("os.remove", 3)).wait() == -9
-    assert any(path.is_file() for path in deployment.spool.rglob("*"))
+    killed = run(deployment, Moment("os.remove", 3))
+    assert killed.wait() == -9
+    assert kept_files(deployment, [killed]) != []
     run(deployment).succeed()
-    assert not any(path.is_file() for path in deployment.spool.rglob("*"))
+    assert kept_files(deployment, [killed]) == []
 
 
 def assert_swept_once(deployment: Deployment) -> None:
@@ -108,7 +112,6 @@ def assert_swept_once(deployment: Deployment) -> None:
     assert [row.evidence for row in deletions] == ["not_found"]
     assert LATE in identifiers
     assert "none" not in logs.values()
-    assert [path for path in deployment.spool.rglob("*") if path.is_file()] == []
 
 
 def listed_pages(deployment: Deployment) -> list[str]:
