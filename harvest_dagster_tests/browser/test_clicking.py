@@ -106,14 +106,16 @@ def a_backfill_repairs_the_week(ui: AssetPages) -> None:
 
 
 def the_run_shows_what_it_harvested(ui: AssetPages, library: Library) -> None:
-    first = library.broken_week[0]
+    first, end = library.broken_week[0], library.broken_week[-1] + DAY
     ui.click(str(first))
     expect(ui.metadata_row("records")).to_contain_text(re.compile(rf"records{library.records[first]}$"))
     ui.save_screenshot("repaired")
     ui.page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).click()
     ui.expect_texts("Success", "STEP_SUCCESS", "Succeeded (")
     ui.save_screenshot("run")
+    log_filter = ui.page.get_by_placeholder("Filter…")
+    expect(log_filter).to_have_value(re.compile(rf"launch\[{first:%Y%m%d}_{end:%Y%m%d}\]"))
     # The UI hides the events of other steps. It only highlights the matches of a text.
-    ui.page.get_by_placeholder("Filter…").fill("step:raw__commons.finish")
+    log_filter.fill("step:raw__commons.finish")
     ui.expect_texts(re.compile(r"commons: 1 window, \d+ records, .*; complete, evidence: total"))
     ui.save_screenshot("run-log")
