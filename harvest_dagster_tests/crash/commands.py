@@ -172,9 +172,10 @@ class Command:
         self.process.join(TIMEOUT)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its process group, if the command is running."""
+        """Send a signal to its process group, if the command is running. It may end between the question and the signal."""
         if self.process.exitcode is None and self.process.pid is not None:
-            os.killpg(self.process.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
 
     def wait_until(self, condition: Callable[[], object]) -> bool:
         """Wait until a condition is true. Return False if the command ends before."""
