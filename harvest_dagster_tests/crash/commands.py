@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -172,7 +173,7 @@ class Command:
         self.process.join(TIMEOUT)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its process group, if the command is running. It may end between the question and the signal."""
+        """Send a signal to its process group, if the command is running. It may end at the same moment."""
         if self.process.exitcode is None and self.process.pid is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
