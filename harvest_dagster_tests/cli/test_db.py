@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from sqlalchemy import Connection, func, insert, select, text, update
 
@@ -359,3 +360,78 @@ def test_a_copy_that_fails_leaves_the_target_empty(
     assert (done.status, done.err.splitlines()[-1].count("quarantine has 0 of 1 rows")) == (1, 1)
     monkeypatch.setattr(copy, "_copy_table", real)
     assert run("db", "copy", url).status == 0
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """The instance of Dagster that DAGSTER_HOME names."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def show_as_materialized(instance: dg.DagsterInstance, label: str, *days: str) -> None:
+    """Let Dagster show these days of a source as materialized."""
+    for day in days:
+        event = dg.AssetMaterialization(dg.AssetKey(["raw", label]), partition=day)
+        instance.report_runless_asset_event(event)
+
+
+def test_check_compares_the_days_with_those_that_dagster_shows(
+    small_sources: Sources, instance: dg.DagsterInstance
+) -> None:
+    """After one database was restored from an older backup, nobody knows which days are lost."""
+    small_sources.logs("same").harvest("2024-01-05")
+    show_as_materialized(instance, "same", "2024-01-05")
+    done = run("db", "check", "--dagster")
+    assert (done.status, done.out.splitlines()[-1]) == (
+        0,
+        "Dagster shows the same days as materialized that are harvested",
+    )
+    small_sources.logs("older").harvest("2024-01-03")
+    show_as_materialized(instance, "older", "2024-01-01", "2024-01-02", "2024-01-03", "2024-01-06")
+    small_sources.logs("newer").harvest("2024-01-01", "2024-01-02")
+    small_sources.write("never")
+    show_as_materialized(instance, "never", "2024-01-01")
+    assert run("db", "check", "--json").json["differences"] is None
+    done = run("db", "check", "--dagster", "--json")
+    assert done.status == 1
+    assert done.json["differences"] == [
+        {"label": "never", "lost": [["2024-01-01", "2024-01-02"]], "unreported": []},
+        {"label": "newer", "lost": [], "unreported": [["2024-01-01", "2024-01-03"]]},
+        {
+            "label": "older",
+            "lost": [["2024-01-01", "2024-01-03"], ["2024-01-06", "2024-01-07"]],
+            "unreported": [],
+        },
+    ]
+    printed = run("db", "check", "--dagster").out
+    assert "lost: 3 days of older." in printed
+    assert "  harvest run older --from 2024-01-01 --until 2024-01-03\n" in printed
+    assert "unreported: 2 days of newer, from 2024-01-01 to 2024-01-02." in printed
+
+
+def test_days_that_no_longer_count_as_harvested_are_not_lost(
+    small_sources: Sources, instance: dg.DagsterInstance
+) -> None:
+    """A new version of the harvester, or other arguments, harvest the days again. No backup was restored."""
+    small_sources.logs("a").harvest("2024-01-01")
+    with small_sources.database().begin() as connection:
+        connection.execute(update(harvest_log).values(harvester_version=harvest_log.c.harvester_version - 1))
+    show_as_materialized(instance, "a", "2024-01-01")
+    done = run("db", "check", "--dagster", "--json")
+    assert (done.status, done.json["differences"]) == (0, [])
+
+
+def test_the_comparison_needs_an_instance_and_creates_none(
+    small_sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new instance shows no day as materialized. Every harvested day would be unreported."""
+    monkeypatch.chdir(tmp_path)
+    small_sources.logs("a")
+    done = run("db", "check", "--dagster")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "Set DAGSTER_HOME" in done.err
+    assert not (tmp_path / ".dagster").exists()

@@ -33,7 +33,7 @@ def evaluate_unselected(context: dg.OpExecutionContext, harvest: HarvestContext,
     database, config = harvest.run.database, harvest.config
     try:
         if not has_op(context, key, up_to_date.CHECK):
-            _log(context, up_to_date.read_evaluation(database, config, key))
+            _log(context, up_to_date.read_evaluation(context.instance, database, config, key))
         # A harvest changes the result of `reconciled` only if it is a snapshot, which compares all identifiers.
         if not config.selective and not has_op(context, key, reconciled.CHECK):
             _log(context, reconciled.read_evaluation(database, config, key))

@@ -1,21 +1,26 @@
 """The asset check `up_to_date` of each harvest asset: up to which instant the source is complete, what is missing.
 
+A day that Dagster shows as materialized was requested once. If the harvest database has no harvest of it, because the
+database was restored from an older backup, the day is missing, wherever it lies.
+
 A harvest run evaluates the check, and people can run it in the UI. While no run is active, the sensor
 `report_source_status` evaluates it with `evaluation_of`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
-from harvest_dagster.coverage.day_range import DayRange
+from harvest_dagster.coverage.day_range import DayRange, merge
 from harvest_dagster.coverage.lag import LagHistogram, describe_lag, habit_change, lookback_warning
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.orchestration.asset_keys import AssetKeys
+from harvest_dagster.orchestration.reports.day_differences import find_lost_days
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import format_instant, utc_now
@@ -37,12 +42,14 @@ def up_to_date(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinitio
         description="Is every day harvested that was requested or scheduled? Shows up to which instant the source is "
         "complete, and which days are missing.",
     )
-    def check(harvest_stores: Stores, harvest_catalog: dg.ResourceParam[Catalog]) -> dg.AssetCheckResult:
-        source = harvest_catalog.get(label)
-        with harvest_stores.database().read() as connection:
-            sources = SourceOverview.read(connection, utc_now(), [label]).with_lags(connection, [label])
-        lags = dict(_lag_metadata(source, sources.lags_of(source)))
-        return dg.AssetCheckResult(**_result(sources.status_of(source), lags))
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        harvest_stores: Stores,
+        harvest_catalog: dg.ResourceParam[Catalog],
+    ) -> dg.AssetCheckResult:
+        source, key = harvest_catalog.get(label), keys.key_of("raw", label)
+        status, lags = _read(context.instance, harvest_stores.database(), source, key)
+        return dg.AssetCheckResult(**_result(status, dict(_lag_metadata(source, lags))))
 
     return check
 
@@ -55,12 +62,26 @@ def evaluation_of(
     return dg.AssetCheckEvaluation(asset_key=key, check_name=CHECK, **result)
 
 
-def read_evaluation(database: Database, config: IngestConfig, key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+def read_evaluation(
+    instance: dg.DagsterInstance, database: Database, config: IngestConfig, key: dg.AssetKey
+) -> dg.AssetCheckEvaluation:
     """Return the check's evaluation of a source as it is now."""
+    return evaluation_of(key, config, *_read(instance, database, config, key))
+
+
+def with_lost_days(status: SourceStatus, lost: Sequence[DayRange]) -> SourceStatus:
+    """Return a status in which the days that the harvest database has lost are missing, too."""
+    return replace(status, missing=tuple(merge([*status.missing, *lost]))) if lost else status
+
+
+def _read(
+    instance: dg.DagsterInstance, database: Database, config: IngestConfig, key: dg.AssetKey
+) -> tuple[SourceStatus, LagHistogram]:
     label = config.label
     with database.read() as connection:
         sources = SourceOverview.read(connection, utc_now(), [label]).with_lags(connection, [label])
-    return evaluation_of(key, config, sources.status_of(config), sources.lags_of(config))
+    lost = find_lost_days(instance, key, database, sources, config)
+    return with_lost_days(sources.status_of(config), lost), sources.lags_of(config)
 
 
 def is_last_evaluation(

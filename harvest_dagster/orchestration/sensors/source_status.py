@@ -13,8 +13,9 @@ from harvest_dagster.coverage.sweep_overview import SweepOverview
 from harvest_dagster.coverage.sweep_status import NONE, SweepStatus
 from harvest_dagster.orchestration.asset_keys import AssetKeys, SourceCatalog, keys_of
 from harvest_dagster.orchestration.checks import reconciled
-from harvest_dagster.orchestration.checks.up_to_date import evaluation_of, is_last_evaluation
+from harvest_dagster.orchestration.checks.up_to_date import evaluation_of, is_last_evaluation, with_lost_days
 from harvest_dagster.orchestration.renamed_sources import rename_sources
+from harvest_dagster.orchestration.reports.day_differences import find_lost_days
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.sensors.cursor_digest import digest, join_digests, split_digests
 from harvest_dagster.orchestration.sensors.per_source import evaluate_each
@@ -58,7 +59,9 @@ def report_source_status(
     events: list[dg.AssetCheckEvaluation | dg.AssetObservation] = [*warnings]
     now_reported = [digest(_UNDEFINED + label) for label in undefined]
     for _, results in evaluate_each(
-        context.log, enabled, lambda c: _results(c, keys, sources, sweeps, database)
+        context.log,
+        enabled,
+        lambda c: _results(c, keys, sources, sweeps, database=database, instance=context.instance),
     ):
         for result in results:
             if result.digest not in reported:
@@ -93,7 +96,13 @@ class _Result:
 
 
 def _results(
-    config: IngestConfig, keys: AssetKeys, sources: SourceOverview, sweeps: SweepOverview, database: Database
+    config: IngestConfig,
+    keys: AssetKeys,
+    sources: SourceOverview,
+    sweeps: SweepOverview,
+    *,
+    database: Database,
+    instance: dg.DagsterInstance,
 ) -> list[_Result]:
     """Return the results of the checks of a source."""
     key, status, sweep_status = (
@@ -105,7 +114,8 @@ def _results(
     def evaluate_status() -> dg.AssetCheckEvaluation:
         with database.read() as connection:
             lags = sources.with_lags(connection, [config.label]).lags_of(config)
-        return evaluation_of(key, config, status, lags)
+        lost = find_lost_days(instance, key, database, sources, config)
+        return evaluation_of(key, config, with_lost_days(status, lost), lags)
 
     def evaluate_sweep() -> dg.AssetCheckEvaluation:
         with database.read() as connection:

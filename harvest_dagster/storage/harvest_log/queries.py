@@ -156,6 +156,26 @@ def find_overlapping(
     return [log_of(row) for row in rows]
 
 
+def find_succeeded_windows(connection: Connection, ingest_config_id: int, within: Window) -> list[Window]:
+    """Return the windows of a source that were ever harvested, whether they still count as covered or not.
+
+    Args:
+        connection: a transaction.
+        ingest_config_id: the source. All versions of its harvester and all arguments count.
+        within: only windows that overlap this one.
+    """
+    bounds = (harvest_log.c.start_date, harvest_log.c.end_date)
+    found = connection.execute(
+        select(*bounds).where(
+            harvest_log.c.ingest_config_id == ingest_config_id,
+            harvest_log.c.completions > 0,
+            harvest_log.c.start_date < within.end,
+            harvest_log.c.end_date > within.start,
+        )
+    )
+    return [Window(start, end) for start, end in found]
+
+
 def find_unverified(connection: Connection, scope: LogScope, window: Window) -> list[HarvestLog]:
     """Return the logs that a sweep may prove complete, of those whose windows overlap with `window`.
 

@@ -115,6 +115,25 @@ def test_only_the_long_gap_next_to_a_failed_window_needs_a_backfill(world: World
     assert event.metadata["needs_backfill"].value == "2020-01-02...2024-04-30"
 
 
+def test_days_that_a_restored_database_lacks_are_missing(world: World) -> None:
+    """Dagster shows them as done, and they lie before the first harvest and after the last one.
+
+    The source has no schedule, so nothing else reports them. The sensor reports them when the status goes back.
+    """
+    world.sources(config("a", schedule=None))
+    world.harvested("a", 3, 5)
+    for day in (1, 2, 3, 8):
+        event = dg.AssetMaterialization(dg.AssetKey(["raw", "a"]), partition=f"2024-05-{day:02}")
+        world.instance.report_runless_asset_event(event)
+    assert reported(world.tick(NAME)) == {
+        "a": (False, "3 days are missing: 2024-05-01...2024-05-02, 2024-05-08")
+    }
+    world.harvested("a", 1, 2)
+    assert reported(world.tick(NAME)) == {"a": (False, "1 day is missing: 2024-05-08")}
+    world.harvested("a", 6, 8)
+    assert reported(world.tick(NAME)) == {"a": (True, "complete up to 2024-05-09")}
+
+
 def test_the_check_can_be_run_from_the_ui(world: World) -> None:
     """The check shows the same result as the sensor, at once."""
     world.sources(config("a", schedule=None))

@@ -71,6 +71,23 @@ def test_later_data_of_the_same_day_are_requested_without_a_pause(world: World) 
     assert requested(world.tick(NAME)) == [("a", "05-01", "05-01")]
 
 
+def test_data_that_a_restored_database_shows_as_pending_are_requested_within_an_hour(world: World) -> None:
+    """The first request has the key of a run that Dagster knows, so it launches no run. Another one must follow."""
+    world.sources(config("a"))
+    world.pending("a", 1)
+    (before,) = world.tick(NAME).run_requests or ()
+    with world.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE ingest_log SET status = 'SUCCEEDED'")
+    assert world.tick(NAME).run_requests == []
+    with world.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE ingest_log SET status = 'PENDING'")
+    (repeated,) = world.tick(NAME).run_requests or ()
+    assert repeated.run_key == before.run_key
+    world.clock.forward(minutes=60)
+    (again,) = world.tick(NAME).run_requests or ()
+    assert again.run_key != before.run_key
+
+
 def test_data_that_arrive_during_a_run_are_requested_after_it(world: World) -> None:
     """The run may have read its data before."""
     world.sources(config("a"))
