@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from harvest_dagster.records import Record
 
@@ -51,10 +49,9 @@ def sample_record(record: Record) -> Sample:
     )
 
 
-def sample_document(identifier: str, document: dict[str, Any]) -> Sample:
+def sample_document(identifier: str, title: str | None, text: str) -> Sample:
     """Return the sample of a document: its title if it has one, else the beginning of its JSON."""
-    title = document.get("title")
-    excerpt = title if isinstance(title, str) else json.dumps(document, ensure_ascii=False)[:_READ]
+    excerpt = text if title is None else title
     return Sample(identifier[:_LONGEST_IDENTIFIER], None, False, excerpt[:_LONGEST_EXCERPT])
 
 

@@ -6,13 +6,12 @@ cannot be transformed fails alone.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog import secrets
@@ -29,7 +28,6 @@ from harvest_dagster.storage.transform_queue import workers
 from harvest_dagster.storage.transform_queue.documents import (
     FailedTransform,
     NormalizedDocument,
-    find_changed,
     find_current,
     mark_outdated,
     put_documents,
@@ -47,6 +45,9 @@ from harvest_dagster.storage.transform_queue.queue import (
 from harvest_dagster.storage.transform_queue.versions import find_version
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.transformers.interface import Transformer
+
+if TYPE_CHECKING:
+    from harvest_dagster.transformers.document import Document
 
 BATCH = 1000
 # A run on another host counts as dead if it needs more than this for one batch.
@@ -150,27 +151,16 @@ def transform(context: TransformContext) -> dict[date, TransformOutcome]:
     """
     transformer = context.transformer()
     _prepare_queue(context)
-    outcomes: dict[date, TransformOutcome] = {}
+    tallies: dict[date, _Tally] = {}
     for batch in _claim_batches(context):
-        errors, documents = _transform_batch(context, transformer, batch)
-        for claimed in batch:
-            day = context.partition_of(claimed)
-            before = outcomes.get(day, TransformOutcome())
-            outcome = _outcome(claimed, errors[claimed.log_id])
-            document = documents.get(claimed.raw_id)
-            if document is not None:
-                outcome = replace(outcome, chosen=_chosen(context, document))
-                if len(before.samples) < MOST_SAMPLES:
-                    outcome = replace(outcome, samples=(sample_document(claimed.identifier, document),))
-            outcomes[day] = before + outcome
+        results = _transform_batch(context, transformer, batch)
+        _save(context, results)
+        for result in results:
+            tallies.setdefault(context.partition_of(result.claimed), _Tally(context.config.transformer)).add(
+                result
+            )
         context.run.monitor.raise_if_stopped()
-    return outcomes
-
-
-def _chosen(context: TransformContext, document: Mapping[str, Any]) -> dict[str, int]:
-    """Return the transformer that made a document, if it is another one than that of the source."""
-    made_by = document.get("provenance", {}).get("transformer")
-    return {} if made_by in (None, context.config.transformer) else {made_by: 1}
+    return {day: tally.outcome() for day, tally in tallies.items()}
 
 
 def _prepare_queue(context: TransformContext) -> None:
@@ -224,60 +214,102 @@ def _claim_batches(context: TransformContext) -> Iterator[list[ClaimedDatum]]:
 
 def _transform_batch(
     context: TransformContext, transformer: Transformer, batch: Sequence[ClaimedDatum]
-) -> tuple[dict[int, str | None], dict[int, dict[str, Any] | None]]:
-    """Transform and mark a batch. Return the error of each log or None, and the document of each datum."""
+) -> list[_Result]:
     redact = context.redact
-    documents: list[NormalizedDocument] = []
-    errors: dict[int, str | None] = {}
+    results: list[_Result] = []
     for claimed in batch:
+        if claimed.deleted:
+            results.append(_Result(claimed))
+            continue
         try:
-            document = (
-                None
-                if claimed.deleted
-                else transformer.transform(claimed.identifier, claimed.datum).as_dict()
-            )
-        except TransformError as error:  # noqa: PERF203  # each datum must fail alone
-            errors[claimed.log_id] = redact(str(error))
+            document = transformer.transform(claimed.identifier, claimed.datum)
+            results.append(_Result(claimed, document, document.to_json()))
+        except TransformError as error:  # each datum must fail alone
+            results.append(_Result(claimed, error=redact(str(error))))
         except Exception as error:  # a bug of a plug-in with one datum must not stop the others
-            errors[claimed.log_id] = redact(f"{type(error).__name__}: {error}")
-        else:
-            errors[claimed.log_id] = None
-            documents.append(NormalizedDocument(claimed.suid_id, claimed.raw_id, claimed.revision, document))
+            results.append(_Result(claimed, error=redact(f"{type(error).__name__}: {error}")))
+    return results
+
+
+def _save(context: TransformContext, results: Sequence[_Result]) -> None:
+    """Write the documents of a batch, and mark its logs, in one transaction."""
     now, queue = context.run.clock(), context.queue
+    documents = [
+        NormalizedDocument(one.claimed.suid_id, one.claimed.raw_id, one.claimed.revision, one.text)
+        for one in results
+        if one.error is None
+    ]
+    failures = [
+        FailedTransform(one.claimed.suid_id, one.claimed.revision, one.error)
+        for one in results
+        if one.error is not None
+    ]
     with context.run.database.begin() as connection:
         current = find_current(connection, documents)
-        changed = find_changed(connection, current)
-        put_documents(connection, queue.ingest_config_id, queue.transformer_version, current, now)
-        add_changes(
-            connection, queue.ingest_config_id, "transformed", _digests_by_day(context, batch, changed)
-        )
-        mark_outdated(connection, _failures(batch, errors), now)
-        mark_transformed(connection, context.run.id, list(errors.items()), now)
-    return errors, {one.raw_id: one.document for one in documents}
+        changed = put_documents(connection, queue.ingest_config_id, queue.transformer_version, current, now)
+        digests = _digests_by_day(context, results, changed)
+        add_changes(connection, queue.ingest_config_id, "transformed", digests)
+        mark_outdated(connection, failures, now)
+        marks = [(one.claimed.log_id, one.error) for one in results]
+        mark_transformed(connection, context.run.id, marks, now)
 
 
 def _digests_by_day(
-    context: TransformContext, batch: Sequence[ClaimedDatum], changed: Sequence[NormalizedDocument]
+    context: TransformContext, results: Sequence[_Result], changed: Sequence[NormalizedDocument]
 ) -> dict[date, int]:
     """Return the digests of the changed documents, for the data versions of their days."""
-    claimed_by_datum = {claimed.raw_id: claimed for claimed in batch}
+    claimed_by_datum = {one.claimed.raw_id: one.claimed for one in results}
     changes: Counter[date] = Counter()
     for document in changed:
         claimed = claimed_by_datum[document.raw_id]
-        text = json.dumps(document.document, sort_keys=True)
-        changes[context.partition_of(claimed)] += digest_of(claimed.identifier, document.revision, text)
+        digest = digest_of(claimed.identifier, document.revision, document.document)
+        changes[context.partition_of(claimed)] += digest
     return changes
 
 
-def _failures(batch: Sequence[ClaimedDatum], errors: Mapping[int, str | None]) -> list[FailedTransform]:
-    return [
-        FailedTransform(claimed.suid_id, claimed.revision, error)
-        for claimed in batch
-        if (error := errors[claimed.log_id]) is not None
-    ]
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the transform of a datum gave: a document and its JSON, or an error; nothing if it is deleted."""
+
+    claimed: ClaimedDatum
+    document: Document | None = None
+    text: str | None = None
+    error: str | None = None
 
 
-def _outcome(claimed: ClaimedDatum, error: str | None) -> TransformOutcome:
-    if error is not None:
-        return TransformOutcome(failed=1, errors=(escape_controls(f"{claimed.identifier}: {error}"),))
-    return TransformOutcome(deleted=1) if claimed.deleted else TransformOutcome(transformed=1)
+class _Tally:
+    """Counts the results of a day. A value for each record would cost more than its transform."""
+
+    def __init__(self, transformer: str | None) -> None:
+        self._own_transformers = (None, transformer)
+        self._counts: Counter[str] = Counter()
+        self._chosen: Counter[str] = Counter()
+        self._errors: list[str] = []
+        self._samples: list[Sample] = []
+
+    def add(self, result: _Result) -> None:
+        """Count a result."""
+        if result.error is not None:
+            self._counts["failed"] += 1
+            if len(self._errors) < _ERRORS_SHOWN:
+                self._errors.append(escape_controls(f"{result.claimed.identifier}: {result.error}"))
+        elif result.document is None or result.text is None:
+            self._counts["deleted"] += 1
+        else:
+            self._counts["transformed"] += 1
+            made_by = result.document.provenance.transformer
+            if made_by is not None and made_by not in self._own_transformers:
+                self._chosen[made_by] += 1
+            if len(self._samples) < MOST_SAMPLES:
+                self._samples.append(
+                    sample_document(result.claimed.identifier, result.document.title, result.text)
+                )
+
+    def outcome(self) -> TransformOutcome:
+        """Return the outcome of the day."""
+        return TransformOutcome(
+            **self._counts,
+            errors=tuple(self._errors),
+            samples=tuple(self._samples),
+            chosen=dict(self._chosen),
+        )

@@ -8,7 +8,8 @@ format is read.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.document import (
@@ -41,8 +42,7 @@ from harvest_dagster.transformers.recognition.vocabularies import resource_type
 _OF_RECORDS = frozenset({"oai", "url", "other"})
 
 
-@dataclass
-class DocumentBuilder:
+class DocumentBuilder(msgspec.Struct):
     """The values of one record, in their order. A transformer appends to the lists, and then calls `build`.
 
     Attributes:
@@ -59,37 +59,37 @@ class DocumentBuilder:
     kind: str | None = None
     access: Access | None = None
     version: str | None = None
-    titles: list[Title] = field(default_factory=list)
-    creators: list[Agent] = field(default_factory=list)
-    contributors: list[Agent] = field(default_factory=list)
-    publishers: list[Agent] = field(default_factory=list)
-    dates: list[Date] = field(default_factory=list)
-    languages: list[Language] = field(default_factory=list)
-    types: list[Text] = field(default_factory=list)
-    subjects: list[Subject] = field(default_factory=list)
-    descriptions: list[Description] = field(default_factory=list)
-    identifiers: list[Identifier] = field(default_factory=list)
-    links: list[str] = field(default_factory=list)
-    containers: list[Container] = field(default_factory=list)
-    funding: list[Funding] = field(default_factory=list)
-    rights: list[Rights] = field(default_factory=list)
-    related: list[Related] = field(default_factory=list)
-    versions: list[Version] = field(default_factory=list)
-    files: list[File] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
-    periods: list[Date] = field(default_factory=list)
-    coverage: list[Text] = field(default_factory=list)
-    formats: list[Text] = field(default_factory=list)
-    sizes: list[Text] = field(default_factory=list)
-    sets: list[str] = field(default_factory=list)
+    titles: list[Title] = []
+    creators: list[Agent] = []
+    contributors: list[Agent] = []
+    publishers: list[Agent] = []
+    dates: list[Date] = []
+    languages: list[Language] = []
+    types: list[Text] = []
+    subjects: list[Subject] = []
+    descriptions: list[Description] = []
+    identifiers: list[Identifier] = []
+    links: list[str] = []
+    containers: list[Container] = []
+    funding: list[Funding] = []
+    rights: list[Rights] = []
+    related: list[Related] = []
+    versions: list[Version] = []
+    files: list[File] = []
+    places: list[Place] = []
+    periods: list[Date] = []
+    coverage: list[Text] = []
+    formats: list[Text] = []
+    sizes: list[Text] = []
+    sets: list[str] = []
     created: str | None = None
     updated: str | None = None
-    agencies: list[str] = field(default_factory=list)
-    record_languages: list[str] = field(default_factory=list)
-    record_identifiers: list[Identifier] = field(default_factory=list)
-    rules: list[str] = field(default_factory=list)
-    origins: list[Origin] = field(default_factory=list)
-    unmapped: list[Unmapped] = field(default_factory=list)
+    agencies: list[str] = []
+    record_languages: list[str] = []
+    record_identifiers: list[Identifier] = []
+    rules: list[str] = []
+    origins: list[Origin] = []
+    unmapped: list[Unmapped] = []
 
     def add_identifier(self, identifier: Identifier, text: str | None = None) -> None:
         """Add an identifier of the resource.
@@ -180,7 +180,7 @@ class DocumentBuilder:
         more = (self.types, self.subjects, self.descriptions, self.identifiers, self.containers, self.funding)
         rest = (self.rights, self.related, self.versions, self.files, self.places, self.periods)
         extents = (self.coverage, self.formats, self.sizes)
-        return any(map(any, (lists, more, rest, extents)))
+        return any(lists) or any(more) or any(rest) or any(extents)
 
 
 _SHOWN = 5

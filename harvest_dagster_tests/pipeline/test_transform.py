@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,8 +36,12 @@ class FakeTransformer(Transformer):
             raise ZeroDivisionError("nobody thought of that")
         if datum.startswith("kill"):
             raise KeyboardInterrupt
-        made_by = {"provenance": {"transformer": datum[5:]}} if datum.startswith("auto") else {}
-        return SimpleNamespace(as_dict=lambda: {"title": datum, **made_by})
+        made_by = datum[5:] if datum.startswith("auto") else None
+        return SimpleNamespace(
+            title=datum,
+            provenance=SimpleNamespace(transformer=made_by),
+            to_json=lambda: json.dumps({"title": datum}),
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -62,7 +63,9 @@ class Source:
                     keys[one.identifier],
                     datum.raw_id,
                     datum.revision,
-                    None if one.deleted else (documents or {}).get(one.identifier, {"title": one.blob}),
+                    None
+                    if one.deleted
+                    else json.dumps((documents or {}).get(one.identifier, {"title": one.blob})),
                 )
                 for one, datum in zip(records, found, strict=True)
             ]

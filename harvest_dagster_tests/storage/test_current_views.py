@@ -77,7 +77,7 @@ def test_a_transaction_waits_for_one_that_has_taken_its_instant(source: Source) 
     """Transforms of a source run at the same time. The one that commits last must have the latest instant."""
     source.store(record("x", "A"), record("y", "A"))
     with source.database.begin() as first, ThreadPoolExecutor() as threads:
-        documents = [NormalizedDocument(_key(source, "x"), 1, 1, {"title": "A"})]
+        documents = [NormalizedDocument(_key(source, "x"), 1, 1, '{"title": "A"}')]
         put_documents(first, source.config_id, 1, documents, NOW + HOUR)
         waiting = threads.submit(source.transform, record("y", "A"), now=NOW)
         while not _waits_for_advisory_lock(source.database):

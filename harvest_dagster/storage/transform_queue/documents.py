@@ -8,14 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
+import msgspec
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from harvest_dagster.storage.change_instants import next_instant
-from harvest_dagster.storage.tables import normalized_datum, raw_datum
+from harvest_dagster.storage.key_sets import is_one_of
+from harvest_dagster.storage.tables import Instant, Json, normalized_datum, raw_datum
 from harvest_dagster.storage.upsert import dialect_insert
+
+if TYPE_CHECKING:
+    from harvest_dagster.storage.upsert import DialectInsert
 
 _REPLACED = ("raw_id", "transformer_version", "revision", "document", "deleted", "date_modified", "error")
 _VISIBLE = (
@@ -25,18 +47,18 @@ _VISIBLE = (
 )  # what readers of the view current_document see of them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NormalizedDocument:
     """The document of an identifier.
 
     Attributes:
-        document: None if the source has deleted the record.
+        document: its JSON text; None if the source has deleted the record.
     """
 
     suid_id: int
     raw_id: int
     revision: int
-    document: dict[str, Any] | None
+    document: str | None
 
 
 @dataclass(frozen=True)
@@ -48,36 +70,127 @@ class FailedTransform:
     error: str
 
 
+@dataclass(frozen=True)
+class _SharedValues:
+    """Values that all documents of a batch share."""
+
+    ingest_config_id: int
+    transformer_version: int
+    now: datetime
+    instant: datetime
+
+
 def put_documents(
     connection: Connection,
     ingest_config_id: int,
     transformer_version: int,
     documents: Sequence[NormalizedDocument],
     now: datetime,
-) -> None:
-    """Insert or replace documents in bulk. A document that was made from newer content stays."""
+) -> list[NormalizedDocument]:
+    """Insert or replace documents in bulk. Return those that differ from the documents in the database.
+
+    A document that was made from newer content stays.
+    """
     if not documents:
-        return
-    shared_values = {
-        "ingest_config_id": ingest_config_id,
-        "transformer_version": transformer_version,
-        "date_modified": now,
-        "changed_at": next_instant(connection, normalized_datum.c.changed_at, ingest_config_id, now),
-        "error": None,
+        return []
+    instant = next_instant(connection, normalized_datum.c.changed_at, ingest_config_id, now)
+    newest = _newest(documents)
+    changed = _find_changed(connection, newest)
+    insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_rows
+    insert(connection, newest, _SharedValues(ingest_config_id, transformer_version, now, instant))
+    return changed
+
+
+def _newest(documents: Sequence[NormalizedDocument]) -> list[NormalizedDocument]:
+    """Return the document of the newest content of each identifier. One statement can change a row only once."""
+    newest: dict[int, NormalizedDocument] = {}
+    for document in documents:
+        known = newest.get(document.suid_id)
+        if known is None or known.revision <= document.revision:
+            newest[document.suid_id] = document
+    return list(newest.values())
+
+
+def _insert_rows(
+    connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues
+) -> None:
+    """Insert or replace documents on SQLite. All values are texts or numbers: to convert them takes longer."""
+    modified, changed = _as_text(shared.now), _as_text(shared.instant)
+    added = dialect_insert(connection, normalized_datum).values(
+        suid_id=bindparam("suid"),
+        raw_id=bindparam("raw"),
+        ingest_config_id=bindparam("config"),
+        transformer_version=bindparam("version"),
+        revision=bindparam("number"),
+        document=bindparam("text", type_=Text),
+        deleted=bindparam("is_deleted", type_=Integer),
+        date_modified=bindparam("modified", type_=Text),
+        changed_at=bindparam("changed", type_=Text),
+    )
+    rows = [
+        {
+            "suid": one.suid_id,
+            "raw": one.raw_id,
+            "config": shared.ingest_config_id,
+            "version": shared.transformer_version,
+            "number": one.revision,
+            "text": one.document,
+            "is_deleted": one.document is None,
+            "modified": modified,
+            "changed": changed,
+        }
+        for one in documents
+    ]
+    connection.execute(_on_conflict(added), rows)
+
+
+def _insert_arrays(
+    connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues
+) -> None:
+    """Insert or replace documents on PostgreSQL, in one statement."""
+    arrays = (
+        bindparam(None, [one.suid_id for one in documents], ARRAY(BigInteger)),
+        bindparam(None, [one.raw_id for one in documents], ARRAY(BigInteger)),
+        bindparam(None, [one.revision for one in documents], ARRAY(Integer)),
+        bindparam(None, [one.document for one in documents], ARRAY(Text)),
+    )
+    names = (
+        column("suid_id", BigInteger),
+        column("raw_id", BigInteger),
+        column("revision", Integer),
+        column("document", Text),
+    )
+    rows = func.unnest(*arrays).table_valued(*names).render_derived("documents").c
+    values: dict[str, ColumnElement[Any]] = {
+        "suid_id": rows.suid_id,
+        "raw_id": rows.raw_id,
+        "ingest_config_id": literal(shared.ingest_config_id),
+        "transformer_version": literal(shared.transformer_version),
+        "revision": rows.revision,
+        "document": cast(rows.document, Json),
+        "deleted": rows.document.is_(None),
+        "date_modified": literal(shared.now, Instant()),
+        "changed_at": literal(shared.instant, Instant()),
     }
-    added = dialect_insert(connection, normalized_datum)
-    replaced: dict[str, Any] = {name: added.excluded[name] for name in _REPLACED}
+    added = dialect_insert(connection, normalized_datum).from_select(list(values), select(*values.values()))
+    connection.execute(_on_conflict(added))
+
+
+def _on_conflict(added: DialectInsert) -> DialectInsert:
+    replaced: dict[str, Any] = {name: added.excluded[name] for name in _REPLACED} | {"error": None}
     # A transform that gives the same document again is no change for a reader.
     differs = or_(*(normalized_datum.c[name].is_distinct_from(added.excluded[name]) for name in _VISIBLE))
     replaced["changed_at"] = case((differs, added.excluded.changed_at), else_=normalized_datum.c.changed_at)
-    connection.execute(
-        added.on_conflict_do_update(
-            index_elements=["suid_id"],
-            set_=replaced,
-            where=normalized_datum.c.revision <= added.excluded.revision,
-        ),
-        [{**_values(document), **shared_values} for document in documents],
+    return added.on_conflict_do_update(
+        index_elements=["suid_id"],
+        set_=replaced,
+        where=normalized_datum.c.revision <= added.excluded.revision,
     )
+
+
+def _as_text(instant: datetime) -> str:
+    """Return an instant as SQLAlchemy stores it on SQLite."""
+    return f"{instant.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"
 
 
 def mark_outdated(connection: Connection, failures: Sequence[FailedTransform], now: datetime) -> None:
@@ -97,16 +210,6 @@ def mark_outdated(connection: Connection, failures: Sequence[FailedTransform], n
         )
 
 
-def _values(normalized: NormalizedDocument) -> dict[str, Any]:
-    return {
-        "suid_id": normalized.suid_id,
-        "raw_id": normalized.raw_id,
-        "revision": normalized.revision,
-        "document": normalized.document,
-        "deleted": normalized.document is None,
-    }
-
-
 def find_current(connection: Connection, documents: Sequence[NormalizedDocument]) -> list[NormalizedDocument]:
     """Return the documents of current content.
 
@@ -115,21 +218,24 @@ def find_current(connection: Connection, documents: Sequence[NormalizedDocument]
     """
     if not documents:
         return []
+    asked = {document.suid_id for document in documents}
     rows = connection.execute(
-        select(raw_datum.c.suid_id, func.max(raw_datum.c.revision).label("newest"))
-        .where(raw_datum.c.suid_id.in_([document.suid_id for document in documents]))
+        select(raw_datum.c.suid_id, func.max(raw_datum.c.revision))
+        .where(is_one_of(connection, raw_datum.c.suid_id, asked))
         .group_by(raw_datum.c.suid_id)
     )
-    newest = {row.suid_id: row.newest for row in rows}
+    newest: dict[int, int] = dict(rows.tuples().all())
     return [document for document in documents if document.revision >= newest[document.suid_id]]
 
 
-def find_changed(connection: Connection, documents: Sequence[NormalizedDocument]) -> list[NormalizedDocument]:
-    """Return the documents that differ from those in the database. Call this before `put_documents`."""
+def _find_changed(
+    connection: Connection, documents: Sequence[NormalizedDocument]
+) -> list[NormalizedDocument]:
+    """Return the documents that differ from those in the database."""
     table = normalized_datum.c
     rows = connection.execute(
         select(table.suid_id, table.raw_id, table.revision, table.document).where(
-            table.suid_id.in_([document.suid_id for document in documents])
+            is_one_of(connection, table.suid_id, [document.suid_id for document in documents])
         )
     )
     stored = {row.suid_id: row for row in rows}
@@ -140,4 +246,5 @@ def _differs(document: NormalizedDocument, stored: Row[Any] | None) -> bool:
     """Return whether a document changes its row. The same document of another datum may belong to another day."""
     if stored is None or stored.revision > document.revision:
         return stored is None
-    return bool(stored.raw_id != document.raw_id or stored.document != document.document)
+    content = None if document.document is None else msgspec.json.decode(document.document)
+    return bool(stored.raw_id != document.raw_id or stored.document != content)

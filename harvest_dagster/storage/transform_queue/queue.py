@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from harvest_dagster.storage.key_sets import is_one_of
 from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
 from harvest_dagster.storage.upsert import dialect_insert
 
@@ -44,7 +45,7 @@ class TransformQueue:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClaimedDatum:
     """A datum that a run has claimed."""
 
@@ -266,7 +267,7 @@ def claim_pending(
     ids = list(connection.scalars(pending))
     connection.execute(
         update(ingest_log)
-        .where(ingest_log.c.id.in_(ids))
+        .where(is_one_of(connection, ingest_log.c.id, ids))
         .values(status="STARTED", run_id=run_id, error=None, date_modified=now)
     )
     return _claimed_data(connection, ids)
@@ -287,7 +288,7 @@ def _claimed_data(connection: Connection, log_ids: Sequence[int]) -> list[Claime
         )
         .join(raw_datum, raw_datum.c.id == ingest_log.c.raw_id)
         .join(suid, suid.c.id == raw_datum.c.suid_id)
-        .where(ingest_log.c.id.in_(log_ids))
+        .where(is_one_of(connection, ingest_log.c.id, log_ids))
         .order_by(ingest_log.c.id)
     )
     return [ClaimedDatum(*row) for row in rows]
@@ -308,7 +309,7 @@ def mark_transformed(
     is_own = and_(ingest_log.c.status == "STARTED", ingest_log.c.run_id == run_id)
     connection.execute(
         update(ingest_log)
-        .where(is_own, ingest_log.c.id.in_(succeeded))
+        .where(is_own, is_one_of(connection, ingest_log.c.id, succeeded))
         .values(status="SUCCEEDED", error=None, date_modified=now)
     )
     failed = [{"log": log_id, "message": error} for log_id, error in results if error is not None]

@@ -25,6 +25,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 _MONTHS = "january february march april may june july august september october november december"
 _MONTH_NUMBERS = {
@@ -111,11 +112,19 @@ def parse_date(text: str, *, declared: bool = False) -> str | None:
     >>> parse_date("2020-21"), parse_date("2020-21", declared=True)
     (None, '2020-21')
     """
+    return _parse_cached(text, declared) if len(text) <= _LONGEST else _parse(text, declared)
+
+
+def _parse(text: str, declared: bool) -> str | None:
     if date_text := _parse_point(text) or _parse_range(text):
         return date_text
     if len(text) > _LONGEST or _TWO_DIGITS.search(text) is None:
         return None
     return _parse_edtf(text, declared) or _parse_cataloged(text)
+
+
+# Many records have the same date.
+_parse_cached = lru_cache(maxsize=4096)(_parse)
 
 
 def parse_parts(parts: Sequence[tuple[str, str]]) -> str | None:

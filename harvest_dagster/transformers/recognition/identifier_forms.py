@@ -85,7 +85,8 @@ def web_address(text: str) -> str | None:
     if not _URL.fullmatch(text):
         return None
     address = without_doubled_label(text)
-    return (address if _URL.fullmatch(address) else text).replace("&amp;", "&")
+    is_url = address == text or _URL.fullmatch(address)
+    return (address if is_url else text).replace("&amp;", "&")
 
 
 def read_unchanged(match: re.Match[str]) -> str:
@@ -95,7 +96,8 @@ def read_unchanged(match: re.Match[str]) -> str:
 
 def read_doi(match: re.Match[str]) -> str | None:
     """Return the DOI in lower case, with its prefix once."""
-    lower = re.sub("[A-Z]+", lambda letters: letters[0].lower(), match[1])
+    doi = match[1]
+    lower = doi.lower() if doi.isascii() else re.sub("[A-Z]+", lambda letters: letters[0].lower(), doi)
     return _with_one_prefix(lower, needs_label=False)
 
 

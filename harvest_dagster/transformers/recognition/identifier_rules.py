@@ -88,7 +88,7 @@ RESOLVERS = _table({
     ),
 })  # fmt: skip
 
-# The address of an ARK may be at any institution: gallica.bnf.fr/ark:/12148/bpt6k5619759j
+# All of them need `ark:`. The address of an ARK may be at any institution: gallica.bnf.fr/ark:/12148/bpt6k5619759j
 ANY_HOST: tuple[Rule, ...] = (
     ("ark", rf"https?://[^/\s]+/(?:[^\s?#]*/)?ark:/?{forms.ARK}(?:\?\??|\?info)?", forms.read_ark),
 )

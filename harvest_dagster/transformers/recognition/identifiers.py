@@ -124,7 +124,10 @@ def _recognize_web(text: str) -> Identifier | None:
         if by_host is None:
             # dx.doi.org, export.arxiv.org
             by_host = rules.RESOLVERS.get(host.partition(".")[2], ())
-        if found := _first(by_host, text) or _first(rules.ANY_HOST, text):
+        found = _first(by_host, text)
+        if found is None and "ark:" in text.lower():
+            found = _first(rules.ANY_HOST, text)
+        if found is not None:
             return found
     address = web_address(text)
     return Identifier("url", address) if address else None

@@ -29,7 +29,9 @@ class Documents:
             suid = source_unique_identifier
             suid_id = connection.scalar(select(suid.c.id).where(suid.c.ingest_config_id == self.config_id))
         self.of = {
-            record.blob: NormalizedDocument(suid_id, datum.raw_id, datum.revision, {"title": record.blob})
+            record.blob: NormalizedDocument(
+                suid_id, datum.raw_id, datum.revision, f'{{"title":"{record.blob}"}}'
+            )
             for record, datum in zip(records, found, strict=True)
         }
 
@@ -90,7 +92,7 @@ def test_the_same_content_under_a_new_transformer_replaces_the_document(document
     documents.put(documents.of["C"])
     one = documents.of["C"]
     documents.put(
-        NormalizedDocument(one.suid_id, one.raw_id, one.revision, {"title": "corrected"}), version=2
+        NormalizedDocument(one.suid_id, one.raw_id, one.revision, '{"title":"corrected"}'), version=2
     )
     assert documents.found() == ({"title": "corrected"}, False, 3)
 

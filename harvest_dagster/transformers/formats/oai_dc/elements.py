@@ -24,7 +24,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import NamedTuple
+
+import msgspec
 
 from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import (
@@ -70,6 +71,7 @@ _TERMS = {term.lower(): term for term in _REFINEMENTS}
 
 # Terms that contain their vocabulary, such as info:eu-repo/semantics/openAccess (OpenAIRE guidelines 3.0,
 # https://guidelines.openaire.eu/en/latest/literature/) or http://purl.org/eprint/type/JournalArticle.
+_TERM_BEGINNINGS = ("info:eu-repo/", "http")
 _TERM_URI = re.compile(
     r"(info:eu-repo/semantics|https?://purl\.org/(?:eprint/type|dc/dcmitype))/(\w+)", re.ASCII
 )
@@ -77,7 +79,7 @@ _TERM_URI = re.compile(
 _DATE_URI = re.compile(r"info:eu-repo/date/([A-Za-z]+)/(.+)")
 
 
-class Value(NamedTuple):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """One element of a record.
 
     Attributes:
@@ -127,9 +129,11 @@ def field_of(element: str, namespaces: frozenset[str] = frozenset()) -> str:
 
 def _term(value: Value) -> tuple[str, str | None, str | None]:
     """Return a term, its language and its vocabulary."""
-    if match := _TERM_URI.fullmatch(value.text):
+    text = value.text
+    # Most texts do not begin so, and are long.
+    if text.startswith(_TERM_BEGINNINGS) and (match := _TERM_URI.fullmatch(text)):
         return match[2], value.language, match[1].replace("https://", "http://")
-    return value.text, value.language, value.vocabulary
+    return text, value.language, value.vocabulary
 
 
 def _title(builder: DocumentBuilder, value: Value, role: str | None = None) -> None:
@@ -152,7 +156,7 @@ def _date_of(value: Value, role: str | None = None) -> Date:
     text = value.text
     if match := _DATE_URI.fullmatch(text):
         role, text = match.groups()
-    date = dates.parse_parts(value.parts) or dates.parse_date(text)
+    date = (dates.parse_parts(value.parts) if value.parts else None) or dates.parse_date(text)
     kind = date_type(role) if role else None
     return Date(date, None if date == value.text else value.text, kind, None if role == kind else role)
 

@@ -24,6 +24,13 @@ from harvest_dagster.errors import TransformError
 from harvest_dagster.transformers.builder import DocumentBuilder
 from harvest_dagster.transformers.document import Document
 from harvest_dagster.transformers.formats.oai_dc import elements as dublin_core
+from harvest_dagster.transformers.formats.oai_dc.canonical_record import (
+    CONTAINERS,
+    METADATA,
+    WRAPPERS,
+    CanonicalRecord,
+    read_canonical,
+)
 from harvest_dagster.transformers.formats.oai_dc.elements import Value
 from harvest_dagster.transformers.reading.xml_tree import (
     XSI,
@@ -39,9 +46,6 @@ from harvest_dagster.transformers.reading.xml_tree import (
     take_language,
 )
 
-_METADATA = "metadata"
-_CONTAINERS = frozenset({"dc", "qualifieddc"})
-_WRAPPERS = _CONTAINERS | {_METADATA}
 _XSI_TYPE = f"{XSI}type"
 _RDF_RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 _RDF_LISTS = frozenset({"bag", "seq", "alt"})
@@ -56,6 +60,22 @@ def read_document(identifier: str, datum: str) -> Document:
         TransformError: the datum is not well-formed XML, has no metadata, has metadata in another format, or has
             no value in any element of Dublin Core.
     """
+    canonical = read_canonical(datum)
+    return _read_tree(identifier, datum) if canonical is None else _document(identifier, canonical)
+
+
+def _document(identifier: str, record: CanonicalRecord) -> Document:
+    builder = DocumentBuilder(identifier, "oai_dc", _format(record.namespace))
+    dublin_core.add_values(builder, record.values, frozenset((record.namespace,)))
+    builder.sets += record.sets
+    return builder.build()
+
+
+def _format(namespace_of_container: str) -> str:
+    return namespace_of_container.replace("https://", "http://", 1)
+
+
+def _read_tree(identifier: str, datum: str) -> Document:
     root = parse(datum)
     containers = _containers(root)
     namespaces = frozenset(namespace(container) for container in containers)
@@ -64,9 +84,7 @@ def read_document(identifier: str, datum: str) -> Document:
         raise TransformError(_nothing_recognized(values))
     for container in containers:
         _take_texts(container)
-    builder = DocumentBuilder(
-        identifier, "oai_dc", namespace(containers[0]).replace("https://", "http://", 1)
-    )
+    builder = DocumentBuilder(identifier, "oai_dc", _format(namespace(containers[0])))
     dublin_core.add_values(builder, values, namespaces)
     record = split_envelope(root)
     add_envelope(builder, record)
@@ -95,7 +113,7 @@ def _containers(root: etree._Element) -> list[etree._Element]:
 
     They are usually one `metadata/oai_dc:dc`. The root itself may be a container, too.
     """
-    metadata = [root] if _local_name(root.tag) in _WRAPPERS else _children_named(root, _METADATA)
+    metadata = [root] if _local_name(root.tag) in WRAPPERS else _children_named(root, METADATA)
     if not metadata:
         message = f"no <metadata> in <{root.tag}>. Ask the source whether the record is deleted."
         raise TransformError(message)
@@ -118,7 +136,7 @@ def _no_container(metadata: Sequence[etree._Element]) -> str:
 def _content(metadata: etree._Element) -> Iterator[etree._Element]:
     """Yield the elements inside `metadata` and inside `metadata` in it."""
     for child in metadata:
-        if _local_name(child.tag) == _METADATA:
+        if _local_name(child.tag) == METADATA:
             yield from _content(child)
         else:
             yield child
@@ -131,12 +149,12 @@ def _find_containers(element: etree._Element, *, inside: bool = False) -> Iterat
         element: a container or `metadata`.
         inside: whether it is inside a container, so that everything in it is a value.
     """
-    is_container = _local_name(element.tag) in _CONTAINERS
+    is_container = _local_name(element.tag) in CONTAINERS
     found = inside or is_container or any(dublin_core.is_known(str(child.tag)) for child in element)
     if found:
         yield element
     for child in element:
-        if _local_name(child.tag) in _WRAPPERS:
+        if _local_name(child.tag) in WRAPPERS:
             yield from _find_containers(child, inside=found)
 
 
@@ -155,7 +173,7 @@ def _values(container: etree._Element, namespaces: frozenset[str]) -> Iterator[V
     for node in container:
         if node.tail:
             own_texts.append(node.tail)
-        if _local_name(node.tag) in _WRAPPERS:
+        if _local_name(node.tag) in WRAPPERS:
             continue
         if len(node) or node.keys():
             yield from _values_of(node, str(node.tag), namespaces)
