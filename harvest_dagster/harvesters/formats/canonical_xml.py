@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
@@ -60,6 +60,8 @@ PREFIXES = MappingProxyType(
 
 _XML = "http://www.w3.org/XML/1998/namespace"
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+XML_SPACE = f"{{{_XML}}}space"
+"""The attribute that makes white space significant."""
 _OUR_PREFIXES = frozenset(PREFIXES.values())
 _WHITE_SPACE_RUN = re.compile(r"[ \t\r\n]+")
 _MOST_NAMESPACES = 256  # in scope of an xsi:type; each such attribute costs a time that grows with them
@@ -91,11 +93,27 @@ def canonical_xml(element: etree._Element, children: Children = _AS_IN_TREE) -> 
     used: set[str] = set()
     text = _serialize(element, children, used, _SHORT, preserve=False)
     digits = _SHORT
-    if len({prefix_of(uri) for uri in used}) < len(used):
+    if not _are_distinct(used):
         digits = _LONG
         text = _serialize(element, children, used, digits, preserve=False)
     end = len("<") + len(_name(element.tag, digits)[0])
     return f"{text[:end]}{_declarations(frozenset(used), digits)}{text[end:]}"
+
+
+def start_tag(element: etree._Element) -> tuple[str, frozenset[str]]:
+    """Return the start tag of an element in canonical form, without declarations, and the namespaces that it uses.
+
+    Raises: see `canonical_xml`.
+    """
+    name, uri = _name(element.tag, _SHORT)
+    used = {uri}
+    attributes = _attributes(element, used, _SHORT)
+    return f"<{name}{attributes}>", frozenset(used)
+
+
+def declarations(used: frozenset[str]) -> str | None:
+    """Return the declarations of these namespaces with short prefixes; None if two of them would have the same one."""
+    return _declarations(used, _SHORT) if _are_distinct(used) else None
 
 
 def leave_out_children(
@@ -121,6 +139,11 @@ def leave_out_children(
 def prefix_of(uri: str, digits: int = _SHORT) -> str:
     """Return the prefix that the canonical form uses for a namespace."""
     return PREFIXES.get(uri) or "ns_" + hashlib.sha256(uri.encode()).hexdigest()[:digits]
+
+
+def _are_distinct(used: Collection[str]) -> bool:
+    """Return whether these namespaces have different short prefixes."""
+    return len({prefix_of(uri) for uri in used}) == len(used)
 
 
 @lru_cache(maxsize=1024)
@@ -213,7 +236,7 @@ def _name(tag: object, digits: int) -> tuple[str, str]:
 
 
 def _preserves(element: etree._Element, *, inherited: bool) -> bool:
-    space = element.get(f"{{{_XML}}}space")
+    space = element.get(XML_SPACE)
     return inherited if space is None else space == "preserve"
 
 

@@ -14,6 +14,7 @@ from lxml import etree
 
 from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, canonical_xml
 from harvest_dagster.harvesters.formats.dates import lenient_instant
+from harvest_dagster.harvesters.oai.flat_records import parse_flat_record
 from harvest_dagster.harvesters.oai.response import OAI
 from harvest_dagster.records import InvalidRecord, Record, RecordHeader
 from harvest_dagster.texts import shorten
@@ -121,6 +122,12 @@ def _first_child(element: etree._Element, tag: str) -> etree._Element | None:
 
 def parse_record(element: etree._Element) -> Record | InvalidRecord:
     """Parse an item of ListRecords. Return an InvalidRecord if it is not a record with an identifier."""
+    flat = parse_flat_record(element)
+    return parse_general_record(element) if flat is None else flat.record
+
+
+def parse_general_record(element: etree._Element) -> Record | InvalidRecord:
+    """Parse an item of ListRecords of any kind. `parse_record` returns the same, and sooner if the record is flat."""
     header_element = element.find(_HEADER) if element.tag == _RECORD else None
     if header_element is None:
         name = etree.QName(element).localname
