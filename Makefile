@@ -20,7 +20,7 @@ ROOMY    := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 
 IN_MEMORY = $(if $(ROOMY),TMPDIR=$(ROOMY) )
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test coverage test-slow test-random test-browser lint docs migration schema reference clean
+.PHONY: help demo dev test coverage test-slow test-random test-browser bench lint docs migration schema reference clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([^:]*):[^#]*## /make \1\t/' | expand -t 18
@@ -82,6 +82,10 @@ test-random: $(VENV)/.test  ## run the property tests with other examples each t
 
 test-browser: $(VENV)/.browser  ## test Dagster's UI in Chromium; pictures are in build/screenshots
 	$(BIN)/pytest -m browser harvest_dagster_tests/browser
+
+# Half an hour, with nothing else on the machine. BENCH='--records 20000 --runs 1' is shorter; --help lists the options.
+bench: $(VENV)/.test  ## measure speed and memory beside other tools: build/bench/results.md
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 lint: $(VENV)/.lint  ## run ruff, mypy and import-linter
 	$(BIN)/ruff check .

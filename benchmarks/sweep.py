@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from common.services import postgresql
 from sqlalchemy import insert
 
 from harvest_dagster.catalog.schema import IngestConfig
@@ -388,14 +389,7 @@ def new_database(stack: ExitStack, dialect: str, folder: str) -> str:
     """Return the URL of a new database; the stack removes it."""
     if dialect == "sqlite":
         return f"sqlite:///{Path(folder) / 'benchmark.db'}"
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    from harvest_dagster_tests.databases import installed_binaries, packaged_binaries, started_server  # noqa: PLC0415
-
-    binaries = installed_binaries() or packaged_binaries()
-    if binaries is None:
-        raise SystemExit("no PostgreSQL server is installed")
-    server = stack.enter_context(started_server(binaries, settings=("listen_addresses=",)))
-    return str(stack.enter_context(server.database()))
+    return str(stack.enter_context(stack.enter_context(postgresql()).database()))
 
 
 def _peak() -> float:

@@ -1,0 +1,1 @@
+"""The benchmark of speed: `python benchmarks/bench.py`."""
