@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-_SAMPLE_SECONDS = 0.2
+_SAMPLE_SECONDS = 1.0  # a sample takes about 10 ms of processor time
 _LAST_LINES = 30
 
 
