@@ -130,10 +130,11 @@ def rates(bench: Bench, options: argparse.Namespace, found: Report) -> None:
         everything = [*our_candidates(), *others, *limit_candidates(harvested)]
         order = [one for one in everything if one.database in options.databases]
         results = [Result(one.name, one.database) for one in order]
+        found.results += results
         for number in range(options.runs):
             print(f"turn {number + 1} of {options.runs}", flush=True)
             turn(bench, options, order, results)
-    found.results += results
+            found.write(options.output)
     found.add("Rates", report.table(results))
     found.add("Ratios", report.ratios(results))
     found.add("Stages", report.stages(results))

@@ -60,6 +60,11 @@ class Measurement:
         """Records per elapsed second, with the start of the process."""
         return self.records / self.cost.seconds
 
+    @property
+    def processor(self) -> float:
+        """Microseconds of processor time for each record, of the client and of PostgreSQL."""
+        return (self.cost.client + self.cost.servers.get("postgresql", 0)) / self.records * 1e6
+
 
 @dataclass(frozen=True)
 class Candidate:

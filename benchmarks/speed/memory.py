@@ -9,7 +9,7 @@ from common.measuring import ProcessFailed
 from speed.candidates import ours
 from speed.checks import CheckFailed
 from speed.places import Bench
-from speed.report import table_row
+from speed.report import reason, table_row
 
 
 def measure_memory(bench: Bench, options: argparse.Namespace) -> tuple[str, list[str]]:
@@ -29,7 +29,7 @@ def measure_memory(bench: Bench, options: argparse.Namespace) -> tuple[str, list
                 peaks = [_peak(bench, database, records, page_size) for records in (few, many)]
             except (ProcessFailed, CheckFailed) as error:
                 failures.append(f"memory, {database}, pages of {page_size}: {error}")
-                lines.append(table_row(database, f"{page_size:,}", "FAILED", str(error).splitlines()[0], ""))
+                lines.append(table_row(database, f"{page_size:,}", "FAILED", reason(str(error)), ""))
                 continue
             cells = [f"{peak / 2**20:,.0f}" for peak in peaks]
             lines.append(table_row(database, f"{page_size:,}", *cells, f"{peaks[1] / peaks[0]:.2f}"))

@@ -18,6 +18,7 @@ import psutil
 
 from speed.candidates import DEFAULTS, FASTEST, LIMITS, ORM, OURS, Measurement
 
+_LONGEST = 200  # characters of a line
 OPS = ("fetch", "split", "store", "launch")
 _COLUMNS = (
     "way",
@@ -28,6 +29,7 @@ _COLUMNS = (
     "processor, client",
     "PostgreSQL",
     "source",
+    "µs for each record",
     "peak MB",
     "check",
 )
@@ -58,9 +60,14 @@ class Result:
         """The median of the records per second; None if no run has succeeded."""
         return self.median(lambda run: run.rate) if self.runs else None
 
+    @property
+    def processor(self) -> float:
+        """The median of the microseconds of processor time for each record, of the client and of PostgreSQL."""
+        return self.median(lambda run: run.processor)
+
     def row(self) -> str:
         """Return the row of the table."""
-        failed = "".join(f"; FAILED: {text.splitlines()[0]}" for text in self.failures)
+        failed = "".join(f"; FAILED: {reason(text)}" for text in self.failures)
         written = {run.rows_written for run in self.runs} - {None}
         failed = "".join(f", {count:,} rows written" for count in written) + failed
         if not self.runs:
@@ -76,6 +83,7 @@ class Result:
             self._seconds(lambda run: run.cost.client),
             self._server("postgresql"),
             self._server("source"),
+            f"{self.processor:,.0f}",
             f"{self.median(lambda run: run.cost.peak) / 2**20:,.0f}",
             f"{len(self.runs)} of {len(self.runs) + len(self.failures)} runs: all records, `{digests}`{failed}",
         )
@@ -101,6 +109,12 @@ class Result:
             for run in self.runs
         ]
         return {"name": self.name, "database": self.database, "runs": runs, "failures": self.failures}
+
+
+def reason(failure: str) -> str:
+    """Return the first and the last line of the text of a failure, for a cell of a table."""
+    lines = [line for line in failure.splitlines() if line.strip()]
+    return " … ".join(dict.fromkeys((lines[0], lines[-1][:_LONGEST]))).replace("|", "/")
 
 
 def table_row(*cells: str) -> str:
@@ -130,13 +144,15 @@ def stages(results: Iterable[Result]) -> str:
 
 
 def ratios(results: Sequence[Result]) -> str:
-    """Return the ratios that matter, as a list."""
-    rates = {(result.name, result.database): result.rate for result in results}
-    lines = []
-    for text, above, below in RATIOS:
-        over, under = rates.get(above), rates.get(below)
-        if over and under:
-            lines.append(f"- {text}: {over / under:.2f}")
+    """Return the table of the ratios that matter."""
+    known = {(result.name, result.database): result for result in results if result.runs}
+    head = ("ratio", "of the records per second", "of the processor time for each record")
+    lines = [table_row(*head), table_row(*["---"] * len(head))]
+    for text, first, second in RATIOS:
+        if first in known and second in known:
+            over, under = known[first], known[second]
+            rate = over.median(lambda run: run.rate) / under.median(lambda run: run.rate)
+            lines.append(table_row(text, f"{rate:.2f}", f"{over.processor / under.processor:.2f}"))
     return "\n".join(lines)
 
 
