@@ -126,6 +126,8 @@ def rates(bench: Bench, options: argparse.Namespace, found: Report) -> None:
             # The first harvest is not measured: the source renders its pages, and Python compiles its modules.
             harvested[database] = stack.enter_context(bench.place(database, source))
             ours("oai")(bench, harvested[database])
+        with bench.place(options.databases[0], source) as place:
+            ours("json")(bench, place)
         others = [] if options.ours_only else other_candidates(with_tools=bench.tools is not None)
         everything = [*our_candidates(), *others, *limit_candidates(harvested)]
         order = [one for one in everything if one.database in options.databases]
