@@ -45,6 +45,10 @@ NOT_RUN = {
         "python -m harvest_dagster.simulator",
     ): "it serves until it is stopped; its behaviours are parsed",
     ("operating.md", "dagster instance info"): "it prints the settings of a deployment",
+    (
+        "performance.md",
+        "make bench",
+    ): "it takes half an hour; test_bench.py runs a small one",
     ("operating.md", "HARVEST_NOTIFY="): "it is an environment for services; its URLs are parsed",
 }
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
