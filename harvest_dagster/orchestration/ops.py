@@ -14,7 +14,6 @@ import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration import io_manager
-from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.checks import unselected
 from harvest_dagster.orchestration.checks.complete import CHECK, check_window
 from harvest_dagster.orchestration.config import StepConfig
@@ -22,6 +21,7 @@ from harvest_dagster.orchestration.op_context import (
     TRANSIENT,
     OpContext,
     build_harvest,
+    graph_of,
     hold_lease,
     is_finished,
     record_refusal,
@@ -326,7 +326,7 @@ def finish(
             "`settle` of the IngestConfig excluded a part of them."
         )
     log_run(op.harvest, [window["log_id"] for window in harvested])
-    graph = SourceAsset("raw", op.harvest.config.label).op if has_partitions(context) else None
+    graph = graph_of(context, op.harvest.config.label)
     io_manager.clear_outputs(op.harvest.run.spool, op.harvest.run.all_ids, graph)
     return (day_reports.output_without_event() for _ in range(1 if is_complete else 0))
 

@@ -2,17 +2,16 @@
 
 import random
 from collections.abc import Callable
-from datetime import datetime, timezone
 from functools import wraps
 from typing import Any
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
-from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
 from harvest_dagster.orchestration.config import StepConfig
 from harvest_dagster.orchestration.executor import is_single_process
 from harvest_dagster.orchestration.op_context import (
+    TRANSIENT,
     build_harvest,
     graph_of,
     report_days_on_failure,
@@ -20,7 +19,7 @@ from harvest_dagster.orchestration.op_context import (
 )
 from harvest_dagster.orchestration.partitions import requested_window
 from harvest_dagster.orchestration.reports.error_reporting import without_secrets
-from harvest_dagster.orchestration.reports.metadata import short_name
+from harvest_dagster.orchestration.reports.metadata import parse_short_name, short_name
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.pipeline import turns
 from harvest_dagster.pipeline.context import HarvestContext
@@ -43,7 +42,7 @@ def in_turn(fetch: Callable[..., Any]) -> Callable[..., Any]:
         if not is_single_process(context.job_def.executor_def, context.run.run_config):
             with (
                 report_days_on_failure(context, config, harvest_stores, harvest_catalog),
-                retry_while_unavailable(context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable),
+                retry_while_unavailable(context, harvest_stores.waiting, *TRANSIENT),
             ):
                 harvest = build_harvest(context, config, harvest_stores, harvest_catalog)
                 with without_secrets(harvest.source.redact):
@@ -66,7 +65,7 @@ def wait_for_turn(context: dg.OpExecutionContext, harvest: HarvestContext, wante
     Raises:
         dagster.RetryRequested: it is not the turn of this window.
     """
-    window = _parse_name(context.get_mapping_key() or "")
+    window = parse_short_name(context.get_mapping_key() or "")
     graph = graph_of(context, harvest.config.label)
     ahead = turns.find_windows_ahead(harvest, wanted, window, lambda other: has_ops(context, graph, other))
     if ahead:
@@ -77,21 +76,6 @@ def wait_for_turn(context: dg.OpExecutionContext, harvest: HarvestContext, wante
     seconds = turns.pause_before_next_look(harvest, len(ahead)) * (1 + random.random() / 10)  # noqa: S311  # jitter
     context.log.debug(f"{window} waits for {ahead[0]}. Looking again in {seconds:.0f} s.")
     raise dg.RetryRequested(max_retries=context.retry_number + 1, seconds_to_wait=seconds)
-
-
-def _parse_name(name: str) -> Window:
-    """Return the window with this name. It is the mapping key of its ops."""
-    start, end = (
-        datetime.fromisoformat(part).replace(tzinfo=timezone.utc) for part in map(_iso, name.split("_"))
-    )
-    return Window(start, end)
-
-
-def _iso(digits: str) -> str:
-    """Return the instant in a form that all supported versions of Python parse."""
-    day, _, time = digits.partition("T")
-    text = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-    return f"{text}T{time[:2]}:{time[2:4]}:{time[4:6]}.{time[6:]}" if time else text
 
 
 def has_ops(context: dg.OpExecutionContext, graph: str | None, window: Window) -> bool:

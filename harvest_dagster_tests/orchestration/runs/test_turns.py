@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from harvest_dagster.errors import DatabaseUnreachable, SpoolError
-from harvest_dagster.orchestration.reports.metadata import short_name
+from harvest_dagster.orchestration.reports.metadata import parse_short_name, short_name
 from harvest_dagster.orchestration.resources import RetrySettings
 from harvest_dagster.orchestration.runs import run_history
 from harvest_dagster.orchestration.runs import turns as orchestration_turns
@@ -94,4 +94,4 @@ def test_no_window_waits_for_one_whose_op_failed_before_it_wrote_anything(
 )
 def test_the_name_of_a_window_says_which_it_is(window: Window) -> None:
     """An op with the wrong window would not wait, or wait for itself."""
-    assert orchestration_turns._parse_name(short_name(window)) == window
+    assert parse_short_name(short_name(window)) == window
