@@ -175,10 +175,10 @@ def stored(bench: Bench, options: argparse.Namespace, found: Report) -> None:
     source = bench.source(options.records)
     for database in options.databases:
         with bench.place(database, source) as place:
-            empty, full = Result("empty database", database), Result("", database)
+            empty, full = Result("into an empty database", database), Result("", database)
             attempt(empty, lambda at=place: ours("oai")(bench, at))  # type: ignore[misc]
             count = growth.fill(place.database, options.stored) if empty.runs else 0
-            full.name = f"{count:,} data stored"
+            full.name = f"into one with {count:,} data"
             for number in range(options.runs if empty.runs else 0):
                 checkpoint(bench)
                 attempt(full, lambda at=place, turn=number: ours("oai", f"later_{turn}")(bench, at))  # type: ignore[misc]

@@ -35,7 +35,7 @@ bars = axes.barh(
 )
 axes.bar_label(bars, labels=[f"{middle:,.0f}" for middle in medians], padding=6)
 axes.invert_yaxis()
-axes.set_xlabel("records per second, whole process; median, fastest and slowest run")
+axes.set_xlabel("records per second: median, fastest, slowest run")
 axes.spines[["top", "right"]].set_visible(False)
 axes.margins(x=0.15)
 figure.tight_layout()
