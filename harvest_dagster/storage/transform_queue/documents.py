@@ -13,26 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
     Connection,
-    Integer,
     Row,
     Text,
     bindparam,
     case,
     cast,
-    column,
     func,
-    literal,
     or_,
     select,
     update,
 )
 
 from harvest_dagster.storage.change_instants import next_instant
-from harvest_dagster.storage.key_sets import is_one_of
+from harvest_dagster.storage.copy_rows import copy_rows
+from harvest_dagster.storage.key_sets import is_one_of, prefer_indexes
 from harvest_dagster.storage.tables import Instant, Json, normalized_datum, raw_datum
 from harvest_dagster.storage.upsert import dialect_insert
 
@@ -45,6 +40,19 @@ _VISIBLE = (
     "document",
     "deleted",
 )  # what readers of the view current_document see of them
+
+
+_COPIED = {
+    "suid_id": "int8",
+    "raw_id": "int8",
+    "revision": "int4",
+    "document": "jsonb",
+    "deleted": "bool",
+    "ingest_config_id": "int4",
+    "transformer_version": "int4",
+    "date_modified": "timestamptz",
+    "changed_at": "timestamptz",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +102,25 @@ def put_documents(
     if not documents:
         return []
     instant = next_instant(connection, normalized_datum.c.changed_at, ingest_config_id, now)
+    prefer_indexes(connection)
     newest = _newest(documents)
-    changed = _find_changed(connection, newest)
-    insert = _insert_arrays if connection.dialect.name == "postgresql" else _insert_rows
-    insert(connection, newest, _SharedValues(ingest_config_id, transformer_version, now, instant))
-    return changed
+    stored = _find_stored(connection, newest)
+    shared = _SharedValues(ingest_config_id, transformer_version, now, instant)
+    new = (
+        [one for one in newest if one.suid_id not in stored]
+        if connection.dialect.name == "postgresql"
+        else []
+    )
+    if new:
+        _copy(connection, new, shared)
+    known = [one for one in newest if one.suid_id in stored] if new else newest
+    if known:
+        _upsert(connection, known, shared)
+    return [one for one in newest if _differs(one, stored.get(one.suid_id))]
 
 
 def _newest(documents: Sequence[NormalizedDocument]) -> list[NormalizedDocument]:
-    """Return the document of the newest content of each identifier. One statement can change a row only once."""
+    """Return the document of the newest content of each identifier, so that each identifier has one row."""
     newest: dict[int, NormalizedDocument] = {}
     for document in documents:
         known = newest.get(document.suid_id)
@@ -111,21 +129,44 @@ def _newest(documents: Sequence[NormalizedDocument]) -> list[NormalizedDocument]
     return list(newest.values())
 
 
-def _insert_rows(
-    connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues
-) -> None:
-    """Insert or replace documents on SQLite. All values are texts or numbers: to convert them takes longer."""
-    modified, changed = _as_text(shared.now), _as_text(shared.instant)
+def _copy(connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues) -> None:
+    """Insert the documents of identifiers that have none. No other transaction can insert one meanwhile."""
+    from psycopg.types.json import Jsonb  # noqa: PLC0415 - only with PostgreSQL
+
+    same = (shared.ingest_config_id, shared.transformer_version, shared.now, shared.instant)
+    rows = (
+        (
+            one.suid_id,
+            one.raw_id,
+            one.revision,
+            None if one.document is None else Jsonb(one.document, dumps=str),
+            one.document is None,
+            *same,
+        )
+        for one in documents
+    )
+    copy_rows(connection, "normalized_datum", _COPIED, rows)
+
+
+def _upsert(connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues) -> None:
+    """Insert or replace documents."""
+    is_sqlite = connection.dialect.name == "sqlite"
+    text = bindparam("text", type_=Text)
+    # SQLite has texts. It would take longer to convert the instants of each row than to write the row.
+    modified, changed = (
+        map(_as_text, (shared.now, shared.instant)) if is_sqlite else (shared.now, shared.instant)
+    )
+    instant = Text() if is_sqlite else Instant()
     added = dialect_insert(connection, normalized_datum).values(
         suid_id=bindparam("suid"),
         raw_id=bindparam("raw"),
         ingest_config_id=bindparam("config"),
         transformer_version=bindparam("version"),
         revision=bindparam("number"),
-        document=bindparam("text", type_=Text),
-        deleted=bindparam("is_deleted", type_=Integer),
-        date_modified=bindparam("modified", type_=Text),
-        changed_at=bindparam("changed", type_=Text),
+        document=text if is_sqlite else cast(text, Json),
+        deleted=bindparam("is_deleted"),
+        date_modified=bindparam("modified", type_=instant),
+        changed_at=bindparam("changed", type_=instant),
     )
     rows = [
         {
@@ -142,38 +183,6 @@ def _insert_rows(
         for one in documents
     ]
     connection.execute(_on_conflict(added), rows)
-
-
-def _insert_arrays(
-    connection: Connection, documents: Sequence[NormalizedDocument], shared: _SharedValues
-) -> None:
-    """Insert or replace documents on PostgreSQL, in one statement."""
-    arrays = (
-        bindparam(None, [one.suid_id for one in documents], ARRAY(BigInteger)),
-        bindparam(None, [one.raw_id for one in documents], ARRAY(BigInteger)),
-        bindparam(None, [one.revision for one in documents], ARRAY(Integer)),
-        bindparam(None, [one.document for one in documents], ARRAY(Text)),
-    )
-    names = (
-        column("suid_id", BigInteger),
-        column("raw_id", BigInteger),
-        column("revision", Integer),
-        column("document", Text),
-    )
-    rows = func.unnest(*arrays).table_valued(*names).render_derived("documents").c
-    values: dict[str, ColumnElement[Any]] = {
-        "suid_id": rows.suid_id,
-        "raw_id": rows.raw_id,
-        "ingest_config_id": literal(shared.ingest_config_id),
-        "transformer_version": literal(shared.transformer_version),
-        "revision": rows.revision,
-        "document": cast(rows.document, Json),
-        "deleted": rows.document.is_(None),
-        "date_modified": literal(shared.now, Instant()),
-        "changed_at": literal(shared.instant, Instant()),
-    }
-    added = dialect_insert(connection, normalized_datum).from_select(list(values), select(*values.values()))
-    connection.execute(_on_conflict(added))
 
 
 def _on_conflict(added: DialectInsert) -> DialectInsert:
@@ -228,18 +237,15 @@ def find_current(connection: Connection, documents: Sequence[NormalizedDocument]
     return [document for document in documents if document.revision >= newest[document.suid_id]]
 
 
-def _find_changed(
-    connection: Connection, documents: Sequence[NormalizedDocument]
-) -> list[NormalizedDocument]:
-    """Return the documents that differ from those in the database."""
+def _find_stored(connection: Connection, documents: Sequence[NormalizedDocument]) -> dict[int, Row[Any]]:
+    """Return the rows of these identifiers, by identifier."""
     table = normalized_datum.c
     rows = connection.execute(
         select(table.suid_id, table.raw_id, table.revision, table.document).where(
             is_one_of(connection, table.suid_id, [document.suid_id for document in documents])
         )
     )
-    stored = {row.suid_id: row for row in rows}
-    return [document for document in documents if _differs(document, stored.get(document.suid_id))]
+    return {row.suid_id: row for row in rows}
 
 
 def _differs(document: NormalizedDocument, stored: Row[Any] | None) -> bool:

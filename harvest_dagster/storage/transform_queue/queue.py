@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from harvest_dagster.storage.key_sets import is_one_of
+from harvest_dagster.storage.key_sets import is_one_of, prefer_indexes
 from harvest_dagster.storage.tables import ingest_log, raw_datum, source_unique_identifier
 from harvest_dagster.storage.upsert import dialect_insert
 
@@ -253,14 +253,16 @@ def claim_pending(
     run_id: str,
     now: datetime,
 ) -> list[ClaimedDatum]:
-    """Claim up to `count` PENDING logs for a run. Return their data, the oldest log first.
+    """Claim up to `count` PENDING logs for a run: of the first days that have any. Return their data by log.
 
     Two runs that claim at the same time get different logs.
     """
+    prefer_indexes(connection)
     pending = (
         select(ingest_log.c.id)
         .where(queue.clause, ingest_log.c.status == "PENDING", ingest_log.c.partition_date.between(*days))
-        .order_by(ingest_log.c.id)
+        # In the order of the index: each claim would otherwise read and sort all logs that are PENDING.
+        .order_by(ingest_log.c.partition_date)
         .limit(count)
         .with_for_update(skip_locked=True)
     )
@@ -305,6 +307,7 @@ def mark_transformed(
         results: the primary key of each log, and its error; None if it succeeded.
         now: the time.
     """
+    prefer_indexes(connection)
     succeeded = [log_id for log_id, error in results if error is None]
     is_own = and_(ingest_log.c.status == "STARTED", ingest_log.c.run_id == run_id)
     connection.execute(
