@@ -2,13 +2,14 @@
 
     python benchmarks/fleet.py day [--days 4] [--databases sqlite postgresql]
     python benchmarks/fleet.py years [--years 10] [--databases sqlite]
-    python benchmarks/fleet.py fleet [--sources 1000] [--records 20] [--minutes 9]
+    python benchmarks/fleet.py fleet [--sources 1000] [--records 20] [--minutes 9] [--per-run 1]
 
 `day` harvests and transforms single days of one source, and counts the events of the last one. `years` harvests many
 days in one run. `fleet` lets the real daemon and a real code server do the daily work of many sources, and stops after
-some minutes. The settings are those of `dagster.yaml` and `deploy/postgresql/dagster.yaml`. The simulator serves the
-records without a limit. Processor seconds are those of all processes of a kind, as the operating system reports them
-when they end. Seconds that pass depend on what else the machine does.
+some minutes. Only yesterday is left to harvest, and the sources begin on different days. The settings are those of
+`dagster.yaml` and `deploy/postgresql/dagster.yaml`. The simulator serves the records without a limit. Processor seconds
+are those of all processes of a kind, as the operating system reports them when they end. Seconds that pass depend on
+what else the machine does.
 """
 
 from __future__ import annotations
@@ -79,13 +80,14 @@ def main() -> None:
     fleet.add_argument("--sources", type=int, default=1000)
     fleet.add_argument("--records", type=int, default=20)
     fleet.add_argument("--minutes", type=float, default=9.0)
+    fleet.add_argument("--per-run", type=int, default=1, help="HARVEST_SOURCES_PER_RUN")
     report = commands.add_parser("report")  # in another process, which imports Dagster
     report.add_argument("runs", type=int)
     options = parser.parse_args()
     if options.command == "report":
         print(json.dumps(_read_events(options.runs)))
     elif options.command == "fleet":
-        _measure_fleet(options.sources, options.records, options.minutes)
+        _measure_fleet(options.sources, options.records, options.minutes, options.per_run)
     else:
         measure = _measure_days if options.command == "day" else _measure_years
         for database in options.databases:
@@ -131,7 +133,7 @@ def _measure_years(database: str, years: int) -> None:
         print(_list_kinds(found["kinds"]), flush=True)
 
 
-def _measure_fleet(sources: int, records: int, minutes: float) -> None:
+def _measure_fleet(sources: int, records: int, minutes: float, per_run: int) -> None:
     """Let the daemon harvest yesterday of all sources, and print the cost of each kind of process."""
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     yesterday = datetime.now(timezone.utc).date() - timedelta(1)
@@ -140,7 +142,9 @@ def _measure_fleet(sources: int, records: int, minutes: float) -> None:
         stack.enter_context(processor.of("PostgreSQL and simulator"))
         url = stack.enter_context(_simulator(yesterday, 1, records))
         folder, environment = stack.enter_context(_deployment("postgresql"))
-        _write_sources(folder, url, sources, yesterday)
+        environment["HARVEST_SOURCES_PER_RUN"] = str(per_run)
+        _write_sources(folder, url, sources, yesterday, most_days=50)
+        _record_harvests(environment, yesterday)
         workspace = folder / "workspace.yaml"
         socket = folder / "code-server"
         workspace.write_text(f"load_from:\n- grpc_server: {{socket: {socket}, location_name: {LOCATION}}}\n")
@@ -192,12 +196,35 @@ def _measure_fleet(sources: int, records: int, minutes: float) -> None:
     print(_list_kinds(found["kinds"]), flush=True)
 
 
-def _write_sources(folder: Path, url: str, count: int, day: date) -> None:
+def _write_sources(folder: Path, url: str, count: int, day: date, most_days: int = 0) -> None:
+    """Write the YAML of sources. Their first days are up to `most_days` before `day`."""
     (folder / "sources").mkdir()
     for number in range(count):
         label = f"source_{number:04}"
-        text = _CONFIG.format(label=label, url=url, day=day)
+        first = day - timedelta(1 + number % most_days) if most_days else day
+        text = _CONFIG.format(label=label, url=url, day=first)
         (folder / "sources" / f"{label}.yaml").write_text(text, encoding="utf-8")
+
+
+def _record_harvests(environment: Mapping[str, str], until: date) -> None:
+    """Record for each source that all days before `until` are harvested, in a second."""
+    from harvest_dagster.catalog.loader import load_catalog  # noqa: PLC0415
+    from harvest_dagster.catalog.plaintext_secrets import masked_definition  # noqa: PLC0415
+    from harvest_dagster.coverage.scopes import log_scope  # noqa: PLC0415
+    from harvest_dagster.storage import ingest_configs  # noqa: PLC0415
+    from harvest_dagster.storage.database import Database  # noqa: PLC0415
+    from harvest_dagster.storage.harvest_log import transitions  # noqa: PLC0415
+    from harvest_dagster.windows import Window, utc_now, whole_day  # noqa: PLC0415
+
+    catalog = load_catalog(environment["HARVEST_SOURCES"])
+    with Database.open(environment["HARVEST_DATABASE_URL"]) as database, database.begin() as connection:
+        for config in catalog.configs:
+            now = utc_now()
+            scope = log_scope(config, ingest_configs.save_config(connection, masked_definition(config), now))
+            window = Window(whole_day(config.earliest_date).start, whole_day(until).start)
+            log = transitions.mark_started(connection, scope, window, run_id="before", now=now)
+            transitions.begin_attempt(connection, log.id, now)
+            transitions.mark_succeeded(connection, log.id, now=now, completeness="complete")
 
 
 def _simulator(first: date, days: int, records: int) -> AbstractContextManager[str]:

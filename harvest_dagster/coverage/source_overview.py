@@ -6,7 +6,8 @@ statement for each table, and then evaluate each source in memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,8 +19,10 @@ from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.lag import NO_LAGS, LagHistogram
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.coverage.source_status import SourceStatus, find_source_status
+from harvest_dagster.errors import UnknownPlugin
 from harvest_dagster.storage import record_lags
 from harvest_dagster.storage.harvest_log import overview, source_coverage
+from harvest_dagster.storage.harvest_log.newest_ends import NewestEnd, find_newest_ends
 from harvest_dagster.storage.harvest_log.overview import FailedWindow
 from harvest_dagster.storage.harvest_log.queries import LogScope
 from harvest_dagster.storage.harvest_log.source_coverage import SourceCoverage
@@ -39,6 +42,7 @@ class SourceOverview:
         coverage: the covered windows of each log scope.
         failed: the windows of each log scope that failed or were cancelled, and that are not harvested since.
         lags: how late the records of each source come, by its primary key; only after `with_lags`.
+        newest_ends: how the last harvest of each source ended, by its primary key; only after `with_newest_ends`.
     """
 
     now: datetime
@@ -46,6 +50,7 @@ class SourceOverview:
     coverage: Mapping[LogScope, SourceCoverage]
     failed: Mapping[LogScope, Sequence[FailedWindow]] = field(default_factory=dict)
     lags: Mapping[int, LagHistogram] = field(default_factory=dict)
+    newest_ends: Mapping[int, NewestEnd] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -69,6 +74,20 @@ class SourceOverview:
         selected = [self.config_ids[label] for label in labels if label in self.config_ids]
         found = record_lags.find_lags(connection, self.now.date(), selected)
         return replace(self, lags={key: LagHistogram(*counts) for key, counts in found.items()})
+
+    def with_newest_ends(self, connection: Connection, configs: Iterable[IngestConfig]) -> SourceOverview:
+        """Return the overview with the last harvests of these sources. Leave out those whose harvester is unknown."""
+        by_version: dict[int, list[int]] = {}
+        for config in configs:
+            with suppress(UnknownPlugin):
+                if scope := self._scope(config):
+                    by_version.setdefault(scope.harvester_version, []).append(scope.ingest_config_id)
+        found = [find_newest_ends(connection, version, ids) for version, ids in by_version.items()]
+        return replace(self, newest_ends={key: end for one in found for key, end in one.items()})
+
+    def newest_end_of(self, config: IngestConfig) -> NewestEnd | None:
+        """Return how the last harvest of a source ended; None if it was never harvested."""
+        return self.newest_ends.get(self.config_ids.get(config.label, 0))
 
     def lags_of(self, config: IngestConfig) -> LagHistogram:
         """Return how late the records of a source come."""

@@ -1,6 +1,7 @@
 """The assets of one IngestConfig: its raw data, and the documents that its transformer makes of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -13,7 +14,7 @@ from harvest_dagster.orchestration import ops
 from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.config import HarvestParameters, TransformParameters, for_every_op
 from harvest_dagster.orchestration.op_context import build_transformation, retry_while_unavailable
-from harvest_dagster.orchestration.partitions import daily, partition_days
+from harvest_dagster.orchestration.partitions import daily, daily_from, partition_days
 from harvest_dagster.orchestration.reports import day_reports
 from harvest_dagster.orchestration.reports.error_reporting import report_errors
 from harvest_dagster.orchestration.reports.markdown import escape_markdown
@@ -26,23 +27,33 @@ _PARAMETERS = HarvestParameters.to_config_schema().as_field()
 
 
 def assets_of(
-    config: IngestConfig, specs: Mapping[SourceAsset, dg.AssetSpec]
+    config: IngestConfig, specs: Mapping[SourceAsset, dg.AssetSpec], shared_from: date | None = None
 ) -> Iterator[dg.AssetsDefinition]:
-    """Yield the asset raw/<label>, and transformed/<label> if the config names a transformer."""
+    """Yield the asset raw/<label>, and transformed/<label> if the config names a transformer.
+
+    Args:
+        config: the source.
+        specs: the assets, without partitions.
+        shared_from: in a job that harvests several sources, the first partition that all of them have.
+    """
     raw = specs[SourceAsset("raw", config.label)]
-    yield harvest_asset(config, raw)
+    days = daily(config) if shared_from is None else daily_from(shared_from)
+    # A pool belongs to a run, so a source that has to wait would keep the pools of all others of its run.
+    yield harvest_asset(config, raw, days, pool=None if shared_from else f"harvest_{config.label}")
     if config.transformer is not None:
-        yield transform_asset(config, specs[SourceAsset("transformed", config.label)], raw.key)
+        yield transform_asset(config, specs[SourceAsset("transformed", config.label)], raw.key, days)
 
 
-def harvest_asset(config: IngestConfig, spec: dg.AssetSpec) -> dg.AssetsDefinition:
-    """Return the asset of the raw data of a source. Its partitions are UTC days. One run harvests a range of them."""
+def harvest_asset(
+    config: IngestConfig, spec: dg.AssetSpec, days: dg.PartitionsDefinition[str], pool: str | None
+) -> dg.AssetsDefinition:
+    """Return the asset of the raw data of a source. One run harvests a range of its partitions, which are UTC days."""
 
     def to_ops(parameters: dict[str, Any]) -> dict[str, Any]:
         return for_every_op(ops.EVERY_OP, HarvestParameters(**parameters), ingest_config=config.label)
 
     def compose() -> Any:
-        return ops.harvest_graph(pool=f"harvest_{config.label}")
+        return ops.harvest_graph(pool)
 
     decorate = dg.graph(
         # `graph_asset` names the graph after the key, and run configs contain the name.
@@ -54,7 +65,7 @@ def harvest_asset(config: IngestConfig, spec: dg.AssetSpec) -> dg.AssetsDefiniti
     return dg.AssetsDefinition.from_graph(
         decorate(compose),
         keys_by_output_name={"result": spec.key},
-        partitions_def=daily(config),
+        partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         descriptions_by_output_name={"result": spec.description or ""},
         group_names_by_output_name={"result": spec.group_name},
@@ -66,20 +77,23 @@ def harvest_asset(config: IngestConfig, spec: dg.AssetSpec) -> dg.AssetsDefiniti
     ).map_asset_specs(lambda made: made.replace_attributes(freshness_policy=spec.freshness_policy))
 
 
-def transform_asset(config: IngestConfig, spec: dg.AssetSpec, raw: dg.AssetKey) -> dg.AssetsDefinition:
+def transform_asset(
+    config: IngestConfig, spec: dg.AssetSpec, raw: dg.AssetKey, days: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
     """Return the asset of the normalized documents of a source.
 
     Args:
         config: the source.
         spec: the asset, without partitions.
         raw: the key of the raw data.
+        days: the partitions.
     """
     label = config.label
 
     @dg.multi_asset(
         name=SourceAsset("transformed", config.label).op,
         specs=[spec.replace_attributes(deps=[*spec.deps, raw])],
-        partitions_def=daily(config),
+        partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         op_tags=ops.priority(8),
     )

@@ -33,7 +33,12 @@ from harvest_dagster.orchestration.sensors.schedule import harvest_by_schedule
 from harvest_dagster.orchestration.sensors.source_status import report_source_status
 from harvest_dagster.orchestration.sensors.transform_pending import transform_pending
 from harvest_dagster.orchestration.sensors.write_report import write_report_regularly
-from harvest_dagster.orchestration.translator import HarvestTranslator, TranslatedSources, translate_catalog
+from harvest_dagster.orchestration.translator import (
+    HarvestTranslator,
+    SharedRun,
+    TranslatedSources,
+    translate_catalog,
+)
 
 STRICT_VARIABLE = "HARVEST_STRICT"
 
@@ -82,7 +87,9 @@ def build_defs(
         )
     shared = build_shared_defs(sources.catalog, resources=resources, executor=executor)
     return DefinitionsOnDemand.of(
-        SourceParts(partial(build_asset_defs, sources), sources.find_connected, shared)
+        SourceParts(
+            partial(build_asset_defs, sources), sources.find_connected, shared, sources.find_shared_run
+        )
     )
 
 
@@ -109,12 +116,15 @@ def without_preview_warnings() -> Generator[None, None, None]:
         yield
 
 
-def build_asset_defs(sources: TranslatedSources, labels: Collection[str] | None = None) -> dg.Definitions:
+def build_asset_defs(
+    sources: TranslatedSources, labels: Collection[str] | None = None, shared: SharedRun | None = None
+) -> dg.Definitions:
     """Return the assets and checks of these sources, or of all.
 
     Args:
         sources: the sources.
         labels: of sources, also of those that did not load.
+        shared: the run that is to harvest several of them; None if each has its own partitions and pool.
     """
     configs = [one for one in sources.catalog.configs if labels is None or one.label in labels]
     broken = {
@@ -123,11 +133,17 @@ def build_asset_defs(sources: TranslatedSources, labels: Collection[str] | None 
         if labels is None or label in labels
     }
     with without_preview_warnings():
-        assets = [asset for config in configs for asset in assets_of(config, sources.specs)]
+        assets = [
+            asset
+            for config in configs
+            for asset in assets_of(
+                config, sources.specs, shared.first_day_of(config.label) if shared else None
+            )
+        ]
         keys = sources.catalog.keys
         checks = [
             check
-            for config in configs
+            for config in ([] if shared else configs)  # the op finish evaluates them
             for check in (
                 completeness_check(config, keys),
                 up_to_date(config, keys),

@@ -10,7 +10,7 @@ job from `JobDefinition.get_subset`. If a later Dagster asked in another way, a 
 server does (decision 0082).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,11 +29,15 @@ class SourceParts:
         build: returns the assets and checks of these sources, or of all.
         find_sources: returns the sources to build for some assets; None if that needs all sources.
         shared: what all sources share: jobs, sensors, resources, executor.
+        find_shared_run: returns the run that executes some assets if it harvests several sources; otherwise None. It is
+            passed to `build`.
     """
 
-    build: Callable[[Collection[str] | None], dg.Definitions]
+    build: Callable[..., dg.Definitions]
     find_sources: Callable[[AbstractSet[dg.AssetKey]], frozenset[str] | None]
     shared: dg.Definitions
+    find_shared_run: Callable[[AbstractSet[dg.AssetKey]], object | None] = lambda _: None
+    _of_runs: dict[object, dg.RepositoryDefinition] = field(default_factory=dict)
     _of_sources: dict[frozenset[str], dg.RepositoryDefinition] = field(default_factory=dict)
 
     @cached_property
@@ -52,6 +56,13 @@ class SourceParts:
             defs = dg.Definitions.merge(self.build(sources), self.shared)
             self._of_sources = {sources: defs.get_repository_def()}
         return self._of_sources[sources]
+
+    def repository_of_run(self, sources: frozenset[str], run: object) -> dg.RepositoryDefinition:
+        """Return a repository with the assets of these sources as a run needs them that harvests several."""
+        if run not in self._of_runs:
+            defs = dg.Definitions.merge(self.build(sources, run), self.shared)
+            self._of_runs = {run: defs.get_repository_def()}
+        return self._of_runs[run]
 
 
 class DefinitionsOnDemand(dg.Definitions):
@@ -74,7 +85,7 @@ class DefinitionsOnDemand(dg.Definitions):
         )
         # Dagster has looked at each item to check its type.
         assets.is_ready = checks.is_ready = True
-        vars(defs)["on_demand"] = dg.RepositoryDefinition(
+        vars(defs)["on_demand"] = RepositoryOnDemand(
             parts.shared_repository.name,
             repository_data=_RepositoryData(parts, super(cls, defs).get_repository_def),
             metadata=parts.shared_repository.metadata,
@@ -88,6 +99,10 @@ class DefinitionsOnDemand(dg.Definitions):
         """
         found: dg.RepositoryDefinition | None = vars(self).get("on_demand")
         return super().get_repository_def() if found is None else found
+
+
+class RepositoryOnDemand(dg.RepositoryDefinition):
+    """The repository of such definitions. One run of it may harvest several sources with different partitions."""
 
 
 class _DeferredSequence(Sequence[Any]):
@@ -132,10 +147,10 @@ class _RepositoryData(dg.RepositoryData):
         return found
 
     def get_job(self, job_name: str) -> dg.JobDefinition:
-        if self.is_complete:
-            return self.complete.get_job(job_name)
         if job_name == ASSET_JOB:
             return self._asset_job
+        if self.is_complete:
+            return self.complete.get_job(job_name)
         shared = self._parts.shared_repository
         return (shared if shared.has_job(job_name) else self.complete).get_job(job_name)
 
@@ -204,6 +219,14 @@ class _AssetJob(dg.JobDefinition):
         if not keys and not op_selection:
             return self  # a run process loads the job in this way before it selects the subset
         sources = self._parts.find_sources(keys) if keys and not op_selection else None
+        # The runs of the sensors select no checks. Runs that people launch select them: None stands for all.
+        is_without_checks = asset_check_selection is not None and not asset_check_selection
+        if sources is not None and is_without_checks and (run := self._parts.find_shared_run(keys)):
+            return (
+                self._parts.repository_of_run(sources, run)
+                .get_job(ASSET_JOB)
+                .get_subset(asset_selection=asset_selection, asset_check_selection=asset_check_selection)
+            )
         whole = (
             self._complete
             if sources is None or self._repository.is_complete

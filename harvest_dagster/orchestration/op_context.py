@@ -238,7 +238,9 @@ def _report_days(
     label = find_config(config, stores, catalog).label
     with stores.database().read() as connection:
         config_id = ingest_configs.find_id(connection, label)
-        tried = queries.find_by_run(connection, context.run.run_id)
+        tried = (
+            queries.find_by_run(connection, config_id, context.run.run_id) if config_id is not None else []
+        )
     covered: Collection[date] = ()
     if config_id is not None:  # otherwise the source was never harvested
         harvest = _harvest_context(context, config, stores, catalog, config_id=config_id)

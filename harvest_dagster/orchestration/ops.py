@@ -8,6 +8,7 @@ an op passes to another (docs/decisions/0084-write-fewer-events-for-each-day.md)
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -106,11 +107,12 @@ def _lock(
     context.log.debug(f"acquired the lease of {harvest.config.label}, fencing token {lease.token}")
 
 
+@cache  # Dagster rejects two different ops with the same name in one job
 def lock_op(pool: str | None) -> dg.OpDefinition:
     """Return the op `lock` of a source. Its pool keeps a second run of the source in the queue.
 
-    A pool belongs to an op, so each source has an op of its own. The graph shows all of them as `lock`. They share one
-    config schema.
+    A pool belongs to an op, so each source with a pool has an op of its own. The graph shows all of them as `lock`.
+    They share one config schema.
     """
     name = f"lock_{pool}" if pool else "lock"
     description = "Acquires the lease of the source, so that one run harvests it at a time."

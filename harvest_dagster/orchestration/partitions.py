@@ -13,7 +13,12 @@ from harvest_dagster.windows import Window
 
 def daily(config: IngestConfig) -> dg.DailyPartitionsDefinition:
     """Return the days of a source from its `earliest_date` to yesterday. Today has not ended yet."""
-    return dg.DailyPartitionsDefinition(start_date=config.earliest_date.isoformat(), timezone="UTC")
+    return daily_from(config.earliest_date)
+
+
+def daily_from(first: date) -> dg.DailyPartitionsDefinition:
+    """Return the days from `first` to yesterday."""
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="UTC")
 
 
 def requested_window(context: dg.OpExecutionContext, config: StepConfig) -> Window:

@@ -6,6 +6,7 @@ assets, override its method `get_asset_spec`, and pass an instance to `build_def
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,26 @@ class Translation(HarvestTranslator):
 
 
 @dataclass(frozen=True)
+class SharedRun:
+    """A run that harvests several sources.
+
+    Dagster executes several assets in one run only if their partitions are the same, so all of them get those that they
+    have in common.
+
+    Attributes:
+        labels: the sources.
+        first_day: the first day that is a partition of each of them.
+    """
+
+    labels: frozenset[str]
+    first_day: date
+
+    def first_day_of(self, label: str) -> date | None:
+        """Return the first partition of a source of the run; None if the run does not process the source."""
+        return self.first_day if label in self.labels else None
+
+
+@dataclass(frozen=True)
 class TranslatedSources:
     """A catalog, and the assets that a translator makes of it.
 
@@ -130,6 +151,16 @@ class TranslatedSources:
                 found.add(source.label)
                 pending += self._dependencies(source.label)
         return frozenset(found)
+
+    def find_shared_run(self, keys: Collection[dg.AssetKey]) -> SharedRun | None:
+        """Return the run that harvests these assets if they are raw data of several sources; otherwise None."""
+        assets = [asset for key in keys if (asset := self.catalog.keys.find_source(key))]
+        labels = {asset.label for asset in assets if asset.kind == "raw"}
+        if len(labels) < 2:  # noqa: PLR2004
+            return None
+        everyone = labels | {asset.label for asset in assets}
+        configs = [config for config in self.catalog.configs if config.label in everyone]
+        return SharedRun(frozenset(everyone), max(config.earliest_date for config in configs))
 
     def _dependencies(self, label: str) -> Iterator[dg.AssetKey]:
         """Yield the assets of sources on which a translator made the assets of a source depend."""

@@ -46,9 +46,10 @@ def log_failed_run(harvest: HarvestContext, wanted: Window) -> None:
         wanted: the range of the run.
     """
     with harvest.run.database.read() as connection:
-        if not queries.count_failed_windows(connection, harvest.run.id):
+        if not queries.count_failed_windows(connection, harvest.config_id, harvest.run.id):
             return
-        logs = [log for log in queries.find_by_run(connection, harvest.run.id) if log.status in _ENDED]
+        found = queries.find_by_run(connection, harvest.config_id, harvest.run.id)
+        logs = [log for log in found if log.status in _ENDED]
     covered = coverage_rule.covered_windows(find_covering_logs(harvest, wanted))
     if find_stop_reason(harvest) is not None:
         harvest.logger.info(f"{run_line(harvest, logs)}; the run stops early")

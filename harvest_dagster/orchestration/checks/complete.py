@@ -162,7 +162,7 @@ def check_failed_window(context: dg.OpExecutionContext, harvest: HarvestContext,
 
 def _count_failures(harvest: HarvestContext) -> int:
     with harvest.run.database.read() as connection:
-        return queries.count_failed_windows(connection, harvest.run.id)
+        return queries.count_failed_windows(connection, harvest.config_id, harvest.run.id)
 
 
 def _window_statuses(

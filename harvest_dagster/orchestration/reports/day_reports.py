@@ -40,6 +40,8 @@ from harvest_dagster.windows import Window, whole_day
 # https://docs.dagster.io/guides/build/assets/asset-versioning-and-caching
 _DATA_VERSION, _CODE_VERSION = "dagster/data_version", "dagster/code_version"
 _INPUT_VERSION, _INPUT_POINTER = "dagster/input_data_version", "dagster/input_event_pointer"
+# The tags of a materialization that its op has set. Dagster adds others.
+REPORTED_TAGS = (_DATA_VERSION, _CODE_VERSION, _INPUT_VERSION, _INPUT_POINTER)
 _BACKFILL = "dagster/backfill"
 _NO_CHANGE = "0" * 16
 _RECORDS_PER_QUERY = 500
@@ -212,7 +214,8 @@ def report_days_of_failed_run(
 ) -> list[str]:
     """Report the finished days that Dagster shows as failed because of this run. Return one line for each source.
 
-    A run that was killed, or that failed before its first op, could not report them itself.
+    A run that was killed, or that failed before its first op, could not report them itself. Neither could a source that
+    had ended before another source of the run failed.
     """
     counts = {
         key: _report_failed_days(_EndedRun(instance, run, key), database, config)
@@ -226,9 +229,9 @@ def report_days_of_failed_run(
 
 
 def find_sources(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, catalog: Catalog
+    instance: dg.DagsterInstance, run: dg.DagsterRun, catalog: Catalog, kind: Kind = "raw"
 ) -> dict[dg.AssetKey, IngestConfig]:
-    """Return the sources that a run was to harvest, by the keys of their assets."""
+    """Return the sources that a run was to harvest, or to transform, by the keys of their assets."""
     planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
     events = [entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=planned)]
     keys = {event.asset_key for event in events if event is not None and event.asset_key is not None}
@@ -237,7 +240,7 @@ def find_sources(
     return {
         key: sources[asset.label]
         for key in sorted(keys)
-        if (asset := known.find_source(key)) and asset.kind == "raw" and asset.label in sources
+        if (asset := known.find_source(key)) and asset.kind == kind and asset.label in sources
     }
 
 
@@ -267,7 +270,7 @@ def _report_failed_days(ended: _EndedRun, database: Database, config: IngestConf
 def report_covered_days_at_first_failure(context: dg.OpExecutionContext, harvest: HarvestContext) -> None:
     """Report all covered days if this is the first window of the run that failed."""
     with harvest.run.database.read() as connection:
-        is_first = queries.count_failed_windows(connection, harvest.run.id) == 1
+        is_first = queries.count_failed_windows(connection, harvest.config_id, harvest.run.id) == 1
     if is_first:
         report_covered_days(context, harvest, failing=True)
 
@@ -405,7 +408,7 @@ class _Days:
 
 def _has_failures(harvest: HarvestContext) -> bool:
     with harvest.run.database.read() as connection:
-        return queries.count_failed_windows(connection, harvest.run.id) > 0
+        return queries.count_failed_windows(connection, harvest.config_id, harvest.run.id) > 0
 
 
 def _raw_key(context: dg.AssetExecutionContext) -> dg.AssetKey:

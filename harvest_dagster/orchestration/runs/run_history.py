@@ -80,18 +80,30 @@ def tag_run(
 ) -> None:
     """Tag the run with its source, window and log, so that the UI can filter runs by them.
 
+    A run of several sources gets only the window: a tag has one value.
+
     Args:
         context: an op of the run.
         label: the source.
         window: the range that the run harvests.
         log_id: the log of the range. If the range has several windows, this is the log with status SPLIT.
     """
-    values = {"harvest/label": label, "harvest/log_id": log_id}
+    values = {} if is_shared(context) else {"harvest/label": label, "harvest/log_id": log_id}
     if window is not None:
         values["harvest/window"] = f"{format_instant(window.start)}/{format_instant(window.end)}"
-    tags = {name: str(value) for name, value in values.items() if value is not None}
+    tags = {
+        name: str(value)
+        for name, value in values.items()
+        if value is not None and context.run.tags.get(name) != str(value)
+    }
     if tags:
         context.instance.add_run_tags(context.run_id, tags)
+
+
+def is_shared(context: dg.OpExecutionContext) -> bool:
+    """Return whether the run harvests several sources."""
+    nodes = context.job_def.graph.node_names()
+    return sum(name.startswith("raw__") for name in nodes) > 1
 
 
 def current_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, stores: Stores) -> CurrentRun:

@@ -48,7 +48,8 @@ def read_result(
     """
     with database.read() as connection:
         config_id = ingest_configs.find_id(connection, config.label)
-        logs = [log for log in queries.find_by_run(connection, *run_ids) if log.status in _ENDED]
+        of_runs = queries.find_by_run(connection, config_id, *run_ids) if config_id is not None else []
+        logs = [log for log in of_runs if log.status in _ENDED]
         covering = (
             [
                 one

@@ -1,13 +1,14 @@
 """The runs that are queued or in progress, by the assets and days that they process."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
 
 from harvest_dagster.coverage.day_range import DayRange
-from harvest_dagster.orchestration.asset_keys import AssetKeys, Kind, SourceAsset
+from harvest_dagster.orchestration.asset_keys import KINDS, AssetKeys, Kind, SourceAsset
+from harvest_dagster.orchestration.ops import EVERY_OP
 from harvest_dagster.orchestration.sensors.run_requests import LABEL, RANGE_END, RANGE_START
 from harvest_dagster.orchestration.sweep_ops import JOB as SWEEP_JOB
 from harvest_dagster.windows import DAY
@@ -24,6 +25,13 @@ _PARTITION, _SENSOR = "dagster/partition", "dagster/sensor_name"
 _ALL_DAYS = DayRange(date.min, date.max - DAY)
 # Dagster's job of all assets. The jobs of other code locations have other names.
 _ASSET_JOB = "__ASSET_JOB"
+
+
+_STEP_ENDS = {
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SKIPPED,
+}
 
 
 @dataclass
@@ -56,7 +64,8 @@ class ActiveRuns:
             if run.job_name == SWEEP_JOB and (label := label_of_sweep(run)):
                 active.swept.add(label)
             selected = run.asset_selection or _assets_of_job(run, repository)
-            active._add(run, [asset for key in selected if (asset := keys.find_source(key))])
+            assets = [asset for key in selected if (asset := keys.find_source(key))]
+            active._add(run, _without_ended(instance, run, assets))
         return active
 
     def _add(self, run: dg.DagsterRun, assets: Iterable[SourceAsset]) -> None:
@@ -72,9 +81,23 @@ class ActiveRuns:
         """Return the days of an asset that an active run processes or will process."""
         return [*self.days.get(SourceAsset(kind, label), ()), *self.days.get(None, ())]
 
+    def has_any_run(self, label: str) -> bool:
+        """Return whether a run of this source is active, for any days and of any kind."""
+        return label in self.swept or any(self.days_of(kind, label) for kind in KINDS)
+
     def has_run_of(self, sensor: str, label: str) -> bool:
         """Return whether a run of this source that this sensor requested is active."""
         return (sensor, label) in self.sensors
+
+
+def _without_ended(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, assets: Sequence[SourceAsset]
+) -> Sequence[SourceAsset]:
+    """Leave out the sources with which a run of several sources is done. The others may take hours."""
+    if run.status != dg.DagsterRunStatus.STARTED or len({asset.label for asset in assets}) == 1:
+        return assets
+    ended = {entry.step_key for entry in instance.all_logs(run.run_id, of_type=_STEP_ENDS)}
+    return [asset for asset in assets if not ended.intersection((asset.op, f"{asset.op}.{EVERY_OP[-1]}"))]
 
 
 def label_of_sweep(run: dg.DagsterRun) -> str | None:

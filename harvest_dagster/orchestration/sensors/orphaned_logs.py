@@ -12,6 +12,7 @@ import dagster as dg
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.orchestration.reports.day_reports import report_days_of_failed_run
 from harvest_dagster.orchestration.reports.failed_partitions import observe_days_of_ended_run
+from harvest_dagster.orchestration.reports.transformed_days import report_transformed_days_of_failed_run
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.runs.lost_runs import end_lost_runs, read_sightings, write_sightings
 from harvest_dagster.orchestration.runs.run_history import run_history_of
@@ -72,6 +73,11 @@ def close_orphaned_logs_of_failed_runs(
         context.instance, context.dagster_run, harvest_stores.database(), harvest_catalog
     ):
         context.log.info(line)
+    if (days := days_of_run(context.dagster_run.tags)) is not None:
+        for line in report_transformed_days_of_failed_run(
+            context.instance, context.dagster_run, days, harvest_catalog
+        ):
+            context.log.info(line)
     _show_reasons(context, harvest_stores, harvest_catalog)
 
 

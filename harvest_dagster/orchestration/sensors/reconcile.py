@@ -89,7 +89,7 @@ def reconcile_by_schedule(
     ):
         if found.is_served:
             cursor = cursor.add_served(config.label)
-        elif _is_open(config, now) and found.is_due(now) and run_requests.remaining_runs(requests):
+        elif _is_open(config, now) and found.is_due(now) and run_requests.remaining_runs(len(requests)):
             requests.append(_request(config, unserved[config.label], found.tries))
     return dg.SensorResult(
         run_requests=requests,

@@ -57,7 +57,7 @@ def repair_gaps(
     for config, due in evaluate_each(
         context.log, with_gaps, lambda c: _due_gaps(c, gaps[c.label], sources, active, ledger)
     ):
-        for days in due[: run_requests.remaining_runs(requests)]:
+        for days in due[: run_requests.remaining_runs(len(requests))]:
             ledger.record(config.label, days, sources.now)
             key = f"{config.label} {days} at {sources.now:%Y-%m-%dT%H:%MZ}"
             requests.append(

@@ -22,11 +22,13 @@ SCHEDULE, TRANSFORM, REPAIR = 3, 2, 1
 PAST = "harvest/past"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 LABEL = "harvest/label"
+# The sources of a run that harvests several of them, in place of LABEL.
+LABELS = "harvest/labels"
 
 
-def remaining_runs(requests: Sequence[dg.RunRequest]) -> int:
-    """Return how many runs a tick may request for the next source, after these requests for other sources."""
-    return min(RUNS_PER_SOURCE, RUNS_PER_TICK - len(requests))
+def remaining_runs(requests: int) -> int:
+    """Return how many runs a tick may request for the next source, after so many requests for other sources."""
+    return min(RUNS_PER_SOURCE, RUNS_PER_TICK - requests)
 
 
 def harvest_request(
@@ -84,6 +86,39 @@ def run_request(
             LABEL: label,
             "dagster/priority": str(priority),
             **({PAST: "yes"} if _is_past(days, priority) else {}),
+        },
+    )
+
+
+def shared_request(
+    configs: Sequence[IngestConfig],
+    days: DayRange,
+    *,
+    keys: AssetKeys,
+    run_key: str,
+    priority: int,
+    parameters: Mapping[str, Any] | None = None,
+) -> dg.RunRequest:
+    """Return the request for one run that harvests and transforms the same days of several sources.
+
+    Args: see `run_request`. The parameters are those of each source.
+    """
+    assets = [
+        SourceAsset(kind, config.label)
+        for config in configs
+        for kind in (KINDS if config.transformer is not None else KINDS[:1])
+    ]
+    raw = [asset.op for asset in assets if asset.kind == "raw"]
+    return dg.RunRequest(
+        run_key=run_key,
+        asset_selection=[keys.key_of(asset.kind, asset.label) for asset in assets],
+        asset_check_keys=[],
+        run_config={"ops": {op: {"config": dict(parameters)} for op in raw}} if parameters else {},
+        tags={
+            RANGE_START: str(days.first),
+            RANGE_END: str(days.last),
+            LABELS: ",".join(config.label for config in configs),
+            "dagster/priority": str(priority),
         },
     )
 

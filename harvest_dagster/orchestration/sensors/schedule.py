@@ -5,21 +5,23 @@ Times that passed while no daemon ran, or outside of the `hours` of the source, 
 """
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 
 import dagster as dg
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.due_days import DueDays, due_days
+from harvest_dagster.coverage.shared_runs import may_share_run
 from harvest_dagster.coverage.source_overview import SourceOverview
-from harvest_dagster.orchestration.asset_keys import AssetKeys, keys_of
+from harvest_dagster.orchestration.asset_keys import keys_of
 from harvest_dagster.orchestration.renamed_sources import rename_sources
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.sensors import run_requests
 from harvest_dagster.orchestration.sensors.active_runs import ActiveRuns
 from harvest_dagster.orchestration.sensors.per_source import evaluate_each
 from harvest_dagster.orchestration.sensors.schedule_cursor import ScheduleCursor
+from harvest_dagster.orchestration.sensors.shared_runs import DueRuns, sources_per_run
+from harvest_dagster.storage import ingest_configs
 from harvest_dagster.windows import DAY, utc_now
 
 NAME = "harvest_by_schedule"
@@ -51,11 +53,17 @@ def harvest_by_schedule(
     unserved = {label: time for label, time in times.items() if time}
     if not unserved:
         return dg.SensorResult(skip_reason="no source is due", cursor=str(cursor))
-    active = ActiveRuns.read(context.instance, keys, context.repository_def)
+    active, refused = ActiveRuns.read(context.instance, keys, context.repository_def), frozenset[str]()
     rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
     with harvest_stores.database().read() as connection:
         sources = SourceOverview.read_coverage(connection, now, unserved).with_lags(connection, unserved)
-    requests: list[dg.RunRequest] = []
+    runs = DueRuns.of(sources_per_run(context.log, context.repository_def))
+    if runs.are_shared:
+        with harvest_stores.database().read() as connection:
+            sources = sources.with_newest_ends(
+                connection, [one for one in scheduled if one.label in unserved]
+            )
+            refused = frozenset(ingest_configs.find_refusals(connection))
     # Sources without any request come first, so that a source with many runs does not delay them. Within each group,
     # the source that has waited longest comes first.
     ordered = sorted(
@@ -68,12 +76,18 @@ def harvest_by_schedule(
         context.log, open_now, lambda c: _due_days(c, sources, active, before_requests)
     ):
         time = unserved[config.label]
-        requested = due[: run_requests.remaining_runs(requests)]
-        requests += [_request(config, days, time, keys) for days in requested]
+        may_share = (
+            runs.are_shared
+            and len(due) == 1
+            and not (config.label in refused or active.has_any_run(config.label))
+            and may_share_run(config, due[0], sources.newest_end_of(config))
+        )
+        requested = runs.add(config, due, time, may_share=may_share)
         if requested:
             cursor = cursor.add_request(config.label, time, requested[-1].days.first)
         if len(requested) == len(due) and not active.has_run_of(NAME, config.label):
             cursor = cursor.add_served(config.label)
+    requests = runs.requests(keys)
     reason = f"{len(unserved)} sources are due, but their days are complete, or active runs harvest them"
     if len(open_now) < len(ordered):
         reason += f"; {len(ordered) - len(open_now)} of them wait for their `hours`"
@@ -106,15 +120,3 @@ def _due_days(
         for days in not_requested.subtract(active.days_of("raw", config.label))
     ]
     return open_days[::-1]
-
-
-def _request(config: IngestConfig, due: DueDays, time: datetime, keys: AssetKeys) -> dg.RunRequest:
-    return run_requests.harvest_request(
-        config,
-        due.days,
-        keys=keys,
-        run_key=f"{config.label} {due.days} due {time:%Y-%m-%dT%H:%MZ}",
-        priority=run_requests.SCHEDULE,
-        # The parameter `superfluous` would also transform unchanged data again; `optimize: false` does not.
-        parameters={"optimize": False} if due.superfluous else None,
-    )

@@ -98,5 +98,5 @@ def half_stored_windows(harvest: HarvestContext, since: datetime) -> list[Window
 def _begun_windows(harvest: HarvestContext) -> list[Window]:
     """Return the windows that this run has begun and not ended, because it had to wait."""
     with harvest.run.database.read() as connection:
-        logs = queries.find_by_run(connection, harvest.run.id)
+        logs = queries.find_by_run(connection, harvest.config_id, harvest.run.id)
     return [log.window for log in logs if log.status == "STARTED"]

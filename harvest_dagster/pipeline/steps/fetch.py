@@ -47,7 +47,7 @@ def remaining_limit(harvest: HarvestContext, window: Window) -> int | None:
     if harvest.parameters.limit is None:
         return None
     with harvest.run.database.read() as connection:
-        logs = queries.find_by_run(connection, *harvest.run.all_ids)
+        logs = queries.find_by_run(connection, harvest.config_id, *harvest.run.all_ids)
     others = (log for log in logs if log.status != "SPLIT" and log.window != window)
     return max(0, harvest.parameters.limit - sum(_collected(harvest, log) for log in others))
 

@@ -276,19 +276,26 @@ def find_open(connection: Connection, ingest_config_id: int | None = None) -> li
     return [log_of(row) for row in connection.execute(statement)]
 
 
-def find_by_run(connection: Connection, *run_ids: str) -> list[HarvestLog]:
-    """Return the logs that these runs were the last to write. Windows come before the range they belong to."""
+def find_by_run(connection: Connection, config_id: int, *run_ids: str) -> list[HarvestLog]:
+    """Return the logs of a source that these runs were the last to write. Windows come before their range.
+
+    A run may harvest several sources.
+    """
     rows = connection.execute(
         select(harvest_log)
-        .where(harvest_log.c.run_id.in_(run_ids))
+        .where(harvest_log.c.run_id.in_(run_ids), harvest_log.c.ingest_config_id == config_id)
         .order_by(case((harvest_log.c.status == "SPLIT", 1), else_=0), harvest_log.c.start_date)
     )
     return [log_of(row) for row in rows]
 
 
-def count_failed_windows(connection: Connection, run_id: str) -> int:
-    """Return the number of FAILED windows that this run was the last to write."""
-    failed = select(func.count()).where(harvest_log.c.run_id == run_id, harvest_log.c.status == "FAILED")
+def count_failed_windows(connection: Connection, config_id: int, run_id: str) -> int:
+    """Return the number of FAILED windows of a source that this run was the last to write."""
+    failed = select(func.count()).where(
+        harvest_log.c.run_id == run_id,
+        harvest_log.c.ingest_config_id == config_id,
+        harvest_log.c.status == "FAILED",
+    )
     return connection.execute(failed).scalar_one()
 
 

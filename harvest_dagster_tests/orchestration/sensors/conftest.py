@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import dagster as dg
@@ -79,7 +79,7 @@ class World:
     def tick(self, name: str) -> Any:
         """Evaluate one tick of a sensor. The next tick gets its cursor."""
         stores = Stores(database_url=self.database.engine.url.render_as_string(hide_password=False))
-        repository = self._repository(stores)
+        repository = self.repository(stores)
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursors.get(name),
@@ -90,16 +90,17 @@ class World:
         self.cursors[name] = result.cursor
         return result
 
-    def _repository(self, stores: Stores) -> dg.RepositoryDefinition:
+    def repository(self, stores: Stores) -> dg.RepositoryDefinition:
         """Return the repository of the code location: the sources, and jobs of the user."""
         defs = build_defs(self.catalog, resources={"harvest_stores": stores})
-        return dg.Definitions.merge(defs, dg.Definitions(jobs=self.jobs)).get_repository_def()
+        merged = dg.Definitions.merge(defs, dg.Definitions(jobs=self.jobs)) if self.jobs else defs
+        return merged.get_repository_def()
 
     def run_job(self, name: str, first: int, last: int) -> None:
         """Create a run of a job of the user for these days, as the UI and a backfill do: without an asset selection."""
         days = {tag: f"2024-05-{day:02}" for tag, day in zip(RANGE, (first, last), strict=True)}
         self.instance.create_run_for_job(
-            self._repository(Stores()).get_job(name), tags=days, status=dg.DagsterRunStatus.STARTED
+            self.repository(Stores()).get_job(name), tags=days, status=dg.DagsterRunStatus.STARTED
         )
 
     def scope(self, label: str) -> LogScope:
@@ -108,11 +109,11 @@ class World:
             key = ingest_configs.save_config(connection, masked_definition(source), self.clock())
             return LogScope(key, OaiHarvester.VERSION)
 
-    def harvested(self, label: str, first: int, last: int) -> None:
-        """Record a successful harvest of these days of May."""
+    def harvested(self, label: str, first: int, last: int, took: timedelta = timedelta()) -> None:
+        """Record a successful harvest of these days of May that took so long."""
         scope, window = self.scope(label), _may(first, last)
         with self.database.begin() as connection:
-            log = transitions.mark_started(connection, scope, window, run_id="past", now=self.clock())
+            log = transitions.mark_started(connection, scope, window, run_id="past", now=self.clock() - took)
             transitions.begin_attempt(connection, log.id, window.end)
             transitions.mark_succeeded(connection, log.id, now=self.clock(), completeness="complete")
 

@@ -140,7 +140,7 @@ def test_the_windows_of_a_range_are_its_children(logs: Logs) -> None:
     assert {child.parent_id for child in children} == {parent.id}
     assert logs.covering() == []
     with logs.database.read() as connection:
-        of_run = [log.id for log in queries.find_by_run(connection, "run 1")]
+        of_run = [log.id for log in queries.find_by_run(connection, logs.scope.ingest_config_id, "run 1")]
         started = {log.id for log in queries.find_open(connection, logs.scope.ingest_config_id)}
     assert of_run == [children[0].id, children[1].id, parent.id]
     assert started == {child.id for child in children}
