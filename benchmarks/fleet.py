@@ -45,6 +45,7 @@ transformer: oai_dc
 rate_limit: {{calls: 100000, period: 1}}
 earliest_date: {day}
 settle: 0s
+lookback: 0s
 schedule: "0 0 * * *"
 """
 
