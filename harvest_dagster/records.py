@@ -7,9 +7,10 @@ A page is one response of the source. A record is what the database stores. Harv
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from harvest_dagster.windows import Window
 
@@ -97,6 +98,8 @@ class Page:
             although that is not how its protocol ends a list: with `noRecordsMatch`, or with an empty `ListRecords`.
         ends_after_full_page: whether this page is empty and ends its list as the protocol says, but the page before was
             full. A transient failure may look the same. If the list has no total, the page is requested again.
+        parsed: what the client made of the body, for the parser of the same harvester, which then need not parse it
+            again. None for a page from the spool: it holds the body only.
     """
 
     body: bytes
@@ -123,6 +126,7 @@ class Page:
     formats: tuple[str, ...] = ()
     ends_without_records: bool = False
     ends_after_full_page: bool = False
+    parsed: Any = field(default=None, compare=False, repr=False)
 
     @property
     def widened_window(self) -> Window | None:

@@ -30,7 +30,7 @@ from harvest_dagster.spool.manifest import (
     SubWindow,
     fingerprints,
 )
-from harvest_dagster.spool.parsed_file import read_pages
+from harvest_dagster.spool.parsed_file import count_records, encode_page, read_pages
 
 _COMPRESSION_LEVEL = 1  # of zstd: a quarter of the size, at 200,000 records per second
 _SKIPPABLE = struct.Struct("<II")  # magic number and length of a skippable frame
@@ -77,7 +77,7 @@ class AttemptSpool:
         manifest = PageManifest(
             number,
             sub_window,
-            replace(page, body=b"", identifiers=()),
+            replace(page, body=b"", identifiers=(), parsed=None),
             hashlib.sha256(page.body).hexdigest(),
             len(page.body),
             fingerprints(page.identifiers),
@@ -210,6 +210,13 @@ class AttemptSpool:
         """
         self._write(_parsed_name(first), data)
 
+    def write_parsed_page(self, number: int, page: ParsedPage) -> None:
+        """Write the records of a page to a file of their own.
+
+        Raises: see `write_parsed_file`.
+        """
+        self.write_parsed_file(number, encode_page(page))
+
     def write_parsed_index(self, index: ParsedIndex) -> None:
         """Record that all pages are parsed.
 
@@ -226,6 +233,19 @@ class AttemptSpool:
         try:
             return self.read_parsed_pages(first)
         except SpoolError:
+            return None
+
+    def count_parsed_pages(self, first: int) -> list[tuple[int, int]] | None:
+        """Return how many valid and invalid records each page of a file has; None if it is missing or damaged.
+
+        Raises:
+            SpoolUnreachable: the object store cannot be reached now.
+        """
+        if (data := self._find(_parsed_name(first))) is None:
+            return None
+        try:
+            return count_records(data)
+        except ValueError:
             return None
 
     def read_parsed_pages(self, first: int) -> list[ParsedPage]:

@@ -23,8 +23,8 @@ class ParsedPageWriter:
         """The number of pages that are added."""
         return len(self._counts)
 
-    def add_earlier_pages(self, most: int) -> Iterator[ParsedPage]:
-        """Add the pages that an earlier run has parsed, up to the first missing or damaged file. Yield each of them.
+    def add_earlier_pages(self, most: int) -> Iterator[int]:
+        """Add the pages that are parsed already, up to the first missing or damaged file. Yield the records of each.
 
         Args:
             most: the number of pages of the attempt.
@@ -33,13 +33,12 @@ class ParsedPageWriter:
             SpoolUnreachable: the object store cannot be reached now.
         """
         while self.pages < most:
-            pages = self._spool.find_parsed_pages(self.pages)
-            if pages is None or self.pages + len(pages) > most:
+            counts = self._spool.count_parsed_pages(self.pages)
+            if counts is None or self.pages + len(counts) > most:
                 return
             self._first_pages.append(self.pages)
-            for page in pages:
-                self._count(page)
-                yield page
+            self._counts += counts
+            yield from (valid for valid, _ in counts)
 
     def add(self, page: ParsedPage) -> None:
         """Add the next page.
@@ -49,7 +48,7 @@ class ParsedPageWriter:
             SpoolUnreachable: the object store cannot be reached now.
         """
         self._waiting.append(encode_page(page))
-        self._count(page)
+        self._counts.append((len(page.records), len(page.invalid)))
         if sum(map(len, self._waiting)) > self._spool.most_bytes_together:
             self._write_waiting()
 
@@ -61,9 +60,6 @@ class ParsedPageWriter:
         self._write_waiting()
         index = ParsedIndex(summary, tuple(self._first_pages), tuple(self._counts))
         self._spool.write_parsed_index(index)
-
-    def _count(self, page: ParsedPage) -> None:
-        self._counts.append((len(page.records), len(page.invalid)))
 
     def _write_waiting(self) -> None:
         if self._waiting:

@@ -139,5 +139,5 @@ def test_small_parsed_pages_share_a_file(object_store: Any) -> None:
         writer.end(FetchSummary(50, 0, "complete"))
     assert counts == {"PUT": 2}
     again = ParsedPageWriter(spool)
-    assert list(again.add_earlier_pages(50)) == pages
+    assert list(again.add_earlier_pages(50)) == [len(page.records) for page in pages]
     assert list(ParsedPageWriter(spool).add_earlier_pages(49)) == []

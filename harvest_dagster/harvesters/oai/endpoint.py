@@ -26,9 +26,11 @@ from harvest_dagster.errors import (
 from harvest_dagster.harvesters.interface import Response, Session
 from harvest_dagster.harvesters.oai.errors import OaiError, ResumptionTokenConsumed
 from harvest_dagster.harvesters.oai.page_recovery import ListItem, ListResponse, parse_list
+from harvest_dagster.harvesters.oai.records import parse_if_flat
 from harvest_dagster.harvesters.oai.response import LISTS, OaiResponse, parse_response
 from harvest_dagster.harvesters.oai.source_clock import SourceClock
 from harvest_dagster.http.html.page_detection import detect_page, web_page_error
+from harvest_dagster.records import InvalidRecord
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.texts import keep_ends, shorten
 
@@ -52,7 +54,7 @@ class Reply:
         token: the resumptionToken that was sent, None for the first page.
         http_response: the response of the session.
         oai_response: the parsed response.
-        items: all items in order. An item of a list that does not parse is an InvalidRecord.
+        items: all items in order. An item of a list that does not parse is an InvalidRecord. A flat record is parsed.
     """
 
     token: str | None
@@ -132,7 +134,10 @@ class Endpoint:
             if self.single_use_tokens and token is not None and not isinstance(error, SourceRefused):
                 raise ResumptionTokenConsumed(error) from error
             raise
-        return Reply(token, http_response, parsed.oai_response, parsed.items)
+        items = parsed.items
+        if verb == "ListRecords":
+            items = [item if isinstance(item, InvalidRecord) else parse_if_flat(item) for item in items]
+        return Reply(token, http_response, parsed.oai_response, items)
 
     def _is_old(self, response: Response, parsed: ListResponse) -> bool:
         return self._clock.is_old(parsed.oai_response.source_time, response.received)

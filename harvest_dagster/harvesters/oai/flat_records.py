@@ -72,7 +72,7 @@ class FlatRecord:
 
     Attributes:
         record: the record.
-        datestamp: its datestamp as the source wrote it.
+        datestamp: its datestamp as the source wrote it, without surrounding white space.
         format: the namespace of its metadata.
     """
 
@@ -137,7 +137,7 @@ def parse_flat_record(element: etree._Element) -> FlatRecord | None:
     )
     instant = lenient_instant(datestamp.strip(XML_WHITE_SPACE))
     parsed = Record(key, instant, False, blob, sets=_set_names(sets))
-    return FlatRecord(parsed, datestamp, envelope.format)
+    return FlatRecord(parsed, _unescape(datestamp).strip(), envelope.format)
 
 
 def _canonical_sets(sets: Sequence[str]) -> str:

@@ -20,20 +20,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lxml import etree
-
 from harvest_dagster.errors import EmptyBody, MalformedResponse, SourceError, TruncatedResponse, WebPage
 from harvest_dagster.harvesters.formats.strict_xml import parser_message
 from harvest_dagster.harvesters.oai.page_splitter import ItemBytes, PageParts, split_page
-from harvest_dagster.harvesters.oai.records import identifier_of
+from harvest_dagster.harvesters.oai.records import Item, identifier_of
 from harvest_dagster.harvesters.oai.response import OaiResponse, parse_response
 from harvest_dagster.records import InvalidRecord
 from harvest_dagster.response_limits import ResponseLimits
 
 ITEM_NAMES = {"ListRecords": "record", "ListIdentifiers": "header"}
 
-ListItem = etree._Element | InvalidRecord
-"""A `record` or `header` element, or an item that does not parse."""
+ListItem = Item | InvalidRecord
+"""An item that is valid so far, or one that does not parse."""
 
 # Each item is parsed within the envelope of the page. An envelope of 1 MB around 10,000 items would take minutes.
 _MOST_ENVELOPE_BYTES = 256 * 2**20

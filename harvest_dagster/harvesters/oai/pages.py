@@ -13,7 +13,7 @@ A page of the list of headers (`header_list`) is of none of these kinds: it has 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lxml import etree
@@ -21,6 +21,7 @@ from lxml import etree
 from harvest_dagster.errors import SourceError
 from harvest_dagster.harvesters.interface import Response
 from harvest_dagster.harvesters.oai.endpoint import Reply
+from harvest_dagster.harvesters.oai.flat_records import FlatRecord
 from harvest_dagster.harvesters.oai.page_recovery import ListItem, parse_list
 from harvest_dagster.harvesters.oai.page_splitter import split_page
 from harvest_dagster.harvesters.oai.records import (
@@ -34,7 +35,7 @@ from harvest_dagster.harvesters.oai.records import (
     parse_record,
     parse_record_header,
 )
-from harvest_dagster.harvesters.oai.response import parse_response
+from harvest_dagster.harvesters.oai.response import OAI, parse_response
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
 from harvest_dagster.records import Cursor, InvalidRecord, Page, Record, RecordHeader, Request
 from harvest_dagster.response_limits import ResponseLimits
@@ -44,6 +45,14 @@ from harvest_dagster.windows import Window
 # fault, and one request for each record would only use up the budget.
 _MAX_REPEATED = 50
 _COLONS = 2  # of a time with seconds
+
+
+@dataclass(frozen=True)
+class _ParsedList:
+    """The items of a page in memory, and the name of the element that contains them."""
+
+    tag: str
+    items: Sequence[ListItem]
 
 
 def headers_of(items: Sequence[ListItem]) -> list[tuple[str, datetime]]:
@@ -82,6 +91,7 @@ def list_page(reply: Reply, cursor: Cursor, next_cursor: Cursor | None) -> Page:
         is_whole_list=reply.token is None and token.text is None,
         formats=formats_of(reply.items),
         ends_without_records=reply.token is not None and token.text is None and not reply.items,
+        parsed=_ParsedList(reply.oai_response.content.tag, reply.items),
     )
 
 
@@ -110,7 +120,10 @@ def identifiers_to_request(items: Sequence[ListItem], page: Page, window: Window
     """
     if page.cursor.one_by_one:
         missing = [
-            item for item in items if isinstance(item, InvalidRecord) or _needs_get_record(item, page, window)
+            item
+            for item in items
+            if not isinstance(item, FlatRecord)  # an item of ListRecords
+            and (isinstance(item, InvalidRecord) or _needs_get_record(item, page, window))
         ]
         return list(dict.fromkeys(filter(None, map(_identifier, missing))))
     invalid = [item for item in items if isinstance(item, InvalidRecord)]
@@ -153,7 +166,7 @@ def _parse_list_page(
         if isinstance(item, InvalidRecord):
             if item.identifier not in in_other_pages:
                 yield item
-        elif not page.cursor.one_by_one:
+        elif isinstance(item, FlatRecord) or not page.cursor.one_by_one:
             yield _with_original(parse_record(item), original)
         elif not _needs_get_record(item, page, window):
             yield from (_with_original(record, original) for record in _deleted_record(item))
@@ -167,7 +180,10 @@ def parse_header_page(
     """Yield the headers of a page of ListIdentifiers, also those outside its window."""
     if page.count > 0:  # a page without headers may be an error that means an empty list
         for item in _items(page, "ListIdentifiers", limits):
-            yield item if isinstance(item, InvalidRecord) else parse_record_header(item)
+            if isinstance(item, InvalidRecord):
+                yield item
+            elif not isinstance(item, FlatRecord):  # an item of ListRecords
+                yield parse_record_header(item)
 
 
 def parse_record_page(page: Page, limits: ResponseLimits | None = None) -> Record | InvalidRecord:
@@ -231,6 +247,8 @@ def identifier_with_format(page: Page, name: str, limits: ResponseLimits | None 
 
 
 def _items(page: Page, verb: str, limits: ResponseLimits | None) -> Sequence[ListItem]:
+    if isinstance(page.parsed, _ParsedList) and page.parsed.tag == f"{OAI}{verb}":
+        return page.parsed.items
     return parse_list(
         page.body, verb=verb, url=page.request.url, content_type=page.content_type, limits=limits
     ).items

@@ -14,10 +14,13 @@ from lxml import etree
 
 from harvest_dagster.harvesters.formats.canonical_xml import XML_WHITE_SPACE, canonical_xml
 from harvest_dagster.harvesters.formats.dates import lenient_instant
-from harvest_dagster.harvesters.oai.flat_records import parse_flat_record
+from harvest_dagster.harvesters.oai.flat_records import FlatRecord, parse_flat_record
 from harvest_dagster.harvesters.oai.response import OAI
 from harvest_dagster.records import InvalidRecord, Record, RecordHeader
 from harvest_dagster.texts import shorten
+
+Item = etree._Element | FlatRecord
+"""A `record` or `header` element, or a record that is parsed already."""
 
 _RECORD = f"{OAI}record"
 _HEADER = f"{OAI}header"
@@ -80,19 +83,23 @@ def _status(header: etree._Element) -> str:
     return next(values, "").strip().lower()
 
 
-def identifier_of(element: etree._Element) -> str | None:
+def identifier_of(element: Item) -> str | None:
     """Return the identifier of a record or header element, or None if it has none."""
+    if isinstance(element, FlatRecord):
+        return element.record.identifier
     header = element if element.tag == _HEADER else _first_child(element, _HEADER)
     identifier = None if header is None else _first_child(header, _IDENTIFIER)
     return None if identifier is None else (identifier.text or "").strip(XML_WHITE_SPACE) or None
 
 
-def format_of(element: etree._Element) -> str | None:
+def format_of(element: Item) -> str | None:
     """Return the format of a record: the namespace of its metadata, or the name of its root element without one.
 
     None for a record without metadata, such as a deleted one. A namespace with https is that with http
     (docs/failures.md#wrong-labels).
     """
+    if isinstance(element, FlatRecord):
+        return element.format.replace("https://", "http://", 1)
     metadata = _first_child(element, _METADATA)
     if metadata is None or not len(metadata):
         return None
@@ -100,13 +107,17 @@ def format_of(element: etree._Element) -> str | None:
     return namespace.removeprefix("{").replace("https://", "http://", 1) or name
 
 
-def datestamp_of(element: etree._Element) -> datetime | None:
+def datestamp_of(element: Item) -> datetime | None:
     """Return the datestamp of a record or header element in UTC, or None if it has none or it is not a date."""
+    if isinstance(element, FlatRecord) and element.record.datestamp is not None:
+        return element.record.datestamp
     return lenient_instant(datestamp_text_of(element))
 
 
-def datestamp_text_of(element: etree._Element) -> str:
+def datestamp_text_of(element: Item) -> str:
     """Return the datestamp of a record or header element as the source wrote it. It is empty if there is none."""
+    if isinstance(element, FlatRecord):
+        return element.datestamp
     header = element if element.tag == _HEADER else _first_child(element, _HEADER)
     for child in () if header is None else header:
         if child.tag in _DATESTAMPS:
@@ -120,10 +131,18 @@ def _first_child(element: etree._Element, tag: str) -> etree._Element | None:
     return child if child is None or child.tag == tag else next(element.iterchildren(tag), None)
 
 
-def parse_record(element: etree._Element) -> Record | InvalidRecord:
+def parse_record(element: Item) -> Record | InvalidRecord:
     """Parse an item of ListRecords. Return an InvalidRecord if it is not a record with an identifier."""
+    item = parse_if_flat(element)
+    return item.record if isinstance(item, FlatRecord) else parse_general_record(item)
+
+
+def parse_if_flat(element: Item) -> Item:
+    """Return a flat record parsed, and any other item as it is."""
+    if isinstance(element, FlatRecord):
+        return element
     flat = parse_flat_record(element)
-    return parse_general_record(element) if flat is None else flat.record
+    return element if flat is None else flat
 
 
 def parse_general_record(element: etree._Element) -> Record | InvalidRecord:

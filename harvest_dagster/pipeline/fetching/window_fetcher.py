@@ -28,7 +28,7 @@ from harvest_dagster.pipeline.fetching.recovery import PageRequest, RecoveryPoli
 from harvest_dagster.pipeline.fetching.recovery_limits import LIMITS
 from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.records import Page
-from harvest_dagster.spool import AttemptSpool
+from harvest_dagster.spool import AttemptSpool, PageManifest
 from harvest_dagster.texts import shorten
 from harvest_dagster.windows import Window
 
@@ -46,6 +46,7 @@ class FetchTarget:
         datestamps: returns the datestamps of the records of a page, in order; None for a record that has none or is
             invalid. The second argument is the window that the page was asked for.
         limit: the maximum number of records; None for all.
+        after_page: called with each page that was written, and its manifest.
     """
 
     spool: AttemptSpool
@@ -53,6 +54,7 @@ class FetchTarget:
     count_recovery: Callable[[], None]
     datestamps: Callable[[Page, Window], Iterable[datetime | None]]
     limit: int | None = None
+    after_page: Callable[[Page, PageManifest], None] = lambda _page, _manifest: None
 
 
 @dataclass
@@ -207,6 +209,7 @@ class WindowFetcher:
         self.tracker.add_page(manifest)
         self.harvest.run.monitor.add_page(self.target.window, manifest)
         self.page_count += 1
+        self.target.after_page(page, manifest)
 
     def _limit_is_reached(self) -> bool:
         limit = self.target.limit

@@ -27,6 +27,7 @@ from harvest_dagster.pipeline.fetching.window_fetcher import FetchTarget, Window
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.placeholder_values import end_coverage_of_other_values
 from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
+from harvest_dagster.pipeline.steps.split import parse_ahead
 from harvest_dagster.pipeline.storing.quarantine_policy import exceeds_limits
 from harvest_dagster.pipeline.write_guard import WriteGuard
 from harvest_dagster.records import Page, Record
@@ -224,7 +225,14 @@ def _target(harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle) -> Fet
         for record in harvest.source.parser.records(page, window):
             yield record.datestamp if isinstance(record, Record) else None
 
-    return FetchTarget(harvest.attempt(log), log.window, count_recovery, datestamps, log.record_limit)
+    return FetchTarget(
+        harvest.attempt(log),
+        log.window,
+        count_recovery,
+        datestamps,
+        log.record_limit,
+        partial(parse_ahead, harvest, log),
+    )
 
 
 def pause_before_second_list(harvest: HarvestContext, guard: WriteGuard, reason: str) -> None:

@@ -40,20 +40,40 @@ def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], Non
     whole = _find_whole_lists(spool) if summary.sub_windows > 1 else []
     window = list_window(harvest.config, log.window)
     writer, remaining = ParsedPageWriter(spool), log.record_limit
-    for parsed_page in writer.add_earlier_pages(summary.pages):
-        remaining = _subtract(remaining, parsed_page)
+    if summary.sub_windows == 1:  # `parse_ahead` did not know yet which other lists would be complete
+        for count in writer.add_earlier_pages(summary.pages):
+            remaining = _subtract(remaining, count)
     while writer.pages < summary.pages:
         manifest = spool.read_with_body(writer.pages)
         parsed_page = _parse(harvest.source.parser, manifest, window, whole, remaining)
         writer.add(parsed_page)
-        remaining = _subtract(remaining, parsed_page)
+        remaining = _subtract(remaining, len(parsed_page.records))
         keep_going()
     writer.end(summary)
     return summary.pages
 
 
-def _subtract(remaining: int | None, parsed_page: ParsedPage) -> int | None:
-    return None if remaining is None else remaining - len(parsed_page.records)
+def _subtract(remaining: int | None, count: int) -> int | None:
+    return None if remaining is None else remaining - count
+
+
+def parse_ahead(harvest: HarvestContext, log: HarvestLog, page: Page, manifest: PageManifest) -> None:
+    """Write the records of a page that has just been fetched, if its content is still in memory. `split` finds them.
+
+    Nothing is written if the records depend on other pages: if there is a limit, or after the first list. In an object
+    store, `split` writes the records of several pages into one file.
+
+    Raises:
+        SpoolError: the records cannot be written, or some of them are missing.
+        SpoolUnreachable: the object store cannot be reached now.
+    """
+    spool = harvest.attempt(log)
+    is_independent = log.record_limit is None and manifest.sub_window.number == 0
+    if page.parsed is None or not is_independent or spool.most_bytes_together:
+        return
+    window = list_window(harvest.config, log.window)
+    parsed_page = _parse(harvest.source.parser, replace(manifest, page=page), window, (), None)
+    spool.write_parsed_page(manifest.number, parsed_page)
 
 
 def parsed_pages(
