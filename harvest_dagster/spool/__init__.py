@@ -2,7 +2,8 @@
 
 Each fetch attempt of a window has a directory. `pages/` has the pages as they were received, compressed, each with its
 manifest in the same file. `end.json` is written when the fetch step has ended. `records/` has the records that split
-parsed from them, and `records/index.json` when all pages are parsed.
+parsed from them, and `records/index.json` when all pages are parsed. `queued.zst` is what the step store leaves for
+the step launch.
 The manifest is the checkpoint: a file is written as a whole, and its page then counts as fetched.
 
 The directory `_runs` has the outputs that ops pass to each other (`step_outputs`).

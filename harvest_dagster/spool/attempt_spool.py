@@ -41,6 +41,7 @@ _NUMBERED = re.compile(r"([0-9]{6,9})\.zst", re.ASCII)
 # costs less work if each page has a file.
 _MOST_BYTES_TOGETHER = 512 * 1024
 _Json = TypeVar("_Json", FetchSummary, ParsedIndex)
+_Result = TypeVar("_Result")
 
 
 class AttemptSpool:
@@ -280,6 +281,30 @@ class AttemptSpool:
             SpoolUnreachable: the object store cannot be reached now.
         """
         return self._find_json("end.json", FetchSummary)
+
+    def write_result(self, name: str, result: object) -> None:
+        """Write what a step leaves for a later step: a dataclass, as JSON.
+
+        Raises:
+            SpoolError: it cannot be written.
+            SpoolUnreachable: the object store cannot be reached now.
+        """
+        # The checksum detects each changed bit.
+        compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL, write_checksum=True)
+        self._write(f"{name}.zst", compressor.compress(msgspec.json.encode(result)))
+
+    def find_result(self, name: str, kind: type[_Result]) -> _Result | None:
+        """Return what a step has left; None if that is missing or damaged.
+
+        Raises:
+            SpoolUnreachable: the object store cannot be reached now.
+        """
+        if (data := self._find(f"{name}.zst")) is None:
+            return None
+        try:
+            return msgspec.json.decode(zstandard.decompress(data), type=kind)
+        except (msgspec.DecodeError, zstandard.ZstdError):
+            return None
 
     def _find_manifest(self, number: int) -> PageManifest | None:
         name = _page_name(number)

@@ -28,8 +28,9 @@ PHASES = {
     "split, between two pages": Moment(r"os.rename .*/records/000003\.zst\.part"),
     "split, all pages parsed without the index": Moment(r"os.rename .*/records/index\.json\.part"),
     "store, in the middle of a bulk write": Moment("UPDATE harvest_log SET .*pages_stored", 3),
-    "between store and launch": Moment("INSERT INTO ingest_log"),
-    "launch, between two pages": Moment("INSERT INTO ingest_log", 3),
+    "between store and launch": Moment(r"open .*/queued\.zst\.part"),
+    # The next store queues only the pages that the killed one has not committed.
+    "launch, a page of the killed store": Moment(r"INSERT INTO ingest_log \(.*\) SELECT"),
     "launch, the window finished and not committed": Moment("UPDATE harvest_log_run SET", 2),
     "finish of the window, its spool partly removed": Moment("os.remove", 5),
     "fetch of the second window": Moment(r"os.rename .*--20240305.*/pages/000001\.zst\.part"),

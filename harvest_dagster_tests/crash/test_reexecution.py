@@ -83,7 +83,7 @@ KILLED = {
             "end of fetch": Moment(rf"os.rename .*{_SPOOL[window]}.*/end\.json\.part"),
             "split": Moment(rf"os.rename .*{_SPOOL[window]}.*/records/000001\.zst\.part"),
             "store": Moment("UPDATE harvest_log SET .*pages_stored", _PER_WINDOW * window),
-            "launch": Moment("INSERT INTO ingest_log", _PER_WINDOW * window),
+            "launch": Moment(rf"open .*{_SPOOL[window]}.*/queued\.zst\.part"),
         }.items()
     },
     "finish": Moment("UPDATE lease SET owner"),

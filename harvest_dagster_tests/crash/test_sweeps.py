@@ -33,7 +33,7 @@ PHASES = {
         r"os.rename .*--20240302.*/pages/000000\.zst\.part"
     ),
     "repair, between two pages of store": Moment("UPDATE harvest_log SET .*pages_stored", 2),
-    "repair, between store and launch": Moment("INSERT INTO ingest_log"),
+    "repair, between store and launch": Moment(r"open .*/queued\.zst\.part"),
     "repair, the window finished and not recorded": Moment("UPDATE sweep SET listed"),
     "deletion, before the absence is recorded": Moment("INSERT INTO absent_record"),
     "deletion, before the source is asked": Moment("UPDATE absent_record SET", 1),

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from harvest_dagster.pipeline.context import HarvestContext
-from harvest_dagster.pipeline.steps.launch import enqueue_options
+from harvest_dagster.pipeline.storing.queued_pages import enqueue_options
 from harvest_dagster.records import Record
 from harvest_dagster.storage.day_versions import add_changes, digest_of
 from harvest_dagster.storage.raw_data.store import StoredDatum, find_data, store_records
@@ -36,8 +36,9 @@ def store_revisions(
         now: the time.
     """
     changes: Counter[date] = Counter()
-    for record, revision in store_records(connection, harvest.config_id, records, now).changed:
-        changes[_day(harvest, record, now)] += digest_of(record.identifier, record.hash, revision)
+    for change in store_records(connection, harvest.config_id, records, now).changed:
+        digest = digest_of(change.record.identifier, change.hash, change.revision)
+        changes[_day(harvest, change.record, now)] += digest
     add_changes(connection, harvest.config_id, "raw", changes)
     found = find_data(connection, harvest.config_id, records)
     entries = [

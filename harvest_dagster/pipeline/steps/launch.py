@@ -1,37 +1,36 @@
 """The step launch: creates an ingest log for each datum of the window, not only for new data.
 
-After a crash between store and launch, nothing is new for the next run, but nothing is launched either. So the next run
-launches all data of the window (docs/failures.md#stored-but-not-launched).
+The step store creates the logs of the data that it writes, in the same transactions, and records for which pages it has
+done so (`storing.queued_pages`). This step creates those of all other pages. After a crash between store and launch,
+nothing is new for the next run, so a run never relies on what is new (docs/failures.md#stored-but-not-launched).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
-from functools import partial
+from collections.abc import Callable, Sequence
+from datetime import date
 
 from sqlalchemy import Connection
 
 from harvest_dagster.pipeline.completed_days import DayCounts
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
-from harvest_dagster.pipeline.samples import MOST_SAMPLES, sample_record
-from harvest_dagster.pipeline.snapshots import is_snapshot
 from harvest_dagster.pipeline.steps.split import parsed_pages
+from harvest_dagster.pipeline.storing.day_counter import DayCounter, day_rule
+from harvest_dagster.pipeline.storing.queued_pages import enqueue_options, find_queued_pages
 from harvest_dagster.records import Record
 from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.raw_data import store
-from harvest_dagster.storage.raw_data.store import StoredDatum
 from harvest_dagster.storage.transform_queue import enqueue
-from harvest_dagster.storage.transform_queue.enqueue import EnqueueOptions, QueueEntry
-from harvest_dagster.storage.transform_queue.queue import TransformQueue
-from harvest_dagster.windows import Window
+from harvest_dagster.storage.transform_queue.enqueue import QueueEntry
 
 
 def launch(
     harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, keep_going: Callable[[], None]
 ) -> dict[date, DayCounts]:
     """Create or update the ingest logs of the window's data, page by page. Return the counts of each day.
+
+    Pages that the step store has queued with the same options are not read again.
 
     The logs are PENDING if the source has a transformer and `transform` is true, otherwise CREATED. The log of content
     that is not the current one of its identifier is CREATED, too: it is only history.
@@ -49,83 +48,28 @@ def launch(
         SpoolError: a page is missing or damaged.
         LeaseLost: another run took the lease; the current page is not launched.
     """
-    days: dict[date, DayCounts] = {}
-    day_of = partial(day_of_record, harvest, log)
-    for _, parsed_page in parsed_pages(harvest, log, 0, keep_going):
-        records = parsed_page.records
-        _add_counts(days, records, day_of)
+    counter, queued = DayCounter(day_rule(harvest, log)), find_queued_pages(harvest, log)
+    lease.verify_token()
+    pages = parsed_pages(harvest, log, 0, keep_going) if queued is None or queued.first > 0 else ()
+    for number, parsed_page in pages:
+        if queued is not None and number == queued.first:
+            break
+        counter.add(parsed_page.records)
         with lease.begin() as connection:
-            launch_records(connection, harvest, log, records)
+            launch_records(connection, harvest, log, parsed_page.records)
         keep_going()
-    return days
+    return counter.days if queued is None else counter.added_to(queued.days)
 
 
 def launch_records(
     connection: Connection, harvest: HarvestContext, log: HarvestLog, records: Sequence[Record]
 ) -> None:
     """Create or update the ingest logs of records of a window that are stored."""
-    day_of = partial(day_of_record, harvest, log)
     found = store.find_data(connection, harvest.config_id, records)
-    enqueue.enqueue_data(connection, enqueue_options(harvest), _queue_entries(records, found, day_of))
-
-
-def day_of_record(harvest: HarvestContext, log: HarvestLog, record: Record) -> date:
-    """Return the day of the partition of a record that a window delivered."""
-    config = harvest.config
-    return partition_day(record, log.window, config.earliest_date, snapshot=is_snapshot(config))
-
-
-def partition_day(record: Record, window: Window, earliest: date, *, snapshot: bool = False) -> date:
-    """Return the day of a record's partition: the day of its datestamp if the window contains it, else the first day.
-
-    The job `harvest` may collect records that are older than the first partition, `earliest`. They belong to the first
-    partition. A snapshot has records that changed after the end of its window. They belong to its last day.
-    """
-    first, last = window.start.date(), (window.end - datetime.resolution).date()
-    if record.datestamp is None:
-        day = first
-    elif record.datestamp in window:
-        day = record.datestamp.date()
-    else:
-        day = last if snapshot and record.datestamp >= window.end else first
-    return max(day, earliest)
-
-
-def _add_counts(
-    days: dict[date, DayCounts], records: Iterable[Record], day_of: Callable[[Record], date]
-) -> None:
-    for record in records:
-        day = day_of(record)
-        before = days.get(day, DayCounts())
-        samples = before.samples
-        if len(samples) < MOST_SAMPLES:
-            samples = (*samples, sample_record(record))
-        days[day] = DayCounts(before.records + 1, before.deleted + record.deleted, samples)
-
-
-def _queue_entries(
-    records: Sequence[Record], found: Sequence[StoredDatum], day_of: Callable[[Record], date]
-) -> list[QueueEntry]:
-    """Return one queue entry for each datum. If a datum occurs several times on a page, its last record counts.
-
-    Args:
-        records: the records of a page.
-        found: the datum of each record.
-        day_of: returns the day of a record's partition.
-    """
-    by_datum = {
+    day_of = day_rule(harvest, log)
+    # If a datum occurs several times on a page, its last record counts.
+    entries = {
         datum.raw_id: QueueEntry(datum.raw_id, datum.revision, day_of(record), datum.is_current)
         for record, datum in zip(records, found, strict=True)
     }
-    return list(by_datum.values())
-
-
-def enqueue_options(harvest: HarvestContext) -> EnqueueOptions:
-    """Return the options with which this run adds data to the transform queue."""
-    to_transform = harvest.parameters.transform and harvest.config.transformer is not None
-    return EnqueueOptions(
-        TransformQueue(harvest.config_id, harvest.transformer_version),
-        "PENDING" if to_transform else "CREATED",
-        harvest.parameters.superfluous,
-        harvest.run.clock(),
-    )
+    enqueue.enqueue_data(connection, enqueue_options(harvest), list(entries.values()))

@@ -1,7 +1,7 @@
 """The step store: writes the records of a window to the database.
 
-One transaction contains a page and its progress (docs/failures.md#cursor-before-data), the invalid records of the page,
-and the removal of older invalid versions of its records from quarantine.
+One transaction contains a page and its progress (docs/failures.md#cursor-before-data), the ingest logs of its data, its
+invalid records, and the removal of older invalid versions of its records from quarantine.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from harvest_dagster.pipeline.fetching.identifier_index import SeenIdentifiers
 from harvest_dagster.pipeline.fetching.ignored_dates import describe_outside_records, warn
 from harvest_dagster.pipeline.lease_guard import LeaseHandle
 from harvest_dagster.pipeline.snapshots import is_snapshot, list_window
-from harvest_dagster.pipeline.steps.launch import day_of_record
 from harvest_dagster.pipeline.steps.split import parsed_pages
 from harvest_dagster.pipeline.storing import quarantine_policy
+from harvest_dagster.pipeline.storing.day_counter import day_rule
 from harvest_dagster.pipeline.storing.lag_counter import LagCounter
 from harvest_dagster.pipeline.storing.out_of_window import OutOfWindowCounter
+from harvest_dagster.pipeline.storing.queued_pages import PageQueue
 from harvest_dagster.records import Record
-from harvest_dagster.spool import ParsedPage, fingerprints
+from harvest_dagster.spool import FetchSummary, ParsedPage, fingerprints
 from harvest_dagster.storage.counts import Counts
 from harvest_dagster.storage.day_versions import add_changes, digest_of
 from harvest_dagster.storage.deletions import absences
@@ -65,9 +66,10 @@ def store(
     with harvest.run.database.read() as connection:
         has_absent = absences.has_absences(connection, harvest.config_id)
     lags = LagCounter.read(harvest, log)
+    summary, queue = _begin(harvest, log)
     for number, parsed_page in parsed_pages(harvest, log, log.pages_stored, keep_going):
         with lease.begin() as connection:
-            counts = _store_page(connection, harvest, log, number, parsed_page, lags=lags)
+            counts = _store_page(connection, harvest, log, number, parsed_page, lags=lags, queue=queue)
             counts += out_of_window.count(parsed_page.records)
             quarantined.remove_valid(connection, parsed_page)
             if has_absent:
@@ -93,13 +95,32 @@ def store(
             f"{stored.outdated} records are older than what is stored, by their datestamps. They are kept as history "
             "and do not replace the newer content."
         )
-    _correct_counts(harvest, log, lease, keep_going)
+    _correct_counts(harvest, log, lease, summary, keep_going)
     _check_quarantine(harvest, log.id, lease)
+    queue.write_result()
     return stored
 
 
+def _begin(harvest: HarvestContext, log: HarvestLog) -> tuple[FetchSummary, PageQueue]:
+    """Return the summary of the pages, and the queue for their data.
+
+    The data of a window with too many invalid records are not transformed (docs/decisions/0015).
+    """
+    index = harvest.attempt(log).require_parsed()
+    counts = Counts(
+        records=sum(valid for valid, _ in index.counts),
+        quarantined=sum(invalid for _, invalid in index.counts),
+    )
+    fails = quarantine_policy.exceeds_limits(counts, harvest.config.quarantine)
+    return index.summary, PageQueue(harvest, log, is_open=not fails)
+
+
 def _correct_counts(
-    harvest: HarvestContext, log: HarvestLog, lease: LeaseHandle, keep_going: Callable[[], None]
+    harvest: HarvestContext,
+    log: HarvestLog,
+    lease: LeaseHandle,
+    summary: FetchSummary,
+    keep_going: Callable[[], None],
 ) -> None:
     """Count each record of a window once if several lists delivered it.
 
@@ -107,7 +128,6 @@ def _correct_counts(
     know which records in the lists of sub-windows belong to neighbouring windows. The parser has left these records
     out.
     """
-    summary = harvest.attempt(log).require_parsed().summary
     is_recounted = summary.sub_windows > 1 and summary.identifiers is not None
     identifiers = _count_identifiers(harvest, log, keep_going) if is_recounted else None
     with lease.begin() as connection:
@@ -139,10 +159,12 @@ def _store_page(
     parsed_page: ParsedPage,
     *,
     lags: LagCounter,
+    queue: PageQueue,
 ) -> Counts:
     now = harvest.run.clock()
     new = store_valid_records(connection, harvest, log, parsed_page.records, now)
     lags.count(connection, new)
+    queue.add(connection, parsed_page.records, new.data, now)
     quarantine.add_records(connection, log, number, parsed_page.invalid, now)
     return Counts(
         pages=1,
@@ -168,7 +190,7 @@ def store_valid_records(
     if harvest.config.keep_original:
         put_originals(connection, harvest.config_id, records, now)
     _add_to_day_versions(connection, harvest, log, new.changed)
-    deleted = [record.identifier for record, _ in new.changed if record.deleted]
+    deleted = [change.record.identifier for change in new.changed if change.record.deleted]
     add_protocol_deletions(connection, harvest.config_id, deleted, harvest.run.id, now)
     return new
 
@@ -178,9 +200,9 @@ def _add_to_day_versions(
 ) -> None:
     """Add the changes of a page to the data versions of their days."""
     changes: Counter[date] = Counter()
-    for record, revision in changed:
-        day = day_of_record(harvest, log, record)
-        changes[day] += digest_of(record.identifier, record.hash, revision)
+    day_of = day_rule(harvest, log)
+    for record, content_hash, revision in changed:
+        changes[day_of(record)] += digest_of(record.identifier, content_hash, revision)
     add_changes(connection, harvest.config_id, "raw", changes)
 
 

@@ -11,6 +11,7 @@ was never the current one has the revision 0. Storing a batch twice changes noth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,14 +107,23 @@ def find_changes(
         contents: identifier and hash of each record.
         probed: what the database has of these contents.
     """
+    changes = Changes()
     histories: dict[str, _History] = {}
+    occurrences = Counter(record.identifier for record in records)
     for record, content in zip(records, contents, strict=True):
         found = probed.get(content)
+        # Nearly all records are of these two kinds. They need no history.
+        if occurrences[record.identifier] == 1:
+            if found is None:
+                changes.identifiers[record.identifier] = record.datestamp
+                changes.data.append(NewDatum(record, content[1], HISTORY + 1, is_current=True))
+                continue
+            if found.is_current and _newer(found.datestamp, record.datestamp) == found.datestamp:
+                continue
         history = histories.get(record.identifier)
         if history is None:
             history = histories[record.identifier] = _History.of(found)
         history.add(record, content[1], found)
-    changes = Changes()
     for identifier, history in histories.items():
         history.add_changes(identifier, changes)
     return changes

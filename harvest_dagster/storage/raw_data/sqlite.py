@@ -1,4 +1,4 @@
-"""The statements of `store` on SQLite: queries take one JSON array, executemany writes.
+"""The statements of `store` on SQLite: queries take one JSON array.
 
 New keys follow the highest existing key. The transaction is IMMEDIATE, so no other process can take them.
 """
@@ -6,25 +6,12 @@ New keys follow the highest existing key. The transaction is IMMEDIATE, so no ot
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import (
-    Connection,
-    Integer,
-    String,
-    Table,
-    bindparam,
-    column,
-    func,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Integer, Table, bindparam, column, func, select, text, update
 
-from harvest_dagster.records import sets_digest
-from harvest_dagster.storage.raw_data.revisions import Content, Current, NewDatum, Probed
+from harvest_dagster.storage.raw_data.revisions import Content, Current, Probed
 from harvest_dagster.storage.tables import Instant, raw_datum, source_unique_identifier
 
 # CROSS JOIN prevents SQLite from reversing the order of the join: https://www.sqlite.org/optoverview.html#crossjoin
@@ -49,11 +36,6 @@ _SET_DATESTAMP = (
     .where(source_unique_identifier.c.id == bindparam("suid_id"))
     .values(current_datestamp=bindparam("datestamp"))
 )
-# The instants are the same for a whole batch. As text they are converted once, and not for each row: that costs a tenth
-# of the speed.
-_INSERT_IDENTIFIER = insert(source_unique_identifier).values(
-    changed_at=bindparam("changed", type_=String), first_seen=bindparam("seen", type_=String)
-)
 _SET_CURRENT = (
     update(source_unique_identifier)
     .where(source_unique_identifier.c.id == bindparam("suid_id"))
@@ -69,61 +51,11 @@ def probe(
     return {contents[key]: Probed(*found) for key, *found in connection.execute(_PROBE, asked)}
 
 
-def reserve_data(connection: Connection, count: int) -> Sequence[int]:
+def new_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
     """See `store.Statements`."""
-    first = _next_id(connection, raw_datum) if count else 0
+    highest: int | None = connection.scalar(select(func.max(table.c.id)))
+    first = (highest or 0) + 1
     return range(first, first + count)
-
-
-def insert_identifiers(
-    connection: Connection, ingest_config_id: int, identifiers: Mapping[str, Current], now: datetime
-) -> dict[str, int]:
-    """See `store.Statements`."""
-    if not identifiers:
-        return {}
-    first = _next_id(connection, source_unique_identifier)
-    created = {identifier: suid_id for suid_id, identifier in enumerate(identifiers, first)}
-    texts = {instant: _as_text(instant) for instant in {one.changed_at for one in identifiers.values()}}
-    seen = _as_text(now)
-    connection.execute(
-        _INSERT_IDENTIFIER,
-        [
-            {
-                "id": suid_id,
-                "ingest_config_id": ingest_config_id,
-                "identifier": identifier,
-                "current_datestamp": identifiers[identifier].datestamp,
-                "raw_id": identifiers[identifier].raw_id,
-                "changed": texts[identifiers[identifier].changed_at],
-                "seen": seen,
-            }
-            for identifier, suid_id in created.items()
-        ],
-    )
-    return created
-
-
-def insert_data(connection: Connection, data: Sequence[tuple[int, int, NewDatum]], now: datetime) -> None:
-    """See `store.Statements`."""
-    if not data:
-        return
-    connection.execute(
-        insert(raw_datum),
-        [
-            {
-                "id": raw_id,
-                "suid_id": suid_id,
-                "hash": content_hash,
-                "datum": record.blob,
-                "datestamp": record.datestamp,
-                "deleted": record.deleted,
-                "date_created": now,
-                "revision": revision,
-                "sets_digest": sets_digest(record.sets),
-            }
-            for raw_id, suid_id, (record, content_hash, revision, _) in data
-        ],
-    )
 
 
 def revise(connection: Connection, revisions: dict[int, int]) -> None:
@@ -148,13 +80,3 @@ def set_current(connection: Connection, current: dict[int, Current]) -> None:
             for suid_id, one in current.items()
         ]
         connection.execute(_SET_CURRENT, rows)
-
-
-def _as_text(instant: datetime) -> str:
-    """Return an instant as SQLAlchemy stores it."""
-    return f"{instant.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S.%f}"
-
-
-def _next_id(connection: Connection, table: Table) -> int:
-    highest: int | None = connection.scalar(select(func.max(table.c.id)))
-    return (highest or 0) + 1

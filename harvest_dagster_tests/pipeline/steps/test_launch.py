@@ -6,11 +6,16 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import delete, text, update
 
+from harvest_dagster.errors import QuarantineLimitExceeded
 from harvest_dagster.pipeline import lease_guard
 from harvest_dagster.pipeline.completed_days import DayCounts
-from harvest_dagster.pipeline.steps.launch import partition_day
-from harvest_dagster.records import Record
+from harvest_dagster.pipeline.context import HarvestContext
+from harvest_dagster.pipeline.storing.day_counter import partition_days
+from harvest_dagster.records import InvalidRecord, Record
+from harvest_dagster.storage.database import Database
+from harvest_dagster.storage.harvest_log.queries import HarvestLog
 from harvest_dagster.storage.tables import ingest_log
 from harvest_dagster.windows import DAY, Window
 from harvest_dagster_tests.pipeline.steps.test_store import Killed, kill_after
@@ -21,6 +26,13 @@ def statuses(world: World) -> list[str]:
     return [status for (status,) in world.rows(ingest_log, "status")]
 
 
+def forget_queued_pages(harvest: HarvestContext, log: HarvestLog) -> None:
+    """Leave a window as a version leaves it whose step store does not add to the queue."""
+    harvest.attempt(log).write_result("queued", "damaged")
+    with harvest.run.database.begin() as connection:
+        connection.execute(delete(ingest_log))
+
+
 @pytest.mark.parametrize("pages", [0, 1, 2])
 def test_the_next_run_launches_what_a_killed_run_stored(world: World, pages: int) -> None:
     """That data is not new to the next run, and was never transformed (docs/failures.md#stored-but-not-launched)."""
@@ -29,6 +41,7 @@ def test_the_next_run_launches_what_a_killed_run_stored(world: World, pages: int
     harvest = world.harvest("run 1")
     with pytest.raises(Killed), lease_guard.hold_lease(harvest) as lease:  # noqa: PT012 - the run ends inside
         log = world.window(harvest, lease, until="store")
+        forget_queued_pages(harvest, log)
         if pages:
             world.step("launch", harvest, log.id, lease, kill_after(pages))
         raise Killed
@@ -36,6 +49,85 @@ def test_the_next_run_launches_what_a_killed_run_stored(world: World, pages: int
     world.clock.forward(minutes=2)
     world.run("run 2")
     assert statuses(world) == ["PENDING"] * 6
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+def test_data_of_a_killed_step_store_are_launched_once(world: World, pages: int) -> None:
+    """Its transactions have queued the data of some pages. The next run must neither lose the others nor add twice."""
+    world.change(transformer="oai_dc")
+    world.source.items = records(6)
+    harvest = world.harvest("run 1")
+    with pytest.raises(Killed), lease_guard.hold_lease(harvest) as lease:  # noqa: PT012 - the run ends inside
+        log = world.window(harvest, lease, until="split")
+        world.step("store", harvest, log.id, lease, kill_after(pages))
+    assert len(statuses(world)) == 2 * pages
+    world.clock.forward(minutes=2)
+    harvest = world.harvest("run 2")
+    with lease_guard.hold_lease(harvest) as lease:
+        log = world.window(harvest, lease, until="store")
+        counts = world.step("launch", harvest, log.id, lease)
+    assert counts == {WINDOW.start.date(): DayCounts(6, 0)}
+    assert statuses(world) == ["PENDING"] * 6
+
+
+def test_the_step_launch_reads_no_page_that_the_step_store_has_queued(world: World) -> None:
+    """It would do again what the step store has done, for as long as that took."""
+    world.change(transformer="oai_dc")
+    world.source.items = records(6)
+    harvest = world.harvest("run 1")
+    with lease_guard.hold_lease(harvest) as lease:
+        log = world.window(harvest, lease, until="store")
+        harvest.attempt(log).write_parsed_file(0, b"damaged")
+        assert statuses(world) == ["PENDING"] * 6
+        counts = world.step("launch", harvest, log.id, lease)
+    assert counts == {WINDOW.start.date(): DayCounts(6, 0)}
+    assert [sample.identifier for sample in counts[WINDOW.start.date()].samples] == ["x0", "x1", "x2"]
+
+
+@pytest.mark.parametrize("before", ["no transformer", "transform: false", "not superfluous"])
+def test_data_that_were_queued_with_other_options_are_launched_again(world: World, before: str) -> None:
+    """A run that is executed again with other parameters must not rely on the queue of the first one."""
+    world.change(transformer=None if before == "no transformer" else "oai_dc")
+    world.source.items = records(4)
+    harvest = world.harvest("run 1", transform=before != "transform: false")
+    with lease_guard.hold_lease(harvest) as lease:
+        log = world.window(harvest, lease, until="store")
+        with harvest.run.database.begin() as connection:
+            connection.execute(
+                update(ingest_log).where(ingest_log.c.status == "PENDING").values(status="SUCCEEDED")
+            )
+        world.change(transformer="oai_dc")
+        again = world.harvest("run 1", superfluous=before == "not superfluous")
+        assert world.step("launch", again, log.id, lease) == {WINDOW.start.date(): DayCounts(4, 0)}
+    pending = [status for status in statuses(world) if status == "PENDING"]
+    assert pending == ["PENDING"] * 4
+
+
+def test_a_window_that_will_fail_queues_no_data(world: World) -> None:
+    """Its valid records are launched when a later harvest succeeds (docs/decisions/0015)."""
+    world.change(transformer="oai_dc", quarantine={"records": 0, "share": 0.1})
+    world.source.items = [*records(4), *(InvalidRecord(b"?", "broken", f"y{n}") for n in range(2))]
+    with pytest.raises(QuarantineLimitExceeded):
+        world.run("run 1")
+    assert (len(world.stored()), statuses(world)) == (4, [])
+
+
+def test_a_second_harvest_writes_no_ingest_log(database: Database, world: World) -> None:
+    """An update that changes nothing still locks the row, writes it again, or writes to its page."""
+    world.change(transformer="oai_dc")
+    world.source.items = records(6)
+    world.run("run 1")
+    names = "xmin, xmax, ctid" if database.dialect == "postgresql" else "date_modified"
+    query = text(f"SELECT {names} FROM ingest_log ORDER BY id")
+    with database.read() as connection:
+        before = connection.execute(query).all()
+    harvest = world.harvest("run 2", superfluous=False)
+    with lease_guard.hold_lease(harvest) as lease:
+        log = world.window(harvest, lease, until="store")
+        harvest.attempt(log).write_result("queued", "damaged")
+        world.step("launch", harvest, log.id, lease)
+    with database.read() as connection:
+        assert connection.execute(query).all() == before
 
 
 def test_content_that_returns_is_launched_again(world: World) -> None:
@@ -108,7 +200,7 @@ def test_a_record_belongs_to_the_day_of_its_datestamp_within_the_window(
     stamp: datetime | None, day: date
 ) -> None:
     """A day outside the window has no partition in this run, so its data would never be transformed."""
-    assert partition_day(Record("x", stamp, False, "A"), TWO_DAYS, date(2000, 1, 1)) == day
+    assert partition_days(TWO_DAYS, date(2000, 1, 1))(Record("x", stamp, False, "A")) == day
 
 
 def test_the_records_of_each_day_are_counted_and_the_logs_have_their_day(world: World) -> None:

@@ -138,6 +138,7 @@ def test_records_that_are_damaged_after_split_are_parsed_again(world: World, ste
         log = world.window(harvest, lease, until={"store": "split", "launch": "store"}[step])
         spool = harvest.attempt(log)
         spool.write_parsed_file(0, b"a power cut")
+        spool.write_result("queued", "damaged")  # otherwise, launch reads no page
         world.step(step, harvest, log.id, lease)
         assert [len(page.records) for page in spool.read_parsed_pages(0)] == [2]
     assert "The page is parsed again" in " ".join(world.log_lines)

@@ -14,9 +14,11 @@ from sqlalchemy import Connection, event, insert, select, text
 
 from harvest_dagster.errors import DatabaseUnreachable
 from harvest_dagster.records import Record, sets_digest
+from harvest_dagster.storage import bulk_insert
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.raw_data import postgresql
-from harvest_dagster.storage.raw_data.store import StoredDatum, find_data, store_records
+from harvest_dagster.storage.raw_data import store as raw_data
+from harvest_dagster.storage.raw_data.store import find_data, store_records
 from harvest_dagster.storage.tables import ingest_config, raw_datum, source_unique_identifier
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
@@ -43,8 +45,12 @@ def record(identifier: str, blob: str, datestamp: datetime | None = NOW, *, dele
 
 
 def store(database: Database, config_id: int, *records: Record, now: datetime = NOW) -> tuple[int, int]:
+    """Store a batch. What the function returns about the data must be what the database has."""
     with database.begin() as connection:
         counts = store_records(connection, config_id, records, now)
+        found = {datum.raw_id: datum for datum in find_data(connection, config_id, records)}
+    assert {datum.raw_id: datum._replace(is_new=False) for datum in counts.data} == found
+    assert sum(datum.is_new for datum in counts.data) == counts.new_data
     return counts.new_identifiers, counts.new_data
 
 
@@ -295,11 +301,9 @@ def test_data_are_found_in_the_order_of_the_records(database: Database, config_i
     with database.read() as connection:
         found = find_data(connection, config_id, asked)
         rows = connection.execute(select(raw_datum.c.id, raw_datum.c.revision, raw_datum.c.hash)).all()
-    hashes = {
-        StoredDatum(raw_id, revision, is_current=revision == 2): content_hash
-        for raw_id, revision, content_hash in rows
-    }
-    assert [hashes[one] for one in found] == [one.hash for one in asked]
+    hashes = {(raw_id, revision, revision == 2): content_hash for raw_id, revision, content_hash in rows}
+    assert [one.record for one in found] == asked
+    assert [hashes[one.raw_id, one.revision, one.is_current] for one in found] == [one.hash for one in asked]
     assert len(set(found)) == len(records)
 
 
@@ -377,8 +381,7 @@ def _store_while_the_server_ends_the_session(database: Database, config_id: int)
                 other.execute(text("SELECT pg_terminate_backend(:process_id)"), {"process_id": process_id})
             yield (1, config_id, "x", NOW, 1, NOW, NOW)
 
-        columns = postgresql._IDENTIFIER_COLUMNS
-        postgresql._copy(connection, "source_unique_identifier", columns, rows())
+        bulk_insert.insert_rows(connection, "source_unique_identifier", raw_data._IDENTIFIER_COLUMNS, rows())
 
 
 def test_two_threads_store_two_configs_at_once(database: Database) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -60,7 +59,7 @@ def test_an_older_release_of_the_same_transformer_changes_nothing(logs: Logs) ->
 def test_outdated_days_are_queued_once_and_the_newest_first(logs: Logs) -> None:
     entries = logs.store(("x", "A"), ("y", "B"))
     logs.enqueue(entries[:1])
-    other = [replace(entry, day=DAY - timedelta(days=1)) for entry in entries[1:]]
+    other = [entry._replace(day=DAY - timedelta(days=1)) for entry in entries[1:]]
     logs.enqueue(other)
     queue = TransformQueue(logs.queue.ingest_config_id, 2)
     with logs.database.read() as connection:
