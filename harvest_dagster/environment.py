@@ -64,6 +64,12 @@ OURS = (
         ("HARVEST_UI_URL",), "the address of Dagster's webserver, for links in notifications"
     ),
     EnvironmentVariable(
+        ("HARVEST_SOURCES_PER_RUN",),
+        "how many sources the sensor `harvest_by_schedule` may put into "
+        "[one run](../automation.md#several-sources-in-one-run)",
+        "1",
+    ),
+    EnvironmentVariable(
         ("HARVEST_LOG_FORMAT",),
         "`json`: the messages of `harvest`, and the log of runs if `dagster.yaml` names our handler, are "
         "[JSON, one object per line](../monitoring.md#logs-in-json)",
