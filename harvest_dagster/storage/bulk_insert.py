@@ -6,11 +6,13 @@ that the driver writes. `instant_text` gives an instant as SQLite stores it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection
+
+from harvest_dagster.storage.copy_rows import copy_rows
 
 
 def insert_rows(
@@ -25,7 +27,7 @@ def insert_rows(
         rows: the values of these columns.
     """
     if connection.dialect.name == "postgresql":
-        _copy(connection, table, columns, rows)
+        copy_rows(connection, table, columns, rows)
         return
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of the schema
@@ -46,22 +48,3 @@ def driver_instant(connection: Connection, instant: datetime) -> datetime | str:
 def driver_date(connection: Connection, day: date) -> date | str:
     """Return a date as the driver writes it."""
     return day if connection.dialect.name == "postgresql" else day.isoformat()
-
-
-def _copy(
-    connection: Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]
-) -> None:
-    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
-    errors = connection.dialect.loaded_dbapi.Error
-    driver: Any = connection.connection.driver_connection
-    try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(list(columns.values()))
-            write = copy.write_row
-            for row in rows:
-                write(row)
-    except errors as error:
-        # COPY bypasses SQLAlchemy. Its errors are turned into the errors that all other statements raise.
-        raise exc.DBAPIError.instance(
-            statement, None, error, errors, connection_invalidated=driver.closed
-        ) from None

@@ -10,12 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harvest_dagster.storage.copy_rows import copy_rows
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.lease import leases
 from harvest_dagster.storage.lease.leases import Lease
-from harvest_dagster.storage.raw_data import postgresql
 
 FIRST_ROWS = 10_000  # more than the driver keeps in its buffer, so the server has received some of them
+
+_COLUMNS = {
+    "id": "int8",
+    "ingest_config_id": "int4",
+    "identifier": "text",
+    "current_datestamp": "timestamptz",
+    "raw_id": "int8",
+    "changed_at": "timestamptz",
+    "first_seen": "timestamptz",
+}
 
 
 def rows() -> Iterator[tuple[Any, ...]]:
@@ -46,4 +56,4 @@ if __name__ == "__main__":
     CONFIG_ID = int(config_id)
     with Database.open(url) as database, database.begin() as connection:
         leases.verify_token(connection, Lease(CONFIG_ID, run, int(token)))
-        postgresql._copy(connection, "source_unique_identifier", postgresql._IDENTIFIER_COLUMNS, rows())
+        copy_rows(connection, "source_unique_identifier", _COLUMNS, rows())
