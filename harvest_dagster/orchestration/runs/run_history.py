@@ -101,9 +101,15 @@ def tag_run(
 
 
 def is_shared(context: dg.OpExecutionContext) -> bool:
-    """Return whether the run harvests several sources."""
-    nodes = context.job_def.graph.node_names()
-    return sum(name.startswith("raw__") for name in nodes) > 1
+    """Return whether the run harvests several sources.
+
+    The nodes of the job are the graphs of the raw data, the ops of the transforms, and those of the asset checks, whose
+    names also begin with the name of the asset.
+    """
+    job = context.job_def.graph
+    nodes = map(job.node_named, job.node_names())
+    graphs = [node for node in nodes if isinstance(node.definition, dg.GraphDefinition)]
+    return len(graphs) > 1
 
 
 def current_run(context: dg.OpExecutionContext | dg.AssetExecutionContext, stores: Stores) -> CurrentRun:
