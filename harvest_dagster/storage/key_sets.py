@@ -28,7 +28,7 @@ def prefer_indexes(connection: Connection) -> None:
     """Let the statements of this transaction read by index.
 
     The planner of PostgreSQL reads all of a table that it takes for small: a new one that is not analyzed yet, and one
-    of which a thousand keys are a twentieth. A batch would then cost more with each batch before it.
+    with twenty thousand rows if it looks for a thousand keys. Each batch would then cost more than the one before it.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(_NO_SCAN)

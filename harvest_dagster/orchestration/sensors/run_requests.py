@@ -73,21 +73,11 @@ def run_request(
         priority: the priority in the queue.
         parameters: the parameters of the harvest that differ from their defaults.
     """
-    return dg.RunRequest(
-        run_key=run_key,
-        asset_selection=[keys.key_of(kind, label) for kind in kinds],
-        asset_check_keys=[],  # the op finish evaluates the checks: their ops would add a sixth of the run's events
-        run_config={"ops": {SourceAsset("raw", label).op: {"config": dict(parameters)}}}
-        if parameters
-        else {},
-        tags={
-            RANGE_START: str(days.first),
-            RANGE_END: str(days.last),
-            LABEL: label,
-            "dagster/priority": str(priority),
-            **({PAST: "yes"} if _is_past(days, priority) else {}),
-        },
-    )
+    tags = {LABEL: label, "dagster/priority": str(priority)}
+    if _is_past(days, priority):
+        tags[PAST] = "yes"
+    assets = [SourceAsset(kind, label) for kind in kinds]
+    return _request(assets, days, keys=keys, run_key=run_key, parameters=parameters, tags=tags)
 
 
 def shared_request(
@@ -108,18 +98,28 @@ def shared_request(
         for config in configs
         for kind in (KINDS if config.transformer is not None else KINDS[:1])
     ]
-    raw = [asset.op for asset in assets if asset.kind == "raw"]
+    labels = ",".join(config.label for config in configs)
+    tags = {LABELS: labels, "dagster/priority": str(priority)}
+    return _request(assets, days, keys=keys, run_key=run_key, parameters=parameters, tags=tags)
+
+
+def _request(
+    assets: Sequence[SourceAsset],
+    days: DayRange,
+    *,
+    keys: AssetKeys,
+    run_key: str,
+    parameters: Mapping[str, Any] | None,
+    tags: Mapping[str, str],
+) -> dg.RunRequest:
+    """Return the request for one run of some days of these assets. The parameters are those of each harvest."""
+    harvests = [asset.op for asset in assets if asset.kind == "raw"] if parameters else []
     return dg.RunRequest(
         run_key=run_key,
         asset_selection=[keys.key_of(asset.kind, asset.label) for asset in assets],
-        asset_check_keys=[],
-        run_config={"ops": {op: {"config": dict(parameters)} for op in raw}} if parameters else {},
-        tags={
-            RANGE_START: str(days.first),
-            RANGE_END: str(days.last),
-            LABELS: ",".join(config.label for config in configs),
-            "dagster/priority": str(priority),
-        },
+        asset_check_keys=[],  # the op finish evaluates the checks: their ops would add a sixth of the run's events
+        run_config={"ops": {op: {"config": dict(parameters or {})} for op in harvests}} if harvests else {},
+        tags={RANGE_START: str(days.first), RANGE_END: str(days.last), **tags},
     )
 
 
