@@ -230,16 +230,23 @@ def test_a_window_and_a_lease_that_a_backup_shows_as_active_are_taken_over(
     """
     deployment, gate = restorable.deployment, RequestGate(when=scenario.parse_condition("ListRecords#2"))
     restorable.back_up()
-    copy, results = restorable.folder / "during the run", []
+    copy = restorable.folder / "during the run"
+
+    def copy_at_second_page() -> None:
+        try:
+            gate.wait_until_reached(60)
+            copy_file(deployment.database_url, copy)
+        finally:
+            gate.release()
+
     with Server(REPOSITORY, behaviours=[gate]) as slow:
         deployment.catalog = Catalog((config(slow.url, max_window="1d"),))
-        thread = threading.Thread(target=lambda: results.append(deployment.materialize(DAYS[0])))
+        thread = threading.Thread(target=copy_at_second_page)
         thread.start()
-        gate.wait_until_reached(60)
-        copy_file(deployment.database_url, copy)
-        gate.release()
+        # Dagster runs in the main thread, as in a process of its own.
+        harvested = deployment.materialize(DAYS[0])
         thread.join()
-        assert results[0].success
+        assert harvested.success, reason(harvested)
         stored = restorable.stored()
 
         deployment.database_url = f"sqlite:///{copy}"
