@@ -44,6 +44,11 @@ from harvest_dagster_tests.orchestration.deployment import (
     reason,
 )
 
+# Dagster otherwise starts a process for the output of each step, which may not end with it.
+_NO_OUTPUT = (
+    "compute_logs: {module: dagster.core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}\n"
+)
+
 
 @dataclass
 class Restorable:
@@ -120,7 +125,7 @@ def open_instance(folder: Path, url: str) -> dg.DagsterInstance:
     home = folder / "home" if on_postgresql else Path(url)
     home.mkdir(exist_ok=True)
     storage = f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n" if on_postgresql else ""
-    home.joinpath("dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{storage}")
+    home.joinpath("dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{_NO_OUTPUT}{storage}")
     return dg.DagsterInstance.from_config(str(home))
 
 
