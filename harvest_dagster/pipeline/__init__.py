@@ -16,5 +16,5 @@ Callers pass the time, the identity of the run, and what is known about other ru
 - `completed_days`: which days a finished window completes. `samples`: a few records of a day.
 - `monitor`: how a process follows its harvest, and stops it.
 - `report_lines`: the lines in the log about a window and a run.
-- `transform`: the transform asset.
+- `transform`: the transform asset. `transforming`: its work in two processes.
 """

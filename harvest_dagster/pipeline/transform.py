@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from harvest_dagster import plugins
 from harvest_dagster.catalog import secrets
 from harvest_dagster.catalog.arguments import resolve_arguments
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage import scopes
-from harvest_dagster.errors import TransformError
 from harvest_dagster.masking import build_masker
 from harvest_dagster.pipeline.context import CurrentRun
 from harvest_dagster.pipeline.samples import MOST_SAMPLES, Sample, sample_document
+from harvest_dagster.pipeline.transforming.batches import transform_batches
+from harvest_dagster.pipeline.transforming.results import Transformed
 from harvest_dagster.processes import is_gone
 from harvest_dagster.storage.day_versions import add_changes, digest_of
 from harvest_dagster.storage.transform_queue import workers
@@ -46,13 +47,11 @@ from harvest_dagster.storage.transform_queue.versions import find_version
 from harvest_dagster.texts import escape_controls
 from harvest_dagster.transformers.interface import Transformer
 
-if TYPE_CHECKING:
-    from harvest_dagster.transformers.document import Document
-
 BATCH = 1000
 # A run on another host counts as dead if it needs more than this for one batch.
 _LONGEST_SILENCE = timedelta(minutes=15)
 _ERRORS_SHOWN = 10
+_NOTHING = Transformed()
 
 
 @dataclass(frozen=True)
@@ -152,14 +151,16 @@ def transform(context: TransformContext) -> dict[date, TransformOutcome]:
     transformer = context.transformer()
     _prepare_queue(context)
     tallies: dict[date, _Tally] = {}
-    for batch in _claim_batches(context):
-        results = _transform_batch(context, transformer, batch)
+    for batch, transformed in transform_batches(transformer, _claim_batches(context)):
+        results = _results(context.redact, batch, transformed)
         _save(context, results)
         for result in results:
             tallies.setdefault(context.partition_of(result.claimed), _Tally(context.config.transformer)).add(
                 result
             )
         context.run.monitor.raise_if_stopped()
+    with context.run.database.begin() as connection:
+        workers.remove_worker(connection, context.run.id)
     return {day: tally.outcome() for day, tally in tallies.items()}
 
 
@@ -205,29 +206,22 @@ def _claim_batches(context: TransformContext) -> Iterator[list[ClaimedDatum]]:
             batch = claim_pending(
                 connection, context.queue, context.claimed_days, count=BATCH, run_id=run.id, now=now
             )
-            if not batch:
-                workers.remove_worker(connection, run.id)
         if not batch:
             return
         yield batch
 
 
-def _transform_batch(
-    context: TransformContext, transformer: Transformer, batch: Sequence[ClaimedDatum]
+def _results(
+    redact: Callable[[str], str], batch: Sequence[ClaimedDatum], transformed: Sequence[Transformed]
 ) -> list[_Result]:
-    redact = context.redact
+    """Put each claimed datum and what was made of it together. Mask the secrets of the errors."""
     results: list[_Result] = []
+    made = iter(transformed)
     for claimed in batch:
-        if claimed.deleted:
-            results.append(_Result(claimed))
-            continue
-        try:
-            document = transformer.transform(claimed.identifier, claimed.datum)
-            results.append(_Result(claimed, document, document.to_json()))
-        except TransformError as error:  # each datum must fail alone
-            results.append(_Result(claimed, error=redact(str(error))))
-        except Exception as error:  # a bug of a plug-in with one datum must not stop the others
-            results.append(_Result(claimed, error=redact(f"{type(error).__name__}: {error}")))
+        one = _NOTHING if claimed.deleted else next(made)
+        if one.error is not None:
+            one = one._replace(error=redact(one.error))
+        results.append(_Result(claimed, one))
     return results
 
 
@@ -235,14 +229,14 @@ def _save(context: TransformContext, results: Sequence[_Result]) -> None:
     """Write the documents of a batch, and mark its logs, in one transaction."""
     now, queue = context.run.clock(), context.queue
     documents = [
-        NormalizedDocument(one.claimed.suid_id, one.claimed.raw_id, one.claimed.revision, one.text)
+        NormalizedDocument(one.claimed.suid_id, one.claimed.raw_id, one.claimed.revision, one.made.text)
         for one in results
-        if one.error is None
+        if one.made.error is None
     ]
     failures = [
-        FailedTransform(one.claimed.suid_id, one.claimed.revision, one.error)
+        FailedTransform(one.claimed.suid_id, one.claimed.revision, one.made.error)
         for one in results
-        if one.error is not None
+        if one.made.error is not None
     ]
     with context.run.database.begin() as connection:
         current = find_current(connection, documents)
@@ -250,7 +244,7 @@ def _save(context: TransformContext, results: Sequence[_Result]) -> None:
         digests = _digests_by_day(context, results, changed)
         add_changes(connection, queue.ingest_config_id, "transformed", digests)
         mark_outdated(connection, failures, now)
-        marks = [(one.claimed.log_id, one.error) for one in results]
+        marks = [(one.claimed.log_id, one.made.error) for one in results]
         mark_transformed(connection, context.run.id, marks, now)
 
 
@@ -267,14 +261,11 @@ def _digests_by_day(
     return changes
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What the transform of a datum gave: a document and its JSON, or an error; nothing if it is deleted."""
+class _Result(NamedTuple):
+    """A claimed datum, and what was made of it: nothing if it is deleted."""
 
     claimed: ClaimedDatum
-    document: Document | None = None
-    text: str | None = None
-    error: str | None = None
+    made: Transformed
 
 
 class _Tally:
@@ -289,21 +280,19 @@ class _Tally:
 
     def add(self, result: _Result) -> None:
         """Count a result."""
-        if result.error is not None:
+        identifier, made = result.claimed.identifier, result.made
+        if made.error is not None:
             self._counts["failed"] += 1
             if len(self._errors) < _ERRORS_SHOWN:
-                self._errors.append(escape_controls(f"{result.claimed.identifier}: {result.error}"))
-        elif result.document is None or result.text is None:
+                self._errors.append(escape_controls(f"{identifier}: {made.error}"))
+        elif made.text is None:
             self._counts["deleted"] += 1
         else:
             self._counts["transformed"] += 1
-            made_by = result.document.provenance.transformer
-            if made_by is not None and made_by not in self._own_transformers:
-                self._chosen[made_by] += 1
+            if made.made_by is not None and made.made_by not in self._own_transformers:
+                self._chosen[made.made_by] += 1
             if len(self._samples) < MOST_SAMPLES:
-                self._samples.append(
-                    sample_document(result.claimed.identifier, result.document.title, result.text)
-                )
+                self._samples.append(sample_document(identifier, made.title, made.text))
 
     def outcome(self) -> TransformOutcome:
         """Return the outcome of the day."""

@@ -26,15 +26,16 @@ _START = re.compile(
     rf'</oai:header><oai:metadata><(({_NAME}):dc)( xsi:schemaLocation="[^"<]*")?>',
 )
 _IN_HEADER = re.compile(_HEADER_ELEMENT)
-_ELEMENT = re.compile(rf'<(({_NAME}):{_NAME})( xml:lang="[^"<&]*")?>([^<]*)</\1>')
+_TAG = re.compile(rf'(({_NAME}):{_NAME})(?: xml:lang="([^"<&]*)")?')
 _DECLARATION = re.compile(rf' xmlns:({_NAME})="(https?://[A-Za-z0-9_./-]+#?)"')
 # Elements that contain the elements of Dublin Core, in lower case.
 METADATA = "metadata"
 CONTAINERS = frozenset({"dc", "qualifieddc"})
 WRAPPERS = CONTAINERS | {METADATA}
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
-# The characters of XML 1.0, section 2.2. A carriage return in a text is not canonical.
-_NO_CHARACTER = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_OTHER_REFERENCE = re.compile("&(?!amp;|lt;|gt;)")
+# Not characters of XML 1.0, section 2.2. A carriage return in a text is not canonical.
+_CONTROLS = bytes(sorted(set(range(0x20)) - {0x09, 0x0A}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def read_canonical(datum: str) -> CanonicalRecord | None:
     if schema is not None and namespaces.get("xsi") != _XSI:
         return None
     sets = _read_sets(header)
-    values = _read_values(datum, start.end(), len(datum) - len(end), namespaces, namespaces[prefix])
+    values = _read_values(datum[start.end() : -len(end)], declarations, namespaces[prefix])
     known = frozenset((namespaces[prefix],))
     if sets is None or values is None or not any(dublin_core.is_known(one.element, known) for one in values):
         return None
@@ -74,12 +75,17 @@ def read_canonical(datum: str) -> CanonicalRecord | None:
 
 def _is_canonical(datum: str) -> bool:
     """Return whether a text has only characters and references that the canonical form may contain."""
-    references = datum.count("&")
-    if references and references != datum.count("&amp;") + datum.count("&lt;") + datum.count("&gt;"):
+    if "&" in datum and _OTHER_REFERENCE.search(datum):
         return False
-    if "]]>" in datum:
+    if "]" in datum and "]]>" in datum:
         return False
-    return datum.isprintable() or _NO_CHARACTER.search(datum) is None
+    try:
+        encoded = datum.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    # Half the time of an expression for these characters.
+    has_controls = len(encoded.translate(None, _CONTROLS)) < len(encoded)
+    return not has_controls and "\ufffe" not in datum and "\uffff" not in datum
 
 
 @lru_cache(maxsize=256)
@@ -99,29 +105,56 @@ def _read_sets(header: str) -> list[str] | None:
     return [text for name, content in found if name == "setSpec" and (text := _read_text(content))]
 
 
-def _read_values(
-    datum: str, start: int, end: int, namespaces: Mapping[str, str], container: str
-) -> list[Value] | None:
-    """Return the elements of a part of a record; None if the part has anything else."""
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """What the start tag of an element says.
+
+    Attributes:
+        name: the name of the element with its namespace.
+        language: its xml:lang.
+        end: its end tag without `<`.
+    """
+
+    name: str
+    language: str | None
+    end: str
+
+
+def _read_values(content: str, declarations: str, container: str) -> list[Value] | None:
+    """Return the elements of a part of a record; None if the part has anything else.
+
+    Args:
+        content: of the container.
+        declarations: the declarations of namespaces.
+        container: its namespace.
+    """
+    beginning, *parts = content.split("<")
+    if beginning or len(parts) % 2:
+        return None
     values: list[Value] = []
-    length = 0
-    known = frozenset((container,))
-    for name, prefix, attribute, content in _ELEMENT.findall(datum, start, end):
-        length += 2 * len(name) + len(attribute) + len(content) + 5  # <></>
-        element = _expanded(name, namespaces.get(prefix))
-        if element is None or (attribute and not dublin_core.has_texts(element, known)):
-            return None  # a language of another element has no field
-        if text := _read_text(content):
-            language = " ".join(attribute[11:-1].split()) if attribute else None  # xml:lang=""
-            values.append(Value(element, text, language or None))
-    return values if length == end - start else None
+    for start, end in zip(parts[::2], parts[1::2], strict=True):
+        tag, bracket, text = start.partition(">")
+        element = _read_tag(tag, declarations, container)
+        if element is None or element.end != end or not bracket:
+            return None
+        if text := _read_text(text):
+            values.append(Value(element.name, text, element.language))
+    return values
 
 
-@lru_cache(maxsize=1024)
-def _expanded(name: str, namespace: str | None) -> str | None:
-    """Return the name of an element with its namespace; None if it has none, or if it is a container."""
-    local = name.rpartition(":")[2]
-    return None if namespace is None or local.lower() in WRAPPERS else f"{{{namespace}}}{local}"
+@lru_cache(maxsize=4096)
+def _read_tag(tag: str, declarations: str, container: str) -> _Element | None:
+    """Return what a start tag says; None if the tree must be read."""
+    match = _TAG.fullmatch(tag)
+    if match is None or (namespace := _namespaces(declarations).get(match[2])) is None:
+        return None
+    local = match[1].rpartition(":")[2]
+    name = f"{{{namespace}}}{local}"
+    # A language of another element has no field.
+    is_lost = match[3] is not None and not dublin_core.has_texts(name, frozenset((container,)))
+    if is_lost or local.lower() in WRAPPERS:
+        return None
+    return _Element(name, " ".join((match[3] or "").split()) or None, f"/{match[1]}>")
 
 
 def _read_text(content: str) -> str:
