@@ -24,18 +24,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psutil
 from common.services import ROOT, clean_environment, postgresql, simulator
 
 LOCATION = "harvest_dagster.definitions"
 SENSOR = "harvest_by_schedule"
 FIRST_DAY = date(2015, 1, 1)
+_LONGEST_RUN = 120.0  # seconds that a run may take after the code server has ended
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: processes whose parent has ended become children of this process
 _CONFIG = """\
 label: {label}
@@ -151,6 +153,7 @@ def _measure_fleet(sources: int, records: int, minutes: float, per_run: int) -> 
         workspace.write_text(f"load_from:\n- grpc_server: {{socket: {socket}, location_name: {LOCATION}}}\n")
         before = _storage(environment, folder)
         began = time.perf_counter()
+        others = {child.pid for child in psutil.Process().children()}
         with processor.of("code server and runs"):
             server = _start(
                 environment,
@@ -178,6 +181,8 @@ def _measure_fleet(sources: int, records: int, minutes: float, per_run: int) -> 
                 elapsed = time.perf_counter() - began
                 _stop(daemon)
             _stop(server)
+            _wait_for_orphans(others)
+            done = _transformed(environment)
         processor.seconds["code server and runs"] -= processor.seconds["daemon"]
         after = _storage(environment, folder)
         found = _events(environment, sources)
@@ -329,6 +334,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _wait_for_orphans(others: Collection[int]) -> None:
+    """Wait for the runs that outlive the code server, so that their seconds count as those of runs."""
+    orphans = [child for child in psutil.Process().children() if child.pid not in others]
+    _, active = psutil.wait_procs(orphans, _LONGEST_RUN)
+    for process in active:
+        process.kill()
+    psutil.wait_procs(active)
 
 
 def _events(environment: Mapping[str, str], runs: int) -> dict[str, Any]:
