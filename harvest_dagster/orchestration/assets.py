@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 
-from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.problems import Problem
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.errors import DatabaseUnreachable, LeaseHeld
@@ -14,16 +13,19 @@ from harvest_dagster.orchestration import ops
 from harvest_dagster.orchestration.asset_keys import SourceAsset
 from harvest_dagster.orchestration.config import HarvestParameters, TransformParameters, for_every_op
 from harvest_dagster.orchestration.op_context import build_transformation, retry_while_unavailable
+from harvest_dagster.orchestration.op_templates import AFTER, build_op, catalog_of, stores_of
 from harvest_dagster.orchestration.partitions import daily, daily_from, partition_days
 from harvest_dagster.orchestration.reports import day_reports
 from harvest_dagster.orchestration.reports.error_reporting import report_errors
 from harvest_dagster.orchestration.reports.markdown import escape_markdown
-from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.orchestration.translator import TranslatedSources
 from harvest_dagster.pipeline.transform import TransformOutcome, transform
 
 # Created once: for a thousand sources, a schema for each would take a second.
 _PARAMETERS = HarvestParameters.to_config_schema().as_field()
+_TRANSFORM_PARAMETERS = TransformParameters.to_config_schema().as_field()
+_ONE_RUN = dg.BackfillPolicy.single_run()
+_NOTHING = dg.Out(dg.Nothing)
 
 
 def assets_of(
@@ -52,29 +54,15 @@ def harvest_asset(
     def to_ops(parameters: dict[str, Any]) -> dict[str, Any]:
         return for_every_op(ops.EVERY_OP, HarvestParameters(**parameters), ingest_config=config.label)
 
-    def compose() -> Any:
-        return ops.harvest_graph(pool)
-
-    decorate = dg.graph(
-        # `graph_asset` names the graph after the key, and run configs contain the name.
-        name=SourceAsset("raw", config.label).op,
-        description=spec.description,
-        config=dg.ConfigMapping(to_ops, _PARAMETERS),
-        out={"result": dg.GraphOut()},
+    graph = ops.build_graph(
+        SourceAsset("raw", config.label).op, spec.description, dg.ConfigMapping(to_ops, _PARAMETERS), pool
     )
-    return dg.AssetsDefinition.from_graph(
-        decorate(compose),
+    return dg.AssetsDefinition(
+        node_def=graph,
         keys_by_output_name={"result": spec.key},
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        descriptions_by_output_name={"result": spec.description or ""},
-        group_names_by_output_name={"result": spec.group_name},
-        owners_by_output_name={"result": spec.owners},
-        tags_by_output_name={"result": spec.tags},
-        metadata_by_output_name={"result": spec.metadata},
-        code_versions_by_output_name={"result": spec.code_version},
-        automation_conditions_by_output_name={"result": spec.automation_condition},
-    ).map_asset_specs(lambda made: made.replace_attributes(freshness_policy=spec.freshness_policy))
+        specs=[spec.replace_attributes(partitions_def=days)],
+        backfill_policy=_ONE_RUN,
+    )
 
 
 def transform_asset(
@@ -88,22 +76,14 @@ def transform_asset(
         raw: the key of the raw data.
         days: the partitions.
     """
-    label = config.label
+    label, name = config.label, SourceAsset("transformed", config.label).op
+    deps = {dep.asset_key: dep for dep in [dg.AssetDep(raw), *spec.deps]}
+    inputs = {f"after_{number}": key for number, key in enumerate(deps)}
 
-    @dg.multi_asset(
-        name=SourceAsset("transformed", config.label).op,
-        specs=[spec.replace_attributes(deps=[*spec.deps, raw])],
-        partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        op_tags=ops.priority(8),
-    )
     @report_errors
-    def transformed(
-        context: dg.AssetExecutionContext,
-        config: TransformParameters,
-        harvest_stores: Stores,
-        harvest_catalog: dg.ResourceParam[Catalog],
-    ) -> dg.Output[None]:
+    def transformed(context: dg.AssetExecutionContext) -> dg.Output[None]:
+        harvest_stores, harvest_catalog = stores_of(context), catalog_of(context)
+        config = TransformParameters(**context.op_execution_context.op_config)
         with retry_while_unavailable(
             context.op_execution_context, harvest_stores.waiting, LeaseHeld, DatabaseUnreachable
         ):
@@ -121,10 +101,23 @@ def transform_asset(
         context.log.info(f"{total.transformed} transformed, {total.deleted} deleted, {total.failed} failed")
         if total.chosen:
             context.log.info(f"documents by the transformer that was chosen: {total.choice}")
-        return day_reports.output_without_event()
+        return day_reports.output_without_event(name)
 
-    made: dg.AssetsDefinition = transformed
-    return made
+    return dg.AssetsDefinition(
+        node_def=build_op(
+            name,
+            transformed,
+            dg.AssetExecutionContext,
+            ins=dict.fromkeys(inputs, AFTER),
+            outs={name: _NOTHING},
+            tags=ops.priority(8),
+            config=_TRANSFORM_PARAMETERS,
+        ),
+        keys_by_input_name=inputs,
+        keys_by_output_name={name: spec.key},
+        specs=[spec.replace_attributes(deps=list(deps.values()), partitions_def=days)],
+        backfill_policy=_ONE_RUN,
+    )
 
 
 def broken_source_spec(sources: TranslatedSources, label: str, problems: Sequence[Problem]) -> dg.AssetSpec:

@@ -29,6 +29,7 @@ from harvest_dagster.orchestration.op_context import (
     report_days_on_failure,
     retry_while_unavailable,
 )
+from harvest_dagster.orchestration.op_templates import AFTER, build_op, catalog_of, copy_graph, stores_of
 from harvest_dagster.orchestration.partitions import has_partitions, partition_window, requested_window
 from harvest_dagster.orchestration.reports import day_reports, metadata
 from harvest_dagster.orchestration.reports.error_reporting import report_errors, without_secrets
@@ -87,12 +88,9 @@ def preflight(
 
 
 @report_errors
-def _lock(
-    context: dg.OpExecutionContext,
-    harvest_stores: Stores,
-    harvest_catalog: CatalogParam,
-) -> None:
+def _lock(context: dg.OpExecutionContext) -> dg.Output[None]:
     """Acquire the lease. The later ops of the run find it in the database."""
+    harvest_stores, harvest_catalog = stores_of(context), catalog_of(context)
     config = StepConfig(**context.op_config)
     with (
         report_days_on_failure(context, config, harvest_stores, harvest_catalog),
@@ -105,6 +103,7 @@ def _lock(
             )
             refuse_repeated_failures(harvest, lease)
     context.log.debug(f"acquired the lease of {harvest.config.label}, fencing token {lease.token}")
+    return dg.Output(None)
 
 
 @cache  # Dagster rejects two different ops with the same name in one job
@@ -114,18 +113,17 @@ def lock_op(pool: str | None) -> dg.OpDefinition:
     A pool belongs to an op, so each source with a pool has an op of its own. The graph shows all of them as `lock`.
     They share one config schema.
     """
-    name = f"lock_{pool}" if pool else "lock"
-    description = "Acquires the lease of the source, so that one run harvests it at a time."
-    decorate = dg.op(
-        name=name,
-        description=description,
-        ins={"preflight": dg.In(dg.Nothing)},
-        out=_DONE,
+    return build_op(
+        f"lock_{pool}" if pool else "lock",
+        _lock,
+        dg.OpExecutionContext,
+        ins={"preflight": AFTER},
+        outs={"result": _DONE},
+        description="Acquires the lease of the source, so that one run harvests it at a time.",
         tags=priority(1),
+        config=_STEP_CONFIG,
         pool=pool,
-        config_schema=_STEP_CONFIG,
     )
-    return decorate(_lock)
 
 
 @dg.op(
@@ -343,12 +341,31 @@ def _is_complete(context: dg.OpExecutionContext, harvest: HarvestContext) -> boo
 EVERY_OP = ["preflight", "lock", "plan", "fetch", "split", "store", "launch", "finish"]
 
 
-def harvest_graph(pool: str | None = None) -> Any:
+def harvest_graph() -> Any:
     """Connect the ops. Call this in the body of a graph."""
-    windows = plan(lock_op(pool).alias("lock")(preflight()))
+    windows = plan(lock_op(None)(preflight()))
     return finish(windows.map(_window_ops).collect())
 
 
 def _window_ops(window: Any) -> Any:
     parsed = split(planned=window, fetched=fetch(planned=window))
     return launch(planned=window, stored=store(planned=window, parsed=parsed))
+
+
+@cache
+def _graph_template() -> dg.GraphDefinition:
+    return dg.graph(name="harvest_template", out={"result": dg.GraphOut()})(harvest_graph)
+
+
+def build_graph(
+    name: str, description: str | None, config: dg.ConfigMapping, pool: str | None
+) -> dg.GraphDefinition:
+    """Return the graph of a source, whose op `lock` has a pool.
+
+    Args:
+        name: the name of the graph. Run configs contain it.
+        description: people see it.
+        config: how its config becomes the config of the ops.
+        pool: the pool; None if the run takes none.
+    """
+    return copy_graph(_graph_template(), name, description, config, ("lock", lock_op(pool)))

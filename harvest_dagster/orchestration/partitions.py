@@ -1,6 +1,7 @@
 """The partitions of a source, which are UTC days, and the window that a run harvests."""
 
 from datetime import date, datetime, timezone
+from functools import cache
 
 import dagster as dg
 
@@ -16,6 +17,7 @@ def daily(config: IngestConfig) -> dg.DailyPartitionsDefinition:
     return daily_from(config.earliest_date)
 
 
+@cache  # most sources of a catalog share few first days
 def daily_from(first: date) -> dg.DailyPartitionsDefinition:
     """Return the days from `first` to yesterday."""
     return dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="UTC")

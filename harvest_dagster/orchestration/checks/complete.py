@@ -14,17 +14,16 @@ from typing import Any, get_args, get_type_hints
 import dagster as dg
 from sqlalchemy import Connection
 
-from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_status import DayStatus, SourceIntervals, day_statuses, source_intervals
 from harvest_dagster.coverage.intervals import FAILED, MISSING, STATES
 from harvest_dagster.coverage.scopes import log_scope
 from harvest_dagster.orchestration.asset_keys import AssetKeys
+from harvest_dagster.orchestration.op_templates import build_check, catalog_of, stores_of
 from harvest_dagster.orchestration.partitions import daily, has_partitions, partition_window
 from harvest_dagster.orchestration.reports.error_reporting import report_errors
 from harvest_dagster.orchestration.reports.failed_partitions import observe_failed_days
 from harvest_dagster.orchestration.reports.markdown import MAX_TABLE_ROWS, table
-from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.pipeline.context import HarvestContext
 from harvest_dagster.storage import ingest_configs
 from harvest_dagster.storage.database import Database
@@ -68,28 +67,17 @@ def completeness_check(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksD
     """Return the check of one source."""
     label, key = config.label, keys.key_of("raw", config.label)
 
-    @dg.asset_check(  # type: ignore[arg-type]  # it returns nothing; it logs one evaluation for each partition
-        asset=key,
-        name=CHECK,
-        description=_DESCRIPTION,
-        partitions_def=daily(config),
-    )
     @report_errors
-    def complete(
-        context: dg.AssetCheckExecutionContext,
-        harvest_stores: Stores,
-        harvest_catalog: dg.ResourceParam[Catalog],
-    ) -> None:
-        op_context, config = context.op_execution_context, harvest_catalog.get(label)
+    def complete(context: dg.AssetCheckExecutionContext) -> dg.Output[None]:
+        op_context, config = context.op_execution_context, catalog_of(context).get(label)
+        database = stores_of(context).database()
         if has_partitions(op_context):
-            _check_partitions(op_context, key, harvest_stores.database(), config)
+            _check_partitions(op_context, key, database, config)
         else:
-            _log_evaluation(
-                op_context, _source_evaluation(key, _read_source(harvest_stores.database(), config))
-            )
+            _log_evaluation(op_context, _source_evaluation(key, _read_source(database, config)))
+        return dg.Output(None)
 
-    made: dg.AssetChecksDefinition = complete
-    return made
+    return build_check(key, CHECK, _DESCRIPTION, complete, daily(config))
 
 
 # Each function reads everything before it logs: logging ten years takes minutes, and PostgreSQL ends a transaction that

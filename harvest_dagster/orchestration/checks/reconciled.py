@@ -10,13 +10,12 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection
 
-from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.sweep_overview import SweepOverview
 from harvest_dagster.coverage.sweep_status import ERROR, NONE, SweepStatus, describe_sweep
 from harvest_dagster.orchestration.asset_keys import AssetKeys
+from harvest_dagster.orchestration.op_templates import build_check, catalog_of, stores_of
 from harvest_dagster.orchestration.reports.markdown import table
-from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import sweeps
 from harvest_dagster.storage.database import Database
 from harvest_dagster.storage.deletions import absences
@@ -58,11 +57,11 @@ def reconciled(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinitio
     """Return the check of one source."""
     label = config.label
 
-    @dg.asset_check(asset=keys.key_of("raw", label), name=CHECK, description=_DESCRIPTION)
-    def check(harvest_stores: Stores, harvest_catalog: dg.ResourceParam[Catalog]) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(**_read_result(harvest_stores.database(), harvest_catalog.get(label)))
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        database = stores_of(context).database()
+        return dg.AssetCheckResult(**_read_result(database, catalog_of(context).get(label)))
 
-    return check
+    return build_check(keys.key_of("raw", label), CHECK, _DESCRIPTION, check)
 
 
 def evaluation_of(connection: Connection, key: dg.AssetKey, status: SweepStatus) -> dg.AssetCheckEvaluation:

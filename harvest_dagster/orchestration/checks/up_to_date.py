@@ -13,19 +13,22 @@ from typing import Any
 
 import dagster as dg
 
-from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
 from harvest_dagster.coverage.day_range import DayRange, merge
 from harvest_dagster.coverage.lag import LagHistogram, describe_lag, habit_change, lookback_warning
 from harvest_dagster.coverage.source_overview import SourceOverview
 from harvest_dagster.coverage.source_status import SourceStatus
 from harvest_dagster.orchestration.asset_keys import AssetKeys
+from harvest_dagster.orchestration.op_templates import build_check, catalog_of, stores_of
 from harvest_dagster.orchestration.reports.day_differences import find_lost_days
-from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage.database import Database
 from harvest_dagster.windows import format_instant, utc_now
 
 CHECK = "up_to_date"
+_DESCRIPTION = (
+    "Is every day harvested that was requested or scheduled? Shows up to which instant the source is complete, and "
+    "which days are missing."
+)
 _MOST_LISTED = 20
 _LAST_HARVEST = "last_harvest"
 _LAG, _HABIT, _SHORT_LOOKBACK = "records_come", "habit_changed", "lookback_too_short"
@@ -34,24 +37,14 @@ _OF_EACH_RUN = (_LAST_HARVEST, _LAG, _HABIT, _SHORT_LOOKBACK)
 
 def up_to_date(config: IngestConfig, keys: AssetKeys) -> dg.AssetChecksDefinition:
     """Return the check of one source."""
-    label = config.label
+    label, key = config.label, keys.key_of("raw", config.label)
 
-    @dg.asset_check(
-        asset=keys.key_of("raw", config.label),
-        name=CHECK,
-        description="Is every day harvested that was requested or scheduled? Shows up to which instant the source is "
-        "complete, and which days are missing.",
-    )
-    def check(
-        context: dg.AssetCheckExecutionContext,
-        harvest_stores: Stores,
-        harvest_catalog: dg.ResourceParam[Catalog],
-    ) -> dg.AssetCheckResult:
-        source, key = harvest_catalog.get(label), keys.key_of("raw", label)
-        status, lags = _read(context.instance, harvest_stores.database(), source, key)
+    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        source = catalog_of(context).get(label)
+        status, lags = _read(context.instance, stores_of(context).database(), source, key)
         return dg.AssetCheckResult(**_result(status, dict(_lag_metadata(source, lags))))
 
-    return check
+    return build_check(key, CHECK, _DESCRIPTION, check)
 
 
 def evaluation_of(

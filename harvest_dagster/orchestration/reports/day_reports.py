@@ -90,13 +90,13 @@ def last_reports(
     return reports
 
 
-def output_without_event() -> dg.Output[None]:
-    """Return the output of an asset whose op has reported the partitions itself.
+def output_without_event(name: str = "result") -> dg.Output[None]:
+    """Return the output with this name of an asset whose op has reported the partitions itself.
 
     Without an output, Dagster skips the assets and checks that depend on it in the same run. An output with this
     metadata causes no materialization: Dagster's own observation functions return it for the same reason.
     """
-    return dg.Output(None, metadata={"__source_asset_observation__": True})
+    return dg.Output(None, name, metadata={"__source_asset_observation__": True})
 
 
 def report_window(
