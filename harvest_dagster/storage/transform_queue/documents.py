@@ -19,7 +19,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    func,
     or_,
     select,
     update,
@@ -28,7 +27,13 @@ from sqlalchemy import (
 from harvest_dagster.storage.change_instants import next_instant
 from harvest_dagster.storage.copy_rows import copy_rows
 from harvest_dagster.storage.key_sets import is_one_of, prefer_indexes
-from harvest_dagster.storage.tables import Instant, Json, normalized_datum, raw_datum
+from harvest_dagster.storage.tables import (
+    Instant,
+    Json,
+    normalized_datum,
+    raw_datum,
+    source_unique_identifier,
+)
 from harvest_dagster.storage.upsert import dialect_insert
 
 if TYPE_CHECKING:
@@ -227,11 +232,14 @@ def find_current(connection: Connection, documents: Sequence[NormalizedDocument]
     """
     if not documents:
         return []
+    prefer_indexes(connection)
+    known = source_unique_identifier.c
     asked = {document.suid_id for document in documents}
+    # The rows of all revisions would be five times as expensive.
     rows = connection.execute(
-        select(raw_datum.c.suid_id, func.max(raw_datum.c.revision))
-        .where(is_one_of(connection, raw_datum.c.suid_id, asked))
-        .group_by(raw_datum.c.suid_id)
+        select(known.id, raw_datum.c.revision)
+        .join(raw_datum, raw_datum.c.id == known.raw_id)
+        .where(is_one_of(connection, known.id, asked))
     )
     newest: dict[int, int] = dict(rows.tuples().all())
     return [document for document in documents if document.revision >= newest[document.suid_id]]
