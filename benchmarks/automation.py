@@ -3,15 +3,16 @@
     python benchmarks/automation.py [--sources 1000] [--days 365] [--waiting 0] [--databases sqlite postgresql]
         [--no-statistics]
 
-Each source has one log for each day, one failed log, and some pending data. A tick is one call of the daemon to the
-code server, which may take 60 s. The daemon submits the runs afterwards; this is not measured. The output shows
-processor time of this process and elapsed time. Only the elapsed time contains the work of PostgreSQL. With
---no-statistics, PostgreSQL has never analyzed the tables.
+Each source has one log for each day, one failed log, and some pending data. One of ten is a snapshot. A tick is one
+call of the daemon to the code server, which may take 60 s. The daemon submits the runs afterwards; this is not
+measured. The output shows processor time of this process and elapsed time. Only the elapsed time contains the work of
+PostgreSQL. With --no-statistics, PostgreSQL has never analyzed the tables.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,7 +39,11 @@ NAMES = (
     "transform_pending",
     "report_source_status",
     "close_orphaned_logs",
+    "reconcile_by_schedule",
+    "notify",
 )
+# Nothing listens there, so a message fails at once.
+RECIPIENT = "json://127.0.0.1:1"
 TODAY = datetime.now(timezone.utc).date()
 
 
@@ -55,6 +60,7 @@ def main() -> None:
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--no-statistics", action="store_true", help="do not analyze the tables")
     arguments = parser.parse_args()
+    os.environ["HARVEST_NOTIFY"] = RECIPIENT
     catalog = Catalog(tuple(config(number) for number in range(arguments.sources)))
     with ExitStack() as stack:
         for kind in arguments.databases:
@@ -75,6 +81,8 @@ def config(number: int) -> IngestConfig:
             "schedule": f"{number % 60} {number % 24} * * *",
             "lookback": "2d",
             "earliest_date": date(2000, 1, 1),
+            "reconcile": f"{number % 60} {number % 24} * * 0",
+            "selective": number % 10 > 0,
         }
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, column, func, select, values
+from sqlalchemy import CTE, ColumnElement, Connection, Integer, Select, column, func, select, values
 
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, log_of
 from harvest_dagster.storage.sweeps import Sweep, sweep_of
@@ -62,23 +62,43 @@ def find_last_snapshots(connection: Connection, starts: Mapping[int, datetime]) 
     begins = (
         values(column("id", Integer), column("start", Instant()), name="begins").data([*starts.items()]).cte()
     )
-    is_snapshot = and_(
-        harvest_log.c.ingest_config_id == begins.c.id, harvest_log.c.start_date <= begins.c.start
+    versions = _versions_of(begins)
+    # One look-up in an index for each version. It reads the logs since the last snapshot, whatever their number in all.
+    newest = (
+        select(harvest_log.c.id)
+        .where(
+            harvest_log.c.ingest_config_id == versions.c.id,
+            harvest_log.c.harvester_version == versions.c.version,
+            harvest_log.c.status == "SUCCEEDED",
+            harvest_log.c.start_date <= versions.c.start,
+        )
+        .order_by(harvest_log.c.date_completed.desc())
+        .limit(1)
+        .correlate(versions)
+        .scalar_subquery()
     )
-    number = func.row_number().over(
-        partition_by=harvest_log.c.ingest_config_id,
-        order_by=(harvest_log.c.date_completed.desc(), harvest_log.c.id.desc()),
-    )
-    numbered = (
-        select(harvest_log.c.id, number.label("number"))
-        .join(begins, is_snapshot)
-        .where(harvest_log.c.status == "SUCCEEDED")
-        .subquery()
-    )
+    found = connection.execute(select(newest.label("id")).select_from(versions))
+    keys = [row.id for row in found if row.id is not None]
     rows = connection.execute(
-        select(harvest_log).join(numbered, numbered.c.id == harvest_log.c.id).where(numbered.c.number == 1)
+        select(harvest_log)
+        .where(harvest_log.c.id.in_(keys))
+        .order_by(harvest_log.c.date_completed, harvest_log.c.id)
     )
     return {row.ingest_config_id: log_of(row) for row in rows}
+
+
+def _versions_of(begins: CTE) -> CTE:
+    """Return each harvester version under which each config has logs. It takes one look-up in an index for each."""
+    version, config_id = harvest_log.c.harvester_version, harvest_log.c.ingest_config_id
+    first = select(func.min(version)).where(config_id == begins.c.id).correlate(begins).scalar_subquery()
+    found = select(begins.c.id, begins.c.start, first.label("version")).cte("versions", recursive=True)
+    following = (
+        select(func.min(version))
+        .where(config_id == found.c.id, version > found.c.version)
+        .correlate(found)
+        .scalar_subquery()
+    )
+    return found.union_all(select(found.c.id, found.c.start, following).where(found.c.version.is_not(None)))
 
 
 def _newest(

@@ -99,7 +99,7 @@ class ConditionReader:
     ) -> "ConditionReader":
         """Read the condition of these sources."""
         overview = SourceOverview.read(connection, now)
-        failed = {scope.ingest_config_id for scope, windows in overview.failed.items() if windows}
+        failed = [scope for scope, windows in overview.failed.items() if windows]
         return cls(
             overview=overview,
             sweeps=SweepOverview.read(connection, now, configs),

@@ -8,13 +8,33 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    String,
+    and_,
+    column,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+    values,
+)
 
 from harvest_dagster.storage.harvest_log.queries import HarvestLog, LogScope, log_of
-from harvest_dagster.storage.tables import harvest_log, harvest_log_run
+from harvest_dagster.storage.tables import Instant, harvest_log, harvest_log_run
 from harvest_dagster.storage.upsert import insert_or_ignore
-from harvest_dagster.windows import Window
+from harvest_dagster.windows import ALL_TIME, Window
+
+_MOST_LOGS = 10_000  # of a source that have ended since its last success
 
 
 @dataclass(frozen=True)
@@ -145,47 +165,106 @@ class FailureStreak:
 
 
 def find_failure_streaks(
-    connection: Connection, config_ids: Collection[int]
+    connection: Connection, scopes: Collection[LogScope]
 ) -> dict[LogScope, FailureStreak]:
-    """Return the failures since the last success of these configs, for those that have any, in two statements.
+    """Return the failures since the last success of these scopes, for those that have any, in two statements.
 
-    Attempts of killed runs are left out: the source has not failed.
+    Attempts of killed runs are left out: the source has not failed. The statements read the logs that have ended since
+    the last success, whatever the number of all logs.
+
+    Args:
+        connection: a transaction.
+        scopes: the scopes. The arguments of their logs do not count, and the result has none.
     """
-    if not config_ids:
+    if not scopes:
         return {}
-    attempts = harvest_log_run.join(harvest_log, harvest_log.c.id == harvest_log_run.c.harvest_log_id)
-    of_scope = (harvest_log.c.ingest_config_id, harvest_log.c.harvester_version)
-    ended, status = harvest_log_run.c.date_completed, harvest_log_run.c.status
-    among = harvest_log.c.ingest_config_id.in_(list(config_ids))
-    successes = (
-        select(*of_scope, func.max(ended).label("last"))
-        .select_from(attempts)
-        .where(among, status == "SUCCEEDED")
-        .group_by(*of_scope)
-        .subquery()
+    is_postgresql = connection.dialect.name == "postgresql"
+    logs = _logs_since_success(
+        {(scope.ingest_config_id, scope.harvester_version) for scope in scopes}, is_postgresql=is_postgresql
     )
-    is_same = and_(*(successes.c[column.name] == column for column in of_scope))
-    streaks = (
-        select(*of_scope, func.min(ended).label("since"), func.max(ended).label("last"))
-        .select_from(attempts.outerjoin(successes, is_same))
-        .where(
-            among,
-            status == "FAILED",
-            ~harvest_log_run.c.broken_off,
-            or_(successes.c.last.is_(None), ended > successes.c.last),
-        )
-        .group_by(*of_scope)
-        .subquery()
+    run = harvest_log_run.c
+    found = (
+        select(run.harvest_log_id, run.run_id, run.status, run.date_completed)
+        .where(run.harvest_log_id == logs.c.log_id)
+        .where(or_(run.status == "SUCCEEDED", and_(run.status == "FAILED", ~run.broken_off)))
     )
-    is_last = and_(*(streaks.c[column.name] == column for column in of_scope), ended == streaks.c.last)
-    rows = connection.execute(
-        select(*of_scope, streaks.c.since, harvest_log_run.c.error, harvest_log_run.c.host_unreachable)
-        .select_from(attempts.join(streaks, is_last))
-        .where(status == "FAILED", ~harvest_log_run.c.broken_off)
+    # Without a limit, PostgreSQL may read all attempts and join them.
+    ended = found.limit(_MOST_LOGS).lateral()
+    names = (logs.c.config_id, logs.c.version)
+    attempts = connection.execute(
+        select(*names, ended).join_from(logs, ended, true()).order_by(ended.c.date_completed)
+        if is_postgresql
+        else found.add_columns(*names).order_by(run.date_completed)
     )
+    failures: dict[LogScope, list[Row[Any]]] = {}
+    for attempt in attempts:
+        scope = LogScope(attempt.config_id, attempt.version)
+        if attempt.status == "FAILED":
+            failures.setdefault(scope, []).append(attempt)
+        else:
+            failures.pop(scope, None)
+    last = {scope: (found[-1].harvest_log_id, found[-1].run_id) for scope, found in failures.items()}
+    errors = _find_errors(connection, last.values())
     return {
-        LogScope(row[0], row[1]): FailureStreak(row.since, row.error, row.host_unreachable) for row in rows
+        scope: FailureStreak(found[0].date_completed, *errors[last[scope]])
+        for scope, found in failures.items()
     }
+
+
+def _logs_since_success(scopes: Collection[tuple[int, int]], *, is_postgresql: bool) -> CTE:
+    """Return the logs of each scope that have ended since its last success, that success, and those that are open.
+
+    An attempt that succeeded may have failed again since. Then its log has ended later, or is open. A log that is only
+    restored (`transitions.restore_succeeded`) is no success of a run.
+    """
+    of = values(column("config_id", Integer), column("version", Integer), name="scopes").data([*scopes]).cte()
+    columns, ended = harvest_log.c, harvest_log.c.date_completed
+    was_run = exists().where(
+        harvest_log_run.c.harvest_log_id == columns.id,
+        harvest_log_run.c.status == "SUCCEEDED",
+        harvest_log_run.c.date_completed == ended,
+    )
+    of_scope = and_(columns.ingest_config_id == of.c.config_id, columns.harvester_version == of.c.version)
+    success = (
+        select(ended)
+        .where(of_scope, columns.status == "SUCCEEDED", ended.is_not(None), was_run)
+        .order_by(ended.desc())
+        .limit(1)
+        .correlate(of)
+        .scalar_subquery()
+    )
+    never = literal(ALL_TIME.start, Instant())
+    since = select(of, func.coalesce(success, never, type_=Instant()).label("since")).cte("since")
+    is_same = and_(
+        columns.ingest_config_id == since.c.config_id, columns.harvester_version == since.c.version
+    )
+    names = (since.c.config_id, since.c.version)
+    log_id = columns.id.label("log_id")
+    later = and_(is_same, ended >= since.c.since, ended <= ALL_TIME.end)
+    if is_postgresql:
+        # It assumes that a third of the logs is later, and reads all of them, unless there is a range and a limit.
+        few = select(log_id).where(later).order_by(ended.desc()).limit(_MOST_LOGS).correlate(since).lateral()
+        ended_since = select(*names, few.c.log_id).join_from(since, few, true())
+    else:
+        ended_since = select(*names, log_id).join_from(since, harvest_log, later)
+    is_open = and_(is_same, columns.status.in_(("STARTED", "RESCHEDULED")), ended.is_(None))
+    return ended_since.union_all(select(*names, log_id).join_from(since, harvest_log, is_open)).cte("logs")
+
+
+def _find_errors(
+    connection: Connection, keys: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[str | None, bool]]:
+    """Return the error of each of these attempts, and whether it could not connect to the host of the source."""
+    if not keys:
+        return {}
+    run = harvest_log_run.c
+    wanted = values(column("log_id", Integer), column("run_id", String), name="wanted").data([*keys]).cte()
+    rows = connection.execute(
+        select(run.harvest_log_id, run.run_id, run.error, run.host_unreachable).join(
+            wanted, and_(run.harvest_log_id == wanted.c.log_id, run.run_id == wanted.c.run_id)
+        )
+    )
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
 @dataclass(frozen=True)
