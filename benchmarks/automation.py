@@ -160,7 +160,7 @@ def pending_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table
         tables.source_unique_identifier,
         [{"id": key, "ingest_config_id": number + 1, "identifier": str(key)} for key in keys],
     )
-    datum = {"hash": "0", "datum": "{}", "deleted": False, "date_created": now}
+    datum = {"hash": bytes(32), "datum": "{}", "deleted": False, "date_created": now}
     yield tables.raw_datum, [{"id": key, "suid_id": key, **datum} for key in keys]
     log = {"ingest_config_id": number + 1, "transformer_version": 1, "status": "PENDING"}
     log |= {"date_created": now, "date_modified": now}

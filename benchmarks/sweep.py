@@ -229,7 +229,7 @@ def fill(database: Database, config_id: int, count: int) -> None:
             {
                 "id": number + 1,
                 "suid_id": number + 1,
-                "hash": f"{number:064x}",
+                "hash": number.to_bytes(32, "big"),
                 "datum": "<record/>",
                 "datestamp": contents.datestamp(number),
                 "deleted": False,

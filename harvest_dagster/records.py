@@ -155,9 +155,14 @@ class Record:
     sets: tuple[str, ...] = ()
 
     @property
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the blob in UTF-8: 32 bytes, as the database stores it."""
+        return hashlib.sha256(self.blob.encode()).digest()
+
+    @property
     def hash(self) -> str:
-        """Return the SHA-256 of the blob in UTF-8, as 64 hexadecimal digits."""
-        return hashlib.sha256(self.blob.encode()).hexdigest()
+        """Return the digest as 64 hexadecimal digits, as users read it."""
+        return self.digest.hex()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ def test_the_hash_is_the_sha256_of_the_blob_in_utf8() -> None:
     """The database stores it. With another algorithm, all records would be new."""
     assert RECORD.hash == hashlib.sha256("<a>ü</a>".encode()).hexdigest()
     assert len(RECORD.hash) == 64
+    assert RECORD.digest == bytes.fromhex(RECORD.hash)
 
 
 @pytest.mark.parametrize("change", [{"datestamp": None}, {"identifier": "oai:x:2"}, {"deleted": True}])

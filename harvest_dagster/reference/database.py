@@ -37,7 +37,10 @@ VIEWS = {
             "when the source changed the record; null if it does not say",
         ),
         "deleted": ("BOOLEAN", "whether the source reports the record as deleted"),
-        "hash": ("VARCHAR(64)", "SHA-256 of `datum`; it changes if, and only if, the content changes"),
+        "hash": (
+            "TEXT",
+            "SHA-256 of `datum` in 64 hexadecimal digits; it changes if, and only if, the content changes",
+        ),
         "datum": ("TEXT", "the record in canonical form: XML or JSON"),
         "first_seen": ("TIMESTAMP WITH TIME ZONE", "when the identifier was first stored"),
         "changed_at": ("TIMESTAMP WITH TIME ZONE", "when this content became the current one, by our clock"),

@@ -1,4 +1,4 @@
-"""Column types: error texts, and JSON.
+"""Column types: error texts, JSON, and bytes that are read as hexadecimal digits.
 
 An error text accepts any text. Harvesters and transformers are plug-ins, and their errors quote responses of sources.
 If the database refused an error text, the log of a failed window could not become FAILED.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Text
+from sqlalchemy import JSON, LargeBinary, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -42,3 +42,18 @@ class Jsonb(TypeDecorator[Any]):
         from sqlalchemy.dialects.postgresql import JSONB  # noqa: PLC0415
 
         return dialect.type_descriptor(JSONB(none_as_null=True))
+
+
+class HexBytes(TypeDecorator[str]):
+    """Bytes that a query returns as hexadecimal digits, as the views show them. Not for the columns of tables."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """Return the bytes."""
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Return the digits."""
+        return None if value is None else value.hex()

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, case, cast, func, select
+from sqlalchemy import Connection, Row, Select, Text, case, cast, func, select, type_coerce
 
+from harvest_dagster.storage.column_types import HexBytes
 from harvest_dagster.storage.tables import (
     ingest_config,
     normalized_datum,
@@ -42,7 +43,7 @@ _RECORDS = (
         _KNOWN.identifier,
         _DATESTAMP.label("datestamp"),
         _DATUM.deleted,
-        _DATUM.hash,
+        type_coerce(_DATUM.hash, HexBytes).label("hash"),
         _DATUM.datum,
         _KNOWN.first_seen,
         _KNOWN.changed_at,

@@ -337,7 +337,8 @@ source_unique_identifier = Table(
     "source_unique_identifier",
     metadata,
     Column("id", BigId, primary_key=True),
-    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    # The source. Without a foreign key, for speed: its lease has one, and is checked in each transaction that writes.
+    Column("ingest_config_id", Integer, nullable=False),
     Column("identifier", ExactText, nullable=False),  # as the source writes it
     # The newest datestamp of the current content, null if it has none. An older version of the record that arrives
     # later does not become the current content.
@@ -357,7 +358,8 @@ raw_datum = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("suid_id", BigId, ForeignKey("source_unique_identifier.id"), nullable=False),
-    Column("hash", String(64), nullable=False),  # SHA-256 of the datum
+    # SHA-256 of the datum: 32 bytes. The view current_record shows them as 64 hexadecimal digits.
+    Column("hash", LargeBinary, nullable=False),
     Column("datum", Text, nullable=False),  # the content in canonical form: XML or JSON
     Column("datestamp", Instant),  # when the source changed the record; null if it does not say
     Column("deleted", Boolean, nullable=False),  # whether the source reports the record as deleted
@@ -515,7 +517,8 @@ ingest_log = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("raw_id", BigId, ForeignKey("raw_datum.id"), nullable=False),
-    Column("ingest_config_id", ForeignKey("ingest_config.id"), nullable=False),
+    # The source of the datum. Without a foreign key, as in source_unique_identifier.
+    Column("ingest_config_id", Integer, nullable=False),
     # 0 if the config names no transformer.
     Column("transformer_version", Integer, nullable=False),
     Column("status", String(16), nullable=False),

@@ -131,6 +131,7 @@ def test_a_sound_database_violates_no_rule(sources: Sources) -> None:
             "the window of a log ends after it starts",
         ),
         ("UPDATE harvest_log SET date_completed = NULL", "a log that has ended has the time of its end"),
+        ("UPDATE source_unique_identifier SET ingest_config_id = 9", "an identifier belongs to a source"),
         ("UPDATE deletion SET raw_id = 1", "a deletion belongs to the identifier of its datum"),
         ("UPDATE deletion SET decision_id = NULL", "a deletion belongs to a decision"),
         ("UPDATE deletion_decision SET ingest_config_id = 9", "a deletion belongs to the source of its"),
@@ -197,6 +198,11 @@ def test_sizes_are_those_of_tables_and_sources(sources: Sources) -> None:
     rows = {one["table"]: one["rows"] for one in found["tables"]}
     assert (rows["raw_datum"], rows["source_unique_identifier"], rows["quarantine"]) == (3, 2, 1)
     assert all(one["bytes"] is None or one["bytes"] > 0 for one in found["tables"])
+    has_sizes = sources.database().dialect == "postgresql"
+    if not has_sizes:
+        with sources.database().read() as connection:
+            has_sizes = "ENABLE_DBSTAT_VTAB" in connection.scalars(text("PRAGMA compile_options")).all()
+    assert {one["bytes"] is not None for one in found["tables"]} == {has_sizes}
     first, second = found["labels"]
     assert (first["label"], first["identifiers"], first["data"], first["harvest_logs"]) == ("a", 2, 3, 2)
     assert first["data_bytes"] == len("old änew äy".encode())

@@ -90,7 +90,7 @@ def test_the_history_of_the_source_decides_on_both_databases(sources: Sources) -
             .values(ingest_config_id=logs.config_id, identifier="a")
             .returning(source_unique_identifier.c.id)
         ).scalar_one()
-        datum = {"hash": "0" * 64, "datum": "é" * 500, "deleted": False, "date_created": NOW}
+        datum = {"hash": bytes(32), "datum": "é" * 500, "deleted": False, "date_created": NOW}
         connection.execute(insert(raw_datum).values(suid_id=suid, **datum))
     plan = run("plan", "example", "--from", "2024-01-11", "--until", "2024-01-31", "--json").json
     assert (plan["windows"], plan["days"], plan["records"]) == (2, 20, 2000)

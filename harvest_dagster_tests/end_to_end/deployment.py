@@ -140,10 +140,13 @@ class Deployment:
         query = (
             select(source_unique_identifier.c.identifier, *columns)
             .join_from(raw_datum, source_unique_identifier)
-            .join(ingest_config)
+            .join(ingest_config, ingest_config.c.id == source_unique_identifier.c.ingest_config_id)
             .where(ingest_config.c.label == label)
         )
-        return [StoredDatum(*row) for row in self._rows(query)]
+        return [
+            StoredDatum(identifier, datestamp, deleted, blob, content_hash.hex())
+            for identifier, datestamp, deleted, blob, content_hash in self._rows(query)
+        ]
 
     def documents(self, label: str) -> dict[str, dict[str, Any] | None]:
         """Return the normalized documents of a source by identifier. A deleted record has None."""

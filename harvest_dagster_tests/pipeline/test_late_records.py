@@ -40,7 +40,8 @@ def harvest_due_days(world: World) -> LagHistogram:
 def stored_by_day(world: World, label: str) -> list[int]:
     """Return the number of stored records of each day."""
     suid = source_unique_identifier.c
-    of_source = select(suid.identifier).join(ingest_config).where(ingest_config.c.label == label)
+    is_source = ingest_config.c.id == suid.ingest_config_id
+    of_source = select(suid.identifier).join(ingest_config, is_source).where(ingest_config.c.label == label)
     with world.database.read() as connection:
         found = set(connection.scalars(of_source))
     size = REPOSITORY.records_per_day

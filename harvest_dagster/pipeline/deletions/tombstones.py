@@ -37,7 +37,7 @@ def store_revisions(
     """
     changes: Counter[date] = Counter()
     for change in store_records(connection, harvest.config_id, records, now).changed:
-        digest = digest_of(change.record.identifier, change.hash, change.revision)
+        digest = digest_of(change.record.identifier, change.hash.hex(), change.revision)
         changes[_day(harvest, change.record, now)] += digest
     add_changes(connection, harvest.config_id, "raw", changes)
     found = find_data(connection, harvest.config_id, records)

@@ -202,7 +202,7 @@ def _add_to_day_versions(
     changes: Counter[date] = Counter()
     day_of = day_rule(harvest, log)
     for record, content_hash, revision in changed:
-        changes[day_of(record)] += digest_of(record.identifier, content_hash, revision)
+        changes[day_of(record)] += digest_of(record.identifier, content_hash.hex(), revision)
     add_changes(connection, harvest.config_id, "raw", changes)
 
 

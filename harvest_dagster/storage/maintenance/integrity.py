@@ -29,6 +29,7 @@ from harvest_dagster.storage.tables import (
     deletion,
     deletion_decision,
     harvest_log,
+    ingest_config,
     ingest_log,
     metadata,
     normalized_datum,
@@ -121,13 +122,13 @@ def check_hashes(database: Database, sample: int | None) -> tuple[int, list[Viol
             streamed = statement.execution_options(yield_per=_ROWS_AT_A_TIME)
             for key, expected, datum in connection.execute(streamed):
                 checked += 1
-                if hashlib.sha256(datum.encode()).hexdigest() != expected:
+                if hashlib.sha256(datum.encode()).digest() != expected:
                     wrong.append(str(key))
     rule = "the hash of a datum is the SHA-256 of its content"
     return checked, [Violation(rule, len(wrong), tuple(wrong[:EXAMPLES]))] if wrong else []
 
 
-def _data(connection: Connection, sample: int | None) -> Iterator[Select[tuple[int, str, str]]]:
+def _data(connection: Connection, sample: int | None) -> Iterator[Select[tuple[int, bytes, str]]]:
     data = select(raw_datum.c.id, raw_datum.c.hash, raw_datum.c.datum)
     if sample is None:
         yield data
@@ -184,6 +185,11 @@ def _revision_rules() -> Iterator[_Rule]:
 def _owner_rules() -> Iterator[_Rule]:
     """Yield the rules about the datum that an ingest log or a document refers to."""
     suid, datum = source_unique_identifier, raw_datum
+    # The columns ingest_config_id of these tables have no foreign key.
+    yield (
+        "an identifier belongs to a source",
+        select(suid.c.id).where(~exists().where(ingest_config.c.id == suid.c.ingest_config_id)),
+    )
     yield (
         "an ingest log belongs to the source of its datum",
         select(ingest_log.c.id)

@@ -73,7 +73,7 @@ def _sqlite_bytes(connection: Connection) -> dict[str, int]:
         rows = connection.execute(
             text(
                 "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_master m ON m.name = s.name "
-                "WHERE s.aggregate GROUP BY m.tbl_name"
+                "WHERE s.aggregate = TRUE GROUP BY m.tbl_name"
             )
         ).all()
     except OperationalError:

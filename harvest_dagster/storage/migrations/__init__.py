@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision in versions/. A test compares the two.
-HEAD = "0019"
+HEAD = "0020"
 
 FOLDER = Path(__file__).parent
 

@@ -1,7 +1,8 @@
-"""The statements of `store` on PostgreSQL: queries take arrays."""
+"""The statements of `store` on PostgreSQL: queries take arrays, or one text of JSON."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,13 +10,16 @@ from sqlalchemy import Connection, Table, text
 
 from harvest_dagster.storage.raw_data.revisions import Content, Current, Probed
 
+# One JSON text and one byte string: the driver takes 7 µs of each record to write two arrays.
 # LATERAL with LIMIT and an aggregate forces the planner to look up each content in the index. With plain joins it reads
 # the whole table for each page as long as a new table has no statistics.
 _PROBE = text(
     """
     SELECT asked.position, known.id, data.newest, data.raw_id, data.revision, known.current_datestamp
-    FROM unnest(CAST(:identifiers AS text[]), CAST(:hashes AS text[]))
-        WITH ORDINALITY AS asked (identifier, hash, position)
+    FROM (
+        SELECT identifier, position, substr(CAST(:hashes AS bytea), 32 * CAST(position AS int) - 31, 32) AS hash
+        FROM json_array_elements_text(CAST(:identifiers AS json)) WITH ORDINALITY AS listed (identifier, position)
+    ) AS asked
     CROSS JOIN LATERAL (
         SELECT id, current_datestamp FROM source_unique_identifier
         WHERE ingest_config_id = :ingest_config_id AND identifier = asked.identifier
@@ -64,8 +68,8 @@ def probe(
     """See `store.Statements`."""
     asked = {
         "ingest_config_id": ingest_config_id,
-        "identifiers": [identifier for identifier, _ in contents],
-        "hashes": [content_hash for _, content_hash in contents],
+        "identifiers": json.dumps([identifier for identifier, _ in contents]),
+        "hashes": b"".join(content_hash for _, content_hash in contents),
     }
     return {contents[position - 1]: Probed(*found) for position, *found in connection.execute(_PROBE, asked)}
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from harvest_dagster.records import Record
 
-Content = tuple[str, str]  # identifier, hash
+Content = tuple[str, bytes]  # identifier, hash
 HISTORY = 0
 """The revision of content that was never the current one."""
 
@@ -55,7 +55,7 @@ class NewDatum(NamedTuple):
     """
 
     record: Record
-    hash: str
+    hash: bytes
     revision: int
     is_current: bool = False
 
@@ -148,9 +148,9 @@ class _History:
     newest: int
     stored_datestamp: datetime | None
     datestamp: datetime | None
-    current: str = ""
-    stored: dict[str, tuple[int, int]] = field(default_factory=dict)
-    new: dict[str, NewDatum] = field(default_factory=dict)
+    current: bytes = b""
+    stored: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    new: dict[bytes, NewDatum] = field(default_factory=dict)
     outdated: int = 0
 
     @classmethod
@@ -159,7 +159,7 @@ class _History:
             return cls(None, HISTORY, None, None)
         return cls(probed.suid_id, probed.newest, probed.datestamp, probed.datestamp)
 
-    def add(self, record: Record, content_hash: str, probed: Probed | None) -> None:
+    def add(self, record: Record, content_hash: bytes, probed: Probed | None) -> None:
         if probed is not None and probed.is_current and not self.current:
             self.current = content_hash
         if probed is not None and probed.raw_id is not None and probed.revision is not None:
@@ -170,7 +170,7 @@ class _History:
             self.new[content_hash] = NewDatum(record, content_hash, revision)
             self.newest = max(self.newest, revision)
 
-    def _becomes_current(self, datestamp: datetime | None, content_hash: str) -> bool:
+    def _becomes_current(self, datestamp: datetime | None, content_hash: bytes) -> bool:
         """Return whether a record is the current content, and remember it."""
         if content_hash == self.current:
             self.datestamp = _newer(self.datestamp, datestamp)

@@ -1,4 +1,4 @@
-"""The statements of `store` on SQLite: queries take one JSON array.
+"""The statements of `store` on SQLite: queries take one JSON array. JSON has no bytes, so hashes are one BLOB.
 
 New keys follow the highest existing key. The transaction is IMMEDIATE, so no other process can take them.
 """
@@ -20,11 +20,11 @@ _PROBE = text(
     SELECT asked.key, known.id,
            (SELECT coalesce(max(revision), 0) FROM raw_datum WHERE suid_id = known.id),
            datum.id, datum.revision, known.current_datestamp
-    FROM json_each(:contents) AS asked
+    FROM json_each(:identifiers) AS asked
     CROSS JOIN source_unique_identifier AS known
-        ON known.ingest_config_id = :ingest_config_id AND known.identifier = json_extract(asked.value, '$[0]')
+        ON known.ingest_config_id = :ingest_config_id AND known.identifier = asked.value
     LEFT JOIN raw_datum AS datum
-        ON datum.suid_id = known.id AND datum.hash = json_extract(asked.value, '$[1]')
+        ON datum.suid_id = known.id AND datum.hash = substr(:hashes, 1 + 32 * asked.key, 32)
     """
 ).columns(
     *(column(name, Integer) for name in ("position", "suid_id", "newest", "raw_id", "revision")),
@@ -47,7 +47,11 @@ def probe(
     connection: Connection, ingest_config_id: int, contents: Sequence[Content]
 ) -> dict[Content, Probed]:
     """See `store.Statements`."""
-    asked = {"ingest_config_id": ingest_config_id, "contents": json.dumps(contents)}
+    asked = {
+        "ingest_config_id": ingest_config_id,
+        "identifiers": json.dumps([identifier for identifier, _ in contents]),
+        "hashes": b"".join(content_hash for _, content_hash in contents),
+    }
     return {contents[key]: Probed(*found) for key, *found in connection.execute(_PROBE, asked)}
 
 

@@ -44,7 +44,7 @@ _IDENTIFIER_COLUMNS = {
 _DATUM_COLUMNS = {
     "id": "int8",
     "suid_id": "int8",
-    "hash": "varchar",
+    "hash": "bytea",
     "datum": "text",
     "datestamp": "timestamptz",
     "deleted": "bool",
@@ -58,7 +58,7 @@ class ChangedRecord(NamedTuple):
     """A record whose content is new, or has returned, with the hash of the content and the revision that it got."""
 
     record: Record
-    hash: str
+    hash: bytes
     revision: int
 
 
@@ -322,10 +322,10 @@ def _statements(connection: Connection) -> Statements:
 
 
 def _contents(records: Sequence[Record]) -> list[Content]:
-    return [(record.identifier, record.hash) for record in records]
+    return [(record.identifier, record.digest) for record in records]
 
 
 def _stored_datum(record: Record, probed: Probed | None, content: Content) -> StoredDatum:
     if probed is None or probed.raw_id is None or probed.revision is None:
-        raise LookupError(f"the record {content[0]!r} is not stored with the hash {content[1]}")
+        raise LookupError(f"the record {content[0]!r} is not stored with the hash {content[1].hex()}")
     return StoredDatum(record, probed.raw_id, probed.revision, probed.is_current)

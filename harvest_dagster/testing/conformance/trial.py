@@ -266,6 +266,6 @@ def _read(path: Path, root: str) -> tuple[dict[str, frozenset[str]], int]:
     stored: dict[str, set[str]] = {}
     with Database.open(f"sqlite:///{path}") as database, database.read() as connection:
         for identifier, digest in connection.execute(rows):
-            stored.setdefault(identifier.removeprefix(root), set()).add(digest)
+            stored.setdefault(identifier.removeprefix(root), set()).add(digest.hex())
         quarantined = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
     return {identifier: frozenset(hashes) for identifier, hashes in stored.items()}, quarantined

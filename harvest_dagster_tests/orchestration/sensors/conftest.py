@@ -131,7 +131,13 @@ class World:
             for day in days:
                 identifier = {"ingest_config_id": key, "identifier": f"{day} {now}"}
                 suid = inserted_key(connection.execute(insert(source_unique_identifier).values(**identifier)))
-                datum = {"suid_id": suid, "hash": "0", "datum": "", "deleted": False, "date_created": now}
+                datum = {
+                    "suid_id": suid,
+                    "hash": bytes(32),
+                    "datum": "",
+                    "deleted": False,
+                    "date_created": now,
+                }
                 raw = inserted_key(connection.execute(insert(raw_datum).values(**datum)))
                 log = {"raw_id": raw, "ingest_config_id": key, "transformer_version": 1, "status": "PENDING"}
                 log |= {"partition_date": date(2024, 5, day), "date_created": now, "date_modified": now}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -250,7 +251,7 @@ def test_a_row_has_the_values_of_the_record(database: Database, config_id: int) 
     columns = (raw_datum.c.hash, raw_datum.c.datum, raw_datum.c.datestamp, raw_datum.c.deleted)
     with database.read() as connection:
         rows = connection.execute(select(*columns, raw_datum.c.date_created).order_by(raw_datum.c.id)).all()
-    assert rows == [(one.hash, one.blob, one.datestamp, one.deleted, NOW) for one in records]
+    assert rows == [(one.digest, one.blob, one.datestamp, one.deleted, NOW) for one in records]
 
 
 def test_similar_identifiers_are_different(database: Database, config_id: int) -> None:
@@ -303,7 +304,9 @@ def test_data_are_found_in_the_order_of_the_records(database: Database, config_i
         rows = connection.execute(select(raw_datum.c.id, raw_datum.c.revision, raw_datum.c.hash)).all()
     hashes = {(raw_id, revision, revision == 2): content_hash for raw_id, revision, content_hash in rows}
     assert [one.record for one in found] == asked
-    assert [hashes[one.raw_id, one.revision, one.is_current] for one in found] == [one.hash for one in asked]
+    assert [hashes[one.raw_id, one.revision, one.is_current] for one in found] == [
+        one.digest for one in asked
+    ]
     assert len(set(found)) == len(records)
 
 
@@ -353,13 +356,16 @@ def test_the_search_for_known_identifiers_uses_only_indexes(database: Database, 
     """A new table has no statistics, and each page would read all of it."""
     page = [record(str(number), "A") for number in range(2000)]
     store(database, config_id, *page)
-    asked = {"identifiers": [one.identifier for one in page], "hashes": [one.hash for one in page]}
+    asked = {
+        "identifiers": json.dumps([one.identifier for one in page]),
+        "hashes": b"".join(one.digest for one in page),
+    }
     explain = text(f"EXPLAIN {postgresql._PROBE.text}")
     with database.begin() as connection:
         plan = "\n".join(connection.scalars(explain, {"ingest_config_id": config_id, **asked}))
     assert "Seq Scan" not in plan
     assert "(ingest_config_id = " in plan
-    assert "AND (identifier = asked.identifier)" in plan
+    assert "AND (identifier = listed.identifier)" in plan
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
