@@ -16,6 +16,7 @@ from hypothesis.internal.conjecture import engine
 from sqlalchemy import make_url
 
 from harvest_dagster.storage.database import Database
+from harvest_dagster_tests.cheap_processes import keep_migration_scripts, make_collections_rare
 from harvest_dagster_tests.databases import PostgresqlServer, postgresql_server
 from harvest_dagster_tests.examples import RANDOM_EXAMPLES
 
@@ -25,6 +26,8 @@ DIALECTS = ("sqlite", "postgresql")
 # Dagster again: two of its four seconds of processor time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+keep_migration_scripts()
 
 # No deadline: on a busy machine, an example that takes a millisecond took 338.
 # Property tests have the same examples in each run: a test fails because of a change, and never by chance.
@@ -36,6 +39,11 @@ settings.load_profile("random-examples" if RANDOM_EXAMPLES else "same-examples")
 # The time for a simpler example of a failure, in seconds. Hypothesis takes up to five minutes by default: four failures
 # took a third of the time of CI. The next run of the test continues from the example that was found.
 engine.MAX_SHRINKING_SECONDS = 30
+
+
+def pytest_collection_finish() -> None:
+    """Make everything cheaper that follows. All modules and tests exist now."""
+    make_collections_rare()
 
 
 @pytest.fixture(scope="session")

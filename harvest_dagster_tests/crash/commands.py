@@ -40,7 +40,7 @@ settle: 0s
 lookback: 0s
 """
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["harvest_dagster_tests.crash.child"])
+_forks.set_forkserver_preload(["harvest_dagster_tests.crash.preloaded"])
 
 
 @dataclass(frozen=True)
