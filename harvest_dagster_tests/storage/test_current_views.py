@@ -6,7 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from alembic import command
@@ -152,6 +152,59 @@ def test_the_changes_of_a_label_are_found_in_the_index(source: Source) -> None:
         # ingest_config has two rows, so that PostgreSQL reads it without its index.
         scans = ("Seq Scan on source_unique", "Seq Scan on raw_datum", "Seq Scan on normalized", "SCAN ")
         assert not any(scan in plan for scan in scans), plan
+
+
+@pytest.mark.parametrize("statistics", [False, True], ids=["without statistics", "with statistics"])
+def test_the_changes_of_one_of_many_labels_cost_what_they_are(database: Database, statistics: bool) -> None:
+    """A reader that follows one source would otherwise read what has changed in all sources, or all of its own."""
+    sources = [Source(database) for _ in range(25)]
+    for source in sources:
+        # Half of the records of the other sources have changed in the last hour.
+        for hour, number in enumerate((150, 40, 10)) if source is sources[7] else [(0, 50), (2, 50)]:
+            records = [record(f"{hour}/{each}", "A" * 300) for each in range(number)]
+            source.store(*records, now=NOW + hour * HOUR)
+            source.transform(*records, now=NOW + hour * HOUR)
+    if statistics:
+        with database.begin() as connection:
+            connection.execute(text("ANALYZE"))
+    for view, tables in (("current_record", 2), ("current_document", 3)):
+        few, many = (_cost(sources[7], view, NOW + hour * HOUR) for hour in (2, 1))
+        assert (few.rows, many.rows) == (10, 50)
+        if few.unit == "steps":
+            assert many.read <= 5 * few.read
+            continue
+        for cost in (few, many):
+            assert cost.read <= tables * cost.rows + 2 * len(sources)  # it may read all of ingest_config
+
+
+class _Cost(NamedTuple):
+    """The number of rows that a query returned, and what it read: rows of tables, or steps of SQLite's machine."""
+
+    rows: int
+    read: int
+    unit: str
+
+
+def _cost(source: Source, view: str, since: datetime) -> _Cost:
+    """Return the cost of the changes of a label since an instant."""
+    query = text(f"SELECT * FROM {view} WHERE label = :label AND changed_at >= :since ORDER BY changed_at")
+    read = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+    with source.database.read() as connection:
+        if connection.dialect.name == "postgresql":
+            before = connection.scalar(text(read))
+            rows = len(connection.execute(query, {"label": source.label, "since": since}).all())
+            return _Cost(rows, int(connection.scalar(text(read)) - before), "rows")
+        steps = [0]
+
+        def count() -> None:
+            steps[0] += 1
+
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(count, 1)
+        instant = f"{since:%Y-%m-%d %H:%M:%S.%f}"
+        rows = len(connection.execute(query, {"label": source.label, "since": instant}).all())
+        driver.set_progress_handler(None, 0)
+        return _Cost(rows, steps[0], "steps")
 
 
 def _explained(source: Source, view: str, since: datetime) -> tuple[str, int]:
