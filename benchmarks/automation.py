@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Table, insert, select
 
 from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.catalog.schema import IngestConfig
+from harvest_dagster.coverage.scopes import declared_transformer
 from harvest_dagster.orchestration.build import build_defs
 from harvest_dagster.orchestration.resources import Stores
 from harvest_dagster.storage import tables
@@ -162,7 +163,8 @@ def pending_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table
     )
     datum = {"hash": bytes(32), "datum": "{}", "deleted": False, "date_created": now}
     yield tables.raw_datum, [{"id": key, "suid_id": key, **datum} for key in keys]
-    log = {"ingest_config_id": number + 1, "transformer_version": 1, "status": "PENDING"}
+    version = declared_transformer(config(number)).version  # otherwise, the first ticks queue all data again
+    log = {"ingest_config_id": number + 1, "transformer_version": version, "status": "PENDING"}
     log |= {"date_created": now, "date_modified": now}
     days = [TODAY - 2 * index * DAY for index in range(1, count + 1)]
     yield (

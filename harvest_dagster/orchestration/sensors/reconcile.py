@@ -24,6 +24,7 @@ from harvest_dagster.orchestration.sensors.per_source import evaluate_each
 from harvest_dagster.orchestration.sensors.schedule_cursor import ScheduleCursor
 from harvest_dagster.orchestration.sweep_ops import JOB
 from harvest_dagster.pipeline.backoff import is_pause_over
+from harvest_dagster.storage.sweeps import Sweep
 from harvest_dagster.windows import utc_now
 
 NAME = "reconcile_by_schedule"
@@ -31,24 +32,18 @@ _MOST_RUNS = 50  # of one source since its scheduled time; the pauses between th
 
 
 @dataclass(frozen=True)
-class _Sweeps:
-    """What is known about the sweeps of a source since its scheduled time.
+class _Runs:
+    """The runs of a source since its scheduled time.
 
     Attributes:
         is_served: whether one has succeeded, or a person has stopped one.
-        is_harvested: whether the source was ever harvested.
         tries: the number of runs that failed.
         last_end: when the last of them ended.
     """
 
     is_served: bool
-    is_harvested: bool
     tries: int
     last_end: datetime
-
-    def is_due(self, now: datetime) -> bool:
-        """Return whether to request a run now. Of a source without records, everything would be missing."""
-        return self.is_harvested and is_pause_over(now, self.tries, self.last_end)
 
 
 @dg.sensor(
@@ -81,16 +76,30 @@ def reconcile_by_schedule(
         sweeps = SweepOverview.read(connection, now, scheduled)
     # The source that has waited longest comes first.
     waiting = sorted((c for c in scheduled if c.label in unserved), key=lambda config: unserved[config.label])
-    requests: list[dg.RunRequest] = []
-    for config, found in evaluate_each(
+    swept = {c.label for c in waiting if _is_swept(sweeps.last_ended(c), unserved[c.label])}
+    # Of a source without records, everything would be missing.
+    may_run = evaluate_each(
         context.log,
-        [config for config in waiting if config.label not in active],
-        lambda c: _read_sweeps(context.instance, c, unserved[c.label], coverage, sweeps),
-    ):
-        if found.is_served:
-            cursor = cursor.add_served(config.label)
-        elif _is_open(config, now) and found.is_due(now) and run_requests.remaining_runs(len(requests)):
-            requests.append(_request(config, unserved[config.label], found.tries))
+        [c for c in waiting if c.label not in active | swept],
+        lambda c: bool(coverage.covered_windows(c)) and _is_open(c, now),
+    )
+    # Reading the runs of a source takes a query. Those of the other sources are read when a tick has room for them.
+    found = evaluate_each(
+        context.log,
+        (config for config, may in may_run if may),
+        lambda c: _read_runs(context.instance, c.label, unserved[c.label]),
+    )
+    requests: list[dg.RunRequest] = []
+    served = set(swept)
+    for config, runs in found:
+        if runs.is_served:
+            served.add(config.label)
+        elif is_pause_over(now, runs.tries, runs.last_end):
+            requests.append(_request(config, unserved[config.label], runs.tries))
+            if not run_requests.remaining_runs(len(requests)):
+                break
+    for label in served:
+        cursor = cursor.add_served(label)
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else _skip_reason(list(unserved)),
@@ -98,20 +107,15 @@ def reconcile_by_schedule(
     )
 
 
-def _read_sweeps(
-    instance: dg.DagsterInstance,
-    config: IngestConfig,
-    time: datetime,
-    coverage: SourceOverview,
-    sweeps: SweepOverview,
-) -> _Sweeps:
-    last = sweeps.last_ended(config)
-    runs = _runs_since(instance, config.label, time)
-    is_swept = last is not None and last.date_started >= time and last.status == "SUCCEEDED"
+def _is_swept(last: Sweep | None, time: datetime) -> bool:
+    return last is not None and last.date_started >= time and last.status == "SUCCEEDED"
+
+
+def _read_runs(instance: dg.DagsterInstance, label: str, time: datetime) -> _Runs:
+    runs = _runs_since(instance, label, time)
     statuses = {run.dagster_run.status for run in runs}
-    return _Sweeps(
-        is_served=is_swept or bool(statuses & {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED}),
-        is_harvested=bool(coverage.covered_windows(config)),
+    return _Runs(
+        is_served=bool(statuses & {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED}),
         tries=len(runs),
         last_end=max((_end_of(run) for run in runs), default=time),
     )
