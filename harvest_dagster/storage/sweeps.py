@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from harvest_dagster.errors import LeaseHeld, LeaseLost
 from harvest_dagster.processes import Process
@@ -23,6 +23,11 @@ from harvest_dagster.windows import Window, format_bounds, parse_instant
 
 TTL = timedelta(seconds=60)
 UNFINISHED = ("STARTED", "FAILED", "CANCELLED")
+
+# Built once, because they are executed for each page of a sweep.
+_IS_SWEEP = sweep_table.c.id == bindparam("sweep_id")
+_BY_ID = select(sweep_table).where(_IS_SWEEP)
+_OWNER = select(sweep_table.c.run_id, sweep_table.c.status).where(_IS_SWEEP).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Sweep:
 
 def get_sweep(connection: Connection, sweep_id: int) -> Sweep:
     """Return the sweep with this primary key."""
-    return sweep_of(connection.execute(select(sweep_table).where(sweep_table.c.id == sweep_id)).one())
+    return sweep_of(connection.execute(_BY_ID, {"sweep_id": sweep_id}).one())
 
 
 def find_recent(connection: Connection, ingest_config_id: int, count: int) -> list[Sweep]:
@@ -233,11 +238,7 @@ def verify_owner(connection: Connection, sweep_id: int, run_id: str) -> None:
     Raises:
         LeaseLost: another run has taken it over, or it has ended.
     """
-    row = connection.execute(
-        select(sweep_table.c.run_id, sweep_table.c.status)
-        .where(sweep_table.c.id == sweep_id)
-        .with_for_update()
-    ).one()
+    row = connection.execute(_OWNER, {"sweep_id": sweep_id}).one()
     if row.run_id == run_id and row.status == "STARTED":
         return
     message = (

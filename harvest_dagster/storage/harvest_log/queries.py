@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select
 
 from harvest_dagster.storage.counts import COUNT_NAMES, Counts
 from harvest_dagster.storage.tables import harvest_log, harvest_log_run
@@ -101,6 +101,7 @@ class LogScope:
 
 _JOINED = ("window", "counts")  # attributes that combine several columns
 _FINISHED = ("SUCCEEDED", "FAILED")
+_BY_ID = select(harvest_log).where(harvest_log.c.id == bindparam("log_id"))  # the most frequent query
 # The columns that decide about coverage (`coverage_rule`, `coverage.intervals`). Errors and arguments are long.
 COVERAGE_COLUMNS = tuple(
     harvest_log.c[name]
@@ -126,7 +127,7 @@ COVERAGE_COLUMNS = tuple(
 
 def get_log(connection: Connection, log_id: int) -> HarvestLog:
     """Return the log with this primary key."""
-    return log_of(connection.execute(select(harvest_log).where(harvest_log.c.id == log_id)).one())
+    return log_of(connection.execute(_BY_ID, {"log_id": log_id}).one())
 
 
 def find_log(connection: Connection, scope: LogScope, window: Window) -> HarvestLog | None:

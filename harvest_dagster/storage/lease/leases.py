@@ -25,6 +25,7 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     column,
@@ -52,6 +53,22 @@ LONGEST_WRITE = timedelta(seconds=60)
 # The beginning of the application_name of sessions that write. PostgreSQL cuts names after 63 bytes.
 _WRITER = "harvest_dagster, writer of source "
 _LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL documentation, appendix A: lock_not_available
+
+
+def _select_valid(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Return the query for a lease that is still held. It locks the row on PostgreSQL."""
+    is_held = and_(
+        lease.c.ingest_config_id == bindparam("config"),
+        lease.c.token == bindparam("held_token"),
+        lease.c.owner == bindparam("run"),
+    )
+    query: Select[Any] = select(lease.c.token, *columns).where(is_held)
+    return query.with_for_update(read=True, key_share=True, of=lease)
+
+
+# Built once. Each transaction that writes executes one of them; to build it took longer than to execute it.
+_VALID = _select_valid()
+_VALID_AND_NAMED = _select_valid(func.set_config("application_name", bindparam("session", type_=Text), True))
 
 
 @dataclass(frozen=True)
@@ -233,12 +250,12 @@ def verify_token(connection: Connection, held: Lease) -> None:
     Raises:
         LeaseLost: another run took over, or the lease was released.
     """
-    columns: list[ColumnElement[Any]] = [lease.c.token]
+    values = {"config": held.ingest_config_id, "held_token": held.token, "run": held.run_id}
+    valid = _VALID
     if connection.dialect.name == "postgresql":
-        name = _session_name(held.ingest_config_id, held.token)
-        columns.append(func.set_config("application_name", name, True))
-    valid = select(*columns).where(_matches(held)).with_for_update(read=True, key_share=True, of=lease)
-    if connection.execute(valid).first() is None:
+        valid = _VALID_AND_NAMED
+        values["session"] = _session_name(held.ingest_config_id, held.token)
+    if connection.execute(valid, values).first() is None:
         raise LeaseLost(_describe_loss(connection, held))
 
 
