@@ -147,6 +147,8 @@ def parse_instant(text: str) -> datetime:
     try:
         # fromisoformat of Python 3.10 does not accept Z.
         instant = datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+        if instant.tzinfo is timezone.utc:
+            return instant
         return instant.replace(tzinfo=instant.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (ValueError, OverflowError):  # the year 1 in a zone east of Greenwich is before it in UTC
         message = f"{text!r} is not an ISO 8601 date or instant, such as 2024-01-31 or 2024-01-31T12:00:00Z"

@@ -10,8 +10,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lxml import etree
-
 from harvest_dagster.catalog.problems import did_you_mean
 from harvest_dagster.diagnosis.connection import Connection
 from harvest_dagster.diagnosis.findings import Finding, ignored_dates
@@ -23,13 +21,15 @@ from harvest_dagster.diagnosis.http_checks import (
     explain_failure,
 )
 from harvest_dagster.errors import CursorRefused, SourceError, SourceRefused
-from harvest_dagster.harvesters.formats.dates import lenient_instant
 from harvest_dagster.harvesters.oai.arguments import OaiArguments
 from harvest_dagster.harvesters.oai.endpoint import Endpoint, Reply
 from harvest_dagster.harvesters.oai.errors import NoSetHierarchy, OaiError
+from harvest_dagster.harvesters.oai.flat_records import FlatRecord
 from harvest_dagster.harvesters.oai.identify import Identity, parse_identity, parse_metadata_format
+from harvest_dagster.harvesters.oai.records import Item, datestamp_of, identifier_of
 from harvest_dagster.harvesters.oai.response import OAI
 from harvest_dagster.harvesters.window_ends.requested_dates import Granularity
+from harvest_dagster.records import InvalidRecord
 from harvest_dagster.texts import shorten
 from harvest_dagster.windows import DAY, format_instant
 
@@ -360,12 +360,9 @@ def _check_expiry(expires: datetime | None, now: datetime) -> Iterator[Finding]:
 
 def _headers(reply: Reply) -> list[_Header]:
     return [
-        _Header(
-            (header.findtext(f"{OAI}identifier") or "").strip(),
-            lenient_instant(header.findtext(f"{OAI}datestamp") or ""),
-        )
-        for item in reply.oai_response.items
-        if (header := _header_of(item)) is not None
+        _Header(identifier_of(item) or "", datestamp_of(item))
+        for item in reply.items
+        if not isinstance(item, InvalidRecord) and _has_header(item)
     ]
 
 
@@ -375,8 +372,8 @@ def _refusal(error: SourceRefused) -> str:
     return shorten(text, _LONGEST_ERROR)
 
 
-def _header_of(item: etree._Element) -> etree._Element | None:
-    return item if item.tag == f"{OAI}header" else item.find(f"{OAI}header")
+def _has_header(item: Item) -> bool:
+    return isinstance(item, FlatRecord) or item.tag == f"{OAI}header" or item.find(f"{OAI}header") is not None
 
 
 def _identifiers(headers: Sequence[_Header]) -> set[str]:

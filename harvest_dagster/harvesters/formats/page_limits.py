@@ -37,14 +37,18 @@ def raise_if_costly_xml(body: bytes, *, url: str, limits: ResponseLimits) -> Non
     """
     # Some encodings do not write `<` as this byte, so that tags cannot be counted.
     is_countable = _shows_tags(body)
-    nodes = body.count(b"<") + body.count(b"=") if is_countable else len(body) // _SHORTEST_ELEMENT
+    # Each attribute has this byte, in each encoding that shows its tags.
+    attributes = body.count(b"=") if is_countable else 0
+    if not is_countable:
+        nodes = len(body) // _SHORTEST_ELEMENT
+    else:  # a page has at least as many bytes, and they are counted already
+        nodes = body.count(b"<") + attributes if len(body) > limits.xml_nodes else 0
     if nodes > limits.xml_nodes:
         raise ResponseTooLarge(
             f"{url}: the page has {nodes} tags and attributes, and {limits.describe('xml_nodes')}. "
             f"Request smaller pages, or {raise_limit('xml_nodes')}."
         )
-    # Each attribute has this byte, in each encoding that shows its tags.
-    if is_countable and (attributes := body.count(b"=")) > limits.xml_page_attributes:
+    if attributes > limits.xml_page_attributes:
         raise ResponseTooLarge(
             f"{url}: the page has up to {attributes} attributes, and {limits.describe('xml_page_attributes')}. "
             f"Request smaller pages, or {raise_limit('xml_page_attributes')}."

@@ -22,6 +22,7 @@ from functools import partial
 
 from harvest_dagster.errors import EmptyBody, MalformedResponse, SourceError, TruncatedResponse, WebPage
 from harvest_dagster.harvesters.formats.strict_xml import parser_message
+from harvest_dagster.harvesters.oai.flat_pages import parse_flat_page
 from harvest_dagster.harvesters.oai.page_splitter import ItemBytes, PageParts, split_page
 from harvest_dagster.harvesters.oai.records import Item, identifier_of
 from harvest_dagster.harvesters.oai.response import OaiResponse, parse_response
@@ -45,8 +46,9 @@ class ListResponse:
     """A parsed page of a list.
 
     Attributes:
-        oai_response: the parsed response; its `items` are the valid ones.
-        items: all items in order.
+        oai_response: the parsed response. Its `items` do not include those that are invalid, and perhaps not the flat
+            ones.
+        items: all items in order. A flat record may be parsed already.
     """
 
     oai_response: OaiResponse
@@ -91,6 +93,8 @@ def parse_list(
         empty_code=empty_code,
         limits=limits,
     )
+    if verb == "ListRecords" and (flat := parse_flat_page(body, parse_strictly, limits)) is not None:
+        return ListResponse(*flat)
     try:
         oai_response = parse_strictly(body)
     except (EmptyBody, TruncatedResponse, WebPage):
