@@ -84,6 +84,18 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: the value has no canonical form; the message gives the reason.
     """
+    kind = type(value)
+    if kind is str:
+        return _string(value)
+    return _canonical_object(value) if kind is dict else _canonical_other(value)
+
+
+def _canonical_object(value: dict[str, Any]) -> str:
+    return "{" + ",".join(f"{_string(key)}:{canonical_json(value[key])}" for key in sorted(value)) + "}"
+
+
+def _canonical_other(value: Any) -> str:
+    """Return the canonical form of a value that is not simply a text or an object, as nearly all are."""
     match value:
         case Number():
             return str(value)
@@ -94,9 +106,7 @@ def canonical_json(value: Any) -> str:
         case DuplicateKeys():
             raise ValueError("an object contains the same key twice")
         case dict():
-            return (
-                "{" + ",".join(f"{_string(key)}:{canonical_json(value[key])}" for key in sorted(value)) + "}"
-            )
+            return _canonical_object(value)
         case list():
             return "[" + ",".join(map(canonical_json, value)) + "]"
     return json.dumps(value)
@@ -161,7 +171,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _string(text: str) -> str:
-    text.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
+    if not text.isascii():
+        text.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return _quote(text)
 
 

@@ -30,7 +30,7 @@ from harvest_dagster.harvesters.rest.lists.window_dates import (
     may_refuse_dates,
     shared_unit,
 )
-from harvest_dagster.harvesters.rest.parser import RestParser
+from harvest_dagster.harvesters.rest.parser import ParsedItems, RestParser
 from harvest_dagster.harvesters.rest.placeholders import Values
 from harvest_dagster.harvesters.rest.responses.interface import InvalidItem
 from harvest_dagster.harvesters.window_ends.kept_records import is_kept
@@ -261,7 +261,12 @@ class RestClient(Client):
         raise_if_not_sorted(self.arguments, state, content)
         following = None if token is None else Cursor(token)
         page = replace(
-            page, next=following, count=content.count, total=content.total, identifiers=content.identifiers
+            page,
+            next=following,
+            count=content.count,
+            total=content.total,
+            identifiers=content.identifiers,
+            parsed=ParsedItems(content.items),
         )
         if following is None:
             page = self._last_page(page, response, state, content)
@@ -337,6 +342,7 @@ class RestClient(Client):
         content = PageContent(
             url=url,
             document=document,
+            items=items or (),
             count=len(items or ()),
             records=tuple(record for record in records if record is not None),
             invalid_lines=sum(isinstance(item, InvalidItem) for _, item in items or ()),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,13 @@ from harvest_dagster.paths.syntax import Location
 from harvest_dagster.records import InvalidRecord, Page, Record, RecordHeader
 from harvest_dagster.response_limits import ResponseLimits
 from harvest_dagster.windows import DAY, SECOND, Window
+
+
+@dataclass(frozen=True)
+class ParsedItems:
+    """The records of a page in memory, each with its location (`Page.parsed`)."""
+
+    items: Sequence[tuple[Location, Any]]
 
 
 class RestParser(Parser):
@@ -44,8 +51,7 @@ class RestParser(Parser):
             return
         if page.count == 0:
             return  # its body may be an error past the end of the list, or the page before again
-        document = self.document(page.body, page.request.url, page.content_type)
-        items = self.find_items(document, page.request.url) or []
+        items = self._items_of(page)
         others = self.time_of_others(page)
         requested = frozenset(page.sent_separately)
         raw: dict[Location, bytes] = {}
@@ -63,6 +69,13 @@ class RestParser(Parser):
             raw = raw or self._format.raw_items(page, (location for location, _ in items))
             yield InvalidRecord(raw[location], result, self.identifier(item))
 
+    def _items_of(self, page: Page) -> Sequence[tuple[Location, Any]]:
+        """Return each record in a page with its location, from memory if the client has just parsed the page."""
+        if isinstance(page.parsed, ParsedItems):
+            return page.parsed.items
+        document = self.document(page.body, page.request.url, page.content_type)
+        return self.find_items(document, page.request.url) or ()
+
     def _comes_as_detail(
         self, item: Any, requested: frozenset[str], window: Window, others: Window | None
     ) -> bool:
@@ -76,9 +89,8 @@ class RestParser(Parser):
         """Yield the list items whose records need a detail: those of the window that are not deleted."""
         if page.count == 0:
             return
-        document = self.document(page.body, page.request.url, page.content_type)
         others = self.time_of_others(page)
-        for location, item in self.find_items(document, page.request.url) or ():
+        for location, item in self._items_of(page):
             dated = self.dated_record(item)
             if dated is not None and is_kept(dated[1], window, others) and not self._is_deleted(item):
                 yield location, item

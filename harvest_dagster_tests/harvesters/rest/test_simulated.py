@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -64,3 +65,34 @@ def test_three_neighbouring_windows_deliver_every_record(paging, granularity) ->
     expected = [repository.is_deleted(repository.random_bytes(n)) for n in range(30)]
     assert [record.deleted for record in sorted(found, key=lambda record: record.identifier)] == expected
     assert all(record.datestamp for record in found)
+
+
+def test_a_page_in_memory_gives_the_same_records_as_from_the_spool() -> None:
+    """Otherwise the stored records depend on whether the process was killed. And a page would be parsed twice."""
+    repository = Repository(
+        first_day=date(2024, 3, 1), days=1, records_per_day=10, page_size=4, granularity="second", deleted=0.2
+    )
+    day = Window(repository.midnight, repository.midnight + timedelta(days=1))
+    with (
+        Server(repository, paging="cursor") as server,
+        HttpSession(Limit(1000, 1.0), budget=ProcessBudget()) as session,
+    ):
+        kwargs = RestArguments.model_validate(
+            {
+                "base_url": server.json_url,
+                "params": {"from": "{from}", "until": "{until}", "size": 4},
+                "granularity": "second",
+                "records": "records",
+                "identifier": "id",
+                "datestamp": "updated",
+                "deleted": {"path": "deleted"},
+                "next": NEXT["cursor"],
+            }
+        )
+        source = RestSource(kwargs, session)
+        pages = list(source.pages(day))
+    assert sum(page.count for page in pages) == 10
+    for page in pages:
+        assert page.parsed is not None
+        from_memory = list(source.records(replace(page, body=b""), day))
+        assert from_memory == list(source.records(replace(page, parsed=None), day))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from harvest_dagster.harvesters.rest.paths import members_of
 from harvest_dagster.observations import Observations
+from harvest_dagster.paths.syntax import Location
 
 _OBSERVATION = "rest_pages"
 PAGES_DIFFER = "pages differ"
@@ -30,6 +31,7 @@ class PageContent:
     Attributes:
         url: the redacted URL of the page.
         document: its JSON value, or its XML.
+        items: its records, each with its location.
         count: the number of its records.
         records: identifier and datestamp of its records that have an identifier.
         invalid_lines: the number of its lines or rows that cannot be parsed. `count` includes them.
@@ -48,6 +50,7 @@ class PageContent:
     more: bool | None = None
     found_paths: frozenset[str] = frozenset()
     next_link: str | None = None
+    items: Sequence[tuple[Location, Any]] = field(default=(), repr=False)
 
     @property
     def identifiers(self) -> tuple[str, ...]:
