@@ -244,7 +244,9 @@ class OaiClient(Client):
             if self.identity.granularity is Granularity.DAY and aligned != window
             else None,
             overlap=asked,
-            neighbours=sum(not is_kept(datestamp, window, asked) for _, datestamp in dated.headers),
+            neighbours=sum(not is_kept(datestamp, window, asked) for _, datestamp in dated.headers)
+            if asked
+            else 0,
         )
         # In response to a token, `noRecordsMatch` only ends the list. Its total of 0 is not the total of the list.
         has_total = self.arguments.trust_total and (page.total != 0 or reply.token is None)

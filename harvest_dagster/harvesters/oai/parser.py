@@ -27,8 +27,12 @@ class OaiParser(Parser):
         If more was requested than the window, the records of neighbouring windows are dropped. A record
         without a datestamp, or with one outside the requested dates, is kept: no other window would deliver it.
         """
-        for record in parse_page(page, window, self._limits, keep_original=self.keep_original):
-            if isinstance(record, InvalidRecord) or is_kept(record.datestamp, window, page.widened_window):
+        records = parse_page(page, window, self._limits, keep_original=self.keep_original)
+        if (asked := page.widened_window) is None:
+            yield from records
+            return
+        for record in records:
+            if isinstance(record, InvalidRecord) or is_kept(record.datestamp, window, asked):
                 yield record
 
     def single_record(self, datum: bytes, window: Window) -> Record | InvalidRecord:  # noqa: ARG002

@@ -23,6 +23,7 @@ from harvest_dagster.windows import DAY, Window
 Header = tuple[str, datetime]
 """Identifier and datestamp of a record."""
 
+_MIDNIGHT = time()
 _MOST_DAYS = 100  # remembered of one list
 _RECORDS_OF_A_DAY = 100  # compared: the last ones, because midnights come first in an ordered list
 # Records of a day: fewer may all be of midnight by chance. A source with fewer records needs no further request,
@@ -64,19 +65,20 @@ class ListSample:
     def add(self, headers: Collection[Header]) -> None:
         """Add the records of a page."""
         for identifier, datestamp in headers:
-            if datestamp.time() == time():
+            clock = datestamp.time()
+            if clock == _MIDNIGHT:
                 self.midnights += 1
             else:
                 self.has_times = True
             if datestamp not in self.window:
                 self.outside += 1
                 continue
-            midnight = datetime.combine(datestamp.date(), time(), timezone.utc)
+            midnight = datetime.combine(datestamp, _MIDNIGHT, timezone.utc)
             if midnight in self.days or len(self.days) < _MOST_DAYS:
                 day = self.days.setdefault(midnight, DayRecords())
                 day.count += 1
                 if len(day.times) < _ENOUGH_TIMES:
-                    day.times.add(datestamp.time())
+                    day.times.add(clock)
                 day.last.append(identifier)
 
     @property

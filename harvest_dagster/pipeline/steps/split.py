@@ -18,6 +18,7 @@ from harvest_dagster.windows import Window
 # PostgreSQL's index accepts keys of at most 2,704 bytes. No identifier of a real source is nearly as long.
 LONGEST_IDENTIFIER = 2000  # bytes
 _SHORTENED_IDENTIFIER = 200  # characters
+_MOST_BYTES_OF_A_CHARACTER = 4  # in UTF-8
 
 
 def split(harvest: HarvestContext, log: HarvestLog, keep_going: Callable[[], None]) -> int:
@@ -146,7 +147,7 @@ def _parse(
     records: list[Record] = []
     invalid: list[InvalidRecord] = []
     for parsed in parser.records(manifest.page, window):
-        if isinstance(parsed, Record) and _is_in_another_list(parsed, manifest, whole):
+        if whole and isinstance(parsed, Record) and _is_in_another_list(parsed, manifest, whole):
             continue
         if remaining is not None and len(records) >= remaining:
             break
@@ -188,22 +189,27 @@ def as_storable(parsed: Record | InvalidRecord) -> Record | InvalidRecord:
 
 def _find_problem(record: Record) -> str | None:
     """Return why a database cannot store the record, or None if it can."""
-    return find_identifier_problem(record.identifier) or _find_text_problem(record.identifier + record.blob)
+    return find_identifier_problem(record.identifier) or _find_text_problem(record.blob)
 
 
 def find_identifier_problem(identifier: str) -> str | None:
     """Return why no record with this identifier can be stored, or None if it can."""
     if not identifier:
         return "its identifier is empty"
-    if len(identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER:
+    if _is_long(identifier):
         return f"its identifier is longer than {LONGEST_IDENTIFIER} bytes"
     return _find_text_problem(identifier)
+
+
+def _is_long(identifier: str) -> bool:
+    is_short = len(identifier) * _MOST_BYTES_OF_A_CHARACTER <= LONGEST_IDENTIFIER  # nearly all are
+    return not is_short and len(identifier.encode("utf-8", "surrogatepass")) > LONGEST_IDENTIFIER
 
 
 def _find_text_problem(text: str) -> str | None:
     if "\0" in text:
         return "it contains a NUL character"
-    if not _is_utf8(text):
+    if not text.isascii() and not _is_utf8(text):
         return "it contains half of a surrogate pair"
     return None
 
