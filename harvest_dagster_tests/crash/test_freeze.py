@@ -54,6 +54,7 @@ def test_a_run_that_lost_its_lease_while_frozen_writes_nothing_more(deploy: Depl
     assert len(lists(deployment.source.requests)) == requests
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_lease_while_frozen_damages_no_page_of_the_next_run(deploy: Deploy) -> None:
     """It would write its own response over the body of a page, and the other run would find the page damaged."""
     first_gate, second_gate = RequestGate(nth(3, "ListRecords")), RequestGate(nth(6, "ListRecords"))

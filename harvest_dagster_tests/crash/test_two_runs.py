@@ -48,6 +48,7 @@ def test_the_second_run_waits_and_then_harvests_its_own_range(deploy: Deploy) ->
     assert f"run {first.run_id}" in second.printed
 
 
+@pytest.mark.slow
 def test_a_second_run_of_the_same_range_does_not_change_the_row_of_the_first(deploy: Deploy) -> None:
     """A second run overwrote the row of the first, which was running: docs/failures.md#foreign-row-overwritten"""
     gate = RequestGate(nth(2, "ListRecords"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import dagster as dg
 import pytest
@@ -14,9 +16,39 @@ from harvest_dagster.catalog.loader import Catalog
 from harvest_dagster.http import session
 from harvest_dagster.http.rate_limit.retry import RetryPolicy
 from harvest_dagster.testing.simulator import Server
+from harvest_dagster_tests.conftest import DIALECTS
 from harvest_dagster_tests.orchestration.deployment import REPOSITORY, Deployment, config
 
 Deploy = Callable[..., Deployment]
+
+_FOLDER = f"{Path(__file__).parent}{os.sep}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run each test of this folder on one database by default, and on the other one with the slow tests.
+
+    These tests execute runs of Dagster. The tests of `storage` and `pipeline` run the same queries on both databases.
+    """
+    of_both = [item for item in items if str(item.path).startswith(_FOLDER) and _dialect(item) in DIALECTS]
+    dialects: dict[str, set[str]] = {}
+    for item in of_both:
+        if item.get_closest_marker("slow") is None:
+            dialects.setdefault(_function(item), set()).add(_dialect(item))
+    for item in of_both:
+        name = _function(item)
+        by_default = DIALECTS[crc32(name.rpartition("::")[2].encode()) % len(DIALECTS)]
+        if len(dialects.get(name, ())) == len(DIALECTS) and _dialect(item) != by_default:
+            item.add_marker(pytest.mark.slow)
+
+
+def _dialect(item: pytest.Item) -> str:
+    """Return the database of a test, or an empty text if it chooses none."""
+    return str(item.callspec.params.get("database_url", "")) if hasattr(item, "callspec") else ""
+
+
+def _function(item: pytest.Item) -> str:
+    """Return the module and the function of a test, without its parameters."""
+    return item.nodeid.partition("[")[0]
 
 
 @pytest.fixture

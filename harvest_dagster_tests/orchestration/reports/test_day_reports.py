@@ -113,7 +113,15 @@ FRESH = ["FRESH"] * len(DAYS)
 
 
 @pytest.mark.parametrize(
-    "again", ["nothing to do", "optimize", "superfluous", "one day", "one after the other"]
+    "again",
+    [
+        "nothing to do",
+        "superfluous",
+        *(
+            pytest.param(again, marks=pytest.mark.slow)
+            for again in ("optimize", "one day", "one after the other")
+        ),
+    ],
 )
 def test_a_covered_day_that_is_requested_again_wakes_nothing_and_keeps_its_numbers(
     source: Server, on_sqlite: Deploy, again: str

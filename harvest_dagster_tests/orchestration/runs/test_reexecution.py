@@ -176,7 +176,12 @@ def execute_until_killed(job: Job, kill: Kill, after: str | int) -> None:
 
 @pytest.mark.parametrize(
     ("moment", "window"),
-    [("STEP_START fetch", 1), ("STEP_SUCCESS fetch", 2), ("STEP_OUTPUT launch", 3), ("STEP_SUCCESS plan", 0)],
+    [
+        ("STEP_SUCCESS fetch", 2),
+        ("STEP_SUCCESS plan", 0),
+        pytest.param("STEP_START fetch", 1, marks=pytest.mark.slow),
+        pytest.param("STEP_OUTPUT launch", 3, marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_killed_in_any_window_is_executed_again_to_its_end(
     job: Job, kill: Kill, moment: str, window: int
