@@ -111,7 +111,10 @@ def config_row(number: int, now: datetime) -> tables.Row:
     """Return the row of a source."""
     label = f"source_{number:04}"
     row = {"id": number + 1, "label": label, "name": label, "harvester": "oai", "disabled": False}
-    return {**row, "definition": {}, "date_modified": now}
+    declared = declared_transformer(config(number))
+    # Otherwise, the first ticks of transform_pending queue all data again.
+    state = {"transform_digest": declared.digest, "requeued_version": declared.version}
+    return {**row, **state, "definition": {}, "date_modified": now}
 
 
 def log_row(number: int, days_ago: int, now: datetime) -> tables.Row:
@@ -163,7 +166,7 @@ def pending_rows(number: int, count: int, now: datetime) -> Iterator[tuple[Table
     )
     datum = {"hash": bytes(32), "datum": "{}", "deleted": False, "date_created": now}
     yield tables.raw_datum, [{"id": key, "suid_id": key, **datum} for key in keys]
-    version = declared_transformer(config(number)).version  # otherwise, the first ticks queue all data again
+    version = declared_transformer(config(number)).version
     log = {"ingest_config_id": number + 1, "transformer_version": version, "status": "PENDING"}
     log |= {"date_created": now, "date_modified": now}
     days = [TODAY - 2 * index * DAY for index in range(1, count + 1)]
