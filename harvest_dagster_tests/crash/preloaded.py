@@ -1,6 +1,6 @@
-"""What the fork server does once, before it forks the commands (`child`).
+"""What a fork server does once, before it forks the commands of the crash tests (`child`), or the ops of a run.
 
-Each command would otherwise import these modules and read the migration scripts of Dagster.
+Each process would otherwise import these modules and read the migration scripts of Dagster.
 """
 
 from __future__ import annotations

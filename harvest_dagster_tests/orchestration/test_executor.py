@@ -18,7 +18,9 @@ from harvest_dagster.testing.simulator import Server
 from harvest_dagster_tests.orchestration.deployment import DAYS, RAW, REPOSITORY, Deployment, config
 
 # Processes are forked from one that has imported Dagster: an op takes half a second instead of three.
-FORKED = {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
+FORKED = {
+    "start_method": {"forkserver": {"preload_modules": ["harvest_dagster_tests.crash.preloaded", __name__]}}
+}
 
 
 def everything(

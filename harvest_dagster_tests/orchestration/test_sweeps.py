@@ -88,7 +88,11 @@ def with_processes(base_url: str, database_url: str, spool: str) -> dg.JobDefini
         Catalog((config(base_url),)),
         resources={"harvest_stores": stores},
         executor=dg.multiprocess_executor.configured(
-            {"start_method": {"forkserver": {"preload_modules": [__name__]}}}
+            {
+                "start_method": {
+                    "forkserver": {"preload_modules": ["harvest_dagster_tests.crash.preloaded", __name__]}
+                }
+            }
         ),
     )
     return defs.resolve_job_def("reconcile")
