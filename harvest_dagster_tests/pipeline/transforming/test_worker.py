@@ -18,7 +18,10 @@ from harvest_dagster.errors import TransformError
 from harvest_dagster.pipeline.transforming.worker import MOST_BATCHES, started_worker
 from harvest_dagster.transformers.interface import Transformer
 
+# Dagster may have changed what SIGTERM does in the process of the tests, and the parent inherits it.
 _PARENT = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from harvest_dagster.pipeline.transforming.worker import started_worker
 from harvest_dagster_tests.pipeline.transforming.test_worker import TalkingTransformer
 with started_worker(TalkingTransformer(TalkingTransformer.Arguments())) as worker:
