@@ -2,7 +2,7 @@
 
     python benchmarks/fleet.py day [--days 4] [--databases sqlite postgresql]
     python benchmarks/fleet.py years [--years 10] [--databases sqlite]
-    python benchmarks/fleet.py fleet [--sources 1000] [--records 20] [--minutes 9] [--per-run 1]
+    python benchmarks/fleet.py fleet [--sources 1000] [--records 20] [--minutes 9] [--per-run N]
 
 `day` harvests and transforms single days of one source, and counts the events of the last one. `years` harvests many
 days in one run. `fleet` lets the real daemon and a real code server do the daily work of many sources, and stops after
@@ -83,7 +83,7 @@ def main() -> None:
     fleet.add_argument("--sources", type=int, default=1000)
     fleet.add_argument("--records", type=int, default=20)
     fleet.add_argument("--minutes", type=float, default=9.0)
-    fleet.add_argument("--per-run", type=int, default=1, help="HARVEST_SOURCES_PER_RUN")
+    fleet.add_argument("--per-run", type=int, help="HARVEST_SOURCES_PER_RUN (default: that of the product)")
     report = commands.add_parser("report")  # in another process, which imports Dagster
     report.add_argument("runs", type=int)
     options = parser.parse_args()
@@ -136,7 +136,7 @@ def _measure_years(database: str, years: int) -> None:
         print(_list_kinds(found["kinds"]), flush=True)
 
 
-def _measure_fleet(sources: int, records: int, minutes: float, per_run: int) -> None:
+def _measure_fleet(sources: int, records: int, minutes: float, per_run: int | None) -> None:
     """Let the daemon harvest yesterday of all sources, and print the cost of each kind of process."""
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     yesterday = datetime.now(timezone.utc).date() - timedelta(1)
@@ -145,7 +145,8 @@ def _measure_fleet(sources: int, records: int, minutes: float, per_run: int) -> 
         stack.enter_context(processor.of("PostgreSQL and simulator"))
         url = stack.enter_context(_simulator(yesterday, 1, records))
         folder, environment = stack.enter_context(_deployment("postgresql"))
-        environment["HARVEST_SOURCES_PER_RUN"] = str(per_run)
+        if per_run is not None:
+            environment["HARVEST_SOURCES_PER_RUN"] = str(per_run)
         _write_sources(folder, url, sources, yesterday, most_days=50)
         _record_harvests(environment, yesterday)
         workspace = folder / "workspace.yaml"

@@ -67,7 +67,7 @@ OURS = (
         ("HARVEST_SOURCES_PER_RUN",),
         "how many sources the sensor `harvest_by_schedule` may put into "
         "[one run](../automation.md#several-sources-in-one-run)",
-        "1",
+        "1; 10 if 200 or more sources have a schedule",
     ),
     EnvironmentVariable(
         ("HARVEST_LOG_FORMAT",),

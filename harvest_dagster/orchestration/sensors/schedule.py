@@ -57,7 +57,7 @@ def harvest_by_schedule(
     rename_sources(harvest_stores.database(), harvest_catalog.configs, context.log)
     with harvest_stores.database().read() as connection:
         sources = SourceOverview.read_coverage(connection, now, unserved).with_lags(connection, unserved)
-    runs = DueRuns.of(sources_per_run(context.log, context.repository_def))
+    runs = DueRuns.of(sources_per_run(context.log, context.repository_def, len(scheduled)))
     if runs.are_shared:
         with harvest_stores.database().read() as connection:
             sources = sources.with_newest_ends(

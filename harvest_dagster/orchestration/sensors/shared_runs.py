@@ -1,4 +1,4 @@
-"""Requests for runs that harvest several sources. The variable HARVEST_SOURCES_PER_RUN allows them.
+"""Requests for runs that harvest several sources. A large catalog, or HARVEST_SOURCES_PER_RUN, allows them.
 
 The start of a run costs several times as much processor time as a day of a small source (docs/decisions/0088).
 """
@@ -20,6 +20,8 @@ from harvest_dagster.orchestration.on_demand import RepositoryOnDemand
 from harvest_dagster.orchestration.sensors import run_requests
 
 SIZE_VARIABLE = "HARVEST_SOURCES_PER_RUN"
+FLEET = 200  # sources with a schedule; a run for each of them would use two cores for 20 minutes
+SIZE_IN_FLEET = 10
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,22 @@ class DueRuns:
         return [request_of(harvests, keys) for harvests in groups]
 
 
-def sources_per_run(log: logging.Logger, repository: dg.RepositoryDefinition | None) -> int:
+def sources_per_run(log: logging.Logger, repository: dg.RepositoryDefinition | None, scheduled: int) -> int:
     """Return how many sources a run may harvest.
 
-    1 if the variable is not set or not valid, and in a code location that has merged the definitions with others:
-    Dagster builds the job of a run there, and it accepts only assets with the same first partition.
+    1 if the variable is not valid, and in a code location that has merged the definitions with others: Dagster builds
+    the job of a run there, and it accepts only assets with the same first partition.
+
+    Args:
+        log: of the tick.
+        repository: of the code location.
+        scheduled: how many sources have a schedule. It decides if the variable is not set.
     """
     value = os.environ.get(SIZE_VARIABLE, "").strip()
-    if not value or not isinstance(repository, RepositoryOnDemand):
+    if not isinstance(repository, RepositoryOnDemand):
         return 1
+    if not value:
+        return SIZE_IN_FLEET if scheduled >= FLEET else 1
     if not value.isdecimal() or int(value) < 1:
         log.warning(f"{SIZE_VARIABLE} must be a number from 1, not {value!r}. Each run harvests one source.")
         return 1

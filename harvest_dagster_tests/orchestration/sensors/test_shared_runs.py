@@ -10,7 +10,7 @@ import pytest
 
 from harvest_dagster.orchestration.on_demand import ASSET_JOB
 from harvest_dagster.orchestration.resources import Stores
-from harvest_dagster.orchestration.sensors import run_requests
+from harvest_dagster.orchestration.sensors import run_requests, shared_runs
 from harvest_dagster.orchestration.sensors.schedule import NAME
 from harvest_dagster.orchestration.sensors.shared_runs import SIZE_VARIABLE
 from harvest_dagster.storage import ingest_configs
@@ -110,6 +110,18 @@ def test_each_source_has_a_run_without_the_variable(
     world.sources(config("a"), config("b"))
     harvested(world, "a", "b")
     assert labels(world.tick(NAME)) == [["a"], ["b"]]
+
+
+@pytest.mark.parametrize(("value", "runs"), [("", [["a", "b"]]), ("1", [["a"], ["b"]])])
+def test_sources_of_a_large_catalog_share_runs_by_default(
+    world: World, monkeypatch: pytest.MonkeyPatch, value: str, runs: list[list[str]]
+) -> None:
+    """A run for each of a thousand sources would use two cores for more than an hour every day."""
+    monkeypatch.setattr(shared_runs, "FLEET", 2)
+    monkeypatch.setenv(SIZE_VARIABLE, value)
+    world.sources(config("a"), config("b"), config("c", schedule=None))
+    harvested(world, "a", "b")
+    assert labels(world.tick(NAME)) == runs
 
 
 def test_a_merged_code_location_has_one_source_in_each_run(world: World) -> None:
