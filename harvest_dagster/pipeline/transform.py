@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -151,14 +152,15 @@ def transform(context: TransformContext) -> dict[date, TransformOutcome]:
     transformer = context.transformer()
     _prepare_queue(context)
     tallies: dict[date, _Tally] = {}
-    for batch, transformed in transform_batches(transformer, _claim_batches(context)):
-        results = _results(context.redact, batch, transformed)
-        _save(context, results)
-        for result in results:
-            tallies.setdefault(context.partition_of(result.claimed), _Tally(context.config.transformer)).add(
-                result
-            )
-        context.run.monitor.raise_if_stopped()
+    # An error must end the other process at once, also while its traceback is kept.
+    with closing(transform_batches(transformer, _claim_batches(context))) as batches:
+        for batch, transformed in batches:
+            results = _results(context.redact, batch, transformed)
+            _save(context, results)
+            for result in results:
+                day = context.partition_of(result.claimed)
+                tallies.setdefault(day, _Tally(context.config.transformer)).add(result)
+            context.run.monitor.raise_if_stopped()
     with context.run.database.begin() as connection:
         workers.remove_worker(connection, context.run.id)
     return {day: tally.outcome() for day, tally in tallies.items()}

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from harvest_dagster import plugins
-from harvest_dagster.errors import TransformError
+from harvest_dagster.errors import DatabaseUnreachable, TransformError
 from harvest_dagster.pipeline.context import RunOutcome
 from harvest_dagster.pipeline.transform import TransformOutcome, transform
 from harvest_dagster.pipeline.transforming import batches
@@ -81,6 +82,24 @@ def test_one_core_has_no_other_process(world: World, monkeypatch: pytest.MonkeyP
     harvest(world, *map(str, range(NUMBER)))
     assert transform(context(world)) == {DAY: TransformOutcome(transformed=NUMBER)}
     assert set(processes(world)) == {os.getpid()}
+
+
+def test_an_error_of_the_run_ends_the_other_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the database cannot be reached, an op waits and is retried. Each retry would leave a process behind."""
+    harvest(world, *map(str, range(NUMBER)))
+    children = set(psutil.Process().children())
+    saved: list[set[psutil.Process]] = []
+
+    def save(*_: object) -> None:
+        saved.append(set(psutil.Process().children()) - children)
+        if len(saved) == batches.ALONE + 2:
+            raise DatabaseUnreachable("gone")
+
+    monkeypatch.setattr("harvest_dagster.pipeline.transform._save", save)
+    with pytest.raises(DatabaseUnreachable) as kept:  # with its traceback
+        transform(context(world))
+    assert saved[-1]
+    assert set(psutil.Process().children()) <= children, kept
 
 
 def test_the_next_run_transforms_what_a_killed_process_had(world: World, tmp_path: Path) -> None:
